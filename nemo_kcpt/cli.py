@@ -1,0 +1,122 @@
+"""`kcpt`: one sub-command per stage. `kcpt --help` imports none of them.
+
+A stage is a module with a dataclass `Config` and `run(config, redo=False)`; its module docstring is its help.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import nemo_kcpt
+from nemo_kcpt.errors import BadInput, KcptError
+
+STAGES: dict[str, tuple[str, str]] = {
+    "corpus": ("nemo_kcpt.corpus.stage", "read documents, check them, hold papers out: papers.jsonl, split.json"),
+    "synthesize": ("nemo_kcpt.synthesis.stage", "a teacher writes 16 kinds of instruction data: synthetic.jsonl"),
+    "sft-data": ("nemo_kcpt.synthesis.sft_stage", "instruction-tuning sets in chat form: sft/*.jsonl"),
+    "pack": ("nemo_kcpt.packing.stage", "tokenise and pack into windows for `nemo llm pretrain` / `finetune`"),
+    "convert": ("nemo_kcpt.conversion.stage", "export a NeMo checkpoint to a Hugging Face folder and check it"),
+    "questions": ("nemo_kcpt.evaluation.questions_stage", "train and held-out questions: questions.jsonl"),
+    "generate": ("nemo_kcpt.evaluation.generate_stage", "answers from memory with vLLM: answers.jsonl"),
+    "score": ("nemo_kcpt.evaluation.score_stage", "exact match and BERTScore: scores.jsonl"),
+    "report": ("nemo_kcpt.report.stage", "report.json, report.html, report.md"),
+    "demo": ("nemo_kcpt.demo.stage", "the whole way on fictional papers, on a laptop CPU"),
+    "doctor": ("nemo_kcpt.doctor", "what is installed, what is missing, and the command that fixes it"),
+}
+
+EPILOG = """Every stage reads and writes files, can be run again (finished work is skipped) and explains its keys:
+  kcpt pack --help
+Keys come from defaults < --config FILE.yaml < key=value on the command line (also written --key value).
+Exit codes: 0 done, 1 failed, 2 the input cannot be used, 130 interrupted."""
+
+
+def _stage_help(name: str, module: object) -> str:
+    from nemo_kcpt.config import config_help
+
+    return "\n".join(
+        [
+            f"kcpt {name}: {(getattr(module, '__doc__', '') or '').strip()}",
+            "",
+            f"usage: kcpt {name} [--config FILE.yaml] [--redo] [--log FILE] [key=value | --key value ...]",
+            "",
+            "keys:",
+            config_help(module.Config),  # type: ignore[attr-defined]
+            "",
+            "  --config FILE.yaml   read keys from a YAML file",
+            "  --redo               make the result again although it, or one from other inputs, is there",
+            "  --log FILE           write every message and warning there",
+        ]
+    )
+
+
+def _overrides(words: Sequence[str]) -> list[str]:
+    """`--some-key value` and `key=value` alike as `key=value`."""
+    result: list[str] = []
+    remaining = list(words)
+    while remaining:
+        word = remaining.pop(0)
+        if word.startswith("--"):
+            key, equals, value = word[2:].partition("=")
+            if not equals:
+                if not remaining:
+                    raise BadInput(f"command line: --{key} needs a value")
+                value = remaining.pop(0)
+            word = f"{key.replace('-', '_')}={value}"
+        result.append(word)
+    return result
+
+
+def _run_stage(name: str, words: Sequence[str]) -> None:
+    from nemo_kcpt import logs
+    from nemo_kcpt.config import load_config
+
+    module = importlib.import_module(STAGES[name][0])
+    if "--help" in words or "-h" in words:
+        print(_stage_help(name, module))
+        return
+    options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    options.add_argument("--config", type=Path)
+    options.add_argument("--redo", action="store_true")
+    options.add_argument("--log", type=Path)
+    known, rest = options.parse_known_args(list(words))
+    logs.set_up(known.log)
+    config = load_config(module.Config, file=known.config, overrides=_overrides(rest))
+    module.run(config, redo=known.redo)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `kcpt` with `argv` (default: the process's arguments); returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="kcpt", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.description = "nemo_kcpt teaches an LLM a body of documents with NeMo 2 and Megatron-Core."
+    parser.add_argument("--version", action="version", version=f"nemo_kcpt {nemo_kcpt.__version__}")
+    listing = parser.add_argument_group("stages, in the order of the data's way")
+    for name, (_, summary) in STAGES.items():
+        listing.add_argument(name, help=summary, nargs="?")
+    if not words or words[0] in ("-h", "--help", "--version"):
+        parser.parse_args(words or ["--help"])
+        return 0
+    if words[0] not in STAGES:
+        from nemo_kcpt.config import nearest
+
+        print(f"kcpt: unknown stage '{words[0]}'; {nearest(words[0], list(STAGES))}. See kcpt --help", file=sys.stderr)
+        return 2
+    try:
+        _run_stage(words[0], words[1:])
+    except KcptError as error:
+        print(f"kcpt {words[0]}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"\nkcpt {words[0]}: interrupted; what is finished is kept. The same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

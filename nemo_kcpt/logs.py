@@ -1,0 +1,31 @@
+"""Logging, set up once by the command line: short lines for the user, everything for the run's log file."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+LOG = logging.getLogger("kcpt")
+
+
+def set_up(log_file: Path | None = None, quiet: bool = False) -> None:
+    """Send `kcpt` messages to the terminal through rich, and all messages and warnings to `log_file` if given.
+
+    Other libraries' chatter reaches the terminal only from level ERROR on.
+    """
+    from rich.logging import RichHandler
+
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    warnings.simplefilter("default")
+    logging.captureWarnings(True)
+    console = RichHandler(show_path=False, show_time=False, show_level=False, markup=False)
+    console.addFilter(lambda record: record.name == "kcpt" or record.levelno >= logging.ERROR)
+    console.setLevel(logging.WARNING if quiet else logging.INFO)
+    root.handlers = [console]
+    if log_file is not None:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(log_file, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root.addHandler(handler)

@@ -1,0 +1,188 @@
+"""Run folders and manifests: finished work is skipped, changed inputs are refused, one process a folder.
+
+A stage's `manifest.json` holds a fingerprint of everything that shapes its output (config and input bytes, not paths
+or times). Same fingerprint: done. Another one: refused with what changed, unless the user says `--redo`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nemo_kcpt
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.files import canonical_json, read_json, sha256_file, sha256_text, write_json
+
+FORMAT = 1
+"""Version of the run folder's layout; raised whenever a later version could misread an older folder."""
+
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process alone; the operating system lets go when the process ends, however it ends.
+
+    Raises:
+        BadInput: another process holds it; the message names that process.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise BadInput(
+                f"{folder}: in use by another kcpt process (pid {holder}). Wait for it or stop it, or give another folder"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def hash_input(path: Path) -> str:
+    """Content hash of an input: of a stage's folder its manifest's fingerprint and output hashes, of a file its bytes.
+
+    Raises:
+        BadInput: it does not exist, or is a folder without a manifest.
+    """
+    if path.is_dir():
+        if not (path / MANIFEST).is_file():
+            raise BadInput(f"{path}: no {MANIFEST} in it, so the stage that makes it has not finished; run that stage first")
+        manifest = read_manifest(path)
+        return sha256_text(canonical_json({"fingerprint": manifest["fingerprint"], "outputs": manifest["outputs"]}))
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file")
+    return sha256_file(path)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A stage's manifest.
+
+    Raises:
+        BadInput: missing, unreadable, incomplete or written by another version of nemo_kcpt's run layout.
+    """
+    manifest = read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
+        raise BadInput(
+            f"{folder / MANIFEST}: written by another version of nemo_kcpt (format {found}, this version reads {FORMAT}). "
+            "Use the version that made it, or make the folder again under another name"
+        )
+    for name in ("stage", "fingerprint", "config", "inputs", "outputs"):
+        if name not in manifest:
+            raise BadInput(f"{folder / MANIFEST}: field {name} is missing; the file was damaged. Delete the folder and run the stage again")
+    return manifest
+
+
+@dataclass
+class Stage:
+    """One run of a stage on one output folder, handed out by `stage()`."""
+
+    name: str
+    out: Path
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    done: bool = False
+    counts: dict[str, Any] = field(default_factory=dict)
+    outputs: list[Path] = field(default_factory=list)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over stage name, config and input hashes."""
+        return sha256_text(canonical_json({"stage": self.name, "config": self.config, "inputs": self.inputs}))
+
+    def add(self, *paths: Path) -> None:
+        """Name finished output files (in or below `out`); their sizes and hashes go into the manifest."""
+        self.outputs.extend(paths)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{key} was {old.get(key, 'absent')}, now {new.get(key, 'absent')}"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _is_done(stage: Stage) -> bool:
+    if not (stage.out / MANIFEST).is_file():
+        return False
+    manifest = read_manifest(stage.out)
+    if manifest["fingerprint"] != stage.fingerprint:
+        as_read = json.loads(canonical_json(stage.config))
+        changed = _differences(manifest["config"], as_read)
+        changed += [f"input {text.split(' was ')[0]} has other content" for text in _differences(manifest["inputs"], stage.inputs)]
+        raise BadInput(
+            f"{stage.out}: holds the result of another run of {manifest['stage']}: {'; '.join(changed) or 'another stage'}. "
+            "Give --redo to make it again, or another out= folder to keep both"
+        )
+    return all(
+        (stage.out / name).is_file() and (stage.out / name).stat().st_size == entry["bytes"]
+        for name, entry in manifest["outputs"].items()
+    )
+
+
+@contextmanager
+def stage(
+    name: str, out: Path, *, config: Mapping[str, Any], inputs: Mapping[str, Path], redo: bool = False
+) -> Iterator[Stage]:
+    """Run a stage on `out`, alone in it, with a manifest at the end.
+
+    The body looks at `.done` (finished before, nothing to do), writes its files atomically, names them with `.add()`
+    and fills `.counts`. The manifest is written last, so a killed stage is not taken for a finished one.
+
+    Args:
+        name: the stage's name.
+        out: output folder, made if missing.
+        config: what shapes the output, paths left out.
+        inputs: name -> file or stage folder read by it.
+        redo: make it again though another or the same result is there.
+
+    Raises:
+        BadInput: an input is missing, the folder holds the result of other inputs, or another process works in it.
+    """
+    started = time.perf_counter()
+    hashes = {key: hash_input(path) for key, path in inputs.items()}
+    with exclusive(out):
+        current = Stage(name=name, out=out, config=dict(config), inputs=hashes)
+        if redo:
+            (out / MANIFEST).unlink(missing_ok=True)
+        current.done = _is_done(current)
+        yield current
+        if current.done:
+            return
+        write_json(
+            out / MANIFEST,
+            {
+                "format": FORMAT,
+                "stage": name,
+                "version": nemo_kcpt.__version__,
+                "fingerprint": current.fingerprint,
+                "config": current.config,
+                "inputs": current.inputs,
+                "outputs": {
+                    str(path.relative_to(out)): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+                    for path in sorted(current.outputs)
+                },
+                "counts": current.counts,
+                "seconds": round(time.perf_counter() - started, 3),
+                "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            },
+        )
+
+
+def shaping(config: Any, *leave_out: str) -> dict[str, Any]:
+    """A config dataclass as a plain dict without its paths: what enters a fingerprint."""
+    return {
+        key: value for key, value in asdict(config).items() if key not in leave_out and not isinstance(value, Path)
+    }

