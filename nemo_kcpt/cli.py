@@ -92,9 +92,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `kcpt` with `argv` (default: the process's arguments); returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
-        prog="kcpt", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="kcpt",
+        usage="kcpt STAGE [--config FILE.yaml] [--redo] [--log FILE] [key=value | --key value ...]",
+        description="nemo_kcpt teaches an LLM a body of documents with NeMo 2 and Megatron-Core.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.description = "nemo_kcpt teaches an LLM a body of documents with NeMo 2 and Megatron-Core."
     parser.add_argument("--version", action="version", version=f"nemo_kcpt {nemo_kcpt.__version__}")
     listing = parser.add_argument_group("stages, in the order of the data's way")
     for name, (_, summary) in STAGES.items():
@@ -112,8 +115,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KcptError as error:
         print(f"kcpt {words[0]}: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # no space, no permission: the message names the file
+        print(f"kcpt {words[0]}: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print(f"\nkcpt {words[0]}: interrupted; what is finished is kept. The same command goes on from here", file=sys.stderr)
+        print(f"\nkcpt {words[0]}: interrupted; what is finished is kept, the same command goes on", file=sys.stderr)
         return 130
     return 0
 

@@ -12,7 +12,6 @@ import difflib
 import inspect
 import textwrap
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +23,6 @@ MISSING = "???"
 """A field with this default must be given by the user (OmegaConf's own mark)."""
 
 
-@lru_cache(maxsize=None)
 def field_docs(cls: type) -> dict[str, str]:
     """The string under each field of a dataclass (its bases included), by field name."""
     docs: dict[str, str] = {}
@@ -93,12 +91,16 @@ def load_config(cls: type[Config], *, file: Path | None = None, overrides: Seque
         except Exception as error:  # the YAML of one value: whatever it raises, the user's text is what is wrong
             raise BadInput(f"command line: cannot read '{text}' ({' '.join(str(error).split())})") from None
     schema = OmegaConf.structured(cls)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if field.default == Path(MISSING):  # OmegaConf knows its mark as a string only
+            schema[field.name] = MISSING
     for where, layer in layers:
         _refuse_unknown(cls, layer, where)
         try:
             schema = OmegaConf.merge(schema, layer)
         except OmegaConfBaseException as error:
-            raise BadInput(f"{where}: {str(error).splitlines()[0]}") from None
+            named = getattr(error, "full_key", None)
+            raise BadInput(f"{where}: {f'{named}: ' if named else ''}{str(error).splitlines()[0]}") from None
     missing = sorted(str(key) for key in OmegaConf.missing_keys(schema))
     if missing:
         docs = field_docs(cls)
@@ -119,10 +121,10 @@ def config_help(cls: type) -> str:
         default = field.default
         if default is dataclasses.MISSING:
             default = field.default_factory() if field.default_factory is not dataclasses.MISSING else MISSING
-        shown = "required" if default == MISSING else f"default {default}"
+        shown = "required" if str(default) == MISSING else f"default {default if default != '' else 'empty'}"
         kind = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
         head = f"  {field.name}  [{kind}, {shown}]"
-        lines.append(head + "\n" + textwrap.fill(docs.get(field.name, ""), 100, initial_indent=" " * 6, subsequent_indent=" " * 6))
+        lines.append(f"{head}\n{textwrap.indent(textwrap.fill(docs.get(field.name, ''), 94), ' ' * 6)}")
     return "\n".join(lines)
 
 

@@ -110,7 +110,7 @@ def read_jsonl(path: Path, required: Sequence[str] = ()) -> Iterator[dict[str, A
             if not raw.strip():
                 continue
             try:
-                record = json.loads(raw.decode("utf-8"))
+                record = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
             except UnicodeDecodeError as error:
                 raise BadInput(f"{path}, line {number}: not UTF-8 at byte {error.start} of the line") from None
             except json.JSONDecodeError as error:

@@ -41,7 +41,8 @@ def exclusive(folder: Path) -> Iterator[None]:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
             raise BadInput(
-                f"{folder}: in use by another kcpt process (pid {holder}). Wait for it or stop it, or give another folder"
+                f"{folder}: in use by another kcpt process (pid {holder}). "
+                "Wait for it or stop it, or give another folder"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -57,7 +58,9 @@ def hash_input(path: Path) -> str:
     """
     if path.is_dir():
         if not (path / MANIFEST).is_file():
-            raise BadInput(f"{path}: no {MANIFEST} in it, so the stage that makes it has not finished; run that stage first")
+            raise BadInput(
+                f"{path}: no {MANIFEST} in it, so the stage that makes it has not finished; run that stage first"
+            )
         manifest = read_manifest(path)
         return sha256_text(canonical_json({"fingerprint": manifest["fingerprint"], "outputs": manifest["outputs"]}))
     if not path.is_file():
@@ -75,12 +78,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
         raise BadInput(
-            f"{folder / MANIFEST}: written by another version of nemo_kcpt (format {found}, this version reads {FORMAT}). "
+            f"{folder / MANIFEST}: written by another version of nemo_kcpt "
+            f"(format {found}, this version reads {FORMAT}). "
             "Use the version that made it, or make the folder again under another name"
         )
     for name in ("stage", "fingerprint", "config", "inputs", "outputs"):
         if name not in manifest:
-            raise BadInput(f"{folder / MANIFEST}: field {name} is missing; the file was damaged. Delete the folder and run the stage again")
+            raise BadInput(
+                f"{folder / MANIFEST}: field {name} is missing; the file was damaged. "
+                "Delete the folder and run the stage again"
+            )
     return manifest
 
 
@@ -121,9 +128,11 @@ def _is_done(stage: Stage) -> bool:
     if manifest["fingerprint"] != stage.fingerprint:
         as_read = json.loads(canonical_json(stage.config))
         changed = _differences(manifest["config"], as_read)
-        changed += [f"input {text.split(' was ')[0]} has other content" for text in _differences(manifest["inputs"], stage.inputs)]
+        inputs = _differences(manifest["inputs"], stage.inputs)
+        changed += [f"input {text.split(' was ')[0]} has other content" for text in inputs]
         raise BadInput(
-            f"{stage.out}: holds the result of another run of {manifest['stage']}: {'; '.join(changed) or 'another stage'}. "
+            f"{stage.out}: holds the result of another run of {manifest['stage']}: "
+            f"{'; '.join(changed) or 'another stage'}. "
             "Give --redo to make it again, or another out= folder to keep both"
         )
     return all(
@@ -158,6 +167,9 @@ def stage(
         if redo:
             (out / MANIFEST).unlink(missing_ok=True)
         current.done = _is_done(current)
+        if not current.done:
+            for left in out.glob(".*.tmp"):  # by atomic_write of a killed run; this process is alone in the folder
+                left.unlink()
         yield current
         if current.done:
             return
@@ -183,6 +195,4 @@ def stage(
 
 def shaping(config: Any, *leave_out: str) -> dict[str, Any]:
     """A config dataclass as a plain dict without its paths: what enters a fingerprint."""
-    return {
-        key: value for key, value in asdict(config).items() if key not in leave_out and not isinstance(value, Path)
-    }
+    return {key: value for key, value in asdict(config).items() if key not in leave_out and not isinstance(value, Path)}

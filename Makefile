@@ -1,0 +1,64 @@
+# nemo_kcpt: `make help` lists the targets. Environments are built once, from constraints/*.txt, by tools/setup_env.py.
+
+# A Python 3.10-3.12 that can make virtual environments; PYTHON=/path/to/python overrides the search.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1 \
+	&& { echo $$p; break; }; done)
+# TORCH_INDEX=URL takes torch from that package index (for instance one of CPU builds); GPU=1 sets up for CUDA.
+TORCH_INDEX ?=
+GPU ?=
+SETUP = $(PYTHON) tools/setup_env.py $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX)) $(if $(GPU),--gpu)
+BIN = .venv/bin
+DEMO_KEYS = $(if $(ARM),arm=$(ARM)) $(if $(LANGUAGE),language=$(LANGUAGE)) $(if $(OUT),out=$(OUT)) $(KEYS)
+export PYTHONUNBUFFERED = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help python setup setup-serve environments demo test test-fast lint format bench pins clean distclean
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+python:
+	@test -n "$(PYTHON)" || { echo "no Python 3.10-3.12 with the modules venv and ensurepip was found. Install one" \
+	"(Debian, Ubuntu: python3.11 python3.11-venv) or give PYTHON=/path/to/python3.11" >&2; exit 1; }
+
+setup: python ## build .venv (train side, tests) from exact pins; GPU=1 adds Transformer Engine, TORCH_INDEX=URL
+	@$(SETUP) train
+
+setup-serve: python ## build .venv-serve (vLLM) from exact pins
+	@$(SETUP) serve
+
+environments: python # both at once; goes on without vLLM where the platform has none
+	@$(SETUP) train serve --optional-serve
+
+demo: environments ## the whole way on fictional papers; CLEAN=1 starts over, ARM=raw, LANGUAGE=en, OUT=folder, KEYS="k=v"
+	@$(BIN)/kcpt demo $(if $(CLEAN),--redo) $(DEMO_KEYS)
+
+test: environments ## all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-fast: setup ## the tests that are not marked slow
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+lint: setup ## ruff, mypy and the borders between the rooms
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## let ruff format and fix what it can
+	@$(BIN)/ruff check --fix-only -q .
+	@$(BIN)/ruff format .
+
+bench: environments ## benchmarks, by hand: tools/bench_*.py
+	@for script in tools/bench_*.py; do test -e $$script || { echo "no benchmarks yet"; break; }; $(BIN)/python $$script || exit 1; done
+
+pins: setup ## resolve constraints/*.txt again from setup.py
+	@$(BIN)/python tools/pin.py $(if $(UPGRADE),--upgrade)
+
+clean: ## delete caches and build leftovers; runs/ and the environments stay
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find nemo_kcpt recipes tests tools -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean ## clean, and delete both environments too
+	@rm -rf .venv .venv-serve

@@ -1,0 +1,164 @@
+"""Llama-family models for NeMo 2 that are built for the machine they start on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from megatron.core.packed_seq_params import PackedSeqParams
+from nemo.collections import llm
+from nemo.collections.llm.gpt.model.base import gpt_data_step, gpt_forward_step
+from nemo.lightning.base import get_vocab_size
+
+from nemo_kcpt.models.layer_spec import llama_layer_spec
+
+if TYPE_CHECKING:
+    from megatron.core.models.gpt import GPTModel
+    from nemo.collections.common.tokenizers.tokenizer_spec import TokenizerSpec
+
+
+def llama_data_step(dataloader_iter: Iterator[Any]) -> dict[str, torch.Tensor]:
+    """Takes the next micro-batch: NeMo's ``gpt_data_step`` where CUDA is there, else the batch as it is.
+
+    Args:
+        dataloader_iter: Gives dicts, or tuples of a dict, a batch index and a loader index.
+
+    Returns:
+        ``tokens``, ``labels``, ``position_ids``, ``loss_mask`` (micro-batch, sequence), and if the data has them
+        ``cu_seqlens`` (micro-batch, borders; rows padded with -1).
+    """
+    if torch.cuda.is_available():
+        return gpt_data_step(dataloader_iter)
+    batch = next(dataloader_iter)
+    return batch[0] if isinstance(batch, tuple) else batch
+
+
+def llama_forward_step(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Runs the model: NeMo's ``gpt_forward_step`` where CUDA is there, else with what the local layers need.
+
+    Args:
+        model: The Lightning module.
+        batch: As :func:`llama_data_step` gives it. With ``cu_seqlens``, several windows become one long packed one.
+
+    Returns:
+        The loss of each token, (micro-batch, sequence), or (1, micro-batch × sequence) if packed; on all but the last
+        pipeline stage the hidden states.
+    """
+    if torch.cuda.is_available():
+        return gpt_forward_step(model, batch)
+    # Megatron's layers ask for a mask whenever Transformer Engine is not there; SdpaAttention needs none.
+    options: dict[str, Any] = {"attention_mask": torch.zeros(1, dtype=torch.bool)}
+    arguments = [batch[key] for key in ("tokens", "position_ids", "labels")]
+    if "cu_seqlens" in batch:
+        if len(batch["tokens"]) > 1 and model.config.pipeline_model_parallel_size > 1:
+            raise ValueError("packed windows with pipeline parallelism need micro_batch_size=1")
+        options["packed_seq_params"] = packed_seq_params(batch["cu_seqlens"])
+        arguments = [argument.reshape(1, -1) for argument in arguments]
+    input_ids, position_ids, labels = arguments
+    return model(input_ids=input_ids, position_ids=position_ids, labels=labels, **options)
+
+
+def packed_seq_params(cu_seqlens: torch.Tensor) -> PackedSeqParams:
+    """Joins the document borders of the windows of a micro-batch into those of one long window.
+
+    Args:
+        cu_seqlens: (micro-batch, borders), each row 0, end of the first document, …, sequence length, then -1 padding.
+
+    Returns:
+        Megatron's parameters in the ``thd`` format, with the longest document's length.
+    """
+    ends, offset = [cu_seqlens.new_zeros(1)], 0
+    for row in cu_seqlens:
+        borders = row[row >= 0]
+        ends.append(borders[1:] + offset)
+        offset += int(borders[-1])
+    joined = torch.cat(ends)
+    longest = int(joined.diff().max())
+    return PackedSeqParams(
+        qkv_format="thd", cu_seqlens_q=joined, cu_seqlens_kv=joined, max_seqlen_q=longest, max_seqlen_kv=longest
+    )
+
+
+@dataclass
+class KcptLlamaConfig(llm.LlamaConfig):
+    """Llama architecture, built with Transformer Engine on a GPU and in float32 with local layers on a CPU."""
+
+    vocab_rows: int | None = None
+    """True number of rows of the embedding, which an export keeps; None takes ``vocab_size``, else the tokenizer's."""
+    make_vocab_size_divisible_by: int = 1
+    """Times the tensor-parallel size gives the multiple to which rows are padded inside Megatron only."""
+    transformer_layer_spec: Callable = llama_layer_spec
+    forward_step_fn: Callable = llama_forward_step
+    data_step_fn: Callable = llama_data_step
+
+    def __post_init__(self) -> None:
+        """Settles what depends on the machine, then lets Megatron check and derive; NeMo calls it again on connect."""
+        if self.vocab_rows is None:
+            self.vocab_rows = self.vocab_size
+        if not torch.cuda.is_available():
+            self._settle_for_cpu()
+        super().__post_init__()
+
+    def _settle_for_cpu(self) -> None:
+        # The fusions are CUDA kernels, or torch.compile functions that cost a C++ compilation at the first step.
+        self.apply_rope_fusion = False
+        self.bias_activation_fusion = False
+        self.bias_dropout_fusion = False
+        self.cross_entropy_loss_fusion = False
+        self.gradient_accumulation_fusion = False
+        self.masked_softmax_fusion = False
+        self.persist_layer_norm = False
+        self.use_cpu_initialization = True
+        self.bf16 = self.fp16 = False
+        self.params_dtype = self.pipeline_dtype = torch.float32
+
+    def configure_model(
+        self,
+        tokenizer: TokenizerSpec | None,
+        pre_process: bool | None = None,
+        post_process: bool | None = None,
+        vp_stage: int | None = None,
+    ) -> GPTModel:
+        """Builds Megatron's model with the vocabulary padded for tensor parallelism.
+
+        Args:
+            tokenizer: Gives the rows if neither ``vocab_rows`` nor ``vocab_size`` does; may be None otherwise.
+            pre_process: Whether to build the embedding; default: on the first pipeline stage.
+            post_process: Whether to build the output layer; default: on the last pipeline stage.
+            vp_stage: Virtual pipeline stage.
+
+        Raises:
+            ValueError: If no number of rows is known, or the tokenizer has more entries than there are rows.
+        """
+        entries = None if tokenizer is None else tokenizer.vocab_size
+        self.vocab_rows = self.vocab_rows or entries
+        if self.vocab_rows is None:
+            raise ValueError("the number of vocabulary rows is unknown: set vocab_rows in the config or give a tokenizer")
+        if entries is not None and entries > self.vocab_rows:
+            raise ValueError(
+                f"the tokenizer has {entries} entries but the config only {self.vocab_rows} vocabulary rows; "
+                "set vocab_rows to at least the tokenizer's size"
+            )
+        self.vocab_size = get_vocab_size(self, self.vocab_rows, self.make_vocab_size_divisible_by)
+        return super().configure_model(tokenizer, pre_process, post_process, vp_stage)
+
+
+@dataclass
+class KcptTinyConfig(KcptLlamaConfig):
+    """A model that a laptop trains in minutes: 4 layers, hidden size 256, about 3 M parameters beside the vocabulary."""
+
+    num_layers: int = 4
+    hidden_size: int = 256
+    ffn_hidden_size: int = 688
+    num_attention_heads: int = 4
+    num_query_groups: int | None = 4
+    kv_channels: int | None = 64
+    seq_length: int = 512
+    rotary_base: int = 10000
+    share_embeddings_and_output_weights: bool = False
+
+
+class KcptLlamaModel(llm.LlamaModel):
+    """NeMo's Llama module; a class of its own so that checkpoints name it and an exporter can be registered for it."""

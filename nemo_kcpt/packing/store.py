@@ -1,0 +1,125 @@
+"""The pack store: Megatron-Core's IndexedDataset for tokens and a Parquet table of what each window holds.
+
+Stock Megatron reads `tokens.bin/.idx`; `windows.parquet` carries what it has no place for (papers, kinds, roles,
+document borders). Importing Megatron costs seconds, so it happens inside the two functions that need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.packing.concat import Window
+from nemo_kcpt.runs import read_manifest
+
+TOKENS, WINDOWS = "tokens", "windows.parquet"
+ROWS_PER_GROUP = 1024
+
+
+def _schema() -> Any:
+    import pyarrow as pa
+
+    texts, numbers = pa.list_(pa.string()), pa.list_(pa.int32())
+    return pa.schema(
+        {
+            "length": pa.int32(),
+            "paper_ids": texts,
+            "kinds": texts,
+            "roles": texts,
+            "starts": numbers,
+            "cu_seqlens": numbers,
+        }
+    )
+
+
+def write_windows(folder: Path, windows: Iterable[Window], vocab_size: int) -> tuple[list[Path], int, int]:
+    """Write windows one by one; memory stays at one row group.
+
+    Returns:
+        The files written, the number of windows and the number of real (not padding) tokens.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import torch
+    from megatron.core.datasets.indexed_dataset import DType, IndexedDatasetBuilder
+
+    temporary = {name: folder / f".{name}.tmp" for name in ("tokens.bin", "tokens.idx", WINDOWS)}
+    schema = _schema()
+    builder = IndexedDatasetBuilder(str(temporary["tokens.bin"]), dtype=DType.optimal_dtype(vocab_size))
+    rows: list[dict[str, Any]] = []
+    count = real = 0
+    with pq.ParquetWriter(temporary[WINDOWS], schema) as writer:
+        for window in windows:
+            builder.add_document(torch.tensor(window.ids), [len(window.ids)])
+            row = asdict(window)
+            del row["ids"]
+            rows.append(row)
+            count, real = count + 1, real + window.length
+            if len(rows) == ROWS_PER_GROUP:
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+                rows.clear()
+        if rows:
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    builder.finalize(str(temporary["tokens.idx"]))
+    paths = []
+    for name, path in temporary.items():
+        path.replace(folder / name)
+        paths.append(folder / name)
+    return paths, count, real
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackInfo:
+    """What a trainer must know of a pack before opening it."""
+
+    folder: Path
+    fingerprint: str
+    mode: str
+    seq_length: int
+    windows: int
+    tokenizer_sha256: str
+    vocab_size: int
+
+
+def read_info(folder: Path) -> PackInfo:
+    """The pack's manifest, checked.
+
+    Raises:
+        BadInput: not a finished pack, or `tokens.bin` is shorter than the manifest says.
+    """
+    if not (folder / "manifest.json").is_file():
+        raise BadInput(f"{folder}: not a finished pack (no manifest.json); make one with kcpt pack")
+    manifest = read_manifest(folder)
+    for name, entry in manifest["outputs"].items():
+        size = (folder / name).stat().st_size if (folder / name).is_file() else 0
+        if size != entry["bytes"]:
+            raise BadInput(f"{folder / name}: {size} bytes, the manifest says {entry['bytes']}; make the pack again with kcpt pack --redo")
+    counts, config = manifest["counts"], manifest["config"]
+    return PackInfo(
+        folder=folder,
+        fingerprint=manifest["fingerprint"],
+        mode=config["mode"],
+        seq_length=config["seq_length"],
+        windows=counts["windows"],
+        tokenizer_sha256=counts["tokenizer_sha256"],
+        vocab_size=counts["vocab_size"],
+    )
+
+
+def open_tokens(folder: Path) -> Any:
+    """The pack's tokens as a memory-mapped IndexedDataset: item i is an integer array of `seq_length` ids."""
+    from megatron.core.datasets.indexed_dataset import IndexedDataset
+
+    return IndexedDataset(str(folder / TOKENS), mmap=True)
+
+
+def iterate_table(folder: Path) -> Iterator[dict[str, Any]]:
+    """The rows of `windows.parquet` in order, one row group in memory at a time."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(folder / WINDOWS) as table:
+        for batch in table.iter_batches(batch_size=ROWS_PER_GROUP):
+            yield from batch.to_pylist()

@@ -1,0 +1,66 @@
+"""The training's own record: one JSON line an optimizer step, for progress displays, loss curves and comparisons."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import IO, Any
+
+import lightning.pytorch as pl
+
+from nemo_kcpt.files import atomic_write, read_jsonl
+
+METRICS = "metrics.jsonl"
+
+
+class MetricsFile(pl.Callback):
+    """Writes `step, max_steps, loss, lr, tokens, tokens_per_second, seconds` to `path`, on global rank 0.
+
+    Args:
+        path: the JSON Lines file; made if missing. A resumed training first drops the lines after its checkpoint, so
+            that each step stands there once.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+        self._stream: IO[str] | None = None
+        self._started = self._last = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the file where the checkpoint left it."""
+        if not trainer.is_global_zero:
+            return
+        path = Path(self.path)
+        kept = [line for line in read_jsonl(path) if line["step"] <= trainer.global_step] if path.is_file() else []
+        with atomic_write(path) as stream:
+            stream.writelines(json.dumps(line) + "\n" for line in kept)
+        self._stream = path.open("a", encoding="utf-8")
+        self._started = self._last = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Append the step that has just ended."""
+        if self._stream is None:
+            return
+        now = time.perf_counter()
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        tokens = data.global_batch_size * data.seq_length
+        line = {
+            "step": trainer.global_step,
+            "max_steps": trainer.max_steps,
+            "loss": float(trainer.callback_metrics["reduced_train_loss"]),
+            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
+            "tokens": trainer.global_step * tokens,
+            "tokens_per_second": round(tokens / (now - self._last), 1),
+            "seconds": round(now - self._started, 3),
+        }
+        self._last = now
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the file."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None

@@ -1,0 +1,9 @@
+"""Where a recipe runs, for `run.executor=…` on the command line."""
+
+import nemo_run as run
+
+
+@run.cli.factory
+def kcpt_torchrun(processes: int = 2) -> run.LocalExecutor:
+    """torchrun on this machine with `processes` ranks; unlike NeMo's `torchrun` it works without CUDA, over gloo."""
+    return run.LocalExecutor(launcher="torchrun", ntasks_per_node=processes)

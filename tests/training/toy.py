@@ -1,0 +1,74 @@
+"""A tiny deterministic data module and training run, shared by the tests of the training room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from nemo.lightning.data import WrappedDataLoader
+from nemo.lightning.pytorch.plugins import MegatronDataSampler
+from torch.utils.data import Dataset
+
+VOCABULARY = 96
+SEQUENCE = 32
+
+
+class ToyDataset(Dataset):
+    """Windows of tokens that count upwards from a start that depends on the index; packed into two documents if asked."""
+
+    def __init__(self, size: int = 4096, sequence: int = SEQUENCE, packed: bool = False) -> None:
+        self.size, self.sequence, self.packed = size, sequence, packed
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        text = (torch.arange(self.sequence + 1) * (index % 5 + 1) + index * 7) % VOCABULARY
+        item = {
+            "tokens": text[:-1],
+            "labels": text[1:],
+            "position_ids": torch.arange(self.sequence),
+            "loss_mask": torch.ones(self.sequence),
+        }
+        if self.packed:
+            border = 3 + index % (self.sequence - 6)
+            item["cu_seqlens"] = torch.tensor([0, border, self.sequence, -1], dtype=torch.int32)
+        return item
+
+
+class RecordLosses(pl.Callback):
+    """Keeps the training loss of each global step, counted from 1."""
+
+    def __init__(self) -> None:
+        self.by_step: dict[int, float] = {}
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self.by_step[trainer.global_step] = float(trainer.callback_metrics["reduced_train_loss"])
+
+
+class ToyData(pl.LightningDataModule):
+    """Serves :class:`ToyDataset` in order through NeMo's sampler, and goes on where a checkpoint stopped."""
+
+    tokenizer = None
+
+    def __init__(
+        self, micro_batch_size: int = 2, global_batch_size: int = 4, sequence: int = SEQUENCE, packed: bool = False
+    ) -> None:
+        super().__init__()
+        self.micro_batch_size, self.global_batch_size, self.seq_length = micro_batch_size, global_batch_size, sequence
+        self.dataset = ToyDataset(sequence=sequence, packed=packed)
+        self.data_sampler = MegatronDataSampler(
+            seq_len=sequence, micro_batch_size=micro_batch_size, global_batch_size=global_batch_size
+        )
+
+    def train_dataloader(self) -> WrappedDataLoader:
+        return WrappedDataLoader(mode="train", dataset=self.dataset, num_workers=0)
+
+    def state_dict(self) -> dict[str, Any]:
+        steps = self.trainer.global_step - self.data_sampler.init_global_step
+        return {"consumed_samples": self.data_sampler.compute_consumed_samples(steps)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.data_sampler.init_consumed_samples = state_dict["consumed_samples"]
