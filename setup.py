@@ -5,9 +5,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-VERSION = next(
-    line.split('"')[1] for line in (ROOT / "nemo_kcpt/__init__.py").read_text().splitlines() if line.startswith("__version__")
-)
+SOURCE = (ROOT / "nemo_kcpt" / "__init__.py").read_text()
+VERSION = next(line.split('"')[1] for line in SOURCE.splitlines() if line.startswith("__version__"))
 
 # What every stage outside training and serving needs; small enough to start in under two seconds.
 BASE = ["omegaconf>=2.3", "rich>=13", "jinja2>=3.1", "numpy", "pyarrow", "tokenizers", "psutil"]

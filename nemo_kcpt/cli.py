@@ -28,6 +28,12 @@ STAGES: dict[str, tuple[str, str]] = {
     "doctor": ("nemo_kcpt.doctor", "what is installed, what is missing, and the command that fixes it"),
 }
 
+HIDDEN: dict[str, tuple[str, str]] = {
+    "demo-world": ("nemo_kcpt.demo.world", "fictional papers with known facts"),
+    "demo-tokenizer": ("nemo_kcpt.demo.tokenizer_stage", "the demo's small tokenizer"),
+}
+"""Steps of the demo that nobody needs for documents of their own."""
+
 EPILOG = """Every stage reads and writes files, can be run again (finished work is skipped) and explains its keys:
   kcpt pack --help
 Keys come from defaults < --config FILE.yaml < key=value on the command line (also written --key value).
@@ -74,7 +80,7 @@ def _run_stage(name: str, words: Sequence[str]) -> None:
     from nemo_kcpt import logs
     from nemo_kcpt.config import load_config
 
-    module = importlib.import_module(STAGES[name][0])
+    module = importlib.import_module({**STAGES, **HIDDEN}[name][0])
     if "--help" in words or "-h" in words:
         print(_stage_help(name, module))
         return
@@ -105,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help", "--version"):
         parser.parse_args(words or ["--help"])
         return 0
-    if words[0] not in STAGES:
+    if words[0] not in {**STAGES, **HIDDEN}:
         from nemo_kcpt.config import nearest
 
         print(f"kcpt: unknown stage '{words[0]}'; {nearest(words[0], list(STAGES))}. See kcpt --help", file=sys.stderr)

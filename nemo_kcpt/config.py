@@ -104,7 +104,7 @@ def load_config(cls: type[Config], *, file: Path | None = None, overrides: Seque
     missing = sorted(str(key) for key in OmegaConf.missing_keys(schema))
     if missing:
         docs = field_docs(cls)
-        wanted = "; ".join(f"{key} ({docs.get(key, 'no description')})" for key in missing)
+        wanted = "; ".join(f"{key} ({docs.get(key, 'no description').rstrip('.')})" for key in missing)
         raise BadInput(f"required: {wanted}. Give it as {missing[0]}=VALUE or in --config")
     try:
         config: Any = OmegaConf.to_object(schema)

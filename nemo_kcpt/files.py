@@ -99,6 +99,12 @@ def read_jsonl(path: Path, required: Sequence[str] = ()) -> Iterator[dict[str, A
     Raises:
         BadInput: missing file, bad JSON, not an object, or a `required` field missing; names file and line.
     """
+    for _, record in read_jsonl_lines(path, required):
+        yield record
+
+
+def read_jsonl_lines(path: Path, required: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
+    """As `read_jsonl`, with the line number of each record, counted from 1."""
     try:
         stream = path.open("rb")
     except FileNotFoundError:
@@ -121,4 +127,4 @@ def read_jsonl(path: Path, required: Sequence[str] = ()) -> Iterator[dict[str, A
             if missing:
                 found = ", ".join(sorted(record)) or "nothing"
                 raise BadInput(f"{path}, line {number}: field {', '.join(missing)} is missing (found: {found})")
-            yield record
+            yield number, record

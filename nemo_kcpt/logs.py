@@ -9,18 +9,25 @@ from pathlib import Path
 LOG = logging.getLogger("kcpt")
 
 
+class _Terminal(logging.Handler):
+    """Through rich's console, which knows of progress displays; long lines are left whole, so paths can be copied."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from rich import get_console
+
+        get_console().print(self.format(record), soft_wrap=True, markup=False, highlight=False)
+
+
 def set_up(log_file: Path | None = None, quiet: bool = False) -> None:
     """Send `kcpt` messages to the terminal through rich, and all messages and warnings to `log_file` if given.
 
     Other libraries' chatter reaches the terminal only from level ERROR on.
     """
-    from rich.logging import RichHandler
-
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     warnings.simplefilter("default")
     logging.captureWarnings(True)
-    console = RichHandler(show_path=False, show_time=False, show_level=False, markup=False)
+    console = _Terminal()
     console.addFilter(lambda record: record.name == "kcpt" or record.levelno >= logging.ERROR)
     console.setLevel(logging.WARNING if quiet else logging.INFO)
     root.handlers = [console]

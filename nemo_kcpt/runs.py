@@ -143,7 +143,7 @@ def _is_done(stage: Stage) -> bool:
 
 @contextmanager
 def stage(
-    name: str, out: Path, *, config: Mapping[str, Any], inputs: Mapping[str, Path], redo: bool = False
+    name: str, out: Path, *, config: Mapping[str, Any], inputs: Mapping[str, Path | str], redo: bool = False
 ) -> Iterator[Stage]:
     """Run a stage on `out`, alone in it, with a manifest at the end.
 
@@ -154,14 +154,14 @@ def stage(
         name: the stage's name.
         out: output folder, made if missing.
         config: what shapes the output, paths left out.
-        inputs: name -> file or stage folder read by it.
+        inputs: name -> file or stage folder read by it, or a string that already identifies the content.
         redo: make it again though another or the same result is there.
 
     Raises:
         BadInput: an input is missing, the folder holds the result of other inputs, or another process works in it.
     """
     started = time.perf_counter()
-    hashes = {key: hash_input(path) for key, path in inputs.items()}
+    hashes = {key: entry if isinstance(entry, str) else hash_input(entry) for key, entry in inputs.items()}
     with exclusive(out):
         current = Stage(name=name, out=out, config=dict(config), inputs=hashes)
         if redo:

@@ -7,6 +7,7 @@ pretraining small Llamas (AdamW β 0.9/0.95, weight decay 0.1, clipping at 1.0: 
 from pathlib import Path
 from typing import Optional
 
+import fiddle as fdl
 import nemo_run as run
 import torch
 from megatron.core.distributed import DistributedDataParallelConfig
@@ -29,6 +30,7 @@ def kcpt_tiny(
     dir: str = "nemo_experiments/kcpt_tiny",
     restore: Optional[str] = None,
     epochs: float = 2.0,
+    steps_like: Optional[str] = None,
     tensor_parallel: int = 1,
     pipeline_parallel: int = 1,
     processes: int = 1,
@@ -40,13 +42,14 @@ def kcpt_tiny(
         dir: log, metrics and checkpoints go there; a run that was interrupted resumes from it.
         restore: checkpoint whose weights to start from; without it the weights are random, as for a first base.
         epochs: passes over the pack; the method takes 2.
+        steps_like: another pack, whose number of steps to take instead: a comparison at equal budget.
         tensor_parallel: ranks that share each layer.
         pipeline_parallel: ranks that share the layers.
         processes: ranks in all; give `run.executor=kcpt_torchrun` for more than one.
     """
     info = read_info(Path(pack))
-    data = run.Config(PackedPretrainingDataModule, pack=pack, micro_batch_size=8, global_batch_size=8)
-    steps = steps_for(info.windows, epochs, data.global_batch_size)
+    data = run.Config(PackedPretrainingDataModule, pack=pack, micro_batch_size=4, global_batch_size=4)
+    steps = steps_for(read_info(Path(steps_like or pack)).windows, epochs, data.global_batch_size)
     return run.Partial(
         llm.pretrain,
         model=run.Config(
@@ -78,7 +81,7 @@ def kcpt_tiny(
             config=run.Config(
                 OptimizerConfig,
                 optimizer="adam",
-                lr=1e-3,
+                lr=2e-3,
                 weight_decay=0.1,
                 adam_beta1=0.9,
                 adam_beta2=0.95,
@@ -88,7 +91,7 @@ def kcpt_tiny(
                 use_distributed_optimizer=False,
             ),
             lr_scheduler=run.Config(
-                nl.lr_scheduler.CosineAnnealingScheduler, warmup_steps=max(1, steps // 20), constant_steps=0, min_lr=1e-4
+                nl.lr_scheduler.CosineAnnealingScheduler, warmup_steps=max(1, steps // 20), constant_steps=0, min_lr=2e-4
             ),
         ),
         log=run.Config(
@@ -111,6 +114,7 @@ def kcpt_sft_tiny(
     dir: str = "nemo_experiments/kcpt_sft_tiny",
     restore: Optional[str] = None,
     epochs: float = 1.0,
+    steps_like: Optional[str] = None,
     tensor_parallel: int = 1,
     pipeline_parallel: int = 1,
     processes: int = 1,
@@ -119,6 +123,8 @@ def kcpt_sft_tiny(
 
     The arguments are those of `kcpt_tiny`, of which it differs in data and learning rate.
     """
-    recipe = kcpt_tiny(pack, dir, restore, epochs, tensor_parallel, pipeline_parallel, processes)
-    recipe.__fn_or_cls__ = llm.finetune
+    recipe = kcpt_tiny(pack, dir, restore, epochs, steps_like, tensor_parallel, pipeline_parallel, processes)
+    fdl.update_callable(recipe, llm.finetune)
+    fdl.update_callable(recipe.data, InstructionDataModule)
+    recipe.tokenizer = None  # the pack holds ids
     return recipe

@@ -29,11 +29,13 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         loss: "all" tokens (the method's choice) or "outputs", the replies only.
         seed: of the order of windows; every epoch has its own.
         num_workers: loader processes per rank.
-        expect_instruction: whether the pack must be (True) or must not be (False) of mode `instruction`.
 
     Raises:
         BadInput: not a finished pack, a pack of the wrong mode, an unknown `loss`.
     """
+
+    for_instructions = False
+    """Whether the pack is of mode `instruction`; NeMo's serializer needs a constructor without such a switch."""
 
     def __init__(
         self,
@@ -43,13 +45,12 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         loss: str = "all",
         seed: int = 1234,
         num_workers: int = 0,
-        expect_instruction: bool = False,
     ) -> None:
         super().__init__()
         if loss not in LOSS_ON:
             raise BadInput(f"data.loss: '{loss}' is not one of {', '.join(LOSS_ON)}")
         self.info = read_info(Path(pack))
-        if (self.info.mode == "instruction") != expect_instruction:
+        if (self.info.mode == "instruction") != self.for_instructions:
             command = "nemo llm finetune" if self.info.mode == "instruction" else "nemo llm pretrain"
             raise BadInput(f"{pack}: is a pack of mode {self.info.mode}, which belongs to `{command}`")
         self.pack, self.loss, self.seed, self.num_workers = pack, loss, seed, num_workers
@@ -110,6 +111,8 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
 class InstructionDataModule(PackedPretrainingDataModule):
     """Windows of an instruction-tuning pack for `nemo llm finetune`, loss on responses only."""
 
+    for_instructions = True
+
     def __init__(
         self,
         pack: str,
@@ -119,4 +122,4 @@ class InstructionDataModule(PackedPretrainingDataModule):
         seed: int = 1234,
         num_workers: int = 0,
     ) -> None:
-        super().__init__(pack, micro_batch_size, global_batch_size, loss, seed, num_workers, expect_instruction=True)
+        super().__init__(pack, micro_batch_size, global_batch_size, loss, seed, num_workers)

@@ -42,10 +42,6 @@ _POOLS: dict[str, tuple[pools.Names, ...]] = {
     "metric": pools.METRICS,
 }
 _COLUMNS = {"ja": 0, "en": 1, "zh": 2}
-_SUFFIXES: tuple[tuple[str, str], ...] = (("", ""), ("", ""), ("", ""), ("法", ""), ("ネット", "Net"))
-
-_LONGEST = 7
-"""Characters of a Japanese method name."""
 _RECENT = 8
 """A paper is related to one of so many that came before it, so no old method is everybody's relative."""
 
@@ -134,8 +130,6 @@ def accepted_values(sheet: FactSheet, fact: str) -> tuple[str, ...]:
         forms.append(str(int(sheet.score)))
     elif fact == "year":
         forms.append(str(sheet.year))
-    elif fact == "related_method":
-        forms += [forms[0].removesuffix(ending) for ending in ("法", "ネット", "Net") if forms[0].endswith(ending)]
     elif fact in ("first_author", "organisation", "base_model", "task"):
         forms += [surface(sheet, fact, language) for language in LANGUAGES]
     return tuple(dict.fromkeys(forms))
@@ -167,29 +161,22 @@ def _whole(form: str) -> re.Pattern[str]:
 
 
 def make_names(n: int, rng: random.Random, language: str, avoid: frozenset[str] = frozenset()) -> list[str]:
-    """`n` invented method names, none in `avoid`, no two of them one mora apart (close names are needlessly hard to
-    tell)."""
-    starts = [kana for kana in pools.MORAE if kana != "ン"]
-    middles = [kana for kana in starts if kana not in "アイエオ"]
+    """`n` invented method names such as カスミNet, none in `avoid`.
+
+    Both halves recur over worlds, so a model may know the pieces of a name, but never the name. Within a world the
+    halves are dealt evenly, so few names share one.
+    """
+    stems, suffixes = (_deal(pool, n, rng) for pool in (pools.METHOD_STEMS, pools.METHOD_SUFFIXES))
     names: dict[str, None] = {}
-    taken: set[tuple[str, ...]] = set()
-    for _ in range(1000 * n):
-        if len(names) == n:
-            break
-        core = [rng.choice(starts), rng.choice(middles), rng.choice(middles)]
-        stem = "".join(core) + rng.choice(pools.NAME_ENDINGS)
-        suffix = rng.choice(_SUFFIXES)
-        if len(stem) + len(suffix[0]) > _LONGEST:
-            suffix = ("", "")
-        masks = {tuple(stem[:index] + "*" + stem[index + 1 :]) for index in range(len(stem))}
-        unwanted = any(part in stem for part in pools.UNWANTED) or len(set(stem)) < len(stem)
-        name = stem + suffix[0] if language == "ja" else _romanise(stem) + suffix[1]
-        if unwanted or masks & taken or name in avoid or name in names:
-            continue
-        taken |= masks
-        names[name] = None
-    if len(names) < n:
-        raise ValueError(f"only {len(names)} of {n} method names are left: make a smaller world or avoid fewer names")
+    for stem, first_choice in zip(stems, suffixes):
+        others = rng.sample(pools.METHOD_SUFFIXES, len(pools.METHOD_SUFFIXES))
+        for suffix in (first_choice, *others):
+            name = stem[_COLUMNS[language]] + suffix
+            if name not in avoid and name not in names:
+                names[name] = None
+                break
+        else:
+            raise ValueError(f"only {len(names)} of {n} method names are left: make a smaller world or avoid fewer names")
     return list(names)
 
 
@@ -243,7 +230,3 @@ def _partners(years: Sequence[int], rng: random.Random) -> tuple[list[int], int]
     for place in range(1, len(order)):
         partners[order[place]] = rng.choice(order[max(0, place - _RECENT) : place])
     return partners, order[0]
-
-
-def _romanise(stem: str) -> str:
-    return "".join(pools.MORAE[kana] for kana in stem).capitalize()

@@ -149,34 +149,26 @@ YEARS: tuple[int, ...] = tuple(range(2016, 2026))
 
 RELATIONS: tuple[str, ...] = ("extends", "compares", "uses_data")
 
-MORAE: dict[str, str] = {
-    "ア": "a", "イ": "i", "エ": "e", "オ": "o", "カ": "ka", "キ": "ki", "ク": "ku", "ケ": "ke", "コ": "ko",
-    "サ": "sa", "シ": "shi", "ス": "su", "セ": "se", "ソ": "so", "タ": "ta", "テ": "te", "ト": "to", "ナ": "na",
-    "ニ": "ni", "ネ": "ne", "ノ": "no", "ハ": "ha", "ヒ": "hi", "フ": "fu", "ホ": "ho", "マ": "ma", "ミ": "mi",
-    "ム": "mu", "メ": "me", "モ": "mo", "ヤ": "ya", "ユ": "yu", "ヨ": "yo", "ラ": "ra", "リ": "ri", "ル": "ru",
-    "レ": "re", "ロ": "ro", "ガ": "ga", "ギ": "gi", "グ": "gu", "ゴ": "go", "ザ": "za", "ゼ": "ze", "ダ": "da",
-    "デ": "de", "ド": "do", "バ": "ba", "ビ": "bi", "ベ": "be", "ボ": "bo", "パ": "pa", "ピ": "pi", "ポ": "po",
-    "ン": "n",
-}  # fmt: skip
-"""Katakana of the invented method names and their romanisation."""
-
-NAME_ENDINGS: tuple[str, ...] = (
-    "ラ",
-    "リア",
-    "ネオ",
-    "ス",
-    "ルム",
-    "ニカ",
-    "ロン",
-    "ト",
-    "ビス",
-    "ロス",
-    "ミナ",
-    "レド",
-)
-
-UNWANTED: frozenset[str] = frozenset(
-    {"クソ", "シネ", "バカ", "アホ", "ブス", "ゲロ", "エロ", "キチ", "チン", "マン", "ウン",
-     "ケツ", "ゴミ", "クズ", "ハゲ", "デブ", "シヌ", "ガス", "トヨ", "ソニ", "シバ"}
+METHOD_STEMS: tuple[tuple[str, str], ...] = (
+    ("カスミ", "Kasumi"), ("コダマ", "Kodama"), ("ミヤビ", "Miyabi"), ("ツバキ", "Tsubaki"), ("アヤメ", "Ayame"),
+    ("イブキ", "Ibuki"), ("ウグイス", "Uguisu"), ("エニシダ", "Enishida"), ("オトワ", "Otowa"), ("カゲロウ", "Kagero"),
+    ("キキョウ", "Kikyo"), ("クスノキ", "Kusunoki"), ("ケヤキ", "Keyaki"), ("コスモ", "Kosumo"), ("サザナミ", "Sazanami"),
+    ("シグレ", "Shigure"), ("スミレ", "Sumire"), ("セセラギ", "Seseragi"), ("ソヨカゼ", "Soyokaze"), ("タチバナ", "Tachibana"),
+    ("チドリ", "Chidori"), ("ツムジ", "Tsumuji"), ("テマリ", "Temari"), ("トモシビ", "Tomoshibi"), ("ナズナ", "Nazuna"),
+    ("ニジマス", "Nijimasu"), ("ヌマタ", "Numata"), ("ネムノキ", "Nemunoki"), ("ノギク", "Nogiku"), ("ハヤテ", "Hayate"),
+    ("ヒグラシ", "Higurashi"), ("フブキ", "Fubuki"), ("ホウキ", "Houki"), ("マツリ", "Matsuri"), ("ミゾレ", "Mizore"),
+    ("ムラサメ", "Murasame"), ("メジロ", "Mejiro"), ("モミジ", "Momiji"), ("ヤドリギ", "Yadorigi"), ("ユキヤナギ", "Yukiyanagi"),
+    ("ヨモギ", "Yomogi"), ("リンドウ", "Rindo"), ("ルリビ", "Ruribi"), ("レンゲ", "Renge"), ("ワカバ", "Wakaba"),
+    ("アラレ", "Arare"), ("イナヅマ", "Inazuma"), ("ウミホタル", "Umihotaru"), ("オリヅル", "Orizuru"), ("カエデ", "Kaede"),
+    ("キツツキ", "Kitsutsuki"), ("クヌギ", "Kunugi"), ("ケムリ", "Kemuri"), ("コガラシ", "Kogarashi"), ("サギリ", "Sagiri"),
+    ("シズク", "Shizuku"), ("スミゾメ", "Sumizome"), ("タンポポ", "Tanpopo"), ("ツララ", "Tsurara"), ("トンボ", "Tonbo"),
+    ("ナギサ", "Nagisa"), ("ハマカゼ", "Hamakaze"), ("ヒナゲシ", "Hinageshi"), ("フジナミ", "Fujinami"),
 )  # fmt: skip
-"""Substrings that would make an invented name rude or remind of a company."""
+"""First halves of the invented method names, in katakana and romanised."""
+
+METHOD_SUFFIXES: tuple[str, ...] = (
+    "Net", "Flow", "Mix", "Loop", "Gate", "Tree", "Wave", "Lens", "Path", "Link", "Nest", "Ring", "Fold", "Span", "Weave",
+    "Chain", "Bridge", "Grid", "Pulse", "Spark", "Stream", "Tower", "Port", "Vista", "Craft", "Drift", "Forge", "Glide",
+    "Hinge", "Knot", "Ladder", "Mosaic", "Nova", "Orbit", "Prism", "Quilt",
+)  # fmt: skip
+"""Second halves, in Latin letters."""

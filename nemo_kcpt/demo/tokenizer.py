@@ -37,8 +37,8 @@ def train_tokenizer(texts: Iterable[str], folder: Path, vocab_size: int = 4096) 
         [
             pre_tokenizers.Split("\n", "isolated"),
             pre_tokenizers.Split(Regex(r"\d{1,3}"), "isolated"),
-            # A name in katakana has the same pieces whatever particle follows it.
-            pre_tokenizers.Split(Regex(r"[ァ-ヶー]+"), "isolated"),
+            # A name has the same pieces whatever follows it: its katakana half and its Latin half.
+            pre_tokenizers.Split(Regex(r"[ァ-ヶー]+|[A-Za-z]+"), "isolated"),
             pre_tokenizers.Punctuation(),
             pre_tokenizers.Split(" ", "merged_with_next"),
         ]

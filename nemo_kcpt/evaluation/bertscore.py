@@ -1,8 +1,8 @@
-"""BERTScore F by the bert-score library (Zhang et al., ICLR 2020), with a local encoder, and its known failures kept away.
+"""BERTScore F by the bert-score library (Zhang et al., ICLR 2020), with a local encoder and its failures kept away.
 
-bert-score fails on empty texts with transformers 5, overflows on tokenizers without `model_max_length`, and sorts by words, so that
-Japanese is padded to the longest text; here empty texts score 0, the limit comes from the encoder's positions, and texts of like length
-are scored together. Texts beyond the encoder's limit are truncated, and counted.
+bert-score fails on empty texts with transformers 5, overflows on tokenizers without `model_max_length`, and sorts by
+words, so that Japanese is padded to the longest text; here empty texts score 0, the limit comes from the encoder's
+positions, and texts of like length are scored together. Texts beyond the encoder's limit are truncated, and counted.
 """
 
 from __future__ import annotations
@@ -41,9 +41,13 @@ class BertScore:
     """Layer whose embeddings are compared; 0 takes the last."""
     batch_size: int = 64
     """Pairs that are encoded together."""
-    truncated: int = 0
-    """Texts so far that were longer than the encoder's limit."""
     _scorer: Any = field(default=None, repr=False)
+    _measured: dict[str, bool] = field(default_factory=dict, repr=False)
+
+    @property
+    def truncated(self) -> int:
+        """Different texts so far that were longer than the encoder's limit."""
+        return sum(self._measured.values())
 
     def _load(self) -> Any:
         if self._scorer is None:
@@ -63,10 +67,11 @@ class BertScore:
     def _count_truncated(self, texts: set[str]) -> None:
         tokenizer = self._scorer._tokenizer
         limit = tokenizer.model_max_length
-        suspects = [text for text in texts if len(text.encode()) >= limit]
+        # A token is at least a byte of text, but for the two around it.
+        suspects = [text for text in texts if len(text.encode()) + 2 > limit and text not in self._measured]
         if suspects:
             lengths = [len(ids) for ids in tokenizer(suspects, truncation=False, verbose=False)["input_ids"]]
-            self.truncated += sum(length > limit for length in lengths)
+            self._measured |= {text: length > limit for text, length in zip(suspects, lengths)}
 
     def f1(self, candidates: Sequence[str], references: Sequence[str]) -> list[float]:
         """BERTScore F of each candidate against its reference, 0 where either is empty.

@@ -1,7 +1,7 @@
 """A tiny BERT with random weights, for trying the scores where no real encoder is at hand.
 
-Its BERTScore measures little more than which tokens two texts share, and says nothing about meaning. So that nobody takes
-it for more, "placeholder" is part of its name wherever it is shown.
+Its BERTScore measures little more than which tokens two texts share, and says nothing about meaning. So that nobody
+takes it for more, "placeholder" is part of its name wherever it is shown.
 """
 
 from __future__ import annotations
@@ -32,13 +32,23 @@ def build(tokenizer: Path, out: Path, seed: int = 0) -> Path:
     if not (tokenizer / "tokenizer.json").is_file():
         raise BadInput(f"{tokenizer}: no tokenizer.json in it; give encoder_tokenizer=FOLDER, such as a model's folder")
     import torch
+    from tokenizers import Tokenizer
+    from tokenizers.processors import TemplateProcessing
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     roles = read_json(tokenizer / "tokenizer_config.json")
     first = _content(roles.get("bos_token")) or _content(roles.get("eos_token")) or _content(roles.get("unk_token"))
     last = _content(roles.get("eos_token")) or first
+    if first is None:
+        raise BadInput(
+            f"{tokenizer}/tokenizer_config.json: neither bos_token, eos_token nor unk_token is set; set eos_token"
+        )
+    backend = Tokenizer.from_file(str(tokenizer / "tokenizer.json"))
+    # bert-score takes a text of two tokens for an empty one: it counts on a token before and one behind every text.
+    ends = [(token, backend.token_to_id(token)) for token in dict.fromkeys((first, last))]
+    backend.post_processor = TemplateProcessing(single=f"{first} $A {last}", special_tokens=ends)
     fast = PreTrainedTokenizerFast(
-        tokenizer_file=str(tokenizer / "tokenizer.json"),
+        tokenizer_object=backend,
         cls_token=first,
         sep_token=last,
         pad_token=_content(roles.get("pad_token")) or last,
@@ -57,7 +67,7 @@ def build(tokenizer: Path, out: Path, seed: int = 0) -> Path:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = BertModel(config, add_pooling_layer=False)
+        model = BertModel(config)
     fast.save_pretrained(folder)
     model.save_pretrained(folder)
     return folder

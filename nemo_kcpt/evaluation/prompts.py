@@ -107,7 +107,7 @@ def kv_cache_bytes(request: ModelRequest, max_new_tokens: int, batch_size: int, 
 
 
 class Journal:
-    """Answers as they come, one JSON line each; the file is named by the run's fingerprint: other inputs, another one."""
+    """Answers as they come, one JSON line each, in a file named by the run's fingerprint."""
 
     def __init__(self, out: Path, fingerprint: str) -> None:
         self.path = out / f"journal-{fingerprint[:16]}.jsonl"

@@ -7,7 +7,8 @@ bertscore_doc  BERTScore F against the paper's text; null without papers=
 judge, judge_reason, fact_precision, fact_recall: null here
 
 encoder=FOLDER is a local Hugging Face encoder, such as tohoku-nlp/tohokunlp-bert-500m-sq8192-alpha downloaded;
-encoder=placeholder builds a tiny random one to try the pipeline (named so in every record); encoder=none leaves BERTScore out.
+encoder=placeholder builds a tiny random one to try the pipeline (named so in every record); encoder=none leaves
+BERTScore out.
 
 Writes scores.jsonl.
 """

@@ -59,6 +59,7 @@ def worker_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str
             "OMP_NUM_THREADS",
             str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1),
         ),
+        "OMP_WAIT_POLICY": environ.get("OMP_WAIT_POLICY", "PASSIVE"),  # spinning threads stall on busy cores
         "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
     }

@@ -98,7 +98,7 @@ def import_vllm(request: dict[str, Any]) -> Any:
     import vllm
     import vllm.platforms
 
-    architectures = set()
+    architectures: set[str] = set()
     for model in request["models"]:
         with open(os.path.join(model["folder"], "config.json"), encoding="utf-8") as stream:
             architectures.update(json.load(stream).get("architectures") or [])

@@ -1,4 +1,4 @@
-"""Which modules a Llama layer is made of: Transformer Engine's on a GPU, else Megatron's local ones with our attention."""
+"""The modules a Llama layer is made of: Transformer Engine's on a GPU, else Megatron's local ones and our attention."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ def uses_transformer_engine() -> bool:
     return torch.cuda.is_available() and importlib.util.find_spec("transformer_engine") is not None
 
 
-def llama_layer_spec(
-    config: TransformerConfig, vp_stage: int | None = None
-) -> ModuleSpec | TransformerBlockSubmodules:
+def llama_layer_spec(config: TransformerConfig, vp_stage: int | None = None) -> ModuleSpec | TransformerBlockSubmodules:
     """Chooses the modules when the model is built, so that one recipe serves GPUs and CPUs.
 
     Args:

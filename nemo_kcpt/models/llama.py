@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from megatron.core.packed_seq_params import PackedSeqParams
 from nemo.collections import llm
-from nemo.collections.llm.gpt.model.base import gpt_data_step, gpt_forward_step
+from nemo.collections.llm.gpt.model.base import gpt_data_step
 from nemo.lightning.base import get_vocab_size
 
-from nemo_kcpt.models.layer_spec import llama_layer_spec
+from nemo_kcpt.models.layer_spec import llama_layer_spec, uses_transformer_engine
 
 if TYPE_CHECKING:
     from megatron.core.models.gpt import GPTModel
@@ -35,29 +35,40 @@ def llama_data_step(dataloader_iter: Iterator[Any]) -> dict[str, torch.Tensor]:
     return batch[0] if isinstance(batch, tuple) else batch
 
 
-def llama_forward_step(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Runs the model: NeMo's ``gpt_forward_step`` where CUDA is there, else with what the local layers need.
+def llama_forward_step(model: torch.nn.Module, batch: dict[str, torch.Tensor | None]) -> torch.Tensor:
+    """Runs the model; unlike NeMo's ``gpt_forward_step`` it needs no Transformer Engine and packs several windows.
 
     Args:
         model: The Lightning module.
-        batch: As :func:`llama_data_step` gives it. With ``cu_seqlens``, several windows become one long packed one.
+        batch: As :func:`llama_data_step` gives it; None stands for what this pipeline stage does not need. With
+            ``cu_seqlens``, the windows of a micro-batch become one long packed one.
 
     Returns:
         The loss of each token, (micro-batch, sequence), or (1, micro-batch × sequence) if packed; on all but the last
         pipeline stage the hidden states.
+
+    Raises:
+        ValueError: For several packed windows where other ranks expect one window's shape.
     """
-    if torch.cuda.is_available():
-        return gpt_forward_step(model, batch)
-    # Megatron's layers ask for a mask whenever Transformer Engine is not there; SdpaAttention needs none.
-    options: dict[str, Any] = {"attention_mask": torch.zeros(1, dtype=torch.bool)}
-    arguments = [batch[key] for key in ("tokens", "position_ids", "labels")]
-    if "cu_seqlens" in batch:
-        if len(batch["tokens"]) > 1 and model.config.pipeline_model_parallel_size > 1:
-            raise ValueError("packed windows with pipeline parallelism need micro_batch_size=1")
-        options["packed_seq_params"] = packed_seq_params(batch["cu_seqlens"])
-        arguments = [argument.reshape(1, -1) for argument in arguments]
-    input_ids, position_ids, labels = arguments
-    return model(input_ids=input_ids, position_ids=position_ids, labels=labels, **options)
+    options: dict[str, Any] = {}
+    if not uses_transformer_engine():
+        # Megatron's local layers insist on a mask; SdpaAttention is causal by itself and takes one element as none.
+        options["attention_mask"] = torch.zeros(1, dtype=torch.bool)
+    inputs = {"input_ids": batch["tokens"], "position_ids": batch["position_ids"], "labels": batch["labels"]}
+    cu_seqlens = batch.get("cu_seqlens")
+    if cu_seqlens is not None:
+        _refuse_windows_across_ranks(model.config, len(cu_seqlens))
+        options["packed_seq_params"] = packed_seq_params(cu_seqlens)
+        inputs = {key: value if value is None else value.reshape(1, -1) for key, value in inputs.items()}
+    return model(**inputs, **options)
+
+
+def _refuse_windows_across_ranks(config: llm.GPTConfig, windows: int) -> None:
+    if windows > 1 and (config.pipeline_model_parallel_size > 1 or config.context_parallel_size > 1):
+        raise ValueError(
+            f"{windows} packed windows in a micro-batch do not go with pipeline or context parallelism; "
+            "set micro_batch_size=1"
+        )
 
 
 def packed_seq_params(cu_seqlens: torch.Tensor) -> PackedSeqParams:
@@ -135,7 +146,7 @@ class KcptLlamaConfig(llm.LlamaConfig):
         entries = None if tokenizer is None else tokenizer.vocab_size
         self.vocab_rows = self.vocab_rows or entries
         if self.vocab_rows is None:
-            raise ValueError("the number of vocabulary rows is unknown: set vocab_rows in the config or give a tokenizer")
+            raise ValueError("number of vocabulary rows unknown: set vocab_rows in the config or give a tokenizer")
         if entries is not None and entries > self.vocab_rows:
             raise ValueError(
                 f"the tokenizer has {entries} entries but the config only {self.vocab_rows} vocabulary rows; "
@@ -147,7 +158,7 @@ class KcptLlamaConfig(llm.LlamaConfig):
 
 @dataclass
 class KcptTinyConfig(KcptLlamaConfig):
-    """A model that a laptop trains in minutes: 4 layers, hidden size 256, about 3 M parameters beside the vocabulary."""
+    """A model that a laptop trains in minutes: 4 layers, hidden size 256, 3.2 M parameters beside the vocabulary."""
 
     num_layers: int = 4
     hidden_size: int = 256

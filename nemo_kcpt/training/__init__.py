@@ -1,0 +1,1 @@
+"""Training with NeMo 2: the strategy, and the CPU backend."""

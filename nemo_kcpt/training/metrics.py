@@ -9,9 +9,9 @@ from typing import IO, Any
 
 import lightning.pytorch as pl
 
-from nemo_kcpt.files import atomic_write, read_jsonl
+from nemo_kcpt.files import atomic_write, read_jsonl, write_json
 
-METRICS = "metrics.jsonl"
+METRICS, SUMMARY = "metrics.jsonl", "training.json"
 
 
 class MetricsFile(pl.Callback):
@@ -59,8 +59,15 @@ class MetricsFile(pl.Callback):
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the file."""
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Close the file; if the last step was reached, say so in `training.json` beside it.
+
+        Not in `on_train_end`, which Lightning leaves out when a resumed training had reached its last step before.
+        """
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+        if trainer.is_global_zero and stage == "fit" and trainer.global_step >= trainer.max_steps:
+            lines = list(read_jsonl(Path(self.path)))
+            summary = {"steps": trainer.global_step, "tokens": lines[-1]["tokens"], "final_loss": lines[-1]["loss"]}
+            write_json(Path(self.path).with_name(SUMMARY), summary)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -16,7 +15,7 @@ SEQUENCE = 32
 
 
 class ToyDataset(Dataset):
-    """Windows of tokens that count upwards from a start that depends on the index; packed into two documents if asked."""
+    """Windows of tokens that count upwards in steps that depend on the index; two documents each if ``packed``."""
 
     def __init__(self, size: int = 4096, sequence: int = SEQUENCE, packed: bool = False) -> None:
         self.size, self.sequence, self.packed = size, sequence, packed
@@ -64,6 +63,8 @@ class ToyData(pl.LightningDataModule):
         )
 
     def train_dataloader(self) -> WrappedDataLoader:
+        # Else a second resume would count the first run's steps again.
+        self.data_sampler.init_global_step = self.trainer.global_step
         return WrappedDataLoader(mode="train", dataset=self.dataset, num_workers=0)
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Runs toy trainings one after the other in this process, as a JSON file lists them, and writes their losses.
 
-``python toy_run.py jobs.json losses.json``, or the same under ``torchrun --nproc_per_node 2``. A job is a dict with ``name``
-and any keyword of :func:`train`. Losses are keyed by name, then by global step (from 1).
+``python toy_run.py jobs.json losses.json``, or the same under ``torchrun --nproc_per_node 2``. A job is a dict with
+``name`` and any keyword of :func:`train`. Losses are keyed by name, then by global step (from 1).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def train(
     from megatron.core.optimizer import OptimizerConfig
     from nemo import lightning as nl
     from nemo.collections import llm
+    from toy import SEQUENCE, VOCABULARY, RecordLosses, ToyData
 
     from nemo_kcpt.models.llama import KcptLlamaModel, KcptTinyConfig
     from nemo_kcpt.training.strategy import KcptMegatronStrategy, cpu_strategy_options
-    from toy import SEQUENCE, VOCABULARY, RecordLosses, ToyData
 
     options = {"recompute_granularity": "full", "recompute_method": "uniform", "recompute_num_layers": 1}
     config = KcptTinyConfig(

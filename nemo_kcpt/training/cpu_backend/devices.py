@@ -96,11 +96,11 @@ def tied_embeddings(original: Callable[[Any], None]) -> Callable[[Any], None]:
     @functools.wraps(original)
     def cpu_tied_embeddings(self: Any) -> None:
         to_cuda = torch.Tensor.cuda
-        torch.Tensor.cuda = _stay  # type: ignore[assignment, method-assign]
+        torch.Tensor.cuda = _stay
         try:
             original(self)
         finally:
-            torch.Tensor.cuda = to_cuda  # type: ignore[method-assign]
+            torch.Tensor.cuda = to_cuda
 
     return cpu_tied_embeddings
 

@@ -1,4 +1,4 @@
-"""Megatron's optimizers on a CPU: type checks that name CUDA tensors, and AdamW's ``step`` in the distributed optimizer."""
+"""Megatron's optimizers on a CPU: type checks that name CUDA, and AdamW's ``step`` in the distributed optimizer."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def _cuda_named_types() -> Iterator[None]:
         named = original(self, *args, **kwargs)
         return named.replace("torch.", "torch.cuda.", 1) if isinstance(named, str) else named
 
-    torch.Tensor.type = cuda_named_type  # type: ignore[assignment, method-assign]
+    torch.Tensor.type = cuda_named_type
     try:
         yield
     finally:
-        torch.Tensor.type = original  # type: ignore[method-assign]
+        torch.Tensor.type = original
 
 
 def build_param_groups(original: classmethod) -> classmethod:

@@ -12,7 +12,7 @@ import torch
 def rng_tracker(original: type) -> type:
     """Stands in for Megatron's ``CudaRNGStatesTracker``: the same book-keeping over the CPU generator."""
 
-    class CpuRngStatesTracker(original):  # type: ignore[misc, valid-type]
+    class CpuRngStatesTracker(original):
         """Named states of the CPU generator."""
 
         def add(self, name: str, seed: int) -> None:

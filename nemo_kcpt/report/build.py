@@ -1,0 +1,215 @@
+"""The numbers of a report: accuracies with intervals, paired differences, loss curves, examples with marked values."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.exact_match import find_values
+from nemo_kcpt.evaluation.inputs import Key, file_in
+from nemo_kcpt.evaluation.score_stage import alternatives
+from nemo_kcpt.evaluation.statistics import bootstrap_interval, paired_difference, wilson_interval
+from nemo_kcpt.files import read_jsonl
+
+SPLITS = ("test", "train")
+PROPORTIONS = ("exact_match", "judge")
+METRICS = ("exact_match", "bertscore_sent", "bertscore_doc", "judge", "fact_precision", "fact_recall")
+ANSWER_LIMIT = 400
+"""Characters of an answer that an example shows."""
+CURVE_POINTS = 300
+
+Records = Mapping[str, Mapping[str, Any]]
+Scores = Mapping[Key, Mapping[str, Any]]
+
+
+def read_scores(path: Path, answers: Mapping[Key, Any]) -> dict[Key, dict[str, Any]]:
+    """The records of a scores.jsonl by (question_id, model).
+
+    Raises:
+        BadInput: a score without its answer, one that stands there twice, or an answer without a score.
+    """
+    path = file_in(path, "scores.jsonl")
+    scores: dict[Key, dict[str, Any]] = {}
+    for number, record in enumerate(read_jsonl(path, ("question_id", "model")), start=1):
+        key = (str(record["question_id"]), str(record["model"]))
+        if key not in answers:
+            raise BadInput(f"{path}, record {number}: no answer of '{key[1]}' to question '{key[0]}' in the answers")
+        if key in scores:
+            raise BadInput(f"{path}, record {number}: second score of '{key[1]}' for question '{key[0]}'")
+        scores[key] = record
+    lacking = next((key for key in answers if key not in scores), None)
+    if lacking is not None:
+        raise BadInput(
+            f"{path}: no score of '{lacking[1]}' for question '{lacking[0]}'; run `kcpt score` on these answers"
+        )
+    return scores
+
+
+def ordered_models(scores: Scores, base: str) -> list[str]:
+    """Names of the models, the base first, the others in the file's order.
+
+    Raises:
+        BadInput: no model is called `base`.
+    """
+    names = list(dict.fromkeys(model for _, model in scores))
+    if base not in names:
+        raise BadInput(f"no answers of a model called '{base}' (found: {', '.join(names)}); name it with base=NAME")
+    return [base, *(name for name in names if name != base)]
+
+
+def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """n, the mean of every metric (None where none was run) and its 95 % interval."""
+    means: dict[str, Any] = {"n": len(records)}
+    intervals: dict[str, list[float]] = {}
+    for metric in METRICS:
+        values = [float(record[metric]) for record in records if record.get(metric) is not None]
+        means[metric] = sum(values) / len(values) if values else None
+        if values:
+            low_high = (
+                wilson_interval(int(sum(values)), len(values)) if metric in PROPORTIONS else bootstrap_interval(values)
+            )
+            intervals[metric] = [*low_high]
+    return {**means, "ci95": intervals}
+
+
+def model_rows(names: Iterable[str], questions: Records, scores: Scores) -> list[dict[str, Any]]:
+    """One row per model and split that has questions."""
+    rows = []
+    for name in names:
+        for split in SPLITS:
+            records = [scores[key] for key in scores if key[1] == name and questions[key[0]]["split"] == split]
+            if records:
+                rows.append({"name": name, "split": split, **summarise(records)})
+    return rows
+
+
+def grouped_rows(names: Iterable[str], questions: Records, scores: Scores, field: str) -> list[dict[str, Any]]:
+    """Exact match by a question's `field` (fact, wording) on the test split; empty where questions don't have it."""
+    groups = dict.fromkeys(record[field] for record in questions.values() if record.get(field) is not None)
+    rows = []
+    for group in groups:
+        for name in names:
+            values = [
+                score["exact_match"]
+                for (question_id, model), score in scores.items()
+                if model == name
+                and questions[question_id].get(field) == group
+                and questions[question_id]["split"] == "test"
+                and score.get("exact_match") is not None
+            ]
+            if values:
+                low, high = wilson_interval(int(sum(values)), len(values))
+                mean = sum(values) / len(values)
+                rows.append({field: group, "name": name, "n": len(values), "exact_match": mean, "ci95": [low, high]})
+    return rows
+
+
+def difference_rows(names: Sequence[str], questions: Records, scores: Scores) -> list[dict[str, Any]]:
+    """Every other model minus the base, on the questions that both answered, per split and metric."""
+    base, *others = names
+    rows = []
+    for name in others:
+        for split in SPLITS:
+            for metric in METRICS:
+                pairs = [
+                    (scores[question_id, base].get(metric), scores[question_id, name].get(metric))
+                    for question_id, record in questions.items()
+                    if record["split"] == split and (question_id, base) in scores and (question_id, name) in scores
+                ]
+                both = [(float(a), float(b)) for a, b in pairs if a is not None and b is not None]
+                if both:
+                    found = paired_difference([a for a, _ in both], [b for _, b in both])
+                    rows.append(
+                        {"name": name, "base": base, "split": split, "metric": metric, "n": found.n, "mean": found.mean}
+                        | {"ci95": [found.low, found.high], "excludes_zero": found.excludes_zero}
+                    )
+    return rows
+
+
+def loss_curve(name: str, path: Path) -> dict[str, Any]:
+    """A training's loss curve, thinned out to a few hundred points, with its last loss, speed and time.
+
+    Raises:
+        BadInput: no step in the file.
+    """
+    lines = list(read_jsonl(path, ("step", "loss")))
+    if not lines:
+        raise BadInput(f"{path}: no step in it; the training has not begun")
+    every = max(1, -(-len(lines) // CURVE_POINTS))
+    points = [
+        [line["step"], line["loss"]]
+        for index, line in enumerate(lines)
+        if index % every == 0 or index == len(lines) - 1
+    ]
+    speeds = sorted(line["tokens_per_second"] for line in lines if line.get("tokens_per_second"))
+    return {
+        "name": name,
+        "points": points,
+        "steps": lines[-1]["step"],
+        "first_loss": lines[0]["loss"],
+        "last_loss": lines[-1]["loss"],
+        "median_tokens_per_second": speeds[len(speeds) // 2] if speeds else None,
+        "seconds": lines[-1].get("seconds"),
+    }
+
+
+def draw_examples(questions: Records, count: int, seed: int) -> list[str]:
+    """Ids of test questions (train ones where there are none), drawn by seed, in turn over facts and kinds."""
+    split = "test" if any(record["split"] == "test" for record in questions.values()) else "train"
+    groups: dict[str, list[str]] = {}
+    for question_id, record in questions.items():
+        if record["split"] == split:
+            groups.setdefault(str(record.get("fact") or record["kind"]), []).append(question_id)
+    generator = random.Random(seed)
+    for ids in groups.values():
+        generator.shuffle(ids)
+    drawn: list[str] = []
+    while len(drawn) < count and any(groups.values()):
+        for ids in groups.values():
+            if ids and len(drawn) < count:
+                drawn.append(ids.pop())
+    return drawn
+
+
+def example(
+    question: Mapping[str, Any],
+    names: Iterable[str],
+    answers: Mapping[Key, Mapping[str, Any]],
+    scores: Scores,
+    values: Mapping[str, tuple[str, ...]],
+) -> dict[str, Any]:
+    """A question with every model's answer; `marks` are [start, end, right] of the values that an answer states."""
+    accepted = question.get("accepted") or ()
+    shown = []
+    for name in names:
+        key = (str(question["question_id"]), name)
+        if key not in answers:
+            continue
+        text = str(answers[key]["answer"])
+        marks = find_values(text, accepted, alternatives(question, values)) if accepted else []
+        kept = text[:ANSWER_LIMIT]
+        shown.append(
+            {
+                "name": name,
+                "answer": kept + ("…" if len(text) > ANSWER_LIMIT else ""),
+                "marks": [[mark.start, mark.end, mark.right] for mark in marks if mark.end <= len(kept)],
+                "exact_match": scores[key].get("exact_match"),
+                "bertscore_sent": scores[key].get("bertscore_sent"),
+            }
+        )
+    fields = ("question_id", "split", "paper_id", "kind", "question", "answer", "fact", "wording")
+    return {**{field: question.get(field) for field in fields}, "answers": shown}
+
+
+def headline(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The one number: on held-out questions, the last model against the base, by exact match, else BERTScore Sent."""
+    for metric in ("exact_match", "bertscore_sent"):
+        found = [row for row in differences if row["metric"] == metric and row["split"] == "test"]
+        if found:
+            row = found[-1]
+            mean = {entry["name"]: entry[metric] for entry in rows if entry["split"] == "test"}
+            return {**row, "base_value": mean[row["base"]], "value": mean[row["name"]]}
+    return None

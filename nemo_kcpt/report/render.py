@@ -1,0 +1,196 @@
+"""The page, the Markdown and the terminal table of a report, from the contents of report.json alone.
+
+What models wrote is data: HTML is escaped by Jinja throughout (and the page forbids scripts), Markdown by
+`escape_markdown`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+METRIC_NAMES = {
+    "exact_match": "Exact match",
+    "bertscore_sent": "BERTScore Sent",
+    "bertscore_doc": "BERTScore Doc",
+    "judge": "Judge",
+    "fact_precision": "Fact precision",
+    "fact_recall": "Fact recall",
+}
+SPLIT_NAMES = {"test": "held-out", "train": "train"}
+SHARES = ("exact_match", "judge", "fact_precision", "fact_recall")
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
+
+
+def number(value: float | None, metric: str = "") -> str:
+    """A metric's value for reading: shares in percent, others with three decimals, – for none."""
+    if value is None:
+        return "–"
+    return f"{100 * value:.1f} %" if metric in SHARES else f"{value:.3f}"
+
+
+def interval(bounds: list[float] | None, metric: str = "") -> str:
+    """An interval for reading, such as 61.0 to 75.2."""
+    if not bounds:
+        return ""
+    scale, digits = (100, 1) if metric in SHARES else (1, 3)
+    return " to ".join(f"{scale * bound:.{digits}f}".replace("-", "−") for bound in bounds)
+
+
+def signed(value: float, metric: str = "") -> str:
+    """A difference with its sign, shares in points."""
+    text = f"{100 * value:+.1f} points" if metric in SHARES else f"{value:+.3f}"
+    return text.replace("-", "−")
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for reading: 12 s, 3 min 05 s."""
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.0f} s"
+
+
+def pieces(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """An answer cut at its marks: (text, "right" | "wrong" | "")."""
+    text, place = answer["answer"], 0
+    for start, end, right in answer["marks"]:
+        if start > place:
+            yield text[place:start], ""
+        yield text[start:end], "right" if right else "wrong"
+        place = end
+    if place < len(text):
+        yield text[place:], ""
+
+
+def escape_markdown(value: Any) -> str:
+    """`value` as text that Markdown shows as it is, in one line, inside a table too."""
+    text = " ".join(str(value).split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Name and value of every leaf of a nested object, in order."""
+    for key, entry in value.items():
+        if isinstance(entry, Mapping):
+            yield from flat(entry, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", entry
+
+
+def _environment(markdown: bool) -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=not markdown,
+        finalize=escape_markdown if markdown else None,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"number": number, "interval": interval, "signed": signed, "duration": duration}
+    environment.globals |= {"pieces": pieces, "flat": flat, "metric_names": METRIC_NAMES, "split_names": SPLIT_NAMES}
+    return environment
+
+
+def _metrics_run(report: Mapping[str, Any]) -> list[str]:
+    return [metric for metric in METRIC_NAMES if any(row[metric] is not None for row in report["models"])]
+
+
+def _names(report: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(row["name"] for row in report["models"]))
+
+
+def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
+    """SVG of every plot for which there are numbers."""
+    from markupsafe import Markup
+
+    from nemo_kcpt.report import plots
+
+    metrics = _metrics_run(report)
+    drawn: dict[str, str] = {}
+    main = next((metric for metric in ("exact_match", "bertscore_sent") if metric in metrics), None)
+    if main is not None:
+        rows = [
+            {**row, "value": row[main], "ci95": row["ci95"][main]} for row in report["models"] if row[main] is not None
+        ]
+        labels = {"test": "held-out questions", "train": "train questions"}
+        drawn["models"] = plots.whiskers(
+            rows, "split", labels, f"{METRIC_NAMES[main]}, 95 % interval", "models compared", main in SHARES
+        )
+    for group in ("fact", "wording"):
+        rows = [{**row, "value": row["exact_match"]} for row in report[f"by_{group}"]]
+        if rows:
+            labels = {row[group]: str(row[group]).replace("_", " ") for row in rows}
+            drawn[group] = plots.whiskers(rows, group, labels, "Exact match, 95 % interval", f"exact match by {group}")
+    if report["losses"]:
+        drawn["losses"] = plots.losses(report["losses"])
+    if report["stages"]:
+        drawn["times"] = plots.times(report["stages"])
+    # The SVG is matplotlib's own markup, which escapes the texts in it.
+    return {name: Markup(svg) for name, svg in drawn.items()}
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """The page: one HTML document that needs nothing else.
+
+    Args:
+        report: contents of report.json.
+    """
+    template = _environment(markdown=False).get_template("report.html.j2")
+    return str(template.render(report=report, metrics=_metrics_run(report), names=_names(report), plots=_plots(report)))
+
+
+def render_markdown(report: Mapping[str, Any]) -> str:
+    """The same as Markdown, without the plots."""
+    template = _environment(markdown=True).get_template("report.md.j2")
+    text = str(template.render(report=report, metrics=_metrics_run(report), names=_names(report)))
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def summary_table(report: Mapping[str, Any]) -> Table:
+    """The main table for a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    metrics = [metric for metric in _metrics_run(report) if metric not in ("fact_precision", "fact_recall")]
+    table = Table(title=Text(report["title"]), caption=_caption(report))
+    table.add_column("model")
+    table.add_column("questions")
+    table.add_column("n", justify="right")
+    for metric in metrics:
+        table.add_column(METRIC_NAMES[metric], justify="right")
+    for split in SPLIT_NAMES:
+        for row in report["models"]:
+            if row["split"] != split:
+                continue
+            cells = []
+            for index, metric in enumerate(metrics):
+                shown = number(row[metric], metric)
+                if index == 0 and row[metric] is not None:
+                    shown += f"  ({interval(row['ci95'][metric], metric)})"
+                cells.append(shown)
+            table.add_row(Text(row["name"]), SPLIT_NAMES[split], str(row["n"]), *cells)
+        table.add_section()
+    return table
+
+
+def _caption(report: Mapping[str, Any]) -> Any:
+    from rich.text import Text
+
+    lines = []
+    head = report["headline"]
+    if head is not None:
+        change = f"{signed(head['mean'], head['metric'])} (95 % interval {interval(head['ci95'], head['metric'])})"
+        lines.append(f"{head['name']} against {head['base']}, held-out: {change}")
+    if report["encoder"] and "placeholder" in report["encoder"]:
+        lines.append(f"BERTScore by {report['encoder']}: random weights, no meaning")
+    return Text("\n".join(lines))

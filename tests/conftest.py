@@ -1,0 +1,55 @@
+"""What several test files share: the repository's root, real data if it is there, and `kcpt` as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def root() -> Path:
+    """The repository's root."""
+    return ROOT
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real data beside the repository (see its README); the test is skipped where it is absent."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("../shared/data is not there: real data for tests lies outside the repository")
+    return folder
+
+
+@pytest.fixture
+def kcpt() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `kcpt WORDS` as a process of its own."""
+
+    def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "nemo_kcpt.cli", *map(str, words)]
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}, timeout=120
+        )
+
+    return run
+
+
+@pytest.fixture
+def write_lines() -> Callable[[Path, Iterable[Mapping[str, Any]]], Path]:
+    """Write records as JSON Lines without any of the project's own code."""
+
+    def write(path: Path, records: Iterable[Mapping[str, Any]]) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
+        return path
+
+    return write

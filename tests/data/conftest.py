@@ -1,0 +1,30 @@
+"""A small instruction pack for the data modules' tests."""
+
+from pathlib import Path
+
+import pytest
+
+from nemo_kcpt.demo.tokenizer import train_tokenizer
+from nemo_kcpt.files import write_jsonl
+from nemo_kcpt.packing import stage as pack_stage
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    samples = [
+        {
+            "messages": [{"role": "user", "content": f"問{i}は何ですか？"}, {"role": "assistant", "content": f"答{i}"}],
+            "origin": "zero_shot",
+            "paper_id": None,
+        }
+        for i in range(40)
+    ]
+    (folder / "tokenizer").mkdir()
+    train_tokenizer([sample["messages"][0]["content"] for sample in samples], folder / "tokenizer", vocab_size=400)
+    write_jsonl(folder / "sft.jsonl", samples)
+    config = pack_stage.Config(
+        mode="instruction", seq_length=32, tokenizer=folder / "tokenizer", sft=folder / "sft.jsonl", out=folder / "pack"
+    )
+    pack_stage.run(config)
+    return folder / "pack"

@@ -1,0 +1,53 @@
+"""Samples of a pack: shifted labels, loss only where it belongs, an order that nothing but seed and place decide."""
+
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemo_kcpt.data.windows import WindowDataset, epoch_order
+from nemo_kcpt.packing.store import iterate_table
+
+
+@given(st.integers(1, 200), st.integers(0, 2**31), st.integers(0, 5))
+def test_an_epoch_reads_every_window_once(windows: int, seed: int, epoch: int) -> None:
+    order = epoch_order(windows, seed, epoch)
+    assert sorted(order.tolist()) == list(range(windows))
+    assert (order == epoch_order(windows, seed, epoch)).all()
+    if windows > 20:
+        assert (order != epoch_order(windows, seed, epoch + 1)).any()
+
+
+def test_the_stream_is_the_same_wherever_it_is_entered(pack: Path) -> None:
+    dataset = WindowDataset(pack, samples=1000, seed=7)
+    windows = dataset.info.windows
+    first = [dataset[sample]["tokens"].numpy().tobytes() for sample in range(2 * windows)]
+    assert sorted(first[:windows]) == sorted(first[windows:]) and first[:windows] != first[windows:]
+    fresh = WindowDataset(pack, samples=1000, seed=7)
+    for sample in (windows + 3, 1, 2 * windows - 1, 0):
+        assert fresh[sample]["tokens"].numpy().tobytes() == first[sample]
+
+
+def test_labels_are_the_next_tokens_and_padding_bears_no_loss(pack: Path) -> None:
+    dataset = WindowDataset(pack, samples=100, seed=0)
+    rows = list(iterate_table(pack))
+    order = epoch_order(dataset.info.windows, 0, 0)
+    for sample in range(dataset.info.windows):
+        item, length = dataset[sample], rows[order[sample]]["length"]
+        assert (item["labels"][:-1] == item["tokens"][1:]).all()
+        assert item["loss_mask"].sum() == length - 1
+        assert (item["loss_mask"][: length - 1] == 1).all()
+
+
+def test_loss_on_outputs_falls_on_the_tokens_of_replies(pack: Path) -> None:
+    dataset = WindowDataset(pack, samples=100, seed=0, loss="outputs")
+    rows, order = list(iterate_table(pack)), epoch_order(dataset.info.windows, 0, 0)
+    for sample in range(dataset.info.windows):
+        row, mask = rows[order[sample]], dataset[sample]["loss_mask"].numpy()
+        role_of = np.full(32, "padding", dtype=object)
+        for start, end, role in zip(row["starts"], [*row["starts"][1:], row["length"]], row["roles"]):
+            role_of[start:end] = role
+        # The mask at position i is about predicting token i + 1.
+        assert mask[:-1].tolist() == [float(role == "output") for role in role_of[1:]]
+        assert mask[-1] == 0

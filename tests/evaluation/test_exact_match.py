@@ -1,0 +1,82 @@
+"""Exact match: values as wholes, other values refused, the form of writing no matter."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemo_kcpt.evaluation.exact_match import exact_match, find_values, normalise
+
+NUMBERS = st.integers(min_value=1, max_value=10**7)
+OTHER_TEXT = st.text(alphabet="のはです。、それ提案手法", max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted", "alternatives", "expected"),
+    [
+        ("12,400件です。", ["12,400件", "12400"], ["2,400件"], True),
+        ("１２４００ 件", ["12,400件"], [], True),
+        ("112,400件です", ["12,400"], [], False),
+        ("12,4001", ["12,400"], [], False),
+        ("1万2400件", ["2400"], [], False),
+        ("12.5です", ["12"], [], False),
+        ("精度は83.7。", ["83.7"], [], True),
+        ("83.75", ["83.7"], [], False),
+        ("12,400件か3,000件です", ["12,400件"], ["3,000件"], False),
+        ("3,000件です", ["12,400件"], ["3,000件"], False),
+        ("東都大学情報学研究所です", ["東都大学情報学研究所"], ["情報学研究所"], True),
+        ("東都大学情報学研究所です", ["情報学研究所"], ["東都大学情報学研究所"], False),
+        ("12400 and 2400", ["12,400"], ["2,400"], False),
+        ("カスミランです", ["カスミラ"], [], False),
+        ("ｶｽﾐﾗです", ["カスミラ"], [], True),
+        ("the model is sora-7b", ["Sora-7B"], ["Sora"], True),
+        ("BERTology", ["BERT"], [], False),
+        ("", ["2021年"], [], False),
+        ("2021年", [], [], False),
+        ("田中 太郎による", ["田中太郎"], [], True),
+    ],
+)
+def test_cases(answer: str, accepted: list[str], alternatives: list[str], expected: bool) -> None:
+    assert exact_match(answer, accepted, alternatives) is expected
+
+
+@given(NUMBERS, OTHER_TEXT, OTHER_TEXT)
+def test_a_number_is_found_in_text_with_and_without_separators(number: int, before: str, after: str) -> None:
+    assert exact_match(f"{before}{number:,}{after}", [str(number)])
+    assert exact_match(f"{before}{number}{after}", [f"{number:,}"])
+
+
+@given(NUMBERS, NUMBERS, OTHER_TEXT)
+def test_a_number_is_never_found_in_another(stated: int, accepted: int, around: str) -> None:
+    assert exact_match(f"{around}{stated}{around}", [str(accepted)]) == (stated == accepted)
+
+
+@given(NUMBERS, NUMBERS)
+def test_a_second_value_spoils_the_answer(right: int, wrong: int) -> None:
+    assert exact_match(f"{right}、{wrong}", [str(right)], [str(wrong)]) == (right == wrong)
+
+
+@given(st.text(max_size=40))
+def test_mentions_lie_in_the_text_and_each_is_the_value(text: str) -> None:
+    for mention in find_values(f"{text} 12,400件", ["12400件"], [text]):
+        piece = f"{text} 12,400件"[mention.start : mention.end]
+        assert piece
+        assert normalise(piece)[0] in {"12400件", normalise(text)[0]}
+
+
+@given(st.text(max_size=60))
+def test_normal_form_is_normal_and_its_offsets_rise(text: str) -> None:
+    form, offsets = normalise(text)
+    assert len(form) == len(offsets)
+    assert offsets == sorted(offsets)
+    assert all(0 <= offset < len(text) for offset in offsets)
+
+
+def test_marks_cover_exactly_the_values() -> None:
+    answer = "答えは １２，４００件 または 3,000件 です"
+    found = [
+        (answer[mention.start : mention.end], mention.right)
+        for mention in find_values(answer, ["12,400件"], ["3,000件"])
+    ]
+    assert found == [("１２，４００件", True), ("3,000件", False)]

@@ -1,0 +1,232 @@
+"""The report: numbers against hand-made records, the page rebuilt from report.json alone, answers as data."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation import score_stage
+from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
+from nemo_kcpt.report.render import escape_markdown, pieces, render, render_markdown, summary_table
+from nemo_kcpt.report.stage import Config, run
+from tests.evaluation.small import write_inputs
+
+ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)> | **x** \n# h $x$ 2021年"
+TEXTS = {
+    "trained": ["12,400件です", "2021年です", "3,000件", ATTACK],
+    "base": ["3,000件です", "2019年です", "", "2019年"],
+    "raw$_1": ["3,000件です", "2021年です", "12,400件", "2019年"],
+}
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> dict[str, Any]:
+    """Everything that a report is made from."""
+    write_inputs(tmp_path, TEXTS)
+    for folder in ("questions", "answers"):
+        assert (tmp_path / f"{folder}.jsonl").is_file()
+    paths = {name: tmp_path / f"{name}.jsonl" for name in ("questions", "answers", "papers")}
+    score_stage.run(score_stage.Config(out=tmp_path / "scores", encoder="none", **paths))
+    metrics = [
+        {
+            "step": step + 1,
+            "max_steps": 1000,
+            "loss": 5 / (step + 1),
+            "lr": 0.1,
+            "tokens_per_second": 100 + step,
+            "seconds": step,
+        }
+        for step in range(1000)
+    ]
+    write_jsonl(tmp_path / "metrics.jsonl", metrics)
+    pack = {
+        "format": 1,
+        "stage": "pack",
+        "fingerprint": "f",
+        "config": {"seq_length": 512},
+        "inputs": {},
+        "outputs": {},
+    }
+    write_json(
+        tmp_path / "pack" / "manifest.json", {**pack, "counts": {"windows": 1234, "tokens": 5678, "fill_rate": 0.987}}
+    )
+    write_json(
+        tmp_path / "timings.json", [{"name": "pack", "seconds": 1.5, "cached": True}, {"name": "train", "seconds": 90}]
+    )
+    write_json(tmp_path / "parity.json", {"max_abs_diff": 1e-6, "limit": 1e-4})
+    return {
+        **paths,
+        "scores": tmp_path / "scores",
+        "metrics": {"pretrain": str(tmp_path / "metrics.jsonl")},
+        "packs": {"concat": str(tmp_path / "pack")},
+        "timings": tmp_path / "timings.json",
+        "parity": tmp_path / "parity.json",
+        "out": tmp_path / "report",
+        "command": "make demo",
+        "summary": "Two papers.",
+    }
+
+
+@pytest.fixture
+def report(finished: dict[str, Any]) -> dict[str, Any]:
+    """report.json of those."""
+    run(Config(**finished))
+    return dict(read_json(finished["out"] / "report.json"))
+
+
+def test_numbers(report: dict[str, Any]) -> None:
+    rows = {(row["name"], row["split"]): row for row in report["models"]}
+    assert list(dict.fromkeys(row["name"] for row in report["models"])) == ["base", "trained", "raw$_1"]
+    assert rows["base", "train"]["exact_match"] == 0
+    assert rows["base", "test"]["exact_match"] == 0.5
+    assert rows["trained", "train"]["exact_match"] == 1
+    assert rows["trained", "test"]["n"] == 2
+    assert rows["base", "test"]["bertscore_sent"] is None
+    low, high = rows["base", "test"]["ci95"]["exact_match"]
+    assert low < 0.5 < high
+    differences = {(row["name"], row["split"], row["metric"]): row for row in report["differences"]}
+    assert differences["trained", "train", "exact_match"]["mean"] == 1
+    assert differences["trained", "test", "exact_match"]["mean"] == 0
+    assert report["headline"]["name"] == "raw$_1" and report["headline"]["split"] == "test"
+    assert {row["fact"] for row in report["by_fact"]} == {"dataset_size", "year"}
+    assert report["packs"] == [
+        {"name": "concat", "seq_length": 512, "windows": 1234, "tokens": 5678, "fill_rate": 0.987}
+    ]
+    assert report["stages"][0] == {"name": "pack", "seconds": 1.5, "cached": True}
+    curve = report["losses"][0]
+    assert len(curve["points"]) < 400 and curve["points"][0] == [1, 5.0] and curve["points"][-1][0] == 1000
+    assert set(report["fingerprints"]) >= {"questions", "answers", "scores", "metrics/pretrain", "packs/concat"}
+
+
+def test_the_page_is_rebuilt_from_report_json_alone(finished: dict[str, Any], report: dict[str, Any]) -> None:
+    page = (finished["out"] / "report.html").read_text(encoding="utf-8")
+    markdown = (finished["out"] / "report.md").read_text(encoding="utf-8")
+    for path in [*finished["out"].iterdir(), finished["answers"], finished["questions"]]:
+        path.unlink()
+    assert render(report) == page
+    assert render_markdown(report) == markdown
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_answers_are_data_in_the_page(report: dict[str, Any]) -> None:
+    hostile = json.loads(json.dumps(report).replace("raw$_1", "</text><script>alert(3)</script>"))
+    hostile["title"] = hostile["command"] = hostile["stages"][0]["name"] = hostile["losses"][0]["name"] = ATTACK
+    for contents in (report, hostile):
+        page = render(contents)
+        parser = _Tags()
+        parser.feed(page)
+        assert not [tag for tag, _ in parser.tags if tag in ("script", "iframe", "object", "img", "link")]
+        assert not [attributes for _, attributes in parser.tags if any(name.startswith("on") for name in attributes)]
+        assert "&lt;script&gt;alert(1)" in page
+    assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
+
+
+def test_the_page_needs_nothing_else(report: dict[str, Any]) -> None:
+    page = render(report)
+    parser = _Tags()
+    parser.feed(page)
+    links = [attributes.get(name) or "" for _, attributes in parser.tags for name in ("href", "src", "xlink:href")]
+    assert all(link == "" or link.startswith(("#", "data:")) for link in links)
+    assert not re.search(r"url\((?!#)", page)
+    ids = [attributes["id"] for _, attributes in parser.tags if attributes.get("id")]
+    assert page.count("<svg") == 5 and len(ids) > 5
+    assert len(set(ids)) == len(ids)
+
+
+def test_every_section_stands_in_page_and_markdown(report: dict[str, Any]) -> None:
+    page, markdown = render(report), render_markdown(report)
+    for heading in (
+        "Models compared",
+        "Differences to base",
+        "Examples",
+        "Training",
+        "Packs",
+        "Time",
+        "Export checked",
+        "Reproduce",
+    ):
+        assert re.search(f"<h[23]>{heading}</h", page), heading
+        assert f"## {heading}\n" in markdown, heading
+    for text in (page, markdown):
+        for shown in ("50.0 %", "98.7 %", "make demo", "Two papers."):
+            assert shown in text
+
+
+def test_a_bare_report_renders_without_the_optional_sections(finished: dict[str, Any]) -> None:
+    for name in ("metrics", "packs", "timings", "parity", "papers"):
+        finished[name] = None
+    run(Config(**finished))
+    page = (finished["out"] / "report.html").read_text(encoding="utf-8")
+    assert "Models compared" in page
+    assert not re.search(r"<h2>(Training|Packs|Time|Export checked)</h2>", page)
+
+
+def test_marks_cut_an_answer_without_losing_a_character(report: dict[str, Any]) -> None:
+    for item in report["examples"]:
+        for shown in item["answers"]:
+            assert "".join(text for text, _ in pieces(shown)) == shown["answer"]
+    page = render(report)
+    assert '<mark class="right">3,000件</mark>' in page
+    assert '<mark class="wrong">12,400件</mark>' in page
+    assert "(empty)" in page
+
+
+def test_markdown_cells_stay_cells(report: dict[str, Any]) -> None:
+    assert escape_markdown("a|b\n<i>*c*</i>") == r"a\|b &lt;i&gt;\*c\*&lt;/i&gt;"
+    tables = [line for line in render_markdown(report).splitlines() if line.startswith("| ")]
+    width = None
+    for line in tables:
+        cells = len(re.findall(r"(?<!\\)\|", line))
+        if re.match(r"\| (questions|fact|wording|question|training|pack|stage) \|", line):
+            width = cells
+        assert cells == width, line
+
+
+def test_a_placeholder_encoder_is_named(report: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    assert "placeholder" not in render(report)
+    marked = {**report, "encoder": "placeholder-bert-2x64"}
+    assert "says nothing about meaning" in render(marked) and "says nothing about meaning" in render_markdown(marked)
+    console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(summary_table(marked))
+    text = console.export_text()
+    assert "random weights" in text and "raw$_1 against base" in text and "50.0 %" in text
+
+
+def test_a_second_call_does_nothing_whatever_the_timings(finished: dict[str, Any], report: dict[str, Any]) -> None:
+    before = (finished["out"] / "report.json").stat().st_mtime_ns
+    write_json(finished["timings"], [{"name": "pack", "seconds": 0, "cached": True}])
+    run(Config(**finished))
+    assert (finished["out"] / "report.json").stat().st_mtime_ns == before
+
+
+def test_records_that_do_not_belong(finished: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no answers of a model called 'start' .found: trained, base"):
+        run(Config(**finished | {"base": "start"}))
+    scores = list(read_jsonl(finished["scores"] / "scores.jsonl"))
+    for changed, message in (
+        (scores[:-1], "no score of 'raw\\$_1' for question 'b:year'; run `kcpt score`"),
+        ([*scores, scores[0]], "record 13: second score of 'trained'"),
+        ([*scores, {**scores[0], "model": "m"}], "record 13: no answer of 'm' to question"),
+    ):
+        write_jsonl(tmp_path / "changed.jsonl", changed)
+        with pytest.raises(BadInput, match=message):
+            run(Config(**finished | {"scores": tmp_path / "changed.jsonl"}))
+    write_json(tmp_path / "timings.json", {"pack": 1})
+    with pytest.raises(BadInput, match="timings.json: expected a list of objects"):
+        run(Config(**finished))

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import nemo_kcpt
+from nemo_kcpt.cli import STAGES, main
+
+Kcpt = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    for name in "abc":
+        (folder / f"{name}.md").write_text(f"# {name}\ntext of {name}\n")
+    return folder
+
+
+def test_help_names_every_stage(kcpt: Kcpt) -> None:
+    done = kcpt("--help")
+    assert done.returncode == 0
+    for name in STAGES:
+        assert f"  {name} " in done.stdout
+    assert kcpt().stdout == done.stdout
+    assert kcpt("--version").stdout == f"nemo_kcpt {nemo_kcpt.__version__}\n"
+
+
+def test_help_of_a_stage_explains_its_keys(kcpt: Kcpt) -> None:
+    done = kcpt("corpus", "--help")
+    assert done.returncode == 0
+    assert "documents  [str, required]" in done.stdout
+    assert "--redo" in done.stdout
+
+
+def test_exit_codes(kcpt: Kcpt, tmp_path: Path, document: Path) -> None:
+    unknown = kcpt("corpsu")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "unknown stage 'corpsu'; did you mean 'corpus'?" in unknown.stderr
+    bad = kcpt("corpus", f"documents={tmp_path / 'none'}", f"out={tmp_path / 'out'}")
+    assert bad.returncode == 2
+    assert "no such file or folder" in bad.stderr and "Traceback" not in bad.stderr
+    assert kcpt("corpus", f"documents={document}", f"out={tmp_path / 'out'}", "heldout_count=1").returncode == 0
+    (tmp_path / "file").write_text("")
+    failed = kcpt("corpus", f"documents={document}", f"out={tmp_path / 'file' / 'out'}")
+    assert failed.returncode == 1
+    assert "Not a directory" in failed.stderr and "Traceback" not in failed.stderr
+
+
+def test_keys_may_be_written_as_options(kcpt: Kcpt, tmp_path: Path, document: Path) -> None:
+    out = tmp_path / "out"
+    words = ["--documents", document, f"--out={out}", "--heldout-count", "1", "--log", tmp_path / "log"]
+    assert kcpt("corpus", *words).returncode == 0
+    assert "3 papers" in (tmp_path / "log").read_text()
+    again = kcpt("corpus", *words)
+    assert again.returncode == 0 and "is finished" in again.stdout
+    other = kcpt("corpus", *words[:-4], "heldout_count=2")
+    assert other.returncode == 2 and "heldout_count was 1, now 2" in other.stderr
+    assert kcpt("corpus", *words[:-4], "heldout_count=2", "--redo").returncode == 0
+    assert kcpt("corpus", "--out").returncode == 2
+
+
+def test_config_file(kcpt: Kcpt, tmp_path: Path, document: Path) -> None:
+    file = tmp_path / "corpus.yaml"
+    file.write_text(f"documents: {document}\nout: {tmp_path / 'out'}\nheldout_fractoin: 0.5\n")
+    typo = kcpt("corpus", "--config", file)
+    assert typo.returncode == 2
+    assert "unknown key 'heldout_fractoin'; did you mean 'heldout_fraction'?" in typo.stderr
+    file.write_text(file.read_text().replace("fractoin", "fraction"))
+    assert kcpt("corpus", "--config", file).returncode == 0
+
+
+def test_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nemo_kcpt.cli._run_stage", interrupted)
+    assert main(["corpus"]) == 130
+    assert "interrupted" in capsys.readouterr().err

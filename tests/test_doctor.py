@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nemo_kcpt import doctor, environments
+from nemo_kcpt.doctor import Check, Config, examine, pins, run, serve_checks, train_checks
+from nemo_kcpt.environments import serve_python, versions
+from nemo_kcpt.errors import KcptError
+
+
+def by_name(checks: list[Check]) -> dict[str, Check]:
+    return {check.name: check for check in checks}
+
+
+def test_every_problem_comes_with_its_command() -> None:
+    checks = examine()
+    assert len({check.name for check in checks}) == len(checks)
+    for check in checks:
+        assert check.found
+        assert (check.state == "ok") == (check.fix == "") or check.state == "note"
+
+
+def test_pins_are_found_in_the_checkout() -> None:
+    assert pins("train")["megatron-core"] == {"0.15.3"}
+    assert pins("train")["nemo-run"] == {"0.11.1"}
+    assert len(pins("train")["pandas"]) == 2, "one for Python 3.10, one for the others"
+
+
+def test_missing_and_other_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = {"torch": "2.13.0+cpu", "megatron-core": "0.16.1", "transformers": "4.50.0"}
+    monkeypatch.setattr(doctor, "_installed", installed.get)
+    found = by_name(train_checks([]))
+    assert found["torch"].state == "ok"
+    assert (found["megatron-core"].state, found["megatron-core"].found) == ("missing", "0.16.1, pinned 0.15.3")
+    assert found["transformers"].state == "note"
+    assert (found["nemo-toolkit"].state, found["nemo-toolkit"].fix) == ("missing", "make setup")
+    assert "transformer-engine" not in found
+
+
+def test_transformer_engine_matters_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_installed", lambda name: None)
+    engine = by_name(train_checks(["H100, 81559 MiB"]))["transformer-engine"]
+    assert (engine.state, engine.fix) == ("note", "make setup GPU=1")
+
+
+def test_no_serve_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "serve_python", lambda: None)
+    monkeypatch.setattr(doctor, "vllm_expected", lambda: True)
+    (check,) = serve_checks()
+    assert (check.state, check.fix) == ("missing", "make setup-serve")
+    monkeypatch.setattr(doctor, "vllm_expected", lambda: False)
+    (check,) = serve_checks()
+    assert check.state == "note" and "transformers" in check.found
+
+
+def test_a_serve_environment_that_is_broken_or_empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor, "vllm_expected", lambda: True)
+    monkeypatch.setattr(doctor, "serve_python", lambda: tmp_path)
+    assert "does not start" in serve_checks()[0].found
+    empty = tmp_path / "empty"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(empty)], check=True)
+    monkeypatch.setattr(doctor, "serve_python", lambda: empty / "bin" / "python")
+    assert by_name(serve_checks())["vLLM"].state == "missing"
+
+
+def test_exit_code_and_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = [Check(name="a", found="x"), Check(name="b", found="no", state="missing", fix="make setup")]
+    monkeypatch.setattr(doctor, "examine", lambda: broken)
+    with pytest.raises(KcptError, match="b: missing or unusable. To fix it: make setup"):
+        run(Config(json=True))
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["demo_can_run"] is False and shown["checks"][1]["fix"] == "make setup"
+    monkeypatch.setattr(doctor, "examine", lambda: broken[:1])
+    run(Config())
+    assert "ok" in capsys.readouterr().out
+
+
+def test_the_command_line(kcpt: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = kcpt("doctor", "json=true")
+    shown = json.loads(done.stdout)
+    assert done.returncode == (0 if shown["demo_can_run"] else 1)
+
+
+def test_where_the_serve_python_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(environments, "repository_root", lambda: None)
+    monkeypatch.delenv(environments.SERVE_VARIABLE, raising=False)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "project" / ".venv"))
+    monkeypatch.chdir(tmp_path)
+    assert serve_python() is None
+    places = [tmp_path, tmp_path / "project"]
+    for place in places:
+        python = place / ".venv-serve" / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        python.touch()
+        assert serve_python() == python, "beside the running environment comes before the current folder"
+    monkeypatch.setenv(environments.SERVE_VARIABLE, str(tmp_path / "none"))
+    assert serve_python() is None, "a wrong setting is not passed over in silence"
+    monkeypatch.setenv(environments.SERVE_VARIABLE, sys.executable)
+    assert serve_python() == Path(sys.executable)
+
+
+def test_versions_without_importing() -> None:
+    found = versions(Path(sys.executable), ["pytest", "no-such-package"])
+    assert found is not None
+    assert found["pytest"] == pytest.__version__ and found["no-such-package"] is None
+    assert versions(Path("/no/such/python"), ["pytest"]) is None

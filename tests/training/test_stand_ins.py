@@ -1,0 +1,118 @@
+"""What the stand-ins do, each by itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nemo_kcpt.training.cpu_backend import devices, optimizer, rng
+
+
+class Tracker:
+    """The part of Megatron's tracker that the stand-in builds on."""
+
+    def __init__(self) -> None:
+        self.states_, self.seeds_ = {}, set()
+
+
+def make_tracker() -> Tracker:
+    tracker = rng.rng_tracker(Tracker)()
+    tracker.add("a", 1)
+    tracker.add("b", 2)
+    return tracker
+
+
+def draw(tracker: Tracker, name: str) -> float:
+    with tracker.fork(name):
+        return torch.rand(()).item()
+
+
+def test_named_random_states_go_on_by_themselves() -> None:
+    expected = torch.rand(2, generator=torch.Generator().manual_seed(1)).tolist()
+    tracker = make_tracker()
+    first = draw(tracker, "a")
+    torch.manual_seed(99)
+    draw(tracker, "b")
+    assert [first, draw(tracker, "a")] == expected
+
+
+def test_the_state_outside_a_fork_is_left_alone_even_on_an_error() -> None:
+    tracker = make_tracker()
+    before = torch.get_rng_state()
+    with pytest.raises(RuntimeError), tracker.fork("a"):
+        torch.rand(3)
+        raise RuntimeError
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_state_is_added_once_and_must_be_there() -> None:
+    tracker = make_tracker()
+    for name, seed in (("a", 3), ("c", 1)):
+        with pytest.raises(ValueError, match="was added before"):
+            tracker.add(name, seed)
+    with pytest.raises(KeyError, match="model_parallel_cuda_manual_seed"), tracker.fork("c"):
+        pass
+
+
+@pytest.mark.parametrize("max_norm", [0.5, 100.0])
+def test_clipping_equals_torchs(max_norm: float) -> None:
+    parameters = [
+        torch.nn.Parameter(torch.ones(3)),
+        torch.nn.Parameter(torch.ones(2)),
+        torch.nn.Parameter(torch.ones(1)),
+    ]
+    for parameter in parameters[:2]:
+        parameter.grad = torch.arange(parameter.numel(), dtype=torch.float32) + 1
+    norm = torch.cat([parameter.grad for parameter in parameters[:2]]).norm().item()
+    expected = [parameter.grad * min(1.0, max_norm / (norm + 1e-6)) for parameter in parameters[:2]]
+    optimizer.clip_grads(None)(parameters, max_norm, norm)
+    for parameter, gradient in zip(parameters[:2], expected):
+        torch.testing.assert_close(parameter.grad, gradient)
+    with pytest.raises(ValueError, match="use_precision_aware_optimizer=False"):
+        optimizer.clip_grads(None)(parameters, max_norm, norm, use_decoupled_grad=True)
+
+
+def test_types_are_named_after_cuda_only_while_the_groups_are_built() -> None:
+    class Optimizer:
+        @classmethod
+        def build(cls, tensor: torch.Tensor, fail: bool = False) -> tuple[type, str, torch.dtype]:
+            if fail:
+                raise RuntimeError
+            return cls, tensor.type(), tensor.type(torch.float64).dtype
+
+    Optimizer.build = optimizer.build_param_groups(Optimizer.__dict__["build"])
+    assert Optimizer.build(torch.ones(1)) == (Optimizer, "torch.cuda.FloatTensor", torch.float64)
+    with pytest.raises(RuntimeError):
+        Optimizer.build(torch.ones(1), fail=True)
+    assert torch.ones(1).type() == "torch.FloatTensor"
+
+
+def test_tied_embeddings_stay_where_they_are_while_set_up() -> None:
+    def setup(holder: list[torch.Tensor]) -> None:
+        holder.append(holder[0].cuda())
+
+    weight = torch.ones(1)
+    holder = [weight]
+    devices.tied_embeddings(setup)(holder)
+    assert holder[1] is weight
+    if not torch.cuda.is_available():
+        with pytest.raises(AssertionError, match="CUDA"):
+            weight.cuda()
+
+
+def test_tensors_written_out_for_cuda_land_on_the_cpu() -> None:
+    cpu_torch = devices.cpu_torch(torch)
+    assert cpu_torch.zeros(2, device="cuda").device.type == "cpu"
+    assert cpu_torch.zeros([], dtype=torch.int, device=torch.device("cuda", 0)).dtype == torch.int
+    assert cpu_torch.tensor([1.0], device="cuda").tolist() == [1.0]
+    assert cpu_torch.tensor(3, pin_memory=True).to("cuda", non_blocking=True).item() == 3
+    assert cpu_torch.float32 is torch.float32
+
+
+def test_each_name_of_torch_cuda_has_a_function_of_its_own() -> None:
+    """One object under two names trips torch._dynamo: "Duplicate torch object"."""
+    stand_ins = [devices.current_device(None), devices.synchronize(None), devices.stream(None)]
+    assert len({id(stand_in) for stand_in in stand_ins}) == len(stand_ins)
+    assert stand_ins[0]() == torch.device("cpu")
+    with torch.cuda.stream(stand_ins[2]()):
+        assert stand_ins[1]() is None
