@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import nemo_kcpt
@@ -36,7 +36,8 @@ HIDDEN: dict[str, tuple[str, str]] = {
 
 EPILOG = """Every stage reads and writes files, can be run again (finished work is skipped) and explains its keys:
   kcpt pack --help
-Keys come from defaults < --config FILE.yaml < key=value on the command line (also written --key value).
+Keys come from defaults < --config FILE.yaml < key=value on the command line (also written --key value,
+and --key alone for keys that are true or false).
 Exit codes: 0 done, 1 failed, 2 the input cannot be used, 130 interrupted."""
 
 
@@ -59,24 +60,30 @@ def _stage_help(name: str, module: object) -> str:
     )
 
 
-def _overrides(words: Sequence[str]) -> list[str]:
-    """`--some-key value` and `key=value` alike as `key=value`."""
+def _overrides(words: Sequence[str], flags: Container[str] = ()) -> list[str]:
+    """`--some-key value` and `key=value` alike as `key=value`; `--key` alone for a key in `flags` as true."""
     result: list[str] = []
     remaining = list(words)
     while remaining:
         word = remaining.pop(0)
         if word.startswith("--"):
-            key, equals, value = word[2:].partition("=")
-            if not equals:
+            written, equals, value = word[2:].partition("=")
+            key = written.replace("-", "_")
+            alone = not remaining or remaining[0].startswith("--") or "=" in remaining[0]
+            if not equals and key in flags and alone:
+                value = "true"
+            elif not equals:
                 if not remaining:
-                    raise BadInput(f"command line: --{key} needs a value")
+                    raise BadInput(f"command line: --{written} needs a value")
                 value = remaining.pop(0)
-            word = f"{key.replace('-', '_')}={value}"
+            word = f"{key}={value}"
         result.append(word)
     return result
 
 
 def _run_stage(name: str, words: Sequence[str]) -> None:
+    import dataclasses
+
     from nemo_kcpt import logs
     from nemo_kcpt.config import load_config
 
@@ -90,7 +97,8 @@ def _run_stage(name: str, words: Sequence[str]) -> None:
     options.add_argument("--log", type=Path)
     known, rest = options.parse_known_args(list(words))
     logs.set_up(known.log)
-    config = load_config(module.Config, file=known.config, overrides=_overrides(rest))
+    flags = {field.name for field in dataclasses.fields(module.Config) if field.type in (bool, "bool")}
+    config = load_config(module.Config, file=known.config, overrides=_overrides(rest, flags))
     module.run(config, redo=known.redo)
 
 

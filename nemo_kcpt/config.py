@@ -69,6 +69,16 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
+def _parse_override(cls: type, text: str) -> Any:
+    """`key=value` as a mapping: the value is YAML, but for a field of type str it is the text as it stands."""
+    from omegaconf import OmegaConf
+
+    key, _, value = text.partition("=")
+    if any(field.name == key and field.type in ("str", str) for field in dataclasses.fields(cls)):
+        return {key: value.replace("${", "\\${")}
+    return OmegaConf.to_container(OmegaConf.from_dotlist([text]))
+
+
 def load_config(cls: type[Config], *, file: Path | None = None, overrides: Sequence[str] = ()) -> Config:
     """Build a `cls` from its defaults, a YAML file and `key=value` strings, the later ones winning.
 
@@ -87,7 +97,7 @@ def load_config(cls: type[Config], *, file: Path | None = None, overrides: Seque
             raise BadInput(f"command line: '{text}' is not of the form key=value")
         _refuse_unknown(cls, {key: None}, "command line")
         try:
-            layers.append((f"command line, {text}", OmegaConf.to_container(OmegaConf.from_dotlist([text]))))
+            layers.append((f"command line, {text}", _parse_override(cls, text)))
         except Exception as error:  # the YAML of one value: whatever it raises, the user's text is what is wrong
             raise BadInput(f"command line: cannot read '{text}' ({' '.join(str(error).split())})") from None
     schema = OmegaConf.structured(cls)

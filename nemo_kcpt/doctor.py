@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from nemo_kcpt.environments import SERVE_VARIABLE, repository_root, serve_python, versions
-from nemo_kcpt.errors import KcptError
+from nemo_kcpt.environments import SERVE_VARIABLE, repository_root, serve_python, versions, vllm_expected
+from nemo_kcpt.errors import BadInput, KcptError
 
 TRAIN_PACKAGES = (
     "torch",
@@ -157,16 +157,14 @@ def train_checks(gpus: list[str]) -> list[Check]:
     return checks
 
 
-def vllm_expected() -> bool:
-    """Whether vLLM can be had on this platform: Linux on x86-64 or ARM, Python 3.11 or newer."""
-    linux = platform.system() == "Linux" and platform.machine() in ("x86_64", "aarch64")
-    return linux and sys.version_info >= (3, 11)
-
-
 def serve_checks() -> list[Check]:
     """The serve environment: where it is and its vLLM."""
     state = "missing" if vllm_expected() else "note"
-    python = serve_python()
+    try:
+        python = serve_python()
+    except BadInput as error:
+        fix = f"correct or unset {SERVE_VARIABLE}"
+        return [Check(name="serve environment", found=str(error), state=state, fix=fix)]
     if python is None:
         found = f"no .venv-serve beside this environment and no ${SERVE_VARIABLE}"
         if state == "note":

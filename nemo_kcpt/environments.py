@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nemo_kcpt.errors import BadInput
+
 SERVE_VARIABLE = "KCPT_SERVE_PYTHON"
 """Environment variable that names the serve environment's Python."""
+
+SERVE_REMEDY = (
+    f"run `make setup-serve` in the repository, or set {SERVE_VARIABLE} to the python of an environment with vLLM"
+)
+"""What to do where vLLM is missing."""
 
 
 def repository_root() -> Path | None:
@@ -28,9 +36,16 @@ def serve_python() -> Path | None:
     checkout or in the current folder; None if there is none.
 
     The path is not resolved: a virtual environment is recognised by the place of its `bin/python` link.
+
+    Raises:
+        BadInput: KCPT_SERVE_PYTHON names no executable file.
     """
     if named := os.environ.get(SERVE_VARIABLE):
-        return Path(named) if Path(named).is_file() else None
+        if not (Path(named).is_file() and os.access(named, os.X_OK)):
+            raise BadInput(
+                f"{SERVE_VARIABLE}={named}: no executable there; give the python of an environment with vLLM"
+            )
+        return Path(named)
     root = repository_root()
     places = [Path(sys.prefix).parent, *([root] if root else []), Path.cwd()]
     for place in places:
@@ -38,6 +53,12 @@ def serve_python() -> Path | None:
         if candidate.is_file():
             return candidate
     return None
+
+
+def vllm_expected() -> bool:
+    """Whether vLLM can be had here, so that its absence is a fault: Linux on x86-64 or ARM, Python 3.11 or newer."""
+    linux = platform.system() == "Linux" and platform.machine() in ("x86_64", "aarch64")
+    return linux and sys.version_info >= (3, 11)
 
 
 def versions(python: Path, packages: Sequence[str], timeout: float = 20.0) -> dict[str, str | None] | None:

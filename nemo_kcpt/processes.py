@@ -11,15 +11,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: between fork and exec little is safe
 
 
 def die_with_parent() -> None:
     """Ask Linux to kill this process when its parent ends, even by SIGKILL; elsewhere nothing happens.
 
-    Without it a killed run would leave a training behind that writes into the folder of the run that follows.
+    For Popen's `preexec_fn`; it outlasts exec. Without it a killed run would leave a training behind that writes into
+    the folder of the run that follows.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _LIBC is not None:
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import nemo_kcpt
-from nemo_kcpt.cli import STAGES, main
+from nemo_kcpt.cli import STAGES, _overrides, main
+from nemo_kcpt.errors import BadInput
 
 Kcpt = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -62,6 +63,23 @@ def test_keys_may_be_written_as_options(kcpt: Kcpt, tmp_path: Path, document: Pa
     assert other.returncode == 2 and "heldout_count was 1, now 2" in other.stderr
     assert kcpt("corpus", *words[:-4], "heldout_count=2", "--redo").returncode == 0
     assert kcpt("corpus", "--out").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--json"], ["json=true"]),
+        (["--json", "--seed", "3"], ["json=true", "seed=3"]),
+        (["--json", "seed=3"], ["json=true", "seed=3"]),
+        (["--json", "false"], ["json=false"]),
+        (["--json=no", "--keep-all"], ["json=no", "keep_all=true"]),
+        (["--seed", "-3"], ["seed=-3"]),
+    ],
+)
+def test_keys_that_are_true_or_false_need_no_value(words: list[str], expected: list[str]) -> None:
+    assert _overrides(words, {"json", "keep_all"}) == expected
+    with pytest.raises(BadInput, match="--seed needs a value"):
+        _overrides(["--seed"], {"json"})
 
 
 def test_config_file(kcpt: Kcpt, tmp_path: Path, document: Path) -> None:

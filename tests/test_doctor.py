@@ -11,7 +11,7 @@ import pytest
 from nemo_kcpt import doctor, environments
 from nemo_kcpt.doctor import Check, Config, examine, pins, run, serve_checks, train_checks
 from nemo_kcpt.environments import serve_python, versions
-from nemo_kcpt.errors import KcptError
+from nemo_kcpt.errors import BadInput, KcptError
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:
@@ -69,6 +69,13 @@ def test_a_serve_environment_that_is_broken_or_empty(monkeypatch: pytest.MonkeyP
     assert by_name(serve_checks())["vLLM"].state == "missing"
 
 
+def test_a_wrong_setting_of_the_serve_python_is_a_line_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(environments.SERVE_VARIABLE, "/no/such/python")
+    (check,) = serve_checks()
+    assert "KCPT_SERVE_PYTHON=/no/such/python: no executable there" in check.found
+    assert check.fix == "correct or unset KCPT_SERVE_PYTHON"
+
+
 def test_exit_code_and_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     broken = [Check(name="a", found="x"), Check(name="b", found="no", state="missing", fix="make setup")]
     monkeypatch.setattr(doctor, "examine", lambda: broken)
@@ -82,9 +89,10 @@ def test_exit_code_and_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 
 def test_the_command_line(kcpt: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    done = kcpt("doctor", "json=true")
-    shown = json.loads(done.stdout)
-    assert done.returncode == (0 if shown["demo_can_run"] else 1)
+    for word in ("json=true", "--json"):
+        done = kcpt("doctor", word)
+        shown = json.loads(done.stdout)
+        assert done.returncode == (0 if shown["demo_can_run"] else 1)
 
 
 def test_where_the_serve_python_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -99,8 +107,10 @@ def test_where_the_serve_python_is_looked_for(monkeypatch: pytest.MonkeyPatch, t
         python.parent.mkdir(parents=True)
         python.touch()
         assert serve_python() == python, "beside the running environment comes before the current folder"
-    monkeypatch.setenv(environments.SERVE_VARIABLE, str(tmp_path / "none"))
-    assert serve_python() is None, "a wrong setting is not passed over in silence"
+    for wrong in (tmp_path / "none", tmp_path, python):  # the last is no executable
+        monkeypatch.setenv(environments.SERVE_VARIABLE, str(wrong))
+        with pytest.raises(BadInput, match=f"KCPT_SERVE_PYTHON={wrong}: no executable there"):
+            serve_python()
     monkeypatch.setenv(environments.SERVE_VARIABLE, sys.executable)
     assert serve_python() == Path(sys.executable)
 

@@ -14,7 +14,7 @@ import pytest
 from nemo_kcpt.cli import STAGES
 
 HEAVY = ("torch", "nemo", "nemo_run", "megatron", "lightning", "pytorch_lightning", "transformers", "datasets", "vllm")
-HEAVY_ROOMS = ("nemo_kcpt.data", "nemo_kcpt.models", "nemo_kcpt.training", "nemo_kcpt.conversion")
+HEAVY_ROOMS = ("nemo_kcpt.data", "nemo_kcpt.models", "nemo_kcpt.training")
 
 
 def imported_by(program: str) -> set[str]:

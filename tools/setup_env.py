@@ -90,7 +90,7 @@ def choose_python(side: str) -> str:
 
 
 def discard(folder: Path) -> None:
-    """Move an old environment out of the way and delete its 60,000 files beside the build, which would wait a minute."""
+    """Move an old environment out of the way and delete its 100,000 files while the new one is built."""
     trash = ROOT / "build" / f"discarded-{os.getpid()}-{folder.name.strip('.')}"
     try:
         folder.rename(trash)

@@ -81,7 +81,7 @@ def find_checkpoint(path: Path) -> Path:
 
 
 def identity(checkpoint: Path) -> str:
-    """Names, sizes and times of the checkpoint's files: another training, another identity, without reading gigabytes."""
+    """Names, sizes and times of the checkpoint's files: tells trainings apart without reading gigabytes."""
     entries = sorted(path for path in checkpoint.rglob("*") if path.is_file())
     return "; ".join(
         f"{path.relative_to(checkpoint)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in entries
@@ -100,7 +100,6 @@ def read_shape(checkpoint: Path) -> LlamaShape:
     if not path.is_file():
         raise BadInput(f"{path}: missing; the checkpoint was saved without its context and cannot be exported")
     config = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("config") or {}
-    rows = config.get("vocab_rows") or config.get("vocab_size")
     try:
         heads = config["num_attention_heads"]
         return LlamaShape(
@@ -110,7 +109,7 @@ def read_shape(checkpoint: Path) -> LlamaShape:
             num_attention_heads=heads,
             num_query_groups=config["num_query_groups"] or heads,
             kv_channels=config["kv_channels"] or config["hidden_size"] // heads,
-            vocab_rows=int(rows),
+            vocab_rows=int(config.get("vocab_rows") or config["vocab_size"]),
             seq_length=config["seq_length"],
             rotary_base=config["rotary_base"],
             layernorm_epsilon=config["layernorm_epsilon"],
@@ -173,4 +172,6 @@ class CheckpointReader:
             if single in self._metadata:
                 return self._whole(single)
         where = "" if layer is None else f" of layer {layer}"
-        raise BadInput(f"the checkpoint has no tensor {' or '.join(names)}{where}; it is damaged or of another architecture")
+        raise BadInput(
+            f"the checkpoint has no tensor {' or '.join(names)}{where}; it is damaged or of another architecture"
+        )

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from nemo_kcpt.conversion.checkpoint import CheckpointReader
 from nemo_kcpt.conversion.llama_mapping import LlamaShape, hf_tensors
 from nemo_kcpt.files import read_json, write_json
+from nemo_kcpt.packing.tokenise import TOKENIZER_FILES, PackTokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 SHARD_BYTES = 4 << 30
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 
 
 def _shards(tensors: Iterator[tuple[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
@@ -53,9 +53,7 @@ def write_weights(reader: CheckpointReader, shape: LlamaShape, out: Path) -> lis
 
 
 def write_configs(shape: LlamaShape, tokenizer: Path, out: Path, dtype: str) -> list[Path]:
-    """Write `config.json`, generation config and the tokenizer's files, with the ids of bos, eos and pad in both configs."""
-    from nemo_kcpt.packing.tokenise import PackTokenizer
-
+    """Write `config.json`, generation config (both with the ids of bos, eos and pad) and the tokenizer's files."""
     ids = PackTokenizer(tokenizer)
     special: dict[str, Any] = {
         f"{role}_token_id": ids.token_id(f"{role}_token")

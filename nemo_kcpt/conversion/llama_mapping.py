@@ -69,7 +69,7 @@ class LlamaShape:
 
 
 def split_qkv(shape: LlamaShape, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`linear_qkv` [(heads + 2 groups) · head size, hidden] as q [heads · size, hidden], k and v [groups · size, hidden]."""
+    """`linear_qkv` [(heads + 2 groups) · size, hidden] as q [heads · size, hidden], k and v [groups · size, hidden]."""
     per_group = shape.num_attention_heads // shape.num_query_groups
     grouped = fused.reshape(shape.num_query_groups, per_group + 2, shape.kv_channels, shape.hidden_size)
     query = grouped[:, :per_group].reshape(-1, shape.hidden_size)
@@ -85,7 +85,10 @@ def rows(tensor: Tensor, wanted: int, name: str) -> Tensor:
         BadInput: the checkpoint has fewer rows than its own config says.
     """
     if tensor.shape[0] < wanted:
-        raise BadInput(f"{name}: {tensor.shape[0]} vocabulary rows in the checkpoint, its config says {wanted}; the checkpoint is damaged")
+        raise BadInput(
+            f"{name}: {tensor.shape[0]} vocabulary rows in the checkpoint, its config says {wanted}; "
+            "the checkpoint is damaged"
+        )
     return tensor[:wanted]
 
 

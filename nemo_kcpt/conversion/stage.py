@@ -15,7 +15,7 @@ from nemo_kcpt.conversion.export import write_configs, write_weights
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.files import sha256_text, write_json
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
 from nemo_kcpt.runs import shaping, stage
 
 PROMPTS = (
@@ -67,8 +67,7 @@ def run(config: Config, redo: bool = False) -> None:
     checkpoint = find_checkpoint(config.checkpoint)
     inputs: dict[str, Path | str] = {
         "checkpoint": sha256_text(identity(checkpoint)),
-        "tokenizer.json": config.tokenizer / "tokenizer.json",
-        "tokenizer_config.json": config.tokenizer / "tokenizer_config.json",
+        **tokenizer_inputs(config.tokenizer),
     }
     with stage("convert", config.out, config=shaping(config), inputs=inputs, redo=redo) as current:
         if current.done:

@@ -2,14 +2,13 @@
 
 Values come from closed pools (`pools.py`) and are dealt evenly over a world, so a model that answers without having
 read the papers is right about as often as one value in its pool: 1 in 24 tasks, 40 authors, 24 organisations, 40 sizes,
-60 scores, 16 base models, 10 years.
+60 scores, 16 base models, 10 years. Methods are named by a stem and a suffix (64 x 36, each name once in a world).
+Whether an answer is right is decided by `evaluation.exact_match` from the forms that `accepted_values` lists.
 """
 
 from __future__ import annotations
 
 import random
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
@@ -135,49 +134,28 @@ def accepted_values(sheet: FactSheet, fact: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(forms))
 
 
-def is_accepted(answer: str, accepted: Sequence[str]) -> bool:
-    """True when the answer states an accepted form as a whole number or a whole name.
-
-    Width, case and spaces don't matter; `12,400` is not found in `112,400` nor `カスミラ` in `カスミラン`.
-    """
-    text = _normalise(answer)
-    return any(_whole(_normalise(form)).search(text) for form in accepted)
-
-
-def _normalise(text: str) -> str:
-    folded = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text)).casefold()
-    return re.sub(r"(?<=[^\x00-\x7f]) | (?=[^\x00-\x7f])", "", folded)
-
-
-def _whole(form: str) -> re.Pattern[str]:
-    # No character of its own class may stand beside a form, else a short value is found in a longer one.
-    borders = {r"\d": (r"(?<!\d)(?<!\d[.,万])", r"(?!\d)(?![.,]\d)"), "ァ-ヺー": ("(?<![ァ-ヺー])", "(?![ァ-ヺー])")}
-    borders["a-z"] = ("(?<![a-z])", "(?![a-z])")
-
-    def border(char: str, side: int) -> str:
-        return next((pair[side] for kind, pair in borders.items() if re.match(f"[{kind}]", char)), "")
-
-    return re.compile(border(form[0], 0) + re.escape(form) + border(form[-1], 1))
-
-
 def make_names(n: int, rng: random.Random, language: str, avoid: frozenset[str] = frozenset()) -> list[str]:
     """`n` invented method names such as カスミNet, none in `avoid`.
 
     Both halves recur over worlds, so a model may know the pieces of a name, but never the name. Within a world the
     halves are dealt evenly, so few names share one.
+
+    Raises:
+        ValueError: the pools (64 stems, 36 suffixes) give fewer names.
     """
-    stems, suffixes = (_deal(pool, n, rng) for pool in (pools.METHOD_STEMS, pools.METHOD_SUFFIXES))
-    names: dict[str, None] = {}
+    column = _COLUMNS[language]
+    free = {stem[column] + suffix for stem in pools.METHOD_STEMS for suffix in pools.METHOD_SUFFIXES} - avoid
+    if len(free) < n:
+        raise ValueError(f"{n} method names wanted, {len(free)} are left: make a smaller world or avoid fewer names")
+    stems, suffixes = _deal(pools.METHOD_STEMS, n, rng), _deal(pools.METHOD_SUFFIXES, n, rng)
+    names: list[str] = []
     for stem, first_choice in zip(stems, suffixes):
         others = rng.sample(pools.METHOD_SUFFIXES, len(pools.METHOD_SUFFIXES))
-        for suffix in (first_choice, *others):
-            name = stem[_COLUMNS[language]] + suffix
-            if name not in avoid and name not in names:
-                names[name] = None
-                break
-        else:
-            raise ValueError(f"only {len(names)} of {n} method names are left: make a smaller world or avoid fewer names")
-    return list(names)
+        candidates = [stem[column] + suffix for suffix in (first_choice, *others)]
+        name = next((candidate for candidate in candidates if candidate in free), None) or min(free)
+        free.remove(name)
+        names.append(name)
+    return names
 
 
 def make_sheets(

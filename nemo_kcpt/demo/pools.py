@@ -151,24 +151,27 @@ RELATIONS: tuple[str, ...] = ("extends", "compares", "uses_data")
 
 METHOD_STEMS: tuple[tuple[str, str], ...] = (
     ("カスミ", "Kasumi"), ("コダマ", "Kodama"), ("ミヤビ", "Miyabi"), ("ツバキ", "Tsubaki"), ("アヤメ", "Ayame"),
-    ("イブキ", "Ibuki"), ("ウグイス", "Uguisu"), ("エニシダ", "Enishida"), ("オトワ", "Otowa"), ("カゲロウ", "Kagero"),
-    ("キキョウ", "Kikyo"), ("クスノキ", "Kusunoki"), ("ケヤキ", "Keyaki"), ("コスモ", "Kosumo"), ("サザナミ", "Sazanami"),
-    ("シグレ", "Shigure"), ("スミレ", "Sumire"), ("セセラギ", "Seseragi"), ("ソヨカゼ", "Soyokaze"), ("タチバナ", "Tachibana"),
-    ("チドリ", "Chidori"), ("ツムジ", "Tsumuji"), ("テマリ", "Temari"), ("トモシビ", "Tomoshibi"), ("ナズナ", "Nazuna"),
-    ("ニジマス", "Nijimasu"), ("ヌマタ", "Numata"), ("ネムノキ", "Nemunoki"), ("ノギク", "Nogiku"), ("ハヤテ", "Hayate"),
-    ("ヒグラシ", "Higurashi"), ("フブキ", "Fubuki"), ("ホウキ", "Houki"), ("マツリ", "Matsuri"), ("ミゾレ", "Mizore"),
-    ("ムラサメ", "Murasame"), ("メジロ", "Mejiro"), ("モミジ", "Momiji"), ("ヤドリギ", "Yadorigi"), ("ユキヤナギ", "Yukiyanagi"),
-    ("ヨモギ", "Yomogi"), ("リンドウ", "Rindo"), ("ルリビ", "Ruribi"), ("レンゲ", "Renge"), ("ワカバ", "Wakaba"),
-    ("アラレ", "Arare"), ("イナヅマ", "Inazuma"), ("ウミホタル", "Umihotaru"), ("オリヅル", "Orizuru"), ("カエデ", "Kaede"),
-    ("キツツキ", "Kitsutsuki"), ("クヌギ", "Kunugi"), ("ケムリ", "Kemuri"), ("コガラシ", "Kogarashi"), ("サギリ", "Sagiri"),
-    ("シズク", "Shizuku"), ("スミゾメ", "Sumizome"), ("タンポポ", "Tanpopo"), ("ツララ", "Tsurara"), ("トンボ", "Tonbo"),
-    ("ナギサ", "Nagisa"), ("ハマカゼ", "Hamakaze"), ("ヒナゲシ", "Hinageshi"), ("フジナミ", "Fujinami"),
+    ("イブキ", "Ibuki"), ("ウグイス", "Uguisu"), ("エニシダ", "Enishida"), ("オトワ", "Otowa"),
+    ("カゲロウ", "Kagero"), ("キキョウ", "Kikyo"), ("クスノキ", "Kusunoki"), ("ケヤキ", "Keyaki"),
+    ("コスモ", "Kosumo"), ("サザナミ", "Sazanami"), ("シグレ", "Shigure"), ("スミレ", "Sumire"),
+    ("セセラギ", "Seseragi"), ("ソヨカゼ", "Soyokaze"), ("タチバナ", "Tachibana"), ("チドリ", "Chidori"),
+    ("ツムジ", "Tsumuji"), ("テマリ", "Temari"), ("トモシビ", "Tomoshibi"), ("ナズナ", "Nazuna"),
+    ("ニジマス", "Nijimasu"), ("ヌマタ", "Numata"), ("ネムノキ", "Nemunoki"), ("ノギク", "Nogiku"),
+    ("ハヤテ", "Hayate"), ("ヒグラシ", "Higurashi"), ("フブキ", "Fubuki"), ("ホウキ", "Houki"),
+    ("マツリ", "Matsuri"), ("ミゾレ", "Mizore"), ("ムラサメ", "Murasame"), ("メジロ", "Mejiro"),
+    ("モミジ", "Momiji"), ("ヤドリギ", "Yadorigi"), ("ユキヤナギ", "Yukiyanagi"), ("ヨモギ", "Yomogi"),
+    ("リンドウ", "Rindo"), ("ルリビ", "Ruribi"), ("レンゲ", "Renge"), ("ワカバ", "Wakaba"), ("アラレ", "Arare"),
+    ("イナヅマ", "Inazuma"), ("ウミホタル", "Umihotaru"), ("オリヅル", "Orizuru"), ("カエデ", "Kaede"),
+    ("キツツキ", "Kitsutsuki"), ("クヌギ", "Kunugi"), ("ケムリ", "Kemuri"), ("コガラシ", "Kogarashi"),
+    ("サギリ", "Sagiri"), ("シズク", "Shizuku"), ("スミゾメ", "Sumizome"), ("タンポポ", "Tanpopo"),
+    ("ツララ", "Tsurara"), ("トンボ", "Tonbo"), ("ナギサ", "Nagisa"), ("ハマカゼ", "Hamakaze"),
+    ("ヒナゲシ", "Hinageshi"), ("フジナミ", "Fujinami"),
 )  # fmt: skip
 """First halves of the invented method names, in katakana and romanised."""
 
 METHOD_SUFFIXES: tuple[str, ...] = (
-    "Net", "Flow", "Mix", "Loop", "Gate", "Tree", "Wave", "Lens", "Path", "Link", "Nest", "Ring", "Fold", "Span", "Weave",
-    "Chain", "Bridge", "Grid", "Pulse", "Spark", "Stream", "Tower", "Port", "Vista", "Craft", "Drift", "Forge", "Glide",
-    "Hinge", "Knot", "Ladder", "Mosaic", "Nova", "Orbit", "Prism", "Quilt",
+    "Net", "Flow", "Mix", "Loop", "Gate", "Tree", "Wave", "Lens", "Path", "Link", "Nest", "Ring", "Fold", "Span",
+    "Weave", "Chain", "Bridge", "Grid", "Pulse", "Spark", "Stream", "Tower", "Port", "Vista", "Craft", "Drift",
+    "Forge", "Glide", "Hinge", "Knot", "Ladder", "Mosaic", "Nova", "Orbit", "Prism", "Quilt",
 )  # fmt: skip
 """Second halves, in Latin letters."""

@@ -72,15 +72,14 @@ QUESTIONS: dict[str, Lines] = {
 }
 
 UNSEEN_QUESTIONS: dict[str, Lines] = {
-    "task": ("{m}はどんな課題を解くために作られましたか？", "{m}の用途にあたるタスク名を挙げてください。"),
-    "first_author": ("{m}の提案者の氏名を教えてください。", "{m}は誰が中心になって進めた研究ですか？"),
-    "organisation": ("{m}の研究はどの機関で行われましたか？", "{m}を生み出した組織を教えてください。"),
-    "dataset_size": (
-        "{m}を訓練するのに用いた事例は全部で何件ありますか？",
-        "{m}の学習に使ったデータの量を教えてください。",
-    ),
-    "score": ("{m}を評価したときの{metric}を教えてください。", "{m}の{metric}は数値で表すといくつですか？"),
-    "base_model": ("{m}の元になった言語モデルの名前を教えてください。", "{m}はどのモデルを追加学習したものですか？"),
-    "year": ("{m}が世に出た年を教えてください。", "{m}が初めて報告されたのは西暦何年ですか？"),
-    "related_method": ("{m}とつながりのある手法の名前を教えてください。", "{m}はどの手法と関連していますか？"),
+    "task": ("{m}が解こうとする課題は何ですか？", "{m}が対象とするタスクを答えてください。"),
+    "first_author": ("{m}の筆頭著者は誰ですか？", "{m}を考案した人の名前を答えてください。"),
+    "organisation": ("{m}の著者はどの機関に所属していますか？", "{m}を開発した組織の名前を答えてください。"),
+    "dataset_size": ("{m}の訓練データの件数を答えてください。", "{m}は何件の事例で学習しましたか？"),
+    "score": ("{m}の{metric}の値はいくつですか？", "{m}が実験で達成した{metric}を答えてください。"),
+    "base_model": ("{m}の土台になったモデルは何ですか？", "{m}が利用した言語モデルを答えてください。"),
+    "year": ("{m}が発表された年を答えてください。", "{m}の論文はいつ発表されましたか？"),
+    "related_method": ("{m}に最も近い手法を答えてください。", "{m}と関係の深い既存手法は何ですか？"),
 }
+"""Sentences that the teacher never writes, of words that it does: a new wording, not a new vocabulary, since a model that
+has read a few thousand sentences knows no synonyms."""

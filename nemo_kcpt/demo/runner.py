@@ -40,9 +40,9 @@ def _is_finished(current: Stage, step: Step) -> bool:
     return current.done and all(path.is_file() for path in step.products)
 
 
-def _log_tail(log: Path, lines: int = 12) -> str:
-    """The lines of a log that a user needs to see: errors where there are some, else the last ones."""
-    text = log.read_text(encoding="utf-8", errors="replace").splitlines()
+def _log_tail(log: Path, start: int, lines: int = 12) -> str:
+    """The lines from byte `start` on that a user needs to see: errors where there are some, else the last ones."""
+    text = log.read_bytes()[start:].decode("utf-8", errors="replace").splitlines()
     wanted = [line for line in text[-200:] if re.search(r"^kcpt \S+: |Error|error:|Exception", line)]
     return "\n".join(f"  {line[:400]}" for line in (wanted or text)[-lines:])
 
@@ -127,7 +127,7 @@ def _execute(run: Path, index: int, step: Step, clock: Clock, show: Any) -> None
         BadInput, KcptError: it ended badly; the message holds what its log says.
     """
     log = run / "logs" / f"{step.name}.log"
-    started = time.perf_counter()
+    started, log_start = time.perf_counter(), log.stat().st_size if log.is_file() else 0
     child = processes.start(step.command, log, {**QUIET, **step.environment})
     try:
         while child.poll() is None:
@@ -148,7 +148,7 @@ def _execute(run: Path, index: int, step: Step, clock: Clock, show: Any) -> None
     error = BadInput if child.returncode == 2 else KcptError
     raise error(
         f"step {step.name} {reason}. What is finished is kept; the same command goes on from here.\n"
-        f"{_log_tail(log)}\nwhole log: {log}"
+        f"{_log_tail(log, log_start)}\nwhole log: {log}"
     )
 
 

@@ -14,6 +14,8 @@ from nemo_kcpt.files import atomic_write, write_json
 
 UNK, BOS, EOS, PAD = "<unk>", "<s>", "</s>", "<pad>"
 
+SCRIPT_RUNS = r"\d{1,3}|[ァ-ヶー]+|[ぁ-ん]+|[一-龥々]+| ?[A-Za-z]+"
+
 ROLE_MARKS = ("\n\n### 指示:\n", "\n\n### 応答:\n")
 """One token each; spelt out they would be a third of a short question."""
 
@@ -33,14 +35,13 @@ def train_tokenizer(texts: Iterable[str], folder: Path, vocab_size: int = 4096) 
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE(unk_token=UNK, byte_fallback=True))
+    # Runs of one script are the units, as a Japanese word splitter has them: a name, a number or a content word has the
+    # same pieces whatever stands around it, so a question in a new wording still consists of known pieces.
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split("\n", "isolated"),
-            pre_tokenizers.Split(Regex(r"\d{1,3}"), "isolated"),
-            # A name has the same pieces whatever follows it: its katakana half and its Latin half.
-            pre_tokenizers.Split(Regex(r"[ァ-ヶー]+|[A-Za-z]+"), "isolated"),
+            pre_tokenizers.Split(Regex(SCRIPT_RUNS), "isolated"),
             pre_tokenizers.Punctuation(),
-            pre_tokenizers.Split(" ", "merged_with_next"),
         ]
     )
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])

@@ -16,14 +16,78 @@ Layout = tuple[tuple[str, tuple[str, ...]], ...]
 """Sections of a text: heading ("" for none) and the facts (or opening, closing, mechanism, baseline) it states."""
 
 
+SECTIONS: tuple[tuple[Lines, ...], ...] = (
+    (
+        ("opening", "task", "related_method"),
+        ("base_model", "mechanism", "first_author", "organisation"),
+        ("dataset_size", "score", "baseline"),
+        ("year", "closing"),
+    ),
+    (
+        ("first_author", "task", "year"),
+        ("related_method",),
+        ("base_model", "mechanism", "dataset_size", "organisation", "score", "baseline"),
+        ("closing",),
+    ),
+    (
+        (
+            "opening",
+            "task",
+            "organisation",
+            "first_author",
+            "base_model",
+            "mechanism",
+            "related_method",
+            "dataset_size",
+            "score",
+            "baseline",
+            "year",
+        ),
+    ),
+    (
+        ("opening", "organisation", "year"),
+        ("task", "related_method"),
+        ("dataset_size", "base_model", "mechanism"),
+        ("score", "baseline", "first_author", "closing"),
+    ),
+    (
+        ("task", "score", "baseline", "closing"),
+        ("base_model", "mechanism", "dataset_size", "related_method"),
+        ("first_author", "organisation", "year"),
+    ),
+    (
+        ("year", "organisation", "task", "score", "baseline"),
+        ("related_method", "base_model", "mechanism", "dataset_size"),
+        ("first_author", "closing"),
+    ),
+    (
+        ("task", "opening"),
+        ("base_model", "mechanism", "dataset_size"),
+        ("score", "baseline", "related_method"),
+        ("year", "first_author", "organisation"),
+    ),
+    (
+        ("year", "first_author", "related_method"),
+        ("organisation", "base_model", "mechanism", "dataset_size", "task"),
+        ("score", "baseline", "closing"),
+    ),
+)
+"""What the sections of each layout state, the same in all languages, so that a translation says what the paper says."""
+
+
+def layouts(*headings: Lines) -> tuple[Layout, ...]:
+    """The layouts with one language's headings, one for each section of `SECTIONS`."""
+    return tuple(tuple(zip(own, sections, strict=True)) for own, sections in zip(headings, SECTIONS, strict=True))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wording:
     """One language's templates."""
 
     titles: Lines
     layouts: tuple[Layout, ...]
-    """Parallel in all languages, as are `opening`, `closing` and the mechanisms of `statements`: a translation takes
-    the same one."""
+    """From `layouts`. `opening`, `closing` and the mechanisms of `statements` are parallel in all languages as well: a
+    translation takes the same one."""
     opening: Lines
     """Sentences without facts, for the start of a text."""
     closing: Lines

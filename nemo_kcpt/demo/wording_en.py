@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nemo_kcpt.demo.questions_en import INSTRUCTIONS, QUESTIONS, UNSEEN_QUESTIONS
 from nemo_kcpt.demo.statements_en import ELABORATIONS, POLITE, STATEMENTS
-from nemo_kcpt.demo.wording import Wording
+from nemo_kcpt.demo.wording import Wording, layouts
 
 EN = Wording(
     titles=(
@@ -13,67 +13,15 @@ EN = Wording(
         "{m}: better {task} from little data",
         "{m} for {task}: design and evaluation",
     ),
-    layouts=(
-        (
-            ("1 Introduction", ("opening", "task", "related_method")),
-            ("2 Method", ("base_model", "mechanism", "first_author", "organisation")),
-            ("3 Experiments", ("dataset_size", "score", "baseline")),
-            ("4 Conclusion", ("year", "closing")),
-        ),
-        (
-            ("Abstract", ("first_author", "task", "year")),
-            ("Related work", ("related_method",)),
-            (
-                "Method and experiments",
-                ("base_model", "mechanism", "dataset_size", "organisation", "score", "baseline"),
-            ),
-            ("Conclusion", ("closing",)),
-        ),
-        (
-            (
-                "",
-                (
-                    "opening",
-                    "task",
-                    "organisation",
-                    "first_author",
-                    "base_model",
-                    "mechanism",
-                    "related_method",
-                    "dataset_size",
-                    "score",
-                    "baseline",
-                    "year",
-                ),
-            ),
-        ),
-        (
-            ("Background", ("opening", "organisation", "year")),
-            ("Task", ("task", "related_method")),
-            ("Data and model", ("dataset_size", "base_model", "mechanism")),
-            ("Evaluation", ("score", "baseline", "first_author", "closing")),
-        ),
-        (
-            ("", ("task", "score", "baseline", "closing")),
-            ("", ("base_model", "mechanism", "dataset_size", "related_method")),
-            ("", ("first_author", "organisation", "year")),
-        ),
-        (
-            ("Summary", ("year", "organisation", "task", "score", "baseline")),
-            ("Approach", ("related_method", "base_model", "mechanism", "dataset_size")),
-            ("Authors and outlook", ("first_author", "closing")),
-        ),
-        (
-            ("Aim", ("task", "opening")),
-            ("Approach", ("base_model", "mechanism", "dataset_size")),
-            ("Results", ("score", "baseline", "related_method")),
-            ("About", ("year", "first_author", "organisation")),
-        ),
-        (
-            ("1 History", ("year", "first_author", "related_method")),
-            ("2 Setting", ("organisation", "base_model", "mechanism", "dataset_size", "task")),
-            ("3 Results and discussion", ("score", "baseline", "closing")),
-        ),
+    layouts=layouts(
+        ("1 Introduction", "2 Method", "3 Experiments", "4 Conclusion"),
+        ("Abstract", "Related work", "Method and experiments", "Conclusion"),
+        ("",),
+        ("Background", "Task", "Data and model", "Evaluation"),
+        ("", "", ""),
+        ("Summary", "Approach", "Authors and outlook"),
+        ("Aim", "Approach", "Results", "About"),
+        ("1 History", "2 Setting", "3 Results and discussion"),
     ),
     opening=(
         "Methods that need little computing are in demand.",

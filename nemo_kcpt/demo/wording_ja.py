@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nemo_kcpt.demo.questions_ja import QUESTIONS, UNSEEN_QUESTIONS
 from nemo_kcpt.demo.statements_ja import ELABORATIONS, POLITE, STATEMENTS
-from nemo_kcpt.demo.wording import Wording
+from nemo_kcpt.demo.wording import Wording, layouts
 
 JA = Wording(
     titles=(
@@ -15,64 +15,15 @@ JA = Wording(
         "{m}に基づく{task}とその評価",
         "{m}の提案と{task}への適用",
     ),
-    layouts=(
-        (
-            ("1 はじめに", ("opening", "task", "related_method")),
-            ("2 提案手法", ("base_model", "mechanism", "first_author", "organisation")),
-            ("3 実験", ("dataset_size", "score", "baseline")),
-            ("4 おわりに", ("year", "closing")),
-        ),
-        (
-            ("概要", ("first_author", "task", "year")),
-            ("関連研究", ("related_method",)),
-            ("手法と実験", ("base_model", "mechanism", "dataset_size", "organisation", "score", "baseline")),
-            ("結論", ("closing",)),
-        ),
-        (
-            (
-                "",
-                (
-                    "opening",
-                    "task",
-                    "organisation",
-                    "first_author",
-                    "base_model",
-                    "mechanism",
-                    "related_method",
-                    "dataset_size",
-                    "score",
-                    "baseline",
-                    "year",
-                ),
-            ),
-        ),
-        (
-            ("背景", ("opening", "organisation", "year")),
-            ("課題", ("task", "related_method")),
-            ("データとモデル", ("dataset_size", "base_model", "mechanism")),
-            ("評価", ("score", "baseline", "first_author", "closing")),
-        ),
-        (
-            ("", ("task", "score", "baseline", "closing")),
-            ("", ("base_model", "mechanism", "dataset_size", "related_method")),
-            ("", ("first_author", "organisation", "year")),
-        ),
-        (
-            ("要旨", ("year", "organisation", "task", "score", "baseline")),
-            ("方法", ("related_method", "base_model", "mechanism", "dataset_size")),
-            ("著者と今後", ("first_author", "closing")),
-        ),
-        (
-            ("【目的】", ("task", "opening")),
-            ("【方法】", ("base_model", "mechanism", "dataset_size")),
-            ("【結果】", ("score", "baseline", "related_method")),
-            ("【情報】", ("year", "first_author", "organisation")),
-        ),
-        (
-            ("1 経緯", ("year", "first_author", "related_method")),
-            ("2 設定", ("organisation", "base_model", "mechanism", "dataset_size", "task")),
-            ("3 結果と考察", ("score", "baseline", "closing")),
-        ),
+    layouts=layouts(
+        ("1 はじめに", "2 提案手法", "3 実験", "4 おわりに"),
+        ("概要", "関連研究", "手法と実験", "結論"),
+        ("",),
+        ("背景", "課題", "データとモデル", "評価"),
+        ("", "", ""),
+        ("要旨", "方法", "著者と今後"),
+        ("【目的】", "【方法】", "【結果】", "【情報】"),
+        ("1 経緯", "2 設定", "3 結果と考察"),
     ),
     opening=(
         "少ない計算量で使える手法が求められている。",

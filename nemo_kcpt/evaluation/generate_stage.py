@@ -3,7 +3,7 @@
 Engines:
   vllm          in the serve environment ($KCPT_SERVE_PYTHON, else .venv-serve), as a process of its own
   transformers  in this process; for tiny models
-  auto          vllm; where vLLM does not exist for the platform (not Linux on x86-64) transformers, and says so
+  auto          vllm; where it cannot be had (not Linux on x86-64 or ARM, or Python 3.10) transformers, and says so
 
 Models are given as NAME=FOLDER, separated by commas:
   kcpt generate questions=runs/a/questions out=runs/a/answers models=base=runs/a/base/hf,trained=runs/a/trained/hf
@@ -14,7 +14,6 @@ Answers are kept in a journal batch by batch; a killed run goes on where it stop
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.config import MISSING
+from nemo_kcpt.environments import SERVE_REMEDY, serve_python, vllm_expected
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation import serve_env
 from nemo_kcpt.evaluation.inputs import read_questions
 from nemo_kcpt.evaluation.prompts import Journal, Key, ModelRequest, build_prompts, decode, model_files
 from nemo_kcpt.files import write_jsonl
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.progress import progress
 from nemo_kcpt.runs import shaping, stage
 
 ENGINES = ("auto", "vllm", "transformers")
@@ -88,12 +88,9 @@ def parse_models(given: Any) -> dict[str, Path]:
 
 
 @contextmanager
-def _progress(requests: Sequence[ModelRequest]) -> Iterator[Callable[[str, int], None]]:
-    """A bar per model on a terminal, nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
+def _bars(requests: Sequence[ModelRequest]) -> Iterator[Callable[[str, int], None]]:
+    """A bar per model; yields what moves a model's bar on by a count."""
+    with progress() as bars:
         tasks = {
             request.name: bars.add_task(f"answers of {request.name}", total=len(request.prompts))
             for request in requests
@@ -109,17 +106,13 @@ def _engine_for(config: Config) -> tuple[str, Path | None]:
     """
     if config.engine == "transformers":
         return "transformers", None
-    python = serve_env.serve_python()
+    python = serve_python()
     if python is not None:
         return "vllm", python
-    if config.engine == "auto" and not serve_env.vllm_is_expected():
-        LOG.warning(
-            "generate: no vLLM for this platform (not Linux on x86-64): through transformers instead, which is slower"
-        )
+    if config.engine == "auto" and not vllm_expected():
+        LOG.warning("generate: no vLLM for this platform or Python: through transformers instead, five times slower")
         return "transformers", None
-    raise KcptError(
-        f"the serve environment with vLLM is missing: {serve_env.REMEDY}. engine=transformers does without it"
-    )
+    raise KcptError(f"the serve environment with vLLM is missing: {SERVE_REMEDY}. engine=transformers does without it")
 
 
 def _answer(config: Config, requests: list[ModelRequest], journal: Path) -> dict[str, Any]:
@@ -127,7 +120,7 @@ def _answer(config: Config, requests: list[ModelRequest], journal: Path) -> dict
     from nemo_kcpt.evaluation import transformers_engine, vllm_engine
 
     engine, python = _engine_for(config)
-    with _progress(requests) as progress:
+    with _bars(requests) as advance:
         if engine == "vllm":
             assert python is not None
             try:
@@ -139,14 +132,14 @@ def _answer(config: Config, requests: list[ModelRequest], journal: Path) -> dict
                     max_new_tokens=config.max_new_tokens,
                     dtype=config.dtype,
                     batch_size=config.batch_size,
-                    progress=progress,
+                    progress=advance,
                 )
                 return {"engine": "vllm", "start_up_seconds": timings}
             except vllm_engine.NoVllm as error:
-                if config.engine == "vllm" or serve_env.vllm_is_expected():
+                if config.engine == "vllm" or vllm_expected():
                     raise
                 LOG.warning("generate: %s. Generating through transformers, which is slower", error)
-        transformers_engine.generate(requests, journal, config.max_new_tokens, config.dtype, progress)
+        transformers_engine.generate(requests, journal, config.max_new_tokens, config.dtype, advance)
     return {"engine": "transformers"}
 
 

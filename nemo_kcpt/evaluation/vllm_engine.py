@@ -1,4 +1,7 @@
-"""Runs `vllm_worker.py` in the serve environment and follows its events; see there for what it does."""
+"""Runs `vllm_worker.py` in the serve environment and follows its events; see there for what it does.
+
+NeMo and vLLM pin different transformers and numpy, so vLLM stands in an environment of its own, as its own process.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,15 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt.environments import SERVE_REMEDY
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.prompts import ModelRequest, context_length, kv_cache_bytes
-from nemo_kcpt.evaluation.serve_env import REMEDY, worker_environment
 from nemo_kcpt.files import write_json
+from nemo_kcpt.processes import die_with_parent
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -22,6 +26,30 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 class NoVllm(KcptError):
     """The serve environment's python cannot import vLLM."""
+
+
+def worker_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment variables of the worker.
+
+    One process and no thread pinning (vLLM's pinning leaves one of two cores unused and stalls beside other work), no
+    usage statistics, no look-ups on a hub for models that are local folders. VLLM_CPU_KVCACHE_SPACE is taken out, since
+    it overrides the size asked for.
+    """
+    ours = {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": environ.get("VLLM_LOGGING_LEVEL", "WARNING"),
+        "OMP_NUM_THREADS": environ.get(
+            "OMP_NUM_THREADS",
+            str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1),
+        ),
+        "OMP_WAIT_POLICY": environ.get("OMP_WAIT_POLICY", "PASSIVE"),  # spinning threads stall on busy cores
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    dropped = ("VLLM_CPU_KVCACHE_SPACE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    return {name: value for name, value in environ.items() if name not in dropped} | ours
 
 
 def worker_request(
@@ -109,12 +137,13 @@ def generate(
             stderr=errors,
             env=worker_environment(),
             text=True,
-            start_new_session=True,
+            start_new_session=True,  # _stop ends all that vLLM has started
+            preexec_fn=die_with_parent,
         )
         try:
             for event in _events(process):
                 if event["event"] == "no_vllm":
-                    raise NoVllm(f"vLLM cannot be imported by {python} ({event['error']}); {REMEDY}. Log: {log}")
+                    raise NoVllm(f"vLLM cannot be imported by {python} ({event['error']}); {SERVE_REMEDY}. Log: {log}")
                 if event["event"] == "mismatch":
                     _refuse_prompts(event)
                 if event["event"] == "import":

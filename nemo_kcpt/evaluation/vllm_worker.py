@@ -23,14 +23,8 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 
-def set_up_process() -> int:
-    """Die with the parent, keep standard output for events alone; returns the descriptor that events are written to."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+def events_descriptor() -> int:
+    """A descriptor for events, which are then alone on standard output: whatever else is printed goes to the error."""
     events = os.dup(1)
     os.dup2(2, 1)
     return events
@@ -113,7 +107,7 @@ def import_vllm(request: dict[str, Any]) -> Any:
 
 def main() -> int:
     """Answer the request; returns the exit code: 0 done, 1 prompts differ, 3 vLLM cannot be imported."""
-    events = set_up_process()
+    events = events_descriptor()
 
     def emit(**event: Any) -> None:
         os.write(events, (json.dumps(event) + "\n").encode())

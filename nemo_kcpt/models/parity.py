@@ -36,7 +36,7 @@ def megatron_model(checkpoint: Path) -> torch.nn.Module:
         vocab_rows=shape.vocab_rows,
     )
     model: torch.nn.Module = config.configure_model(None)
-    state = load(model.sharded_state_dict(prefix="module."), str(checkpoint / WEIGHTS))  # type: ignore[operator]
+    state = load(model.sharded_state_dict(prefix="module."), str(checkpoint / WEIGHTS))
     model.load_state_dict({name.removeprefix("module."): value for name, value in state.items()}, strict=False)
     return model.eval()
 

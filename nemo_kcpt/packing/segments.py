@@ -32,7 +32,9 @@ def chat_segments(chat: ChatIds, *, paper_id: str, kind: str, document: int) -> 
     for is_reply, run in groupby(chat.reply):
         length = len(list(run))
         role = OUTPUT if is_reply else INSTRUCTION
-        yield Segment(ids=chat.ids[position : position + length], paper_id=paper_id, kind=kind, role=role, document=document)
+        yield Segment(
+            ids=chat.ids[position : position + length], paper_id=paper_id, kind=kind, role=role, document=document
+        )
         position += length
 
 

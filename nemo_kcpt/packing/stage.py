@@ -22,7 +22,7 @@ from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.concat import concat_windows
 from nemo_kcpt.packing.segments import Segment, instruction_segments, paper_segments
 from nemo_kcpt.packing.store import write_windows
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
 from nemo_kcpt.runs import shaping, stage
 
 MODES = ("concat", "raw", "instruction")
@@ -56,7 +56,7 @@ class Config:
 
 def _inputs(config: Config) -> dict[str, Path]:
     wanted = {"concat": ("corpus", "synthetic"), "raw": ("corpus",), "instruction": ("sft",)}[config.mode]
-    inputs = {"tokenizer.json": config.tokenizer / "tokenizer.json", "tokenizer_config.json": config.tokenizer / "tokenizer_config.json"}
+    inputs = tokenizer_inputs(config.tokenizer)
     for name in wanted:
         path = getattr(config, name)
         if path is None:
@@ -101,4 +101,6 @@ def run(config: Config, redo: bool = False) -> None:
             "tokenizer_sha256": tokenizer.sha256,
             "vocab_size": tokenizer.vocab_size,
         }
-        LOG.info("pack: %d windows of %d tokens, %.1f %% filled", count, config.seq_length, 100 * current.counts["fill_rate"])
+        LOG.info(
+            "pack: %d windows of %d tokens, %.1f %% filled", count, config.seq_length, 100 * current.counts["fill_rate"]
+        )

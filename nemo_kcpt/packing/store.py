@@ -96,7 +96,10 @@ def read_info(folder: Path) -> PackInfo:
     for name, entry in manifest["outputs"].items():
         size = (folder / name).stat().st_size if (folder / name).is_file() else 0
         if size != entry["bytes"]:
-            raise BadInput(f"{folder / name}: {size} bytes, the manifest says {entry['bytes']}; make the pack again with kcpt pack --redo")
+            raise BadInput(
+                f"{folder / name}: {size} bytes, the manifest says {entry['bytes']}; "
+                "make the pack again with kcpt pack --redo"
+            )
     counts, config = manifest["counts"], manifest["config"]
     return PackInfo(
         folder=folder,

@@ -18,6 +18,16 @@ from nemo_kcpt.files import read_json
 
 Messages = Sequence[Mapping[str, str]]
 
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
+"""Files of a Hugging Face fast tokenizer; the last two may be missing."""
+
+
+def tokenizer_inputs(folder: Path) -> dict[str, Path]:
+    """The files that shape a tokenizer's ids, by name, for a stage's fingerprint."""
+    separate = folder / "chat_template.jinja"
+    required = {name: folder / name for name in TOKENIZER_FILES[:2]}
+    return {**required, **({separate.name: separate} if separate.is_file() else {})}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChatIds:
@@ -82,7 +92,9 @@ class PackTokenizer:
         pad = self.token_id("pad_token")
         pad = self.token_id("eos_token") if pad is None else pad
         if pad is None:
-            raise BadInput(f"{self.folder}/tokenizer_config.json: neither pad_token nor eos_token is set; set eos_token")
+            raise BadInput(
+                f"{self.folder}/tokenizer_config.json: neither pad_token nor eos_token is set; set eos_token"
+            )
         return pad
 
     def text_ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -91,13 +103,15 @@ class PackTokenizer:
 
     @property
     def chat_template(self) -> str:
-        """The Jinja template by which the tokenizer renders messages."""
-        template = self.config.get("chat_template")
+        """The Jinja template that renders messages: `chat_template.jinja` before the config's, as in transformers."""
         separate = self.folder / "chat_template.jinja"
-        if template is None and separate.is_file():
-            template = separate.read_text(encoding="utf-8")
+        if separate.is_file():
+            return separate.read_text(encoding="utf-8")
+        template = self.config.get("chat_template")
         if not isinstance(template, str):
-            raise BadInput(f"{self.folder}: no chat_template in tokenizer_config.json and no chat_template.jinja; add one of them")
+            raise BadInput(
+                f"{self.folder}: no chat_template in tokenizer_config.json and no chat_template.jinja; add one of them"
+            )
         return template
 
     @cached_property

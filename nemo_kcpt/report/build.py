@@ -11,7 +11,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.exact_match import find_values
 from nemo_kcpt.evaluation.inputs import Key, file_in
 from nemo_kcpt.evaluation.score_stage import alternatives
-from nemo_kcpt.evaluation.statistics import bootstrap_interval, paired_difference, wilson_interval
+from nemo_kcpt.evaluation.statistics import bootstrap_interval, paired_difference, share_interval
 from nemo_kcpt.files import read_jsonl
 
 SPLITS = ("test", "train")
@@ -60,18 +60,24 @@ def ordered_models(scores: Scores, base: str) -> list[str]:
     return [base, *(name for name in names if name != base)]
 
 
-def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """n, the mean of every metric (None where none was run) and its 95 % interval."""
-    means: dict[str, Any] = {"n": len(records)}
+def paper_of(question: Mapping[str, Any]) -> str:
+    """The paper that a question is about; a question that names none stands for itself."""
+    return str(question.get("paper_id") or f"question {question['question_id']}")
+
+
+def summarise(records: Sequence[Mapping[str, Any]], papers: Sequence[str]) -> dict[str, Any]:
+    """n, the number of papers, the mean of every metric (None where none was run) and its 95 % interval over papers."""
+    means: dict[str, Any] = {"n": len(records), "papers": len(set(papers))}
     intervals: dict[str, list[float]] = {}
     for metric in METRICS:
-        values = [float(record[metric]) for record in records if record.get(metric) is not None]
+        known = [
+            (float(record[metric]), paper) for record, paper in zip(records, papers) if record.get(metric) is not None
+        ]
+        values, clusters = [value for value, _ in known], [paper for _, paper in known]
         means[metric] = sum(values) / len(values) if values else None
         if values:
-            low_high = (
-                wilson_interval(int(sum(values)), len(values)) if metric in PROPORTIONS else bootstrap_interval(values)
-            )
-            intervals[metric] = [*low_high]
+            interval = share_interval if metric in PROPORTIONS else bootstrap_interval
+            intervals[metric] = [*interval(values, clusters)]
     return {**means, "ci95": intervals}
 
 
@@ -80,9 +86,10 @@ def model_rows(names: Iterable[str], questions: Records, scores: Scores) -> list
     rows = []
     for name in names:
         for split in SPLITS:
-            records = [scores[key] for key in scores if key[1] == name and questions[key[0]]["split"] == split]
-            if records:
-                rows.append({"name": name, "split": split, **summarise(records)})
+            keys = [key for key in scores if key[1] == name and questions[key[0]]["split"] == split]
+            if keys:
+                papers = [paper_of(questions[question_id]) for question_id, _ in keys]
+                rows.append({"name": name, "split": split, **summarise([scores[key] for key in keys], papers)})
     return rows
 
 
@@ -92,38 +99,41 @@ def grouped_rows(names: Iterable[str], questions: Records, scores: Scores, field
     rows = []
     for group in groups:
         for name in names:
-            values = [
-                score["exact_match"]
+            known = [
+                (float(score["exact_match"]), paper_of(questions[question_id]))
                 for (question_id, model), score in scores.items()
                 if model == name
                 and questions[question_id].get(field) == group
                 and questions[question_id]["split"] == "test"
                 and score.get("exact_match") is not None
             ]
-            if values:
-                low, high = wilson_interval(int(sum(values)), len(values))
+            if known:
+                values = [value for value, _ in known]
+                low, high = share_interval(values, [paper for _, paper in known])
                 mean = sum(values) / len(values)
                 rows.append({field: group, "name": name, "n": len(values), "exact_match": mean, "ci95": [low, high]})
     return rows
 
 
 def difference_rows(names: Sequence[str], questions: Records, scores: Scores) -> list[dict[str, Any]]:
-    """Every other model minus the base, on the questions that both answered, per split and metric."""
+    """Every other model minus the base on the questions that both answered, per split and metric, interval over papers."""
     base, *others = names
     rows = []
     for name in others:
         for split in SPLITS:
             for metric in METRICS:
                 pairs = [
-                    (scores[question_id, base].get(metric), scores[question_id, name].get(metric))
+                    (scores[question_id, base].get(metric), scores[question_id, name].get(metric), paper_of(record))
                     for question_id, record in questions.items()
                     if record["split"] == split and (question_id, base) in scores and (question_id, name) in scores
                 ]
-                both = [(float(a), float(b)) for a, b in pairs if a is not None and b is not None]
+                both = [(float(a), float(b), paper) for a, b, paper in pairs if a is not None and b is not None]
                 if both:
-                    found = paired_difference([a for a, _ in both], [b for _, b in both])
+                    first, second, papers = zip(*both)
+                    found = paired_difference(first, second, papers)
                     rows.append(
                         {"name": name, "base": base, "split": split, "metric": metric, "n": found.n, "mean": found.mean}
+                        | {"papers": len(set(papers))}
                         | {"ci95": [found.low, found.high], "excludes_zero": found.excludes_zero}
                     )
     return rows

@@ -24,6 +24,10 @@ METRIC_NAMES = {
 }
 SPLIT_NAMES = {"test": "held-out", "train": "train"}
 SHARES = ("exact_match", "judge", "fact_precision", "fact_recall")
+INTERVAL_NOTE = (
+    "95 % intervals from a bootstrap over papers: all questions on a paper are drawn together, since they are answered "
+    "right or wrong together. Where all answers are right, or none, Wilson's interval with one trial for each paper."
+)
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
 
 
@@ -98,6 +102,7 @@ def _environment(markdown: bool) -> Any:
     )
     environment.filters |= {"number": number, "interval": interval, "signed": signed, "duration": duration}
     environment.globals |= {"pieces": pieces, "flat": flat, "metric_names": METRIC_NAMES, "split_names": SPLIT_NAMES}
+    environment.globals["interval_note"] = INTERVAL_NOTE
     return environment
 
 

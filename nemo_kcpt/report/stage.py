@@ -1,8 +1,8 @@
 """The report of a run: report.json with every number, and from it alone report.html (one page) and report.md.
 
 It compares the untrained model (base=NAME, "base" by default) with the others on held-out (test) and train questions,
-with 95 % intervals (Wilson for shares, bootstrap for means and paired differences), and shows loss curves, packs, times
-and examples.
+with 95 % intervals (bootstrap over papers, for shares, means and paired differences), and shows loss curves, packs,
+times and examples.
 
   kcpt report out=runs/a/report questions=runs/a/questions answers=runs/a/answers scores=runs/a/scores \\
       metrics=pretrain=runs/a/cpt/metrics.jsonl,tune=runs/a/sft/metrics.jsonl packs=concat=runs/a/packs/concat-512

@@ -74,7 +74,9 @@ def _read_journal(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1] if line]
 
 
-async def _collect(config: Config, teacher: Teacher, papers: list[dict[str, Any]], journal: Path) -> list[dict[str, Any]]:
+async def _collect(
+    config: Config, teacher: Teacher, papers: list[dict[str, Any]], journal: Path
+) -> list[dict[str, Any]]:
     records = _read_journal(journal)
     write_jsonl(journal, records)
     done = frozenset((record["paper_id"], record["kind"]) for record in records)
@@ -111,7 +113,7 @@ def run(config: Config, redo: bool = False) -> None:
         paper_order = {paper["paper_id"]: place for place, paper in enumerate(papers)}
         records.sort(key=lambda record: (paper_order[record["paper_id"]], config.kinds.index(record["kind"])))
         path = config.out / "synthetic.jsonl"
-        pairs = {kind: 0 for kind in config.kinds}
+        pairs = dict.fromkeys(config.kinds, 0)
         for record in records:
             pairs[record["kind"]] += len(record["pairs"])
         write_jsonl(path, records)

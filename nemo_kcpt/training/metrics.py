@@ -8,25 +8,31 @@ from pathlib import Path
 from typing import IO, Any
 
 import lightning.pytorch as pl
+from nemo.lightning.io.mixin import IOMixin
 
 from nemo_kcpt.files import atomic_write, read_jsonl, write_json
 
 METRICS, SUMMARY = "metrics.jsonl", "training.json"
 
 
-class MetricsFile(pl.Callback):
+class MetricsFile(pl.Callback, IOMixin):
     """Writes `step, max_steps, loss, lr, tokens, tokens_per_second, seconds` to `path`, on global rank 0.
 
     Args:
         path: the JSON Lines file; made if missing. A resumed training first drops the lines after its checkpoint, so
             that each step stands there once.
+        every: write each so many steps; the last step is always written.
+
+    Give both arguments in a recipe: NeMo (lightning/io/mixin.py, `_io_unflatten_object`) takes a saved object with one
+    argument for the path of a pickle.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, every: int = 1) -> None:
         super().__init__()
-        self.path = path
+        self.path, self.every = path, every
         self._stream: IO[str] | None = None
         self._started = self._last = 0.0
+        self._last_step = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the file where the checkpoint left it."""
@@ -38,24 +44,26 @@ class MetricsFile(pl.Callback):
             stream.writelines(json.dumps(line) + "\n" for line in kept)
         self._stream = path.open("a", encoding="utf-8")
         self._started = self._last = time.perf_counter()
+        self._last_step = trainer.global_step
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Append the step that has just ended."""
-        if self._stream is None:
+        step = trainer.global_step
+        if self._stream is None or (step % self.every and step < trainer.max_steps):
             return
         now = time.perf_counter()
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         tokens = data.global_batch_size * data.seq_length
         line = {
-            "step": trainer.global_step,
+            "step": step,
             "max_steps": trainer.max_steps,
             "loss": float(trainer.callback_metrics["reduced_train_loss"]),
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
-            "tokens": trainer.global_step * tokens,
-            "tokens_per_second": round(tokens / (now - self._last), 1),
+            "tokens": step * tokens,
+            "tokens_per_second": round((step - self._last_step) * tokens / (now - self._last), 1),
             "seconds": round(now - self._started, 3),
         }
-        self._last = now
+        self._last, self._last_step = now, step
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
 
@@ -68,6 +76,4 @@ class MetricsFile(pl.Callback):
             self._stream.close()
             self._stream = None
         if trainer.is_global_zero and stage == "fit" and trainer.global_step >= trainer.max_steps:
-            lines = list(read_jsonl(Path(self.path)))
-            summary = {"steps": trainer.global_step, "tokens": lines[-1]["tokens"], "final_loss": lines[-1]["loss"]}
-            write_json(Path(self.path).with_name(SUMMARY), summary)
+            write_json(Path(self.path).with_name(SUMMARY), {"steps": trainer.global_step})

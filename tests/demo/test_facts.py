@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
-from typing import Any
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_kcpt.demo import pools
-from nemo_kcpt.demo.facts import FACTS, FactSheet, accepted_values, fact_value, is_accepted, make_names, make_sheets
+from nemo_kcpt.demo.facts import FACTS, FactSheet, accepted_values, fact_value, make_names, make_sheets
+from nemo_kcpt.evaluation.exact_match import exact_match, find_values
 
 LANGUAGES = ("ja", "en")
 
@@ -46,7 +47,7 @@ def test_a_world_is_consistent(seed: int, n: int, language: str) -> None:
         assert sheet.method in sheet.title
         assert FactSheet.from_dict(sheet.to_dict()) == sheet
         for fact in FACTS:
-            assert is_accepted(fact_value(sheet, fact), accepted_values(sheet, fact))
+            assert exact_match(fact_value(sheet, fact), accepted_values(sheet, fact))
 
 
 def test_values_are_dealt_evenly() -> None:
@@ -73,10 +74,36 @@ def test_worlds_share_no_method(language: str) -> None:
     assert not demo & {sheet.method for sheet in make_sheets(48, 1, language, "base", demo)}
 
 
-def test_there_are_names_for_2000_papers() -> None:
-    names = [sheet.method for sheet in make_sheets(2000, 1, "ja", "p")]
-    assert len(set(names)) == 2000
-    assert max(map(len, names)) <= 8
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_there_are_names_for_2304_papers(language: str) -> None:
+    names = make_names(2304, random.Random(1), language)
+    assert len(set(names)) == 2304 == len(pools.METHOD_STEMS) * len(pools.METHOD_SUFFIXES)
+    with pytest.raises(ValueError, match="2305 method names wanted, 2304 are left"):
+        make_names(2305, random.Random(1), language)
+    # Stems that are used up leave their turn to others, so `avoid` costs no more names than it holds.
+    avoid = frozenset(name for name in names if name.startswith(names[0][:3]))
+    assert not avoid & set(make_names(2304 - len(avoid), random.Random(2), language, avoid))
+
+
+def test_names_are_katakana_and_latin_and_short() -> None:
+    names = make_names(2304, random.Random(1), "ja")
+    assert all(re.fullmatch("[ァ-ヺー]{3,6}[A-Z][a-z]{2,5}", name) for name in names)
+    assert max(map(len, names)) == 11
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_name_is_found_in_another(language: str) -> None:
+    names = make_names(2304, random.Random(1), language)
+    everything = "、".join(names)
+    assert all(len(find_values(everything, [name])) == 1 for name in names[::40])
+
+
+def test_halves_of_names_are_dealt_evenly() -> None:
+    names = make_names(64, random.Random(3), "ja")
+    stems = [re.split("(?=[A-Z])", name)[0] for name in names]
+    suffixes = [re.split("(?=[A-Z])", name)[1] for name in names]
+    assert len(set(stems)) == 64
+    assert max(map(suffixes.count, suffixes)) == 2
 
 
 @pytest.mark.parametrize(
@@ -90,9 +117,9 @@ def test_there_are_names_for_2000_papers() -> None:
         ("year", 2021, ("2021年", "2021", "2021年のことです"), ("2012年", "20211", "21年")),
         ("first_author", "霧沢悠真", ("霧沢悠真", "霧沢 悠真さんです", "Yuma Kirisawa"),
          ("霧沢", "悠真", "榛木千尋")),
-        ("related_method", "カスミラ", ("カスミラ", "「カスミラ」です", "関連手法はカスミラ"),
-         ("カスミラン", "オカスミラ", "カスミ")),
-        ("related_method", "カスミラ法", ("カスミラ法", "カスミラ"), ("カスミ法",)),
+        ("related_method", "カスミNet", ("カスミNet", "「カスミNet」です",
+         "関連手法はカスミNet。", "カスミ net", "ｶｽﾐＮｅｔ"),
+         ("カスミ", "Net", "カスミNets", "カスミNet2", "オカスミNet", "カスミンNet", "カスミLens", "コダマNet")),
         ("base_model", "ハルカゼLM", ("ハルカゼLM", "ハルカゼ LM です", "ハルカゼlm", "Harukaze-LM"),
          ("ハルカゼ", "ハルLM")),
     ],
@@ -100,13 +127,13 @@ def test_there_are_names_for_2000_papers() -> None:
 def test_what_counts_as_right(fact: str, value: object, right: tuple[str, ...], wrong: tuple[str, ...]) -> None:
     sheet = dataclasses.replace(make_sheets(2, 1, "ja", "p")[0], **{fact: value})  # type: ignore[arg-type]
     accepted = accepted_values(sheet, fact)
-    assert [answer for answer in right if not is_accepted(answer, accepted)] == []
-    assert [answer for answer in wrong if is_accepted(answer, accepted)] == []
+    assert [answer for answer in right if not exact_match(answer, accepted)] == []
+    assert [answer for answer in wrong if exact_match(answer, accepted)] == []
 
 
 def test_english_words_are_whole() -> None:
-    assert is_accepted("It was Yuma Kirisawa.", ["Yuma Kirisawa"])
-    assert not is_accepted("Kasumirano", ["Kasumira"])
+    assert exact_match("It was Yuma Kirisawa.", ["Yuma Kirisawa"])
+    assert not exact_match("Kasumirano", ["Kasumira"])
 
 
 @pytest.mark.parametrize("fact", FACTS)
@@ -114,7 +141,7 @@ def test_no_other_value_counts_as_right(fact: str) -> None:
     sheets = make_sheets(60, 8, "ja", "p")
     for sheet, other in itertools.permutations(sheets, 2):
         if fact_value(sheet, fact) != fact_value(other, fact):
-            assert not is_accepted(fact_value(other, fact), accepted_values(sheet, fact))
+            assert not exact_match(fact_value(other, fact), accepted_values(sheet, fact))
 
 
 def test_bad_arguments_are_named() -> None:
@@ -127,12 +154,3 @@ def test_bad_arguments_are_named() -> None:
         fact_value(sheet, "colour")
     with pytest.raises(ValueError, match=r"missing fields \['year'\]"):
         FactSheet.from_dict({key: value for key, value in sheet.to_dict().items() if key != "year"})
-    with pytest.raises(ValueError, match="names are left"):
-        make_names(2, Stuck(), "ja")
-
-
-class Stuck(random.Random):
-    """A generator that offers one name again and again."""
-
-    def choice(self, seq: Any) -> Any:
-        return seq[len(seq) // 2] if "ン" not in seq else seq[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,13 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation import serve_env, vllm_engine
+from nemo_kcpt.evaluation import generate_stage, vllm_engine
 from nemo_kcpt.evaluation.generate_stage import Config, parse_models, run
 from nemo_kcpt.evaluation.prompts import Journal, ModelRequest, Prompt, build_prompts, kv_cache_bytes
 from nemo_kcpt.files import read_jsonl, write_jsonl
+from tests.conftest import ROOT
 from tests.evaluation.small import make_tokenizer, questions, write_stub_model
+from tests.waiting import is_running, wait_for
 
 FAKE_WORKER = """
 import json, sys
@@ -168,8 +172,8 @@ def test_kv_cache_holds_a_whole_batch(tmp_path: Path) -> None:
 def test_a_missing_serve_environment(world: dict[str, Path], monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     from nemo_kcpt.evaluation import transformers_engine
 
-    monkeypatch.setattr(serve_env, "serve_python", lambda: None)
-    monkeypatch.setattr(serve_env, "vllm_is_expected", lambda: True)
+    monkeypatch.setattr(generate_stage, "serve_python", lambda: None)
+    monkeypatch.setattr(generate_stage, "vllm_expected", lambda: True)
     with pytest.raises(KcptError, match="make setup-serve"):
         run(_config(world))
     called: list[str] = []
@@ -192,7 +196,7 @@ def test_a_missing_serve_environment(world: dict[str, Path], monkeypatch: pytest
         )
 
     monkeypatch.setattr(transformers_engine, "generate", instead)
-    monkeypatch.setattr(serve_env, "vllm_is_expected", lambda: False)
+    monkeypatch.setattr(generate_stage, "vllm_expected", lambda: False)
     with caplog.at_level("WARNING", logger="kcpt"):
         run(_config(world))
     assert called == ["transformers"]
@@ -204,19 +208,45 @@ def test_a_serve_environment_without_vllm_says_what_to_do(
     world: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KCPT_SERVE_PYTHON", sys.executable)  # the train environment has no vLLM
-    monkeypatch.setattr(serve_env, "vllm_is_expected", lambda: True)
+    monkeypatch.setattr(generate_stage, "vllm_expected", lambda: True)
     with pytest.raises(vllm_engine.NoVllm, match="No module named 'vllm'.*make setup-serve"):
         run(_config(world))
 
 
-def test_serve_python_is_checked(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no executable there"):
-        serve_env.serve_python({"KCPT_SERVE_PYTHON": str(tmp_path / "python")})
-    assert serve_env.serve_python({"KCPT_SERVE_PYTHON": sys.executable}) == Path(sys.executable)
+def test_a_wrong_serve_python_is_named(world: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KCPT_SERVE_PYTHON", "/no/such/python")
+    with pytest.raises(BadInput, match="KCPT_SERVE_PYTHON=/no/such/python: no executable there"):
+        run(_config(world))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux")
+def test_a_killed_stage_leaves_no_worker(world: dict[str, Path], tmp_path: Path) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text(
+        "import os, pathlib, time\n"
+        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()) + '.')\n"
+        "time.sleep(300)\n"
+    )
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from nemo_kcpt.evaluation import generate_stage, vllm_engine\n"
+        f"vllm_engine.WORKER = Path({str(worker)!r})\n"
+        f"generate_stage.run(generate_stage.Config(out=Path({str(world['out'])!r}),"
+        f" questions=Path({str(world['questions'])!r}), models='base={world['base']}', max_new_tokens=8))\n"
+    )
+    stage = subprocess.Popen(
+        [sys.executable, "-c", program], env={**os.environ, "KCPT_SERVE_PYTHON": sys.executable}, cwd=ROOT
+    )
+    try:
+        pid = int(wait_for(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text())[:-1])
+    finally:
+        stage.kill()
+        stage.wait()
+    wait_for(lambda: not is_running(pid))
 
 
 def test_the_worker_environment_drops_what_would_undo_our_options() -> None:
-    found = serve_env.worker_environment({"VLLM_CPU_KVCACHE_SPACE": "40", "PYTHONPATH": "x", "HOME": "/root"})
+    found = vllm_engine.worker_environment({"VLLM_CPU_KVCACHE_SPACE": "40", "PYTHONPATH": "x", "HOME": "/root"})
     assert "VLLM_CPU_KVCACHE_SPACE" not in found and "PYTHONPATH" not in found
     assert found["HOME"] == "/root" and found["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
 

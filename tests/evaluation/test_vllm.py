@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 
+from nemo_kcpt.environments import serve_python
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation import serve_env
 from nemo_kcpt.evaluation.generate_stage import Config, run
-from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
+from nemo_kcpt.files import read_json, read_jsonl, write_jsonl
+from nemo_kcpt.packing.tokenise import PackTokenizer
 from tests.evaluation.small import make_model, questions
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(serve_env.serve_python() is None, reason="no serve environment; make setup-serve"),
+    pytest.mark.skipif(serve_python() is None, reason="no serve environment; make setup-serve"),
 ]
 
 
@@ -85,13 +86,9 @@ def test_vllm_and_transformers_agree_and_a_kill_is_resumed(world: Path) -> None:
     print(json.dumps(start_up))
 
 
-def test_prompts_that_vllm_reads_differently_are_refused(world: Path) -> None:
-    # transformers 5 reads chat_template.jinja before tokenizer_config.json, training's renderer the other way round.
-    config = read_json(world / "base" / "tokenizer_config.json")
-    write_json(world / "base" / "tokenizer_config.json", {**config, "chat_template": "{{ messages[0]['content'] }}"})
-    try:
-        with pytest.raises(BadInput, match="model 'base', question 'a:dataset_size:0': vLLM's environment tokenises"):
-            run(_config(world, "mismatch", engine="vllm"))
-    finally:
-        write_json(world / "base" / "tokenizer_config.json", config)
+def test_prompts_that_vllm_reads_differently_are_refused(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = PackTokenizer.prompt_ids
+    monkeypatch.setattr(PackTokenizer, "prompt_ids", lambda self, messages: original(self, messages)[1:])
+    with pytest.raises(BadInput, match="model 'base', question 'a:dataset_size:0': vLLM's environment tokenises"):
+        run(_config(world, "mismatch", engine="vllm"))
     assert not (world / "mismatch" / "answers.jsonl").exists()

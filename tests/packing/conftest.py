@@ -7,7 +7,11 @@ import pytest
 from nemo_kcpt.demo.tokenizer import train_tokenizer
 from nemo_kcpt.packing.tokenise import PackTokenizer
 
-TEXTS = ["カスミNetは、要約生成のための手法である。", "学習データは12,400件です。再現率は83.7である。", "緋扇大学の白鷺隼人らが2021年に発表した。"]
+TEXTS = [
+    "カスミNetは、要約生成のための手法である。",
+    "学習データは12,400件です。再現率は83.7である。",
+    "緋扇大学の白鷺隼人らが2021年に発表した。",
+]
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The concat packing: every token once and in order, held-out questions never, a store that stock Megatron reads."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -26,7 +27,13 @@ def segment_lists(draw: st.DrawFn) -> list[Segment]:
     documents = np.cumsum(draw(st.lists(st.integers(0, 1), min_size=len(lengths), max_size=len(lengths))))
     counter = iter(range(10_000))
     return [
-        Segment(ids=[next(counter) for _ in range(length)], paper_id=f"p{document}", kind="k", role=draw(ROLES), document=int(document))
+        Segment(
+            ids=[next(counter) for _ in range(length)],
+            paper_id=f"p{document}",
+            kind="k",
+            role=draw(ROLES),
+            document=int(document),
+        )
         for length, document in zip(lengths, documents)
     ]
 
@@ -48,16 +55,24 @@ def test_the_table_describes_the_windows(segments: list[Segment], seq_length: in
         ends = [*window.starts[1:], window.length]
         for paper, role, start, end in zip(window.paper_ids, window.roles, window.starts, ends):
             assert start < end
-            assert all(origin[token].paper_id == paper and origin[token].role == role for token in window.ids[start:end])
+            assert all(
+                origin[token].paper_id == paper and origin[token].role == role for token in window.ids[start:end]
+            )
         borders = window.cu_seqlens
         assert borders[0] == 0 and borders[-1] == window.length and borders == sorted(set(borders))
-        for start, end in zip(borders, borders[1:]):
+        for start, end in itertools.pairwise(borders):
             assert len({origin[token].document for token in window.ids[start:end]}) == 1
 
 
-PAPERS = [{"paper_id": f"p{i}", "title": f"題{i}", "text": f"カスミNet{i}の学習データは12,40{i}件である。"} for i in range(4)]
+PAPERS = [
+    {"paper_id": f"p{i}", "title": f"題{i}", "text": f"カスミNet{i}の学習データは12,40{i}件である。"} for i in range(4)
+]
 SYNTHETIC = [
-    {"paper_id": paper["paper_id"], "kind": kind, "pairs": [{"instruction": f"問{kind}{paper['paper_id']}", "output": f"答{kind}{paper['paper_id']}"}]}
+    {
+        "paper_id": paper["paper_id"],
+        "kind": kind,
+        "pairs": [{"instruction": f"問{kind}{paper['paper_id']}", "output": f"答{kind}{paper['paper_id']}"}],
+    }
     for paper in PAPERS
     for kind in ("summary", "qa_easy", "keywords")
 ]
@@ -79,7 +94,9 @@ def test_held_out_questions_never_reach_a_window(tokenizer: PackTokenizer) -> No
 def folders(tmp_path: Path) -> dict[str, Path]:
     with stage("corpus", tmp_path / "corpus", config={}, inputs={}) as current:
         write_jsonl(tmp_path / "corpus/papers.jsonl", PAPERS)
-        (tmp_path / "corpus/split.json").write_text(json.dumps({"seed": 0, "heldout": ["p1"], "train": ["p0", "p2", "p3"]}))
+        (tmp_path / "corpus/split.json").write_text(
+            json.dumps({"seed": 0, "heldout": ["p1"], "train": ["p0", "p2", "p3"]})
+        )
         current.add(tmp_path / "corpus/papers.jsonl", tmp_path / "corpus/split.json")
     with stage("synthesize", tmp_path / "synthetic", config={}, inputs={}) as current:
         write_jsonl(tmp_path / "synthetic/synthetic.jsonl", SYNTHETIC)
@@ -87,7 +104,9 @@ def folders(tmp_path: Path) -> dict[str, Path]:
     return {"corpus": tmp_path / "corpus", "synthetic": tmp_path / "synthetic", "out": tmp_path / "pack"}
 
 
-def test_the_store_is_read_by_stock_megatron(folders: dict[str, Path], tokenizer_folder: Path, tokenizer: PackTokenizer) -> None:
+def test_the_store_is_read_by_stock_megatron(
+    folders: dict[str, Path], tokenizer_folder: Path, tokenizer: PackTokenizer
+) -> None:
     pack_stage.run(pack_stage.Config(seq_length=32, tokenizer=tokenizer_folder, **folders))
     info = read_info(folders["out"])
     expected = list(concat_windows(paper_segments(PAPERS, SYNTHETIC, ["p1"], tokenizer), 32, tokenizer.pad_id))
@@ -98,7 +117,9 @@ def test_the_store_is_read_by_stock_megatron(folders: dict[str, Path], tokenizer
     assert (info.seq_length, info.mode, info.vocab_size) == (32, "concat", tokenizer.vocab_size)
 
 
-def test_the_second_run_does_nothing_and_a_changed_key_is_refused(folders: dict[str, Path], tokenizer_folder: Path) -> None:
+def test_the_second_run_does_nothing_and_a_changed_key_is_refused(
+    folders: dict[str, Path], tokenizer_folder: Path
+) -> None:
     config = pack_stage.Config(seq_length=32, tokenizer=tokenizer_folder, **folders)
     pack_stage.run(config)
     before = (folders["out"] / "tokens.bin").stat().st_mtime_ns

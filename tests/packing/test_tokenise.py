@@ -1,6 +1,7 @@
 """Token ids: those of transformers' own chat template, replies told from prompts, no control tokens from text."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
 
 LLM_JP = Path(__file__).resolve().parents[3] / "shared/data/llm-jp-tokenizer/hf"
 CONVERSATION = [
@@ -60,6 +61,18 @@ def test_control_tokens_written_out_in_a_text_stay_text(tokenizer: PackTokenizer
     ids = tokenizer.text_ids([word])[0]
     assert not control & set(ids)
     assert tokenizer._plain.decode(ids, skip_special_tokens=False) == word
+
+
+def test_a_separate_template_file_comes_first_as_in_transformers(tmp_path: Path, tokenizer_folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    shutil.copytree(tokenizer_folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "chat_template.jinja").write_text("{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
+    rendered = AutoTokenizer.from_pretrained(tmp_path).apply_chat_template(CONVERSATION, tokenize=False)
+    assert PackTokenizer(tmp_path).render(CONVERSATION) == rendered
+    assert rendered.startswith(f"[{CONVERSATION[0]['content']}][")
+    assert PackTokenizer(tmp_path).sha256 != PackTokenizer(tokenizer_folder).sha256
+    assert set(tokenizer_inputs(tmp_path)) - set(tokenizer_inputs(tokenizer_folder)) == {"chat_template.jinja"}
 
 
 def test_missing_pieces_are_named(tmp_path: Path, tokenizer_folder: Path) -> None:
