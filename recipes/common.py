@@ -81,6 +81,4 @@ def resume(restore: str | None) -> run.Config:
         BadInput: `restore` holds no finished checkpoint.
     """
     weights = run.Config(nl.RestoreConfig, path=str(find_checkpoint(Path(restore)))) if restore else None
-    return run.Config(
-        nl.AutoResume, resume_if_exists=True, resume_ignore_no_checkpoint=True, restore_config=weights
-    )
+    return run.Config(nl.AutoResume, resume_if_exists=True, resume_ignore_no_checkpoint=True, restore_config=weights)

@@ -22,6 +22,7 @@ WEIGHTS, CONTEXT, UNFINISHED = "weights", "context", "-unfinished"
 ALLOWED = frozenset(
     {
         ("collections", "OrderedDict"),
+        ("pathlib", "PosixPath"),
         ("torch", "Size"),
         ("torch", "float32"),
         ("torch", "float16"),
@@ -55,10 +56,29 @@ class _MetadataUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ALLOWED:
             raise BadInput(
-                f".metadata names {module}.{name}, which no Megatron checkpoint needs; the file may be hostile and was "
+                f"it names {module}.{name}, which no Megatron checkpoint needs; the file may be hostile and was "
                 "not read further. Use a checkpoint from a source you trust"
             )
         return super().find_class(module, name)
+
+
+def read_metadata(path: Path) -> Any:
+    """The contents of a `.metadata` file, a `torch.distributed.checkpoint.metadata.Metadata`.
+
+    Raises:
+        BadInput: it names a class outside `ALLOWED`, of which nothing is run then, or it is damaged.
+    """
+    from torch.distributed.checkpoint.metadata import Metadata
+
+    try:
+        metadata = _MetadataUnpickler(io.BytesIO(path.read_bytes())).load()
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+    except Exception as error:  # whatever a damaged pickle makes of itself
+        raise BadInput(f"{path}: damaged ({type(error).__name__}: {error}); export another checkpoint") from None
+    if not isinstance(metadata, Metadata):
+        raise BadInput(f"{path}: expected the metadata of a torch_dist checkpoint, found a {type(metadata).__name__}")
+    return metadata
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -92,15 +112,15 @@ def read_shape(checkpoint: Path) -> LlamaShape:
     """The model's shape from `context/model.yaml`.
 
     Raises:
-        BadInput: the file is missing or lacks what a Llama needs.
+        BadInput: the file is missing, is not YAML or lacks what a Llama needs.
     """
     import yaml
 
     path = checkpoint / CONTEXT / "model.yaml"
     if not path.is_file():
         raise BadInput(f"{path}: missing; the checkpoint was saved without its context and cannot be exported")
-    config = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("config") or {}
     try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
         heads = config["num_attention_heads"]
         return LlamaShape(
             num_layers=config["num_layers"],
@@ -115,6 +135,8 @@ def read_shape(checkpoint: Path) -> LlamaShape:
             layernorm_epsilon=config["layernorm_epsilon"],
             tied=config["share_embeddings_and_output_weights"],
         )
+    except yaml.YAMLError as error:
+        raise BadInput(f"{path}: not YAML ({' '.join(str(error).split())})") from None
     except (KeyError, TypeError) as error:
         raise BadInput(f"{path}: not the config of a Llama of ours, {error} is missing") from None
 
@@ -128,7 +150,7 @@ class CheckpointReader:
 
     def __init__(self, checkpoint: Path) -> None:
         from torch.distributed.checkpoint import FileSystemReader
-        from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
+        from torch.distributed.checkpoint.metadata import StorageMeta
 
         path = checkpoint / WEIGHTS / ".metadata"
         if not path.is_file():
@@ -137,8 +159,8 @@ class CheckpointReader:
         class SafeReader(FileSystemReader):
             """PyTorch's reader, with its unpickling of `.metadata` replaced by the restricted one."""
 
-            def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
-                metadata: Metadata = _MetadataUnpickler(io.BytesIO(path.read_bytes())).load()
+            def read_metadata(self, *args: Any, **kwargs: Any) -> Any:
+                metadata = read_metadata(path)
                 if getattr(metadata, "storage_meta", None) is None:
                     metadata.storage_meta = StorageMeta()
                 metadata.storage_meta.load_id = self.load_id

@@ -22,15 +22,15 @@ again: as a script that is another 13 s of importing NeMo, under `-c` it is noth
 class Budget:
     """How much is made and trained; the defaults are the demo's, conf/demo/smoke.yaml has a smaller set for tests."""
 
-    papers: int = 48
+    papers: int = 40
     """Fictional papers to learn; a quarter is held out."""
-    base_papers: int = 48
+    base_papers: int = 40
     """Papers of the base model's own world."""
     seq_length: int = 64
     """Tokens in a window."""
     base_epochs: float = 8.0
     """Passes of the base model over its own world."""
-    epochs: float = 7.0
+    epochs: float = 12.0
     """Passes of continual pretraining; the method takes 2 on a model 2,600 times larger."""
     tuning_epochs: float = 1.0
     """Passes of both instruction tunings."""

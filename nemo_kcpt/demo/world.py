@@ -24,9 +24,9 @@ class Config:
 
     out: Path = Path(MISSING)
     """Folder for both worlds."""
-    papers: int = 48
+    papers: int = 40
     """Papers to learn."""
-    base_papers: int = 160
+    base_papers: int = 40
     """Papers of the base model's own world."""
     language: str = "ja"
     """ja or en."""

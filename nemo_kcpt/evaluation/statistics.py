@@ -64,15 +64,14 @@ def share_interval(
 ) -> Interval:
     """Interval of the share of ones among `values` (each 0 or 1).
 
-    Wilson's for independent values; for clustered ones the bootstrap's. Where all values are equal, no resample differs
-    from another: then Wilson's with a trial for each cluster, as if a cluster's answers were but one.
+    Wilson's for independent values (no two of a cluster); for clustered ones the bootstrap's. Where all values are
+    equal, no resample differs from another: then Wilson's with one trial for each cluster, however many its values.
 
     Raises:
         ValueError: no values, or not one cluster for each value.
     """
-    if not values:
-        raise ValueError("no values to bootstrap")
-    if clusters is None:
+    _check(values, clusters)
+    if clusters is None or len(set(clusters)) == len(values):
         return wilson_interval(round(sum(values)), len(values), confidence)
     if len(set(values)) == 1:
         trials = len(set(clusters))
@@ -112,14 +111,18 @@ def bootstrap_interval(
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def _cluster_sums(values: Sequence[float], clusters: Clusters) -> tuple[Any, Any]:
-    """Sum and number of the values of each cluster, float64 [clusters]; each value for itself where there is but one."""
-    import numpy as np
-
+def _check(values: Sequence[float], clusters: Clusters) -> None:
     if not values:
         raise ValueError("no values to bootstrap")
     if clusters is not None and len(clusters) != len(values):
         raise ValueError(f"{len(values)} values, but {len(clusters)} clusters")
+
+
+def _cluster_sums(values: Sequence[float], clusters: Clusters) -> tuple[Any, Any]:
+    """Sum and number of the values of each cluster, float64 [clusters]; of one cluster alone each value for itself."""
+    import numpy as np
+
+    _check(values, clusters)
     sample = np.asarray(values, dtype=float)
     if clusters is None or len(set(clusters)) == 1:
         return sample, np.ones(len(sample))

@@ -116,7 +116,7 @@ def grouped_rows(names: Iterable[str], questions: Records, scores: Scores, field
 
 
 def difference_rows(names: Sequence[str], questions: Records, scores: Scores) -> list[dict[str, Any]]:
-    """Every other model minus the base on the questions that both answered, per split and metric, interval over papers."""
+    """Every other model minus the base on the questions that both answered, per split and metric."""
     base, *others = names
     rows = []
     for name in others:

@@ -26,7 +26,8 @@ SPLIT_NAMES = {"test": "held-out", "train": "train"}
 SHARES = ("exact_match", "judge", "fact_precision", "fact_recall")
 INTERVAL_NOTE = (
     "95 % intervals from a bootstrap over papers: all questions on a paper are drawn together, since they are answered "
-    "right or wrong together. Where all answers are right, or none, Wilson's interval with one trial for each paper."
+    "right or wrong together. For shares of one question a paper, and where all answers are right or none is, Wilson's "
+    "interval with one trial for each paper."
 )
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
 

@@ -52,7 +52,7 @@ class MetricsFile(pl.Callback, IOMixin):
         if self._stream is None or (step % self.every and step < trainer.max_steps):
             return
         now = time.perf_counter()
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data: Any = trainer.datamodule
         tokens = data.global_batch_size * data.seq_length
         line = {
             "step": step,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nemo_kcpt.demo.tokenizer import train_tokenizer
 from nemo_kcpt.files import write_jsonl
 from nemo_kcpt.packing import stage as pack_stage
+from tests.tiny_tokenizer import make_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +20,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         for i in range(40)
     ]
-    (folder / "tokenizer").mkdir()
-    train_tokenizer([sample["messages"][0]["content"] for sample in samples], folder / "tokenizer", vocab_size=400)
+    make_tokenizer(folder / "tokenizer", [sample["messages"][0]["content"] for sample in samples])
     write_jsonl(folder / "sft.jsonl", samples)
     config = pack_stage.Config(
         mode="instruction", seq_length=32, tokenizer=folder / "tokenizer", sft=folder / "sft.jsonl", out=folder / "pack"

@@ -6,14 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.files import write_json, write_jsonl
-
-TEMPLATE = (
-    "{{ bos_token }}以下は、タスクを説明する指示です。要求を適切に満たす応答を書きなさい。"
-    "{% for m in messages %}{% if m['role'] == 'user' %}{{ '\n\n### 指示:\n' + m['content'] }}"
-    "{% else %}{{ '\n\n### 応答:\n' + m['content'] + eos_token }}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '\n\n### 応答:\n' }}{% endif %}"
-)
-"""The chat template of the llm-jp family."""
+from nemo_kcpt.packing.tokenise import PackTokenizer
+from tests import tiny_tokenizer
 
 FACTS: dict[str, list[str]] = {"dataset_size": ["12,400件", "3,000件"], "year": ["2021年", "2019年"]}
 
@@ -60,24 +54,9 @@ def write_inputs(folder: Path, texts: dict[str, list[str]]) -> None:
     )
 
 
-def make_tokenizer(folder: Path) -> Any:
-    """A tiny Unigram tokenizer with the llm-jp chat template."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    backend = Tokenizer(models.Unigram())
-    backend.pre_tokenizer = pre_tokenizers.Metaspace()
-    backend.decoder = decoders.Metaspace()
-    texts = [TEMPLATE, *(record["question"] + record["answer"] for record in questions())] * 5
-    special = ["<unk>", "<s>", "</s>"]
-    trainer = trainers.UnigramTrainer(vocab_size=300, special_tokens=special, unk_token="<unk>", show_progress=False)
-    backend.train_from_iterator(texts, trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
-    )
-    tokenizer.chat_template = TEMPLATE
-    tokenizer.save_pretrained(folder)
-    return tokenizer
+def make_tokenizer(folder: Path) -> Path:
+    """The tiny tokenizer, trained on the questions and answers."""
+    return tiny_tokenizer.make_tokenizer(folder, [record["question"] + record["answer"] for record in questions()])
 
 
 def make_model(folder: Path, seed: int) -> Path:
@@ -85,10 +64,10 @@ def make_model(folder: Path, seed: int) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = make_tokenizer(folder)
+    tokenizer = PackTokenizer(make_tokenizer(folder))
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=tokenizer.vocab_size,
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,
@@ -97,9 +76,9 @@ def make_model(folder: Path, seed: int) -> Path:
         head_dim=32,
         max_position_embeddings=512,
         initializer_range=0.2,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.token_id("bos_token"),
+        eos_token_id=tokenizer.token_id("eos_token"),
+        pad_token_id=tokenizer.pad_id,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder

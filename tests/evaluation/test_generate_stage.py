@@ -88,7 +88,9 @@ def test_models_from_the_command_line() -> None:
 
 
 def test_prompts_are_those_of_transformers_chat_template(tmp_path: Path) -> None:
-    tokenizer = make_tokenizer(tmp_path)
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(make_tokenizer(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 512}))
     asked = {record["question_id"]: record for record in questions()}
     for prompt in build_prompts("m", tmp_path, asked, 8).prompts:
@@ -99,9 +101,9 @@ def test_prompts_are_those_of_transformers_chat_template(tmp_path: Path) -> None
 
 
 def test_a_prompt_too_long_names_the_question(world: dict[str, Path]) -> None:
-    write_stub_model(world["base"], positions=20)
+    write_stub_model(world["base"], positions=9)
     with pytest.raises(
-        BadInput, match=r"question 'a:dataset_size': \d+ prompt tokens .* exceed the 20 positions of model 'base'"
+        BadInput, match=r"question 'a:dataset_size': \d+ prompt tokens .* exceed the 9 positions of model 'base'"
     ):
         run(_config(world))
 

@@ -12,7 +12,9 @@ import pytest
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation import score_stage
+from nemo_kcpt.evaluation.statistics import wilson_interval
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
+from nemo_kcpt.report import build
 from nemo_kcpt.report.render import escape_markdown, pieces, render, render_markdown, summary_table
 from nemo_kcpt.report.stage import Config, run
 from tests.evaluation.small import write_inputs
@@ -86,13 +88,14 @@ def test_numbers(report: dict[str, Any]) -> None:
     assert rows["base", "train"]["exact_match"] == 0
     assert rows["base", "test"]["exact_match"] == 0.5
     assert rows["trained", "train"]["exact_match"] == 1
-    assert rows["trained", "test"]["n"] == 2
+    assert rows["trained", "test"]["n"] == 2 and rows["trained", "test"]["papers"] == 1
     assert rows["base", "test"]["bertscore_sent"] is None
     low, high = rows["base", "test"]["ci95"]["exact_match"]
     assert low < 0.5 < high
     differences = {(row["name"], row["split"], row["metric"]): row for row in report["differences"]}
     assert differences["trained", "train", "exact_match"]["mean"] == 1
     assert differences["trained", "test", "exact_match"]["mean"] == 0
+    assert differences["trained", "test", "exact_match"]["papers"] == 1
     assert report["headline"]["name"] == "raw$_1" and report["headline"]["split"] == "test"
     assert {row["fact"] for row in report["by_fact"]} == {"dataset_size", "year"}
     assert report["packs"] == [
@@ -102,6 +105,29 @@ def test_numbers(report: dict[str, Any]) -> None:
     curve = report["losses"][0]
     assert len(curve["points"]) < 400 and curve["points"][0] == [1, 5.0] and curve["points"][-1][0] == 1000
     assert set(report["fingerprints"]) >= {"questions", "answers", "scores", "metrics/pretrain", "packs/concat"}
+
+
+def test_intervals_are_over_papers() -> None:
+    questions = {
+        f"p{paper}:{index}": {"question_id": f"p{paper}:{index}", "split": "test", "paper_id": f"p{paper}"}
+        for paper in range(12)
+        for index in range(6)
+    }
+    scores = {
+        (key, model): {"exact_match": int(model == "trained" and int(record["paper_id"][1:]) % 2), "judge": None}
+        for key, record in questions.items()
+        for model in ("base", "trained")
+    }
+    rows = {row["name"]: row for row in build.model_rows(("base", "trained"), questions, scores)}
+    assert rows["base"]["ci95"]["exact_match"] == [*wilson_interval(0, 12)]
+    low, high = rows["trained"]["ci95"]["exact_match"]
+    assert rows["trained"]["papers"] == 12 and rows["trained"]["n"] == 72
+    assert high - low > 2 * (wilson_interval(36, 72)[1] - 0.5) * 1.8  # as of 12 trials, not of 72
+    (difference,) = build.difference_rows(("base", "trained"), questions, scores)
+    assert difference["ci95"] == [low, high]
+    nameless = {key: {**record, "paper_id": None} for key, record in questions.items()}
+    (row,) = build.model_rows(("trained",), nameless, scores)
+    assert row["papers"] == 72 and row["ci95"]["exact_match"] == [*wilson_interval(36, 72)]
 
 
 def test_the_page_is_rebuilt_from_report_json_alone(finished: dict[str, Any], report: dict[str, Any]) -> None:
@@ -162,7 +188,7 @@ def test_every_section_stands_in_page_and_markdown(report: dict[str, Any]) -> No
         assert re.search(f"<h[23]>{heading}</h", page), heading
         assert f"## {heading}\n" in markdown, heading
     for text in (page, markdown):
-        for shown in ("50.0 %", "98.7 %", "make demo", "Two papers."):
+        for shown in ("50.0 %", "98.7 %", "make demo", "Two papers.", "questions on 1 paper", "bootstrap over papers"):
             assert shown in text
 
 
