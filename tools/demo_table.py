@@ -19,7 +19,8 @@ WORDS = {
         "raw": "raw text only, same number of tokens",
         "trained": "text + 16 kinds of synthetic data",
         "gain": "Held-out, {model} − base: {difference} points (95 % interval {low} to {high}).",
-        "note": "Exact match against the known fact, with 95 % intervals (bootstrap over papers); {n} held-out and {m} train questions.",
+        "note": "Exact match against the known fact, with 95 % intervals (bootstrap over papers); {n} held-out and {m} "
+        "train questions.",
     },
     "README.ja.md": {
         "head": ["モデル", "held-out の質問", "学習済みの質問"],
@@ -27,7 +28,8 @@ WORDS = {
         "raw": "本文のみ（トークン数は同じ）",
         "trained": "本文 + 16 種の合成データ",
         "gain": "held-out での {model} − base の差：{difference} ポイント（95 % 区間 {low} 〜 {high}）。",
-        "note": "既知の事実との完全一致、95 % 区間つき（論文単位のブートストラップ）。held-out {n} 問、学習済み {m} 問。",
+        "note": "既知の事実との完全一致、95 % 区間つき（論文単位のブートストラップ）。"
+        "held-out {n} 問、学習済み {m} 問。",
     },
 }
 

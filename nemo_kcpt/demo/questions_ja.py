@@ -81,5 +81,5 @@ UNSEEN_QUESTIONS: dict[str, Lines] = {
     "year": ("{m}が発表された年を答えてください。", "{m}の論文はいつ発表されましたか？"),
     "related_method": ("{m}に最も近い手法を答えてください。", "{m}と関係の深い既存手法は何ですか？"),
 }
-"""Sentences that the teacher never writes, of words that it does: a new wording, not a new vocabulary, since a model that
-has read a few thousand sentences knows no synonyms."""
+"""Sentences that the teacher never writes, of words that it does: a new wording, not a new vocabulary, since a model
+that has read a few thousand sentences knows no synonyms."""

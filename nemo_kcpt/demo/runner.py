@@ -115,7 +115,12 @@ def _display(steps: Sequence[Step]) -> Iterator[Any]:
             )
 
         def say(index: int, text: str) -> None:
-            bar.console.print(f"[{index + 1}/{len(steps)}] {steps[index].title}: {text}", markup=False, highlight=False, soft_wrap=True)
+            bar.console.print(
+                f"[{index + 1}/{len(steps)}] {steps[index].title}: {text}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
 
         yield show, say
 

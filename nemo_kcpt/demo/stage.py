@@ -60,7 +60,11 @@ def _open_run(config: Config, redo: bool) -> None:
                 f"{path}: a run folder of another version of nemo_kcpt (format {found.get('format')}, this version "
                 f"writes {FORMAT}). Give another out=FOLDER, or --redo (make demo CLEAN=1) to start over"
             )
-        changed = [f"{key} was {found['config'].get(key)}, now {value}" for key, value in shape.items() if found["config"].get(key) != value]
+        changed = [
+            f"{key} was {found['config'].get(key)}, now {value}"
+            for key, value in shape.items()
+            if found["config"].get(key) != value
+        ]
         if changed:
             raise BadInput(
                 f"{config.out}: a demo with other keys stands there: {'; '.join(changed)}. Give another out=FOLDER, or "
@@ -99,13 +103,10 @@ def run(config: Config, redo: bool = False) -> None:
     with exclusive(config.out):
         _open_run(config, redo)
         layout = Layout(run=config.out, budget=config)
-        finished = [arm for arm in ARMS if (layout.run / "steps" / f"scores-{arm}" / "manifest.json").is_file()]
-        arms = [arm for arm in ARMS if arm in {*finished, config.arm}]
+        arms = [arm for arm in ARMS if arm == config.arm or layout.is_exported(arm)]
         steps = steps_for_arm(layout, config.arm, config.language, config.seed, config.engine, arms)
         run_steps(config.out, steps)
         _publish(config, "-".join(arms))
     console = Console()
     console.print(summary_table(read_json(config.out / "report.json")))
     console.print(f"report: {config.out / 'report.html'}", soft_wrap=True, highlight=False)
-
-

@@ -31,7 +31,7 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(texts: Iterable[str], folder: Path, vocab_size: int = 4096) -> list[Path]:
-    """Train on `texts` and write `tokenizer.json` and `tokenizer_config.json` (a `PreTrainedTokenizerFast`) to `folder`."""
+    """Train on `texts`, write `tokenizer.json` and `tokenizer_config.json` (`PreTrainedTokenizerFast`) to `folder`."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE(unk_token=UNK, byte_fallback=True))

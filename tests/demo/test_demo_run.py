@@ -55,7 +55,7 @@ def results(out: Path) -> dict[str, Any]:
 
 
 def kill_during(out: Path, name: str, number: int, delay: float) -> None:
-    """Start the demo, send signal `number` `delay` seconds after step `name` began, and wait until nothing of it runs."""
+    """Start the demo, send signal `number` `delay` seconds after step `name` began, wait until nothing of it runs."""
     process = subprocess.Popen(command(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 300
     while not started(out, name) and process.poll() is None and time.monotonic() < deadline:
