@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 LOG = logging.getLogger("kcpt")
@@ -26,6 +30,7 @@ def set_up(log_file: Path | None = None, quiet: bool = False) -> None:
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     warnings.simplefilter("default")
+    warnings.simplefilter("ignore", ResourceWarning)  # libraries' own, printed past logging when Python ends
     logging.captureWarnings(True)
     console = _Terminal()
     console.addFilter(lambda record: record.name == "kcpt" or record.levelno >= logging.ERROR)
@@ -36,3 +41,25 @@ def set_up(log_file: Path | None = None, quiet: bool = False) -> None:
         handler = logging.FileHandler(log_file, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root.addHandler(handler)
+
+
+@contextmanager
+def output_into(path: Path) -> Iterator[None]:
+    """Send whatever this process writes to its two outputs into `path`, libraries' C code and child processes included.
+
+    For code that greets its user with a wall of warnings; an exception still reaches the terminal.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    with path.open("ab") as stream:
+        for descriptor in (1, 2):
+            os.dup2(stream.fileno(), descriptor)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, copy in zip((1, 2), kept):
+                os.dup2(copy, descriptor)
+                os.close(copy)

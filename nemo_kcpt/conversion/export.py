@@ -52,6 +52,13 @@ def write_weights(reader: CheckpointReader, shape: LlamaShape, out: Path) -> lis
     return [*paths, index]
 
 
+def write_model_config(shape: LlamaShape, out: Path, dtype: str, special: dict[str, Any]) -> Path:
+    """Write `config.json`: the shape, the ids of special tokens, the weights' dtype."""
+    path = out / "config.json"
+    write_json(path, {**shape.hf_config(), **special, "torch_dtype": dtype, "use_cache": True})
+    return path
+
+
 def write_configs(shape: LlamaShape, tokenizer: Path, out: Path, dtype: str) -> list[Path]:
     """Write `config.json`, generation config (both with the ids of bos, eos and pad) and the tokenizer's files."""
     ids = PackTokenizer(tokenizer)
@@ -60,8 +67,7 @@ def write_configs(shape: LlamaShape, tokenizer: Path, out: Path, dtype: str) -> 
         for role in ("bos", "eos", "pad")
         if ids.token_id(f"{role}_token") is not None
     }
-    paths = [out / "config.json", out / "generation_config.json"]
-    write_json(paths[0], {**shape.hf_config(), **special, "torch_dtype": dtype, "use_cache": True})
+    paths = [write_model_config(shape, out, dtype, special), out / "generation_config.json"]
     write_json(paths[1], special)
     for name in TOKENIZER_FILES:
         source = tokenizer / name

@@ -14,7 +14,7 @@ from nemo_kcpt.conversion.checkpoint import CheckpointReader, find_checkpoint, i
 from nemo_kcpt.conversion.export import write_configs, write_weights
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.files import sha256_text, write_json
-from nemo_kcpt.logs import LOG
+from nemo_kcpt.logs import LOG, output_into
 from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
 from nemo_kcpt.runs import shaping, stage
 
@@ -43,11 +43,12 @@ class Config:
 
 
 def _check(config: Config, checkpoint: Path) -> dict[str, object]:
-    from nemo_kcpt.models.parity import logit_parity
-
     tokenizer = PackTokenizer(config.tokenizer)
     prompts = [tokenizer.prompt_ids([{"role": "user", "content": text}]) for text in PROMPTS]
-    result = logit_parity(checkpoint, config.out, prompts)
+    with output_into(config.out / "nemo.log"):
+        from nemo_kcpt.models.parity import logit_parity
+
+        result = logit_parity(checkpoint, config.out, prompts)
     LOG.info(
         "convert: logits of Megatron and Hugging Face differ by at most %.1e, argmax equal at %d of %d positions",
         result["max_abs_diff"],

@@ -14,7 +14,7 @@ from nemo_kcpt.files import atomic_write, write_json
 
 UNK, BOS, EOS, PAD = "<unk>", "<s>", "</s>", "<pad>"
 
-SCRIPT_RUNS = r"\d{1,3}|[ァ-ヶー]+|[ぁ-ん]+|[一-龥々]+| ?[A-Za-z]+"
+SCRIPT_RUNS = r"\d{1,3}|[ァ-ヶー]+|[ぁ-ん]+|[一-龥々]+| ?[A-Z][a-z]+| ?[a-z]+|[A-Z]+"
 
 ROLE_MARKS = ("\n\n### 指示:\n", "\n\n### 応答:\n")
 """One token each; spelt out they would be a third of a short question."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from megatron.core.packed_seq_params import PackedSeqParams
 from nemo.collections import llm
 from nemo.collections.llm.gpt.model.base import gpt_data_step
+from nemo.lightning import io
 from nemo.lightning.base import get_vocab_size
 
 from nemo_kcpt.models.layer_spec import llama_layer_spec, uses_transformer_engine
@@ -173,3 +175,24 @@ class KcptTinyConfig(KcptLlamaConfig):
 
 class KcptLlamaModel(llm.LlamaModel):
     """NeMo's Llama module; a class of its own so that checkpoints name it and an exporter can be registered for it."""
+
+
+@io.model_exporter(KcptLlamaModel, "hf")
+class KcptLlamaExporter(io.ModelConnector["KcptLlamaModel", "LlamaForCausalLM"]):
+    """`llm.export_ckpt(checkpoint, target="hf")`: weights and `config.json`, streamed, with no model built.
+
+    NeMo's own exporter expects Transformer Engine's parameter names. The checkpoint does not know its tokenizer;
+    `kcpt convert`, which takes one, also writes the tokenizer's files and compares logits.
+    """
+
+    def apply(self, output_path: Path) -> Path:
+        """Write the Hugging Face folder; returns it."""
+        from nemo_kcpt.conversion.checkpoint import CheckpointReader, read_shape
+        from nemo_kcpt.conversion.export import write_model_config, write_weights
+
+        checkpoint = Path(self)
+        output_path.mkdir(parents=True, exist_ok=True)
+        shape = read_shape(checkpoint)
+        write_weights(CheckpointReader(checkpoint), shape, output_path)
+        write_model_config(shape, output_path, "float32", {})
+        return output_path
