@@ -44,8 +44,12 @@ class WindowDataset(Dataset[dict[str, torch.Tensor]]):
         for row in iterate_table(folder):
             lengths.append(row["length"])
             if self._loss == "outputs":
-                ends = [*row["starts"][1:], row["length"]]
-                spans = [(start, end) for start, end, role in zip(row["starts"], ends, row["roles"]) if role == OUTPUT]
+                ends = [*row["segment_starts"][1:], row["length"]]
+                spans = [
+                    (start, end)
+                    for start, end, role in zip(row["segment_starts"], ends, row["segment_roles"])
+                    if role == OUTPUT
+                ]
                 replies.append(np.array(spans, dtype=np.int32).reshape(-1, 2))
         return np.array(lengths, dtype=np.int32), replies
 

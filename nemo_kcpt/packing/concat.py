@@ -18,9 +18,10 @@ class Window:
     ids: list[int] = field(default_factory=list)
     length: int = 0
     paper_ids: list[str] = field(default_factory=list)
-    kinds: list[str] = field(default_factory=list)
-    roles: list[str] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
+    segment_kinds: list[str] = field(default_factory=list)
+    segment_roles: list[str] = field(default_factory=list)
+    segment_starts: list[int] = field(default_factory=list)
+    segment_pairs: list[int] = field(default_factory=list)
     cu_seqlens: list[int] = field(default_factory=list)
 
 
@@ -28,9 +29,10 @@ def _append(window: Window, segment: Segment, ids: list[int], last_document: int
     if segment.document != last_document:
         window.cu_seqlens.append(len(window.ids))
     window.paper_ids.append(segment.paper_id)
-    window.kinds.append(segment.kind)
-    window.roles.append(segment.role)
-    window.starts.append(len(window.ids))
+    window.segment_kinds.append(segment.kind)
+    window.segment_roles.append(segment.role)
+    window.segment_starts.append(len(window.ids))
+    window.segment_pairs.append(segment.pair)
     window.ids.extend(ids)
 
 

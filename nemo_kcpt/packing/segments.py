@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import count, groupby
 from typing import Any
 
 from nemo_kcpt.packing.tokenise import ChatIds, Messages, PackTokenizer
@@ -13,6 +13,9 @@ from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS
 
 TEXT, INSTRUCTION, OUTPUT = "text", "instruction", "output"
 """Roles: running text of a paper, the prompt side of a pair, the reply side of a pair."""
+
+NO_PAIR = -1
+"""The `pair` of running text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +27,23 @@ class Segment:
     kind: str
     role: str
     document: int
+    pair: int = NO_PAIR
+    """Which instruction-output pair of the stream this belongs to, counted from 0."""
 
 
-def chat_segments(chat: ChatIds, *, paper_id: str, kind: str, document: int) -> Iterator[Segment]:
+def chat_segments(chat: ChatIds, *, paper_id: str, kind: str, document: int, pair: int) -> Iterator[Segment]:
     """A tokenised conversation as alternating instruction and output segments."""
     position = 0
     for is_reply, run in groupby(chat.reply):
         length = len(list(run))
         role = OUTPUT if is_reply else INSTRUCTION
         yield Segment(
-            ids=chat.ids[position : position + length], paper_id=paper_id, kind=kind, role=role, document=document
+            ids=chat.ids[position : position + length],
+            paper_id=paper_id,
+            kind=kind,
+            role=role,
+            document=document,
+            pair=pair,
         )
         position += length
 
@@ -63,6 +73,7 @@ def paper_segments(
             by_paper[record["paper_id"]].append(record)
     begin = [token for token in (tokenizer.token_id("bos_token"),) if token is not None]
     end = [token for token in (tokenizer.token_id("eos_token"),) if token is not None]
+    numbers = count()
     for document, paper in enumerate(papers):
         paper_id = paper["paper_id"]
         ids = begin + tokenizer.text_ids([paper["text"]])[0] + end
@@ -72,11 +83,14 @@ def paper_segments(
         for record in by_paper[paper_id]:
             for pair in record["pairs"]:
                 chat = tokenizer.chat_ids(pair_messages(pair))
-                yield from chat_segments(chat, paper_id=paper_id, kind=record["kind"], document=document)
+                yield from chat_segments(
+                    chat, paper_id=paper_id, kind=record["kind"], document=document, pair=next(numbers)
+                )
 
 
 def instruction_segments(samples: Iterable[Mapping[str, Any]], tokenizer: PackTokenizer) -> Iterator[Segment]:
     """Each instruction-tuning sample (`sft/*.jsonl`) as a document of its own."""
     for document, sample in enumerate(samples):
         chat = tokenizer.chat_ids(sample["messages"])
-        yield from chat_segments(chat, paper_id=sample.get("paper_id") or "", kind=sample["origin"], document=document)
+        paper_id = sample.get("paper_id") or ""
+        yield from chat_segments(chat, paper_id=paper_id, kind=sample["origin"], document=document, pair=document)

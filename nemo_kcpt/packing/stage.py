@@ -21,6 +21,7 @@ from nemo_kcpt.files import read_json, read_jsonl
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.concat import concat_windows
 from nemo_kcpt.packing.segments import Segment, instruction_segments, paper_segments
+from nemo_kcpt.packing.statistics import PackStatistics
 from nemo_kcpt.packing.store import write_windows
 from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
 from nemo_kcpt.runs import shaping, stage
@@ -90,17 +91,14 @@ def run(config: Config, redo: bool = False) -> None:
             return
         tokenizer = PackTokenizer(config.tokenizer)
         windows = concat_windows(_segments(config, tokenizer), config.seq_length, tokenizer.pad_id)
-        paths, count, real = write_windows(config.out, windows, tokenizer.vocab_size)
-        if not count:
+        statistics = PackStatistics(config.seq_length)
+        paths = write_windows(config.out, map(statistics.add, windows), tokenizer.vocab_size)
+        if not statistics.windows:
             raise BadInput(f"{config.out}: nothing to pack; the input holds no text")
         current.add(*paths)
         current.counts = {
-            "windows": count,
-            "tokens": real,
-            "fill_rate": real / (count * config.seq_length),
+            **statistics.counts(),
             "tokenizer_sha256": tokenizer.sha256,
             "vocab_size": tokenizer.vocab_size,
         }
-        LOG.info(
-            "pack: %d windows of %d tokens, %.1f %% filled", count, config.seq_length, 100 * current.counts["fill_rate"]
-        )
+        LOG.info("pack: %s", statistics.summary())

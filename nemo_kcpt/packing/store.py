@@ -27,20 +27,17 @@ def _schema() -> Any:
         {
             "length": pa.int32(),
             "paper_ids": texts,
-            "kinds": texts,
-            "roles": texts,
-            "starts": numbers,
+            "segment_kinds": texts,
+            "segment_roles": texts,
+            "segment_starts": numbers,
+            "segment_pairs": numbers,
             "cu_seqlens": numbers,
         }
     )
 
 
-def write_windows(folder: Path, windows: Iterable[Window], vocab_size: int) -> tuple[list[Path], int, int]:
-    """Write windows one by one; memory stays at one row group.
-
-    Returns:
-        The files written, the number of windows and the number of real (not padding) tokens.
-    """
+def write_windows(folder: Path, windows: Iterable[Window], vocab_size: int) -> list[Path]:
+    """Write windows one by one, memory staying at one row group; returns the files written."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     import torch
@@ -50,14 +47,12 @@ def write_windows(folder: Path, windows: Iterable[Window], vocab_size: int) -> t
     schema = _schema()
     builder = IndexedDatasetBuilder(str(temporary["tokens.bin"]), dtype=DType.optimal_dtype(vocab_size))
     rows: list[dict[str, Any]] = []
-    count = real = 0
     with pq.ParquetWriter(temporary[WINDOWS], schema) as writer:
         for window in windows:
             builder.add_document(torch.tensor(window.ids), [len(window.ids)])
             row = asdict(window)
             del row["ids"]
             rows.append(row)
-            count, real = count + 1, real + window.length
             if len(rows) == ROWS_PER_GROUP:
                 writer.write_table(pa.Table.from_pylist(rows, schema=schema))
                 rows.clear()
@@ -68,7 +63,7 @@ def write_windows(folder: Path, windows: Iterable[Window], vocab_size: int) -> t
     for name, path in temporary.items():
         path.replace(folder / name)
         paths.append(folder / name)
-    return paths, count, real
+    return paths
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,9 @@ def test_loss_on_outputs_falls_on_the_tokens_of_replies(pack: Path) -> None:
     for sample in range(dataset.info.windows):
         row, mask = rows[order[sample]], dataset[sample]["loss_mask"].numpy()
         role_of = np.full(32, "padding", dtype=object)
-        for start, end, role in zip(row["starts"], [*row["starts"][1:], row["length"]], row["roles"]):
+        for start, end, role in zip(
+            row["segment_starts"], [*row["segment_starts"][1:], row["length"]], row["segment_roles"]
+        ):
             role_of[start:end] = role
         # The mask at position i is about predicting token i + 1.
         assert mask[:-1].tolist() == [float(role == "output") for role in role_of[1:]]

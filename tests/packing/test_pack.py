@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from nemo_kcpt.files import write_jsonl
 from nemo_kcpt.packing import stage as pack_stage
 from nemo_kcpt.packing.concat import concat_windows
 from nemo_kcpt.packing.segments import Segment, paper_segments
+from nemo_kcpt.packing.statistics import PackStatistics
 from nemo_kcpt.packing.store import iterate_table, open_tokens, read_info
 from nemo_kcpt.packing.tokenise import PackTokenizer
 from nemo_kcpt.runs import stage
@@ -52,8 +54,8 @@ def test_every_token_stands_once_in_order(segments: list[Segment], seq_length: i
 def test_the_table_describes_the_windows(segments: list[Segment], seq_length: int) -> None:
     origin = {token: segment for segment in segments for token in segment.ids}
     for window in concat_windows(segments, seq_length, pad_id=-1):
-        ends = [*window.starts[1:], window.length]
-        for paper, role, start, end in zip(window.paper_ids, window.roles, window.starts, ends):
+        ends = [*window.segment_starts[1:], window.length]
+        for paper, role, start, end in zip(window.paper_ids, window.segment_roles, window.segment_starts, ends):
             assert start < end
             assert all(
                 origin[token].paper_id == paper and origin[token].role == role for token in window.ids[start:end]
@@ -62,6 +64,39 @@ def test_the_table_describes_the_windows(segments: list[Segment], seq_length: in
         assert borders[0] == 0 and borders[-1] == window.length and borders == sorted(set(borders))
         for start, end in itertools.pairwise(borders):
             assert len({origin[token].document for token in window.ids[start:end]}) == 1
+
+
+@given(segment_lists(), st.integers(8, 32))
+def test_cut_and_co_located_pairs_are_counted_as_defined(segments: list[Segment], seq_length: int) -> None:
+    """Against a slow recount from the definition, over whole windows at once."""
+    numbered = [
+        replace(segment, pair=index if segment.role != "text" else -1) for index, segment in enumerate(segments)
+    ]
+    windows = list(concat_windows(numbered, seq_length, pad_id=-1))
+    statistics = PackStatistics(seq_length)
+    for window in windows:
+        statistics.add(window)
+    homes = {
+        pair: [index for index, window in enumerate(windows) if pair in window.segment_pairs]
+        for pair in {segment.pair for segment in numbered} - {-1}
+    }
+    paper_of = {segment.pair: segment.paper_id for segment in numbered}
+    text = {
+        (index, segment.paper_id): len(
+            set(window.ids)
+            & {i for s in numbered if s.role == "text" and s.paper_id == segment.paper_id for i in s.ids}
+        )
+        for index, window in enumerate(windows)
+        for segment in numbered
+    }
+    beside = 0
+    for pair, places in homes.items():
+        known = sum(text[index, paper_of[pair]] for index in range(places[0] + 1))
+        beside += known > 0 and text[places[0], paper_of[pair]] >= min(seq_length // 4, known)
+    assert statistics.pairs == len(homes)
+    assert statistics.cut_pairs == sum(len(places) > 1 for places in homes.values())
+    assert statistics.co_located == beside
+    assert statistics.tokens == sum(len(segment.ids) for segment in segments)
 
 
 PAPERS = [
@@ -113,7 +148,7 @@ def test_the_store_is_read_by_stock_megatron(
     tokens, rows = open_tokens(folders["out"]), list(iterate_table(folders["out"]))
     assert info.windows == len(tokens) == len(rows) == len(expected)
     assert [list(tokens[index]) for index in range(len(tokens))] == [window.ids for window in expected]
-    assert [row["starts"] for row in rows] == [window.starts for window in expected]
+    assert [row["segment_starts"] for row in rows] == [window.segment_starts for window in expected]
     assert (info.seq_length, info.mode, info.vocab_size) == (32, "concat", tokenizer.vocab_size)
 
 
