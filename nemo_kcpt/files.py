@@ -44,6 +44,18 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def publish(temporary: Path, path: Path) -> Path:
+    """Flush a finished temporary file to disk and rename it to `path`; returns `path`."""
+    descriptor = os.open(temporary, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    sync_folder(path.parent)
+    return path
+
+
 @contextmanager
 def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; on leaving without an error, fsync it and rename it to `path`."""

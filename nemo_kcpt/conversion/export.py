@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.conversion.checkpoint import CheckpointReader
 from nemo_kcpt.conversion.llama_mapping import LlamaShape, hf_tensors
-from nemo_kcpt.files import read_json, write_json
+from nemo_kcpt.files import publish, read_json, write_json
 from nemo_kcpt.packing.tokenise import TOKENIZER_FILES, PackTokenizer
 
 if TYPE_CHECKING:
@@ -40,12 +40,11 @@ def write_weights(reader: CheckpointReader, shape: LlamaShape, out: Path) -> lis
         save_file(shard, path, metadata={"format": "pt"})
         partial.append((path, list(shard), sum(tensor.nbytes for tensor in shard.values())))
     if len(partial) == 1:
-        path = partial[0][0].rename(out / "model.safetensors")
-        return [path]
+        return [publish(partial[0][0], out / "model.safetensors")]
     paths, weight_map = [], {}
     for number, (path, names, _) in enumerate(partial, start=1):
         final = f"model-{number:05d}-of-{len(partial):05d}.safetensors"
-        paths.append(path.rename(out / final))
+        paths.append(publish(path, out / final))
         weight_map.update(dict.fromkeys(names, final))
     index = out / "model.safetensors.index.json"
     write_json(index, {"metadata": {"total_size": sum(size for *_, size in partial)}, "weight_map": weight_map})

@@ -4,8 +4,6 @@ Where training stands (`consumed_samples`) and the pack's fingerprint live in th
 trained on another pack is refused instead of going on with other data.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

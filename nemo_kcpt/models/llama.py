@@ -1,11 +1,13 @@
-"""Llama-family models for NeMo 2 that are built for the machine they start on."""
+"""Llama-family models for NeMo 2 that are built for the machine they start on.
 
-from __future__ import annotations
+nemo_run reads the annotations of what `nemo llm pretrain` may override (`model.config.rotary_base=…`), and neither text
+(`from __future__ import annotations`) nor `int | None`: hence `Optional` here, in `nemo_kcpt.data` and in callbacks.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import torch
 from megatron.core.packed_seq_params import PackedSeqParams
@@ -98,7 +100,7 @@ def packed_seq_params(cu_seqlens: torch.Tensor) -> PackedSeqParams:
 class KcptLlamaConfig(llm.LlamaConfig):
     """Llama architecture, built with Transformer Engine on a GPU and in float32 with local layers on a CPU."""
 
-    vocab_rows: int | None = None
+    vocab_rows: Optional[int] = None
     """True number of rows of the embedding, which an export keeps; None takes ``vocab_size``, else the tokenizer's."""
     make_vocab_size_divisible_by: int = 1
     """Times the tensor-parallel size gives the multiple to which rows are padded inside Megatron only."""
@@ -129,11 +131,11 @@ class KcptLlamaConfig(llm.LlamaConfig):
 
     def configure_model(
         self,
-        tokenizer: TokenizerSpec | None,
-        pre_process: bool | None = None,
-        post_process: bool | None = None,
-        vp_stage: int | None = None,
-    ) -> GPTModel:
+        tokenizer: "Optional[TokenizerSpec]",
+        pre_process: Optional[bool] = None,
+        post_process: Optional[bool] = None,
+        vp_stage: Optional[int] = None,
+    ) -> "GPTModel":
         """Builds Megatron's model with the vocabulary padded for tensor parallelism.
 
         Args:
@@ -166,8 +168,8 @@ class KcptTinyConfig(KcptLlamaConfig):
     hidden_size: int = 256
     ffn_hidden_size: int = 688
     num_attention_heads: int = 4
-    num_query_groups: int | None = 4
-    kv_channels: int | None = 64
+    num_query_groups: Optional[int] = 4
+    kv_channels: Optional[int] = 64
     seq_length: int = 512
     rotary_base: int = 10000
     share_embeddings_and_output_weights: bool = False

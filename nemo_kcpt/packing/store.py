@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.files import publish
 from nemo_kcpt.packing.concat import Window
 from nemo_kcpt.runs import read_manifest
 
@@ -59,11 +60,7 @@ def write_windows(folder: Path, windows: Iterable[Window], vocab_size: int) -> l
         if rows:
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
     builder.finalize(str(temporary["tokens.idx"]))
-    paths = []
-    for name, path in temporary.items():
-        path.replace(folder / name)
-        paths.append(folder / name)
-    return paths
+    return [publish(path, folder / name) for name, path in temporary.items()]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,5 @@
 """Two settings that make training on a CPU faster; measured in docs/cpu-backend.md."""
 
-from __future__ import annotations
-
 import lightning.pytorch as pl
 import torch
 from nemo.lightning.io.mixin import IOMixin

@@ -1,11 +1,9 @@
 """The training's own record: one JSON line an optimizer step, for progress displays, loss curves and comparisons."""
 
-from __future__ import annotations
-
 import json
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Optional
 
 import lightning.pytorch as pl
 from nemo.lightning.io.mixin import IOMixin
@@ -30,7 +28,7 @@ class MetricsFile(pl.Callback, IOMixin):
     def __init__(self, path: str, every: int = 1) -> None:
         super().__init__()
         self.path, self.every = path, every
-        self._stream: IO[str] | None = None
+        self._stream: Optional[IO[str]] = None
         self._started = self._last = 0.0
         self._last_step = 0
 
