@@ -384,10 +384,12 @@ def overrides_table() -> str:
     """The CPU backend's overrides as Markdown, in the order of the code."""
     from nemo_kcpt.training.cpu_backend import OVERRIDES
 
-    lines = ["| name | replaces | upstream line | which says | why |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| name | why | what is replaced | upstream line |", "| --- | --- | --- | --- |"]
     for one in OVERRIDES:
+        module, _, attribute = one.target.partition(":")
         says = one.says.replace("|", "\\|")
-        lines.append(f"| `{one.name}` | `{one.target}` | `{one.upstream}` | `{says}` | {one.reason} |")
+        what = f"`{attribute}` of `{module}`"
+        lines.append(f"| `{one.name}` | {one.reason} | {what} | `{one.upstream}` `{says}` |")
     return "\n".join(lines)
 
 
