@@ -23,9 +23,9 @@ LEARNING_RATE, TUNING_LEARNING_RATE = 3e-3, 3e-4
 def kcpt_tiny(
     pack: str = "packs/concat-64",
     dir: str = "nemo_experiments/kcpt_tiny",
-    restore: Optional[str] = None,  # noqa: UP045 - nemo_run reads annotations, and on Python 3.10 only this form
+    restore: Optional[str] = None,
     epochs: float = 2.0,
-    steps_like: Optional[str] = None,  # noqa: UP045
+    steps_like: Optional[str] = None,
     tensor_parallel: int = 1,
     pipeline_parallel: int = 1,
     processes: int = 1,
@@ -68,7 +68,7 @@ def kcpt_tiny(
 def kcpt_sft_tiny(
     pack: str = "packs/instruction-64",
     dir: str = "nemo_experiments/kcpt_sft_tiny",
-    restore: Optional[str] = None,  # noqa: UP045
+    restore: Optional[str] = None,
     epochs: float = 1.0,
     tensor_parallel: int = 1,
     pipeline_parallel: int = 1,

@@ -246,7 +246,8 @@ def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: st
     run, budget = layout.run, layout.budget
     suffix = suffix_of(arm)
     model = MODEL_NAMES[arm]
-    names = ["base", *(MODEL_NAMES[one] for one in arms)]
+    # The report's headline compares the base with the last one.
+    names = ["base", *(MODEL_NAMES[one] for one in reversed(arms))]
     kind = "concat" if arm == "full" else "raw"
     steps = [
         _documents(layout, language, seed),

@@ -114,3 +114,32 @@ def test_two_processes_train_as_one_does(packs: Path, trained: Path, tmp_path: P
     assert len(found["one"]) >= 4
     for name in ("dp", "tp"):
         assert found[name] == pytest.approx(found["one"], rel=1e-5), name
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "expected"),
+    [
+        ("data.seed=7", "data.seed", 7),
+        ("data.loss=outputs", "data.loss", "outputs"),
+        ("data.global_batch_size=32", "data.global_batch_size", 32),
+        ("model.config.num_layers=2", "model.config.num_layers", 2),
+        ("model.config.rotary_base=500000", "model.config.rotary_base", 500000),
+        ("model.config.kv_channels=32", "model.config.kv_channels", 32),
+        ("trainer.max_steps=3", "trainer.max_steps", 3),
+        ("optim.config.lr=1e-4", "optim.config.lr", 1e-4),
+        ("trainer.callbacks[1].matmul_precision=highest", "trainer.callbacks.1.matmul_precision", "highest"),
+    ],
+)
+def test_every_part_is_overridable_the_nemo_way(
+    packs: Path, tmp_path: Path, override: str, path: str, expected: object
+) -> None:
+    from nemo.collections import llm
+    from nemo_run.cli.cli_parser import parse_cli_args
+
+    from nemo_kcpt_recipes import kcpt_tiny
+
+    recipe: Any = kcpt_tiny(pack=str(packs / "concat"), dir=str(tmp_path))
+    recipe = parse_cli_args(llm.pretrain, [override], recipe)
+    for name in path.split("."):
+        recipe = recipe[int(name)] if name.isdigit() else getattr(recipe, name)
+    assert recipe == expected
