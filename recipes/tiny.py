@@ -6,12 +6,12 @@ from typing import Optional
 import fiddle as fdl
 import nemo_run as run
 from nemo.collections import llm
-from nemo_kcpt_recipes import common
 
 from nemo_kcpt.data import InstructionDataModule, PackedPretrainingDataModule
 from nemo_kcpt.models.llama import KcptLlamaModel, KcptTinyConfig
 from nemo_kcpt.packing.store import read_info
 from nemo_kcpt.training.steps import steps_for
+from nemo_kcpt_recipes import common
 
 TOKENS_PER_STEP = 1024
 """The same at every context length, so that packs of one corpus are compared at an equal number of steps."""

@@ -21,6 +21,7 @@ from nemo_kcpt.models.layer_spec import llama_layer_spec, uses_transformer_engin
 if TYPE_CHECKING:
     from megatron.core.models.gpt import GPTModel
     from nemo.collections.common.tokenizers.tokenizer_spec import TokenizerSpec
+    from transformers import LlamaForCausalLM  # noqa: F401 - named in the connector's base class
 
 
 def llama_data_step(dataloader_iter: Iterator[Any]) -> dict[str, torch.Tensor]:

@@ -51,6 +51,7 @@ def test_the_recipe_follows_from_the_pack(packs: Path, tmp_path: Path) -> None:
 
 def test_a_recipe_survives_serialization(packs: Path, tmp_path: Path) -> None:
     from fiddle.experimental import serialization
+
     from nemo_kcpt_recipes import kcpt_tiny
 
     recipe = kcpt_tiny(pack=str(packs / "concat"), dir=str(tmp_path))
