@@ -1,6 +1,7 @@
 """What recipes share: the trainer, the optimizer, where a run's files go. Each recipe changes what is its own."""
 
 from pathlib import Path
+from typing import Optional
 
 import nemo_run as run
 import torch
@@ -69,16 +70,35 @@ def adamw(lr: float, steps: int) -> run.Config:
 
 
 def logger(folder: str, every: int) -> run.Config:
-    """Log and checkpoints in `folder`, a checkpoint every `every` steps."""
-    checkpoint = run.Config(nl.ModelCheckpoint, monitor=None, save_top_k=-1, save_last=False, every_n_train_steps=every)
-    return run.Config(nl.NeMoLogger, explicit_log_dir=folder, ckpt=checkpoint)
+    """NeMo's logs in `folder`/nemo (a resumed run moves the files of that folder away), checkpoints in
+    `folder`/checkpoints: the newest one, written every `every` steps.
+
+    Its name ends in `-last`; NeMo resumes from no other. The last one keeps the optimizer's state too, so that a
+    training that had ended can be started again, to find nothing to do or to go on for more steps.
+    """
+    checkpoint = run.Config(
+        nl.ModelCheckpoint,
+        dirpath=f"{folder}/checkpoints",
+        monitor=None,
+        save_top_k=0,
+        save_last=True,
+        save_optim_on_train_end=True,
+        every_n_train_steps=every,
+    )
+    return run.Config(nl.NeMoLogger, explicit_log_dir=f"{folder}/nemo", ckpt=checkpoint)
 
 
-def resume(restore: str | None) -> run.Config:
-    """Go on from the run's own newest checkpoint; a run that has none starts from the weights of `restore`, if given.
+def resume(folder: str, restore: Optional[str]) -> run.Config:
+    """Go on from the newest checkpoint in `folder`; a run that has none starts from the weights of `restore`, if given.
 
     Raises:
         BadInput: `restore` holds no finished checkpoint.
     """
     weights = run.Config(nl.RestoreConfig, path=str(find_checkpoint(Path(restore)))) if restore else None
-    return run.Config(nl.AutoResume, resume_if_exists=True, resume_ignore_no_checkpoint=True, restore_config=weights)
+    return run.Config(
+        nl.AutoResume,
+        resume_from_directory=f"{folder}/checkpoints",
+        resume_if_exists=True,
+        resume_ignore_no_checkpoint=True,
+        restore_config=weights,
+    )

@@ -60,7 +60,7 @@ def kcpt_tiny(
         trainer=common.trainer(dir, steps, processes, tensor_parallel, pipeline_parallel),
         optim=common.adamw(LEARNING_RATE, steps),
         log=common.logger(dir, every=steps // 2),
-        resume=common.resume(restore),
+        resume=common.resume(dir, restore),
     )
 
 

@@ -68,7 +68,9 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         assert self.trainer is not None
         self.init_global_step = self.trainer.global_step
         self.data_sampler.init_global_step = self.init_global_step
-        samples = self.trainer.max_steps * self.global_batch_size
+        # One step more than is trained: NeMo's sampler refuses to start where no sample is left, so a training that had
+        # ended could not be started again to find that out.
+        samples = (self.trainer.max_steps + 1) * self.global_batch_size
         dataset = WindowDataset(Path(self.pack), samples=samples, seed=self.seed, loss=self.loss)
         return WrappedDataLoader(
             mode="train", dataset=dataset, num_workers=self.num_workers, persistent_workers=self.num_workers > 0

@@ -90,11 +90,14 @@ def test_a_killed_training_goes_on_bit_by_bit(packs: Path, tmp_path: Path) -> No
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    reached = len(losses(killed))
+    at_the_kill = metrics.read_bytes().splitlines()
+    reached = len(at_the_kill)
     assert steps // 2 < reached < steps, "the kill came too early or too late to prove anything"
     assert not (killed / "training.json").exists()
     run(command(killed))
     assert losses(killed) == losses(whole)
+    # Times and speeds of the first half are still those of the killed process: it was resumed, not done again.
+    assert metrics.read_bytes().splitlines()[: steps // 2] == at_the_kill[: steps // 2]
     assert json.loads((killed / "training.json").read_text()) == {"steps": steps}
     before = (killed / "metrics.jsonl").read_bytes()
     run(command(killed))  # finished: nothing is trained again
