@@ -107,6 +107,11 @@ def run(config: Config, redo: bool = False) -> None:
         steps = steps_for_arm(layout, config.arm, config.language, config.seed, config.engine, arms)
         run_steps(config.out, steps)
         _publish(config, "-".join(arms))
-    console = Console()
-    console.print(summary_table(read_json(config.out / "report.json")))
+    report, console = read_json(config.out / "report.json"), Console()
+    console.print(summary_table(report))
+    parity = report["parity"]
+    console.print(
+        f"export: logits differ from Megatron's by at most {parity['max_abs_diff']:.1e} at {parity['positions']} positions",
+        highlight=False,
+    )
     console.print(f"report: {config.out / 'report.html'}", soft_wrap=True, highlight=False)

@@ -100,6 +100,7 @@ def test_the_second_call_does_nothing_and_the_first_one_shows_its_way(reference:
     }
     output = finish(reference)
     assert output.count("finished before") == len(STEPS)
+    assert re.search(r"logits differ from Megatron's by at most \d\.\de-\d+ at \d+ positions", output)
     assert re.search(r"report: \S+/report\.html\s*$", output)
     after = {path: path.stat().st_mtime_ns for path in before}
     changed = [path.name for path in before if before[path] != after[path] and path.name != "timings.json"]
