@@ -28,7 +28,7 @@ ARMS = {
 def tokens_per_second(folder: Path, processes: int, tensor_parallel: int) -> float:
     """Median over the steps after the first `SKIPPED`."""
     factory = f"kcpt_tiny(pack='{PACK}',dir='{folder}',processes={processes},tensor_parallel={tensor_parallel})"
-    command = [*NEMO, "llm", "pretrain", "--factory", factory, "--yes", f"trainer.max_steps={STEPS}"]
+    command = [NEMO, "llm", "pretrain", "--factory", factory, "--yes", f"trainer.max_steps={STEPS}"]
     threads = max(1, (os.cpu_count() or 1) // processes)
     if processes > 1:
         command += ["run.executor=kcpt_torchrun", f"run.executor.ntasks_per_node={processes}"]

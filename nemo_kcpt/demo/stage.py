@@ -110,8 +110,6 @@ def run(config: Config, redo: bool = False) -> None:
     report, console = read_json(config.out / "report.json"), Console()
     console.print(summary_table(report))
     parity = report["parity"]
-    console.print(
-        f"export: logits differ from Megatron's by at most {parity['max_abs_diff']:.1e} at {parity['positions']} positions",
-        highlight=False,
-    )
+    difference = f"{parity['max_abs_diff']:.1e} at {parity['positions']} positions"
+    console.print(f"export: logits differ from Megatron's by at most {difference}", highlight=False)
     console.print(f"report: {config.out / 'report.html'}", soft_wrap=True, highlight=False)

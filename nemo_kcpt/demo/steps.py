@@ -13,9 +13,8 @@ MODEL_NAMES = {"full": "trained", "raw": "raw"}
 """What the report calls the model of an arm."""
 
 
-NEMO = (sys.executable, "-c", "import sys; from nemo_run.__main__ import app; sys.argv[0] = 'nemo'; sys.exit(app())")
-"""What the console script `nemo` does. Megatron's first checkpoint starts a process that imports the main program
-again: as a script that is another 13 s of importing NeMo, under `-c` it is nothing."""
+NEMO = str(Path(sys.executable).with_name("nemo"))
+"""NeMo's console script in this environment."""
 
 
 @dataclass(kw_only=True)
@@ -63,9 +62,9 @@ def _kcpt(*commands: Sequence[str]) -> list[str]:
 
 
 def _nemo(task: str, factory: str, processes: int, **options: object) -> list[str]:
-    """`nemo llm TASK --factory …`, started in another way: see `NEMO`."""
+    """`nemo llm TASK --factory …`, as a user types it."""
     arguments = ",".join(f"{name}={value!r}" for name, value in {**options, "processes": processes}.items())
-    command = [*NEMO, "llm", task, "--factory", f"{factory}({arguments})", "--yes"]
+    command = [NEMO, "llm", task, "--factory", f"{factory}({arguments})", "--yes"]
     if processes > 1:
         command += ["run.executor=kcpt_torchrun", f"run.executor.ntasks_per_node={processes}"]
     return command

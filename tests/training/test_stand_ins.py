@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import psutil
 import pytest
 import torch
 
@@ -116,3 +120,25 @@ def test_each_name_of_torch_cuda_has_a_function_of_its_own() -> None:
     assert stand_ins[0]() == torch.device("cpu")
     with torch.cuda.stream(stand_ins[2]()):
         assert stand_ins[1]() is None
+
+
+WITH_QUEUE = """
+import multiprocessing, sys, time
+from nemo_kcpt.training.cpu_backend.checkpoint import write_results_queue
+queue = write_results_queue(None)()
+queue.put("written")
+assert queue is write_results_queue(None)() and queue.get() == "written"
+print(queue._manager._process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_queue_of_a_checkpoint_dies_with_its_training() -> None:
+    process = subprocess.Popen([sys.executable, "-c", WITH_QUEUE], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    server = psutil.Process(int(process.stdout.readline()))
+    assert server.ppid() == process.pid
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs([server], timeout=20)
+    assert not alive

@@ -181,6 +181,14 @@ CHECKPOINT = (
         reason="loading any checkpoint asserts CUDA",
         replace=checkpoint.fix_tensors_device,
     ),
+    Override(
+        name="write_results_queue",
+        target="megatron.core.dist_checkpointing.strategies.filesystem_async:_get_write_results_queue",
+        upstream="megatron/core/dist_checkpointing/strategies/filesystem_async.py:54",
+        says='ctx = mp.get_context("spawn")',
+        reason="the first save starts a process that imports the main program again (3 to 14 s) and outlives a kill",
+        replace=checkpoint.write_results_queue,
+    ),
 )
 
 OVERRIDES: tuple[Override, ...] = (*TORCH_CUDA, *RANDOM, *WRITTEN_OUT_DEVICES, *OPTIMIZER, *CHECKPOINT)
