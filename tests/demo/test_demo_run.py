@@ -45,7 +45,11 @@ def started(out: Path, name: str) -> bool:
 def results(out: Path) -> dict[str, Any]:
     """What a run found, without times and places."""
     report = read_json(out / "report.json")
-    kept = {name: report[name] for name in ("models", "fingerprints", "examples", "packs")}
+    kept = {name: report[name] for name in ("models", "examples", "packs", "by_fact", "by_wording", "differences")}
+    # The others hold times: of metrics.jsonl, and of a checkpoint's files.
+    timeless = {name for name in report["fingerprints"] if name in ("questions", "papers", "facts") or "pack" in name}
+    assert len(timeless) >= 4
+    kept["fingerprints"] = {name: report["fingerprints"][name] for name in sorted(timeless)}
     losses = {
         path.parent.name: [json.loads(line)["loss"] for line in path.read_text().splitlines()]
         for path in sorted(out.glob("train/*/metrics.jsonl"))
