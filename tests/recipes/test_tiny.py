@@ -110,7 +110,9 @@ def test_two_processes_train_as_one_does(packs: Path, trained: Path, tmp_path: P
     """From one checkpoint, `nemo llm finetune` with one process, and data and tensor parallel by torchrun."""
     found: dict[str, Any] = {}
     for name, arguments in {"one": "", "dp": ",processes=2", "tp": ",processes=2,tensor_parallel=2"}.items():
-        factory = f"kcpt_sft_tiny(pack='{packs}/instruction',dir='{tmp_path}/{name}',restore='{trained}'{arguments})"
+        factory = (
+            f"kcpt_sft_tiny(pack='{packs}/instruction',dir='{tmp_path}/{name}',restore='{trained}',epochs=4{arguments})"
+        )
         parallel = [] if name == "one" else ["run.executor=kcpt_torchrun", "run.executor.ntasks_per_node=2"]
         exact = "trainer.callbacks[1].matmul_precision=highest"
         run(nemo("finetune", factory, exact, *parallel), OMP_NUM_THREADS="2" if name == "one" else "1")
