@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from nemo_kcpt.data.windows import epoch_order
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.packing.store import read_info
 
@@ -104,22 +105,35 @@ def test_a_killed_training_goes_on_bit_by_bit(packs: Path, tmp_path: Path) -> No
     assert (killed / "metrics.jsonl").read_bytes() == before
 
 
+def train(task: str, factory: str, processes: int, *overrides: str) -> None:
+    """`nemo llm TASK` in full float32, with one process, or two started by torchrun."""
+    parallel = ["run.executor=kcpt_torchrun", f"run.executor.ntasks_per_node={processes}"] if processes > 1 else []
+    exact = "trainer.callbacks[1].matmul_precision=highest"
+    run(nemo(task, factory, exact, *overrides, *parallel), OMP_NUM_THREADS=str(2 // processes))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_two_processes_train_as_one_does(packs: Path, trained: Path, tmp_path: Path) -> None:
-    """From one checkpoint, `nemo llm finetune` with one process, and data and tensor parallel by torchrun."""
-    found: dict[str, Any] = {}
-    for name, arguments in {"one": "", "dp": ",processes=2", "tp": ",processes=2,tensor_parallel=2"}.items():
-        factory = (
-            f"kcpt_sft_tiny(pack='{packs}/instruction',dir='{tmp_path}/{name}',restore='{trained}',epochs=4{arguments})"
-        )
-        parallel = [] if name == "one" else ["run.executor=kcpt_torchrun", "run.executor.ntasks_per_node=2"]
-        exact = "trainer.callbacks[1].matmul_precision=highest"
-        run(nemo("finetune", factory, exact, *parallel), OMP_NUM_THREADS="2" if name == "one" else "1")
-        found[name] = losses(tmp_path / name)
-    assert len(found["one"]) >= 4
-    for name in ("dp", "tp"):
-        assert found[name] == pytest.approx(found["one"], rel=1e-5), name
+def test_tensor_parallel_tuning_is_that_of_one_process(packs: Path, trained: Path, tmp_path: Path) -> None:
+    for name, processes in (("one", 1), ("two", 2)):
+        parallel = f"processes={processes},tensor_parallel={processes}"
+        source = f"pack='{packs}/instruction',dir='{tmp_path}/{name}',restore='{trained}',epochs=4"
+        train("finetune", f"kcpt_sft_tiny({source},{parallel})", processes)
+    assert len(losses(tmp_path / "one")) >= 4
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_data_parallel_pretraining_is_that_of_one_process(packs: Path, trained: Path, tmp_path: Path) -> None:
+    """With windows that all bear loss on the same number of tokens: NeMo averages gradients per micro-batch."""
+    windows = read_info(packs / "concat").windows
+    seed = next(seed for seed in range(99) if windows - 1 not in epoch_order(windows, seed, 0)[:64])
+    for name, processes in (("one", 1), ("two", 2)):
+        source = f"pack='{packs}/concat',dir='{tmp_path}/{name}',restore='{trained}',epochs=0.2"
+        train("pretrain", f"kcpt_tiny({source},processes={processes})", processes, f"data.seed={seed}")
+    assert len(losses(tmp_path / "one")) == 4
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
 
 
 @pytest.mark.parametrize(
