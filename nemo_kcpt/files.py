@@ -35,9 +35,9 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk, so that a rename into it survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Flush a file's bytes, or a folder's entries (so that a rename into it survives a power cut), to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -46,13 +46,9 @@ def sync_folder(folder: Path) -> None:
 
 def publish(temporary: Path, path: Path) -> Path:
     """Flush a finished temporary file to disk and rename it to `path`; returns `path`."""
-    descriptor = os.open(temporary, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync(temporary)
     temporary.replace(path)
-    sync_folder(path.parent)
+    _sync(path.parent)
     return path
 
 
@@ -64,10 +60,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     try:
         with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
+        publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 ARMS = ("full", "raw")
 MODEL_NAMES = {"full": "trained", "raw": "raw"}
 """What the report calls the model of an arm."""
-
+PACK_KINDS = {"full": "concat", "raw": "raw"}
+"""The pack that an arm's continual pretraining reads."""
 
 NEMO = str(Path(sys.executable).with_name("nemo"))
 """NeMo's console script in this environment."""
@@ -163,13 +164,13 @@ def _packs(layout: Layout) -> Step:
     run = layout.run
     common = [f"seq_length={layout.budget.seq_length}", f"tokenizer={run}/tokenizer"]
 
-    def pack(kind: str, folder: Path, *keys: str, base: bool = False) -> list[str]:
+    def pack(kind: str, folder: Path, base: bool = False) -> list[str]:
         sources = {
             "concat": [f"corpus={folder}/corpus", f"synthetic={folder}/synthetic"],
             "raw": [f"corpus={folder}/corpus"],
             "instruction": [f"sft={folder}/sft/all_included.jsonl"],
         }[kind]
-        return ["pack", f"mode={kind}", *common, *sources, f"out={layout.pack(kind, base=base)}", *keys]
+        return ["pack", f"mode={kind}", *common, *sources, f"out={layout.pack(kind, base=base)}"]
 
     base = run / "base"
     return Step(
@@ -247,7 +248,7 @@ def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: st
     model = MODEL_NAMES[arm]
     # The report's headline compares the base with the last one.
     names = ["base", *(MODEL_NAMES[one] for one in reversed(arms))]
-    kind = "concat" if arm == "full" else "raw"
+    kind = PACK_KINDS[arm]
     steps = [
         _documents(layout, language, seed),
         _packs(layout),
@@ -346,9 +347,8 @@ def _report(layout: Layout, arm: str, arms: Sequence[str], tag: str, language: s
         suffix = suffix_of(one)
         trainings += [f"continual-pretraining{suffix}", f"instruction-tuning{suffix}"]
     metrics = ",".join(f"{name}={layout.training(name)}/metrics.jsonl" for name in trainings)
-    kinds = {"full": "concat", "raw": "raw"}
     packs = ",".join(
-        f"{layout.pack(kind).name}={layout.pack(kind)}" for kind in [*(kinds[one] for one in arms), "instruction"]
+        f"{layout.pack(kind).name}={layout.pack(kind)}" for kind in [*(PACK_KINDS[one] for one in arms), "instruction"]
     )
     summary = (
         f"{budget.papers} fictional papers ({language}), invented and therefore unknown to any model; the teacher is a "

@@ -8,7 +8,7 @@ from typing import IO, Any, Optional
 import lightning.pytorch as pl
 from nemo.lightning.io.mixin import IOMixin
 
-from nemo_kcpt.files import atomic_write, read_jsonl, write_json
+from nemo_kcpt.files import read_jsonl, write_json, write_jsonl
 
 METRICS, SUMMARY = "metrics.jsonl", "training.json"
 
@@ -38,8 +38,7 @@ class MetricsFile(pl.Callback, IOMixin):
             return
         path = Path(self.path)
         kept = [line for line in read_jsonl(path) if line["step"] <= trainer.global_step] if path.is_file() else []
-        with atomic_write(path) as stream:
-            stream.writelines(json.dumps(line) + "\n" for line in kept)
+        write_jsonl(path, kept)
         self._stream = path.open("a", encoding="utf-8")
         self._started = self._last = time.perf_counter()
         self._last_step = trainer.global_step
