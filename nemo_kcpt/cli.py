@@ -132,10 +132,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # no space, no permission: the message names the file
         print(f"kcpt {words[0]}: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not _interrupted(error):
+            raise
         print(f"\nkcpt {words[0]}: interrupted; what is finished is kept, the same command goes on", file=sys.stderr)
         return 130
     return 0
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """True for Ctrl-C, also where a library raised an error of its own because of it (DuckDB does)."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
 
 
 if __name__ == "__main__":

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("kcpt", deadline=None)  # machines are noisy: how long an example takes says nothing
+settings.load_profile("kcpt")
 
 ROOT = Path(__file__).resolve().parent.parent
 

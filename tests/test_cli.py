@@ -34,7 +34,7 @@ def test_help_names_every_stage(kcpt: Kcpt) -> None:
 def test_help_of_a_stage_explains_its_keys(kcpt: Kcpt) -> None:
     done = kcpt("corpus", "--help")
     assert done.returncode == 0
-    assert "documents  [str, required]" in done.stdout
+    assert "input  [str, required]" in done.stdout
     assert "--redo" in done.stdout
 
 
@@ -42,19 +42,19 @@ def test_exit_codes(kcpt: Kcpt, tmp_path: Path, document: Path) -> None:
     unknown = kcpt("corpsu")
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert "unknown stage 'corpsu'; did you mean 'corpus'?" in unknown.stderr
-    bad = kcpt("corpus", f"documents={tmp_path / 'none'}", f"out={tmp_path / 'out'}")
+    bad = kcpt("corpus", f"input={tmp_path / 'none'}", f"out={tmp_path / 'out'}")
     assert bad.returncode == 2
     assert "no such file or folder" in bad.stderr and "Traceback" not in bad.stderr
-    assert kcpt("corpus", f"documents={document}", f"out={tmp_path / 'out'}", "heldout_count=1").returncode == 0
+    assert kcpt("corpus", f"input={document}", f"out={tmp_path / 'out'}", "heldout_count=1").returncode == 0
     (tmp_path / "file").write_text("")
-    failed = kcpt("corpus", f"documents={document}", f"out={tmp_path / 'file' / 'out'}")
+    failed = kcpt("corpus", f"input={document}", f"out={tmp_path / 'file' / 'out'}")
     assert failed.returncode == 1
     assert "Not a directory" in failed.stderr and "Traceback" not in failed.stderr
 
 
 def test_keys_may_be_written_as_options(kcpt: Kcpt, tmp_path: Path, document: Path) -> None:
     out = tmp_path / "out"
-    words = ["--documents", document, f"--out={out}", "--heldout-count", "1", "--log", tmp_path / "log"]
+    words = ["--input", document, f"--out={out}", "--heldout-count", "1", "--log", tmp_path / "log"]
     assert kcpt("corpus", *words).returncode == 0
     assert "3 papers" in (tmp_path / "log").read_text()
     again = kcpt("corpus", *words)
@@ -84,7 +84,7 @@ def test_keys_that_are_true_or_false_need_no_value(words: list[str], expected: l
 
 def test_config_file(kcpt: Kcpt, tmp_path: Path, document: Path) -> None:
     file = tmp_path / "corpus.yaml"
-    file.write_text(f"documents: {document}\nout: {tmp_path / 'out'}\nheldout_fractoin: 0.5\n")
+    file.write_text(f"input: {document}\nout: {tmp_path / 'out'}\nheldout_fractoin: 0.5\n")
     typo = kcpt("corpus", "--config", file)
     assert typo.returncode == 2
     assert "unknown key 'heldout_fractoin'; did you mean 'heldout_fraction'?" in typo.stderr
@@ -99,3 +99,17 @@ def test_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     monkeypatch.setattr("nemo_kcpt.cli._run_stage", interrupted)
     assert main(["corpus"]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_an_interrupt_that_a_library_wrapped_is_an_interrupt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrapped(name: str, words: list[str]) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise RuntimeError("Query interrupted") from interrupt
+
+    monkeypatch.setattr("nemo_kcpt.cli._run_stage", wrapped)
+    assert main(["corpus"]) == 130
+    assert "the same command goes on" in capsys.readouterr().err

@@ -1,198 +1,300 @@
-"""From a reader's records to papers: fields are chosen, text is cleaned, and what is wrong is counted over all of them.
+"""From a reader's record to a paper: fields are chosen, text is cleaned and measured, what is wrong is named.
 
-One bad record must not hide the next hundred, so problems are collected while the papers stream past and are refused
-together at the end. Only ids and text hashes are kept in memory (about 200 bytes a paper).
+Every document that was found gets a row (`Row`), whether it becomes a paper or not; the rows of all processes are
+compared afterwards (merge.py). Nothing is decided here that depends on another document.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
-from nemo_kcpt.corpus.clean import clean, count_unusable, repair
-from nemo_kcpt.corpus.readers import Found, json_value
+from nemo_kcpt.corpus.cleaning import STEPS, clean, looks_garbled, unusable
+from nemo_kcpt.corpus.language import language_of
+from nemo_kcpt.corpus.readers import Found
+from nemo_kcpt.corpus.similarity import bands, signature
+from nemo_kcpt.corpus.structure import find_sections, find_title
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_text
 
 ID_FIELDS = ("paper_id", "id", "doc_id")
-SHOWN = 5
-"""How many offenders a message names."""
+IDENTIFIER_LINE = re.compile(
+    r"^\W*(?:doi[:\s]\s*|https?://(?:dx\.)?doi\.org/)(10\.\d{4,9}/[^\s、。,;]+)|^\W*(arXiv:\d{4}\.\d{4,5})", re.I | re.M
+)
+HEAD = 3000
+"""Characters at the beginning of a text in which its own DOI may stand."""
+
+
+class Unusable(Exception):
+    """A document cannot become a paper; `kind` groups such documents in the message."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fields:
-    """Which fields of a record are what; an empty name means: look for the usual ones."""
+class Settings:
+    """What shapes a paper besides its record."""
 
-    text: str = "text"
-    paper_id: str = ""
-    title: str = ""
+    text_field: str = "text"
+    id_field: str = ""
+    title_field: str = ""
+    license_field: str = "license"
+    license: str = ""
+    steps: tuple[str, ...] = tuple(STEPS)
+    languages: tuple[str, ...] = ()
+    licenses: tuple[str, ...] = ()
+    min_characters: int = 1
+    max_characters: int = 0
+    stratify_field: str = ""
+    same_paper_fields: tuple[str, ...] = ()
+    tokenizer: str = ""
+    compare: bool = True
+    """Compute what near duplicates are found by."""
 
 
 @dataclass(kw_only=True)
-class Checks:
-    """What to do about bad records, and what was found."""
+class Row:
+    """What is known of one document; a row of documents.parquet without its text."""
 
+    where: str
+    source: str
+    paper_id: str = ""
+    title: str = ""
+    language: str = ""
     license: str = ""
-    nfc: bool = False
-    drop_duplicates: bool = False
-    drop_empty: bool = False
-    repair: bool = False
-    read: int = 0
-    kept: int = 0
+    raw_characters: int = 0
     characters: int = 0
-    empty_count: int = 0
-    unusable_count: int = 0
-    duplicates: list[tuple[str, str]] = field(default_factory=list)
-    """(id left out, id of the same text that was kept)."""
-    _empty: list[str] = field(default_factory=list)
-    _unusable: list[str] = field(default_factory=list)
-    _same_id: list[str] = field(default_factory=list)
-    _same_id_count: int = 0
-    _number_of: dict[str, int] = field(default_factory=dict)
-    _id_of_text: dict[bytes, str] = field(default_factory=dict)
-
-    def duplicate_records(self) -> Iterator[dict[str, str]]:
-        """The dropped duplicates as records."""
-        for dropped, kept in self.duplicates:
-            yield {"paper_id": dropped, "same_text_as": kept}
-
-    def raise_if_refused(self, name: str) -> None:
-        """Refuse the corpus if something in it must be refused.
-
-        Raises:
-            BadInput: every kind of problem with its count, its first offenders and the way out.
-        """
-        problems = []
-        if self.empty_count and not self.drop_empty:
-            way = "give them text, or leave them out with empty=drop"
-            problems.append(_problem(self.empty_count, "without text", self._empty, way))
-        if self.unusable_count and not self.repair:
-            way = "repair them with bad_characters=repair"
-            problems.append(_problem(self.unusable_count, "with NUL or lone surrogates", self._unusable, way))
-        if self._same_id_count:
-            way = "ids must be unique; choose another field by id_field="
-            problems.append(_problem(self._same_id_count, "with an id that was there before", self._same_id, way))
-        if self.duplicates and not self.drop_duplicates:
-            pairs = [f"'{left}' has the text of '{kept}'" for left, kept in self.duplicates[:SHOWN]]
-            way = "keep the first of each with duplicates=drop"
-            problems.append(_problem(len(self.duplicates), "with the same text as another", pairs, way))
-        if problems:
-            raise BadInput(f"{name}: of {self.read} documents, " + "; ".join(problems))
-        if not self.kept:
-            raise BadInput(f"{name}: the corpus is empty: {self.read} documents read, none with text")
+    tokens: int = 0
+    sections: int = 0
+    references: int = 0
+    questions: int = 0
+    changes: dict[str, int] = field(default_factory=dict)
+    """Cleaning step -> number of changes."""
+    stratum: str = ""
+    kind: str = ""
+    """Kind of problem; empty for a good document."""
+    problem: str = ""
+    filtered: str = ""
+    """Why a filter left the document out; empty if none did."""
+    text_hash: bytes = b""
+    title_key: int = 0
+    same: list[str] = field(default_factory=list)
+    """Keys that a document shares only with itself in another language or edition."""
+    cited: list[list[int]] = field(default_factory=list)
+    """Title keys that occur in one entry of the reference list; only of entries in two scripts."""
+    bands: list[int] = field(default_factory=list)
+    signature: bytes = b""
 
 
-def _problem(count: int, what: str, first: list[str], way_out: str) -> str:
-    more = " …" if count > len(first) else ""
-    return f"{count} {what} ({'; '.join(first)}{more}): {way_out}"
-
-
-def papers(found: Iterable[Found], fields: Fields, checks: Checks) -> Iterator[dict[str, Any]]:
-    """Yield the papers worth keeping as records of papers.jsonl; `checks` counts the rest.
+def check_fields(found: Found, settings: Settings) -> None:
+    """Refuse a corpus whose first document does not have the fields that were named.
 
     Raises:
-        BadInput: a field that was named is not there (the message names those that are), or holds no text.
+        BadInput: a field is missing; the message names those that are there.
     """
-    seen_text_field = False
-    for one in found:
-        checks.read += 1
-        if fields.text in one.record:
-            seen_text_field = True
-        elif not seen_text_field:
-            raise _no_field(one, fields.text, "text_field")
-        text = _text(one, fields, checks)
-        if text is None:
-            continue
-        paper_id = _paper_id(one, fields, text)
-        if _seen_before(one, paper_id, text, checks):
-            continue
-        checks.kept += 1
-        checks.characters += len(text)
-        yield _paper(one, fields, checks, paper_id, text)
+    for key in ("text_field", "id_field", "title_field"):
+        name = getattr(settings, key)
+        if name and name not in found.record:
+            there = ", ".join(str(field) for field in found.record) or "none"
+            raise BadInput(f"{found.where}: no field '{name}'; fields there: {there}. Name the right one by {key}=")
 
 
-def _text(one: Found, fields: Fields, checks: Checks) -> str | None:
-    """The cleaned text, or None if there is none or it cannot be used."""
-    value = one.record.get(fields.text)
-    if value is not None and not isinstance(value, str):
-        raise BadInput(f"{one.where}: field {fields.text} holds a {type(value).__name__}; a text was expected")
-    text = value or ""
-    if unusable := count_unusable(text):
-        checks.unusable_count += 1
-        if len(checks._unusable) < SHOWN:
-            checks._unusable.append(f"{one.where}: {unusable} characters")
-        text = repair(text)
-    text = clean(text, checks.nfc)
+def prepare(found: Found, settings: Settings) -> tuple[Row, dict[str, Any] | None]:
+    """The row of a document, and its record of papers.jsonl if it can be one."""
+    row = Row(where=found.where, source=_repaired(found.source))
+    try:
+        if found.problem:
+            raise Unusable("unreadable", found.problem)
+        paper = _paper(found, settings, row)
+    except Unusable as error:
+        row.kind, row.problem = error.kind, str(error)
+        return row, None
+    row.filtered = _filtered(row, settings)
+    if row.filtered:
+        return row, None
+    row.text_hash = bytes.fromhex(sha256_text(paper["text"]))
+    if settings.compare:
+        values = signature(paper["text"])
+        row.signature, row.bands = values.tobytes(), bands(values)
+    return row, paper
+
+
+def _paper(found: Found, settings: Settings, row: Row) -> dict[str, Any]:
+    record = found.record
+    raw = _text(record, settings)
+    row.raw_characters = len(raw)
+    cleaned = clean(raw, settings.steps)
+    text = cleaned.text
+    row.changes = cleaned.changes
+    if left := unusable(text):
+        raise Unusable(
+            "with NUL or lone surrogates", f"{left} characters; let the cleaning step control_characters repair them"
+        )
+    row.paper_id = _paper_id(record, settings, text)
     if not text.strip():
-        checks.empty_count += 1
-        if len(checks._empty) < SHOWN:
-            checks._empty.append(one.where)
-        return None
-    return text
-
-
-def _paper_id(one: Found, fields: Fields, text: str) -> str:
-    record = one.record
-    if fields.paper_id and fields.paper_id not in record:
-        raise _no_field(one, fields.paper_id, "id_field")
-    name = fields.paper_id or next((name for name in ID_FIELDS if record.get(name) not in (None, "")), "")
-    if not name:
-        return f"text-{sha256_text(text)[:16]}"
-    value = record[name]
-    if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
-        raise BadInput(f"{one.where}: field {name} holds {value!r}; an id (text or whole number) was expected")
-    if count_unusable(str(value)):
-        raise BadInput(f"{one.where}: the id {value!r} holds NUL or lone surrogates, which cannot be written as UTF-8")
-    return str(value).strip()
-
-
-def _seen_before(one: Found, paper_id: str, text: str, checks: Checks) -> bool:
-    digest = bytes.fromhex(sha256_text(text))
-    if (first := checks._id_of_text.get(digest)) is not None:
-        checks.duplicates.append((paper_id, first))
-        return True
-    if paper_id in checks._number_of:
-        checks._same_id_count += 1
-        if len(checks._same_id) < SHOWN:
-            checks._same_id.append(f"{one.where}: '{paper_id}', as document {checks._number_of[paper_id]}")
-        return True
-    checks._id_of_text[digest] = paper_id
-    checks._number_of[paper_id] = checks.read
-    return False
-
-
-def _paper(one: Found, fields: Fields, checks: Checks, paper_id: str, text: str) -> dict[str, Any]:
-    record = one.record
-    if fields.title and fields.title not in record:
-        raise _no_field(one, fields.title, "title_field")
-    title = record.get(fields.title or "title")
-    known = {fields.text, fields.paper_id or "paper_id", fields.title or "title", "source", "license", "meta"}
+        raise Unusable("without text", "nothing is left after cleaning" if raw.strip() else "the text is empty")
+    if why := looks_garbled(text):
+        raise Unusable("with garbled text", why)
+    if settings.title_field and settings.title_field not in record:
+        raise _no_field(record, settings.title_field, "title_field")
+    title = record.get(settings.title_field or "title")
+    sections = find_sections(text)
+    row.title = _one_line(str(title)) if title else find_title(text)
+    row.characters = len(text)
+    row.language = language_of(text)
+    row.license = _repaired(str(record.get(settings.license_field) or settings.license))
+    row.sections, row.references, row.questions = len(sections), len(cleaned.references), len(found.questions)
+    row.tokens = len(_tokenizer(settings.tokenizer).encode(text).ids) if settings.tokenizer else 0
+    known = {settings.text_field, settings.id_field or "paper_id", settings.title_field or "title"}
+    known |= {settings.license_field, "source", "meta"}
     meta = record.get("meta")
     rest = {str(key): value for key, value in record.items() if key not in known and not isinstance(value, bytes)}
     if isinstance(meta, Mapping):
         rest = {**meta, **rest}
+    rest = _json_value(rest)
+    if settings.stratify_field:
+        if settings.stratify_field not in {**rest, **record}:
+            raise _no_field({**rest, **record}, settings.stratify_field, "stratify_field")
+        row.stratum = str({**record, **rest}[settings.stratify_field])
+    row.title_key = title_key(row.title)
+    row.same = list(_same(row, rest, text, settings))
+    row.cited = [keys for entry in cleaned.references if len(keys := _cited(entry)) > 1]
     return {
-        "paper_id": paper_id,
-        "title": repair(clean(str(title), checks.nfc)) if title else "",
+        "paper_id": row.paper_id,
+        "title": row.title,
         "text": text,
-        "source": repair(str(record.get("source") or one.source)),
-        "license": repair(str(record.get("license") or checks.license)),
-        "meta": _repaired(json_value(rest)),
+        "source": _repaired(str(record.get("source") or found.source)),
+        "license": row.license,
+        "meta": rest,
+        "language": row.language,
+        "sections": sections,
+        "references": list(cleaned.references),
     }
 
 
-def _repaired(value: Any) -> Any:
-    """`value` with NULs and lone surrogates taken out of every text in it; extra fields are not worth refusing for."""
+def _text(record: Mapping[str, Any], settings: Settings) -> str:
+    if settings.text_field not in record:
+        raise _no_field(record, settings.text_field, "text_field")
+    value = record[settings.text_field]
+    if value is not None and not isinstance(value, str):
+        raise Unusable(
+            "with a wrong field", f"field {settings.text_field} holds a {type(value).__name__}; a text was expected"
+        )
+    return value or ""
+
+
+def _paper_id(record: Mapping[str, Any], settings: Settings, text: str) -> str:
+    if settings.id_field and settings.id_field not in record:
+        raise _no_field(record, settings.id_field, "id_field")
+    name = settings.id_field or next((name for name in ID_FIELDS if record.get(name) not in (None, "")), "")
+    if not name:
+        return f"text-{sha256_text(text)[:16]}"
+    value = record[name]
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
+        raise Unusable("with a wrong field", f"field {name} holds {value!r}; an id (text or whole number) was expected")
+    if unusable(str(value)):
+        raise Unusable("with a wrong field", f"the id {value!r} holds NUL or lone surrogates, which UTF-8 cannot hold")
+    return str(value).strip()
+
+
+def _no_field(record: Mapping[str, Any], name: str, key: str) -> Unusable:
+    there = ", ".join(str(field) for field in record) or "none"
+    return Unusable("with a missing field", f"no field '{name}' ({key}=); fields there: {there}")
+
+
+def _filtered(row: Row, settings: Settings) -> str:
+    if settings.languages and row.language not in settings.languages:
+        return f"language {row.language or 'unknown'}"
+    if row.characters < settings.min_characters:
+        return f"shorter than {settings.min_characters} characters"
+    if settings.max_characters and row.characters > settings.max_characters:
+        return f"longer than {settings.max_characters} characters"
+    if settings.licenses and not any(_key(row.license) == _key(name) for name in settings.licenses):
+        return f"licence {row.license or 'unknown'}"
+    return ""
+
+
+def _key(text: str) -> str:
+    """Letters and digits of `text`, in one case and width."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
+
+
+def title_key(title: str) -> int:
+    """A number for a title, the same for other case, width and punctuation; 0 for one without letters."""
+    key = _key(title)
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little") >> 1 if key else 0
+
+
+def _same(row: Row, meta: Mapping[str, Any], text: str, settings: Settings) -> Iterator[str]:
+    yield f"paper:{row.paper_id}"
+    if row.title_key:
+        yield f"title:{row.title_key}"
+    for match in IDENTIFIER_LINE.finditer(text[:HEAD]):
+        yield f"id:{(match[1] or match[2]).rstrip('.').casefold()}"
+    for name in settings.same_paper_fields:
+        values = meta.get(name)
+        for value in values if isinstance(values, list) else [values]:
+            if value not in (None, "", False):
+                value = re.sub(r"^(?:https?://(?:dx\.)?doi\.org/|doi:\s*)", "", str(value).strip(), flags=re.I)
+                yield f"paper:{value}"
+                yield f"id:{value.casefold()}"
+
+
+_SEGMENT = re.compile(r"[.,:;()\[\]“”\"「」『』（）。，、．：]+")
+_LATIN = re.compile(r"[A-Za-z]{2,}")
+_CJK = re.compile(r"[぀-ヿ㐀-鿿가-힣]")
+LONGEST_TITLE = 3
+"""A title may hold commas or colons: so many neighbouring segments of an entry are tried as one."""
+
+
+def _cited(entry: str) -> list[int]:
+    """Title keys of what may be titles in an entry that names a work in two scripts."""
+    if len(_LATIN.findall(entry)) < 3 or len(_CJK.findall(entry)) < 5:
+        return []
+    parts = [key for segment in _SEGMENT.split(entry) if (key := _key(segment))]
+    spans = {
+        "".join(parts[start : start + length])
+        for length in range(1, LONGEST_TITLE + 1)
+        for start in range(len(parts) - length + 1)
+    }
+    return sorted(title_key(span) for span in spans if len(span) >= 6)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_repaired(clean(text, ("line_ends", "control_characters")).text).split())
+
+
+def _repaired(text: str) -> str:
+    """`text` without NULs and with U+FFFD for a lone surrogate; extra fields are not worth refusing a document for."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text.replace("\x00", ""))
+
+
+def _json_value(value: Any) -> Any:
+    """A field's value as JSON can hold it: dates as text, bytes left out, every text writable."""
+    text = json.dumps(value, default=lambda other: None if isinstance(other, bytes) else str(other))
+    return _all_repaired(json.loads(text))
+
+
+def _all_repaired(value: Any) -> Any:
     if isinstance(value, str):
-        return repair(value)
+        return _repaired(value)
     if isinstance(value, list):
-        return [_repaired(item) for item in value]
+        return [_all_repaired(item) for item in value]
     if isinstance(value, dict):
-        return {repair(key): _repaired(item) for key, item in value.items()}
+        return {_repaired(key): _all_repaired(item) for key, item in value.items()}
     return value
 
 
-def _no_field(one: Found, name: str, key: str) -> BadInput:
-    there = ", ".join(str(field) for field in one.record) or "none"
-    return BadInput(f"{one.where}: no field '{name}'; fields there: {there}. Name the right one by {key}=")
+@lru_cache(maxsize=1)
+def _tokenizer(folder: str) -> Any:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(f"{folder}/tokenizer.json")

@@ -1,59 +1,104 @@
-"""Read documents, clean and check them, and hold some papers out.
+"""Read documents of any kind, clean them, drop duplicates, and hold papers out.
 
-Reads JSON Lines, Parquet, Hugging Face data sets (a save_to_disk folder or a hub name), a folder of Markdown or text
-files, and SQuAD-style JSON. Writes papers.jsonl (paper_id, title, text, source, license, meta), split.json
-(seed, heldout, train) and, where duplicates were dropped, duplicates.jsonl.
+Reads JSON Lines, CSV, Parquet, Hugging Face data sets (a folder or a name on the hub), folders of Markdown, text, HTML
+and PDF files, and SQuAD-style JSON. Writes papers.jsonl (paper_id, title, text, source, license, meta, language,
+sections, references), split.json (seed, heldout, train), documents.parquet (what became of every document),
+dropped.jsonl (those left out and why), questions.jsonl (questions that people asked, where the input has any) and the
+data sheet (datasheet.html, datasheet.md, datasheet.json).
 
 Held out means: the question-answer and keyword data of a paper never reach training; its text does.
+
+    kcpt corpus input=papers/ out=runs/mine/corpus
+    kcpt corpus --config conf/corpus/j-research-corpus.yaml out=runs/anlp/corpus
+    kcpt corpus input=papers/ out=runs/mine/corpus --diff 2024/A1-2.pdf     # before and after cleaning
+    kcpt corpus input=papers/ out=runs/mine/corpus --shard 0/4              # on each of four machines: 0/4 … 3/4
+    kcpt corpus input=papers/ out=runs/mine/corpus --merge                  # then once
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.config import MISSING
-from nemo_kcpt.corpus.papers import Checks, Fields, papers
-from nemo_kcpt.corpus.readers import READERS, Place, choose_format, content_hash
-from nemo_kcpt.corpus.split import draw_heldout, heldout_count, read_heldout_list
-from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import write_json, write_jsonl
+from nemo_kcpt.config import MISSING, nearest
+from nemo_kcpt.corpus.cleaning import STEPS
+from nemo_kcpt.corpus.datasheet import write_datasheet
+from nemo_kcpt.corpus.merge import Rules, merge
+from nemo_kcpt.corpus.papers import Settings
+from nemo_kcpt.corpus.parts import check_complete, make_parts
+from nemo_kcpt.corpus.readers import Place, Reader, choose_readers, content_hash, divide
+from nemo_kcpt.corpus.split import Draw
+from nemo_kcpt.files import canonical_json, sha256_text
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.runs import shaping, stage
+from nemo_kcpt.runs import exclusive, hash_input, shaping, stage
+
+__doc__ += "\nCleaning steps, in the order in which they run; switch off by name with without=[…]:\n" + "".join(
+    f"    {name:20s} {(step.__doc__ or '').strip().splitlines()[0]}\n" for name, step in STEPS.items()
+)
+
+PARTS = "parts"
+"""Folder, below `out`, of what has been read and cleaned so far; it goes when the corpus is done."""
+OUTPUTS = ("papers.jsonl", "split.json", "documents.parquet", "dropped.jsonl", "questions.jsonl")
+RUNNING = ("input", "workers", "shard", "merge", "diff", "fresh_split")
+"""Keys that do not shape a result, or whose content enters the fingerprint instead of their text."""
 
 
 @dataclass(kw_only=True)
 class Config:
     """Keys of `kcpt corpus`."""
 
-    documents: str = MISSING
+    input: str = MISSING
     """File, folder, or name of a data set on the Hugging Face hub."""
     out: Path = Path(MISSING)
-    """Folder for papers.jsonl and split.json."""
+    """Folder for papers.jsonl, split.json and the data sheet."""
     format: str = "auto"
-    """auto, jsonl, parquet, datasets, text or squad; auto goes by file names."""
+    """auto (by file names), or one of the formats of docs/corpus.md."""
     text_field: str = "text"
     """Field that holds a document's text."""
     id_field: str = ""
     """Field that holds its id; empty: paper_id, id or doc_id, whichever is there, else made from the text's hash."""
     title_field: str = ""
-    """Field that holds its title; empty: title if it is there."""
+    """Field that holds its title; empty: title if it is there, else found in the text."""
+    license_field: str = "license"
+    """Field that holds its licence."""
     license: str = ""
-    """Licence of documents that carry none in a field `license`."""
+    """Licence of documents that carry none."""
     hf_split: str = ""
     """Split of a Hugging Face data set that has several."""
     hf_revision: str = ""
     """Revision of a data set on the hub; give one, so that the same documents are read again later."""
-    nfc: bool = False
-    """Normalise text to Unicode NFC (composed characters); off, since it also changes some CJK characters."""
-    duplicates: str = "refuse"
-    """What to do about documents with exactly the same text: refuse, or drop all but the first."""
-    empty: str = "refuse"
-    """What to do about documents without text: refuse or drop."""
-    bad_characters: str = "refuse"
-    """What to do about NUL and lone surrogates: refuse, or repair (NUL removed, U+FFFD for a surrogate)."""
+    encoding: str = "auto"
+    """Of text files; auto recognises UTF-8, UTF-16, CP932, EUC-JP, ISO-2022-JP and others, and refuses to guess."""
+    follow_links: bool = False
+    """Read files that links in the folder point to outside of it."""
+    max_document_mb: int = 64
+    """A single document (a line, row or file) larger than so many MiB is bad."""
+    max_bad: int = 0
+    """So many bad documents (unreadable, empty, without a field, …) are left out and listed; one more is an error."""
+    without: list[str] = field(default_factory=list)
+    """Cleaning steps to switch off, of those listed above, as [nfkc,references]; all: no cleaning."""
+    languages: list[str] = field(default_factory=list)
+    """Keep only documents in these languages, as [ja,en]; empty keeps all."""
+    licenses: list[str] = field(default_factory=list)
+    """Keep only documents under these licences, as ['CC BY 4.0',MIT]; empty keeps all."""
+    min_characters: int = 1
+    """Leave out documents with fewer characters after cleaning."""
+    max_characters: int = 0
+    """Leave out documents with more characters after cleaning; 0: no limit."""
+    duplicates: str = "drop"
+    """Documents with exactly the same text: drop all but the first, or refuse."""
+    near_duplicates: float = 0.8
+    """Of documents at least so similar (Jaccard, 5 characters or words) keep the longest; 0 keeps all."""
+    same_side: float = 0.5
+    """Documents at least so similar stay on one side of the split; 0 looks at titles and identifiers only."""
+    same_paper_fields: list[str] = field(default_factory=lambda: ["doi", "arxiv_id", "translation_of"])
+    """Fields whose equal values mean the same paper, or that hold the id of another edition."""
+    tokenizer: Path | None = None
+    """Folder of a Hugging Face tokenizer (tokenizer.json) to count tokens with."""
     seed: int = 1
     """Seed of the draw of held-out papers."""
     heldout_fraction: float | None = None
@@ -62,79 +107,171 @@ class Config:
     """Number of papers to hold out."""
     heldout_list: Path | None = None
     """File with the ids to hold out, one a line, or an earlier split.json."""
+    stratify_field: str = ""
+    """Hold out the same share of every value of this field."""
+    keep_split: Path | None = None
+    """An earlier split.json: its papers keep their sides. With --redo, that of the out folder unless fresh_split."""
+    fresh_split: bool = False
+    """Draw anew although the out folder holds an earlier split."""
+    workers: int = 0
+    """Processes that read and clean; 0: one a core."""
+    shard: str = ""
+    """i/n: read and clean only the i-th of n equal parts, counted from 0, on this machine; --merge unites them."""
+    merge: bool = False
+    """Unite the shards in the out folder."""
+    diff: str = ""
+    """Show this document before and after cleaning, and write nothing."""
 
     def __post_init__(self) -> None:
-        for key, allowed in (
-            ("format", ("auto", *READERS)),
-            ("duplicates", ("refuse", "drop")),
-            ("empty", ("refuse", "drop")),
-            ("bad_characters", ("refuse", "repair")),
-        ):
-            if getattr(self, key) not in allowed:
-                raise ValueError(f"{key}: '{getattr(self, key)}' is not one of {', '.join(allowed)}")
+        if self.duplicates not in ("drop", "refuse"):
+            raise ValueError(f"duplicates: '{self.duplicates}' is not one of drop, refuse")
+        for name in self.without:
+            if name not in (*STEPS, "all"):
+                raise ValueError(f"without: no cleaning step '{name}'; {nearest(name, [*STEPS, 'all'])}")
         ways = [key for key in ("heldout_fraction", "heldout_count", "heldout_list") if getattr(self, key) is not None]
         if len(ways) > 1:
             raise ValueError(f"{' and '.join(ways)}: give one of them, they contradict each other")
         if self.heldout_fraction is not None and not 0 <= self.heldout_fraction < 1:
             raise ValueError(f"heldout_fraction: {self.heldout_fraction} is not a share from 0 up to 1")
-        if self.heldout_count is not None and self.heldout_count < 0:
-            raise ValueError(f"heldout_count: {self.heldout_count} is negative")
+        for key in ("heldout_count", "max_bad", "min_characters", "max_characters", "workers"):
+            if (getattr(self, key) or 0) < 0:
+                raise ValueError(f"{key}: {getattr(self, key)} is negative")
+        for key in ("near_duplicates", "same_side"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise ValueError(f"{key}: {getattr(self, key)} is not a similarity from 0 to 1")
+        if self.max_document_mb < 1:
+            raise ValueError(f"max_document_mb: {self.max_document_mb} is not a size in MiB from 1")
+        if self.shard and not re.fullmatch(r"\d+/[1-9]\d*", self.shard):
+            raise ValueError(f"shard: '{self.shard}' is not of the form i/n, as 0/4")
+        if self.shard and int(self.shard.split("/")[0]) >= int(self.shard.split("/")[1]):
+            raise ValueError(f"shard: '{self.shard}': shards are counted from 0 to n-1")
+        if self.shard and self.merge:
+            raise ValueError("shard and merge: first every shard, then --merge")
 
+    def place(self) -> Place:
+        """Where the documents are."""
+        return Place(
+            name=self.input,
+            split=self.hf_split,
+            revision=self.hf_revision,
+            encoding=self.encoding,
+            follow_links=self.follow_links,
+            max_bytes=self.max_document_mb << 20,
+        )
 
-def _heldout(config: Config, paper_ids: list[str]) -> set[str]:
-    if config.heldout_list is not None:
-        return read_heldout_list(config.heldout_list, set(paper_ids))
-    fraction = 0.1 if config.heldout_fraction is None else config.heldout_fraction
-    count = heldout_count(len(paper_ids), fraction=fraction, count=config.heldout_count)
-    return draw_heldout(paper_ids, count, config.seed)
+    def settings(self) -> Settings:
+        """What shapes a paper."""
+        steps = () if "all" in self.without else tuple(name for name in STEPS if name not in self.without)
+        return Settings(
+            text_field=self.text_field,
+            id_field=self.id_field,
+            title_field=self.title_field,
+            license_field=self.license_field,
+            license=self.license,
+            steps=steps,
+            languages=tuple(self.languages),
+            licenses=tuple(self.licenses),
+            min_characters=self.min_characters,
+            max_characters=self.max_characters,
+            stratify_field=self.stratify_field,
+            same_paper_fields=tuple(self.same_paper_fields),
+            tokenizer=str(self.tokenizer or ""),
+            compare=self.near_duplicates > 0 or self.same_side > 0,
+        )
 
 
 def run(config: Config, redo: bool = False) -> None:
-    """Make papers.jsonl and split.json unless they are there."""
-    place = Place(name=config.documents, split=config.hf_split, revision=config.hf_revision)
-    format = choose_format(place) if config.format == "auto" else config.format
-    if format != "datasets" and not place.path.exists():
-        raise BadInput(f"{place.path}: no such file or folder (documents=)")
-    shape = {**shaping(config, "documents", "heldout_list"), "format": format, "content": content_hash(place, format)}
-    inputs = {} if config.heldout_list is None else {"heldout_list": config.heldout_list}
+    """Make the corpus unless it is there; or read a shard of it; or show what cleaning does to a document."""
+    place = config.place()
+    chosen = choose_readers(place, config.format)
+    settings = config.settings()
+    if config.diff:
+        from nemo_kcpt.corpus.diff import show
+
+        show(config.diff, place, chosen, settings, out=config.out)
+        return
+    inputs = _inputs(config)
+    content = content_hash(place, chosen)
+    parts = config.out / PARTS / _identity(place, chosen, settings, content, inputs)[:16]
+    if config.shard:
+        index, shards = map(int, config.shard.split("/"))
+        with exclusive(parts / f"shard-{index}-of-{shards}"):
+            pieces = list(divide(place, chosen))
+            make_parts(place, pieces, settings, parts, workers=config.workers, shard=index, shards=shards)
+        LOG.info("corpus: shard %s is done; when all are: the same command with --merge instead", config.shard)
+        return
+    shape = {**shaping(config, *RUNNING), "format": "+".join(reader.name for reader in chosen), "content": content}
+    earlier = _earlier_split(config, redo)
     with stage("corpus", config.out, config=shape, inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("corpus: %s is finished", config.out)
             return
-        fields = Fields(text=config.text_field, paper_id=config.id_field, title=config.title_field)
-        checks = Checks(
-            license=config.license,
-            nfc=config.nfc,
-            drop_duplicates=config.duplicates == "drop",
-            drop_empty=config.empty == "drop",
-            repair=config.bad_characters == "repair",
-        )
-        paper_ids: list[str] = []
-
-        def with_ids() -> Iterator[dict[str, Any]]:
-            for paper in papers(READERS[format](place), fields, checks):
-                paper_ids.append(paper["paper_id"])
-                yield paper
-            checks.raise_if_refused(place.name)
-
-        write_jsonl(config.out / "papers.jsonl", with_ids())
-        heldout = _heldout(config, paper_ids)
-        split = {"seed": config.seed, "heldout": sorted(heldout), "train": sorted(set(paper_ids) - heldout)}
-        write_json(config.out / "split.json", split)
-        current.add(config.out / "papers.jsonl", config.out / "split.json")
-        if checks.duplicates:
-            write_jsonl(config.out / "duplicates.jsonl", checks.duplicate_records())
-            current.add(config.out / "duplicates.jsonl")
-        current.counts = {
-            "papers": len(paper_ids),
-            "heldout": len(heldout),
-            "characters": checks.characters,
-            "dropped_duplicates": len(checks.duplicates),
-            "dropped_empty": checks.empty_count,
-            "repaired": checks.unusable_count,
-        }
-        LOG.info("corpus: %d papers, %d characters, %d held out", len(paper_ids), checks.characters, len(heldout))
-        if dropped := len(checks.duplicates) + checks.empty_count:
-            LOG.info(
-                "corpus: dropped %d duplicates and %d without text", dropped - checks.empty_count, checks.empty_count
+        pieces = list(divide(place, chosen))
+        if config.merge:
+            check_complete(len(pieces), parts)
+        make_parts(place, pieces, settings, parts, workers=config.workers)
+        current.counts = merge(place.name, parts, config.out, _rules(config, earlier))
+        current.add(*(path for name in OUTPUTS if (path := config.out / name).is_file()))
+        current.add(
+            *write_datasheet(
+                config.out, name=place.name, config=current.config, counts=current.counts, seed=config.seed
             )
+        )
+        _tell(current.counts)
+        shutil.rmtree(config.out / PARTS)
+
+
+def _inputs(config: Config) -> dict[str, Path]:
+    named = {"heldout_list": config.heldout_list, "keep_split": config.keep_split}
+    if config.tokenizer is not None:
+        named["tokenizer"] = config.tokenizer / "tokenizer.json"
+    return {name: path for name, path in named.items() if path is not None}
+
+
+def _identity(
+    place: Place, chosen: Sequence[Reader], settings: Settings, content: str, inputs: Mapping[str, Path]
+) -> str:
+    """Identity of the parts: what is read, how, and what shapes a paper."""
+    tokenizer = hash_input(inputs["tokenizer"]) if "tokenizer" in inputs else ""
+    how = [place.encoding, place.follow_links, place.max_bytes, [reader.name for reader in chosen]]
+    return sha256_text(canonical_json([content, how, {**vars(settings), "tokenizer": tokenizer}]))
+
+
+def _earlier_split(config: Config, redo: bool) -> Path | None:
+    """The split whose papers keep their sides: the one named, or with --redo that of the out folder."""
+    if config.fresh_split or config.heldout_list is not None:
+        return None
+    own = config.out / "split.json"
+    return config.keep_split or (own if redo and own.is_file() else None)
+
+
+def _rules(config: Config, earlier: Path | None) -> Rules:
+    draw = Draw(
+        seed=config.seed,
+        fraction=0.1 if config.heldout_fraction is None else config.heldout_fraction,
+        count=config.heldout_count,
+        names=config.heldout_list,
+        earlier=earlier,
+        stratified=bool(config.stratify_field),
+    )
+    return Rules(
+        duplicates=config.duplicates,
+        near_duplicates=config.near_duplicates,
+        same_side=config.same_side,
+        max_bad=config.max_bad,
+        draw=draw,
+    )
+
+
+def _tell(counts: Mapping[str, Any]) -> None:
+    LOG.info("corpus: %d papers, %d characters, %d held out", counts["papers"], counts["characters"], counts["heldout"])
+    gone = {
+        "with the same text": counts["dropped_duplicates"],
+        "nearly the same": counts["dropped_near_duplicates"],
+        "filtered": counts["filtered"],
+        "bad": counts["bad"],
+    }
+    if told := ", ".join(f"{count} {what}" for what, count in gone.items() if count):
+        LOG.info("corpus: left out: %s; see dropped.jsonl", told)
+    if counts["kept_sides"]:
+        LOG.info("corpus: %d papers keep their side of the earlier split", counts["kept_sides"])

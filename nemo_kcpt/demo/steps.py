@@ -121,10 +121,12 @@ def _documents(layout: Layout, language: str, seed: int) -> Step:
         commands += [
             [
                 "corpus",
-                f"documents={run}/world/{world}/documents.jsonl",
+                f"input={run}/world/{world}/documents.jsonl",
                 f"out={folder}/corpus",
                 f"heldout_fraction={heldout}",
                 f"seed={seed}",
+                "near_duplicates=0",  # papers made from templates are alike
+                "same_side=0",
             ],
             [
                 "synthesize",

@@ -1,61 +1,11 @@
-"""Plots as inline SVG, drawn by matplotlib; text stays text, so the page's own fonts show it (Japanese too)."""
+"""The report's plots, as inline SVG."""
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-COLOURS = ("#8b929c", "#1d5fae", "#c26a1b", "#2d8659", "#8a4fa3", "#b23a48", "#4f7d8c")
-"""The base grey, then one colour a model."""
-INK = "#1c2430"
-GRID = "#e4e7eb"
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.edgecolor": "#b9c0c8",
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.color": INK,
-    "text.parse_math": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "axes.axisbelow": True,
-}
-
-
-def _svg(figure: Any, name: str) -> str:
-    """The figure as an `<svg>` element without size, so that it fills the page's width; the same bytes each time."""
-    stream = io.StringIO()
-    nothing = {"Date": None, "Creator": None}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # matplotlib's font lacks it, the browser's does not
-        figure.savefig(stream, format="svg", bbox_inches="tight", transparent=True, metadata=nothing)
-    text = stream.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r'<g id="[^"]*"', "<g", text)  # matplotlib numbers groups alike in every plot; nothing refers to them
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r"\bfont: ([\d.]+px) [^;\"]*", r"font: \1 var(--font)", text)
-    width = re.search(r'<svg[^>]*?width="([\d.]+)pt"', text)
-    limit = f"{float(width.group(1)) * 4 / 3:.0f}px" if width else "100%"
-    head = f'<svg role="img" aria-label="{name}" style="width:100%;max-width:{limit};height:auto" '
-    return re.sub(
-        r'<svg ([^>]*?)(?:height|width)="[\d.]+pt"([^>]*?)(?:height|width)="[\d.]+pt"', head + r"\1\2", text, count=1
-    )
-
-
-def _figure(name: str, width: float, height: float, columns: int = 1) -> Any:
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    matplotlib.rcParams.update(_STYLE | {"svg.hashsalt": name})
-    return Figure(figsize=(width, height), layout="constrained").subplots(1, columns, squeeze=False)[0]
+from nemo_kcpt.pages.plots import COLOURS, panels, svg
 
 
 def colours_of(names: Sequence[str]) -> dict[str, str]:
@@ -84,7 +34,7 @@ def whiskers(
     groups = list(dict.fromkeys(row[group] for row in rows))
     names = list(dict.fromkeys(row["name"] for row in rows))
     colours = colours_of(names)
-    (axis,) = _figure(name, 8.9, 0.55 + (0.20 * len(names) + 0.22) * len(groups))
+    (axis,) = panels(name, 8.9, 0.55 + (0.20 * len(names) + 0.22) * len(groups))
     for row in rows:
         place = groups.index(row[group]) + (names.index(row["name"]) - (len(names) - 1) / 2) * 0.7 / max(len(names), 2)
         low, high = row["ci95"]
@@ -109,12 +59,12 @@ def whiskers(
         borderaxespad=0.2,
         handlelength=1.4,
     )
-    return _svg(axis.figure, name)
+    return svg(axis.figure, name)
 
 
 def losses(curves: Sequence[Mapping[str, Any]]) -> str:
     """Loss over steps, one panel a training."""
-    axes = _figure("loss curves", 8.9, 2.5, len(curves))
+    axes = panels("loss curves", 8.9, 2.5, len(curves))
     for axis, curve in zip(axes, curves):
         steps, values = zip(*curve["points"])
         axis.plot(steps, values, color=COLOURS[1], linewidth=1.4)
@@ -123,12 +73,12 @@ def losses(curves: Sequence[Mapping[str, Any]]) -> str:
         axis.set_ylim(bottom=0)
         axis.tick_params(length=0)
     axes[0].set_ylabel("loss (nats a token)")
-    return _svg(axes[0].figure, "loss curves")
+    return svg(axes[0].figure, "loss curves")
 
 
 def times(stages: Sequence[Mapping[str, Any]]) -> str:
     """Seconds of each stage as bars; cached ones pale."""
-    (axis,) = _figure("seconds per stage", 8.9, 0.5 + 0.27 * len(stages))
+    (axis,) = panels("seconds per stage", 8.9, 0.5 + 0.27 * len(stages))
     seconds = [stage["seconds"] for stage in stages]
     colours = ["#c8d3e0" if stage["cached"] else COLOURS[1] for stage in stages]
     axis.barh(range(len(stages)), seconds, color=colours, height=0.62)
@@ -142,4 +92,4 @@ def times(stages: Sequence[Mapping[str, Any]]) -> str:
     axis.grid(axis="y", visible=False)
     axis.tick_params(length=0)
     axis.spines["left"].set_visible(False)
-    return _svg(axis.figure, "seconds per stage")
+    return svg(axis.figure, "seconds per stage")

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nemo_kcpt.pages import environment
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -29,7 +31,6 @@ INTERVAL_NOTE = (
     "right or wrong together. For shares of one question a paper, and where all answers are right or none is, Wilson's "
     "interval with one trial for each paper."
 )
-_MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
 
 
 def number(value: float | None, metric: str = "") -> str:
@@ -73,38 +74,12 @@ def pieces(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield text[place:], ""
 
 
-def escape_markdown(value: Any) -> str:
-    """`value` as text that Markdown shows as it is, in one line, inside a table too."""
-    text = " ".join(str(value).split())
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKDOWN.sub(r"\\\1", text)
-
-
-def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Name and value of every leaf of a nested object, in order."""
-    for key, entry in value.items():
-        if isinstance(entry, Mapping):
-            yield from flat(entry, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", entry
-
-
 def _environment(markdown: bool) -> Any:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=not markdown,
-        finalize=escape_markdown if markdown else None,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"number": number, "interval": interval, "signed": signed, "duration": duration}
-    environment.globals |= {"pieces": pieces, "flat": flat, "metric_names": METRIC_NAMES, "split_names": SPLIT_NAMES}
-    environment.globals["interval_note"] = INTERVAL_NOTE
-    return environment
+    found = environment(Path(__file__).parent, markdown=markdown)
+    found.filters |= {"number": number, "interval": interval, "signed": signed, "duration": duration}
+    found.globals |= {"pieces": pieces, "metric_names": METRIC_NAMES, "split_names": SPLIT_NAMES}
+    found.globals["interval_note"] = INTERVAL_NOTE
+    return found
 
 
 def _metrics_run(report: Mapping[str, Any]) -> list[str]:

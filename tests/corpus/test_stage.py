@@ -9,18 +9,19 @@ import pytest
 
 from nemo_kcpt.corpus.stage import Config, run
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.inputs import read_questions
 from nemo_kcpt.files import read_json, read_jsonl
 from nemo_kcpt.runs import read_manifest
 
 Write = Callable[[Path, Iterable[Mapping[str, Any]]], Path]
-CONTRACT = ["paper_id", "title", "text", "source", "license", "meta"]
+CONTRACT = ["paper_id", "title", "text", "source", "license", "meta", "language", "sections", "references"]
 
 
 def corpus(documents: Path, out: Path | None = None, **keys: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Run the stage; gives the papers and the split."""
     out = out or documents.parent / "out"
     keys = {"heldout_count": 0} | keys if not any(key.startswith("heldout") for key in keys) else keys
-    run(Config(documents=str(documents), out=out, **keys))
+    run(Config(input=str(documents), out=out, **keys))
     return list(read_jsonl(out / "papers.jsonl")), read_json(out / "split.json")
 
 
@@ -51,6 +52,9 @@ def test_records_follow_the_contract(tmp_path: Path, write_lines: Write) -> None
             "source": "in.jsonl",
             "license": "CC0",
             "meta": {"venue": "A", "year": 2024},
+            "language": "",
+            "sections": [],
+            "references": [],
         }
     ]
     assert split == {"seed": 1, "heldout": [], "train": ["p0"]}
@@ -87,39 +91,49 @@ def test_text_that_is_no_text(tmp_path: Path, write_lines: Write) -> None:
     assert "line 1: field id holds {}" in refused(file)
 
 
-def test_documents_without_text_are_all_counted(tmp_path: Path, write_lines: Write) -> None:
+def test_bad_documents_are_all_counted_and_left_out_up_to_a_limit(tmp_path: Path, write_lines: Write) -> None:
     empty = [{"paper_id": f"e{number}", "text": text} for number, text in enumerate(["", " \n\u3000", None] * 3)]
-    file = write_lines(tmp_path / "in.jsonl", [*papers(2), *empty, {"paper_id": "none"}])
+    file = write_lines(tmp_path / "in.jsonl", [*papers(2), *empty, {"paper_id": "none", "body": "x"}])
     message = refused(file)
-    assert "of 12 documents, 10 without text" in message
-    assert "line 3" in message and "line 7 …" in message and "line 8" not in message
-    assert "empty=drop" in message
-    found, _ = corpus(file, empty="drop")
+    assert "of 12 documents, 9 without text" in message
+    assert "line 3" in message and "line 7" in message and " …)" in message and "line 8" not in message
+    assert (
+        f"1 with a missing field ({file}, line 12: no field 'text' (text_field=); fields there: paper_id, body)"
+        in message
+    )
+    assert "max_bad=10" in message
+    assert "max_bad=10" in refused(file, max_bad=9)
+    found, _ = corpus(file, max_bad=10)
     assert [paper["paper_id"] for paper in found] == ["p0", "p1"]
-    assert read_manifest(tmp_path / "out")["counts"]["dropped_empty"] == 10
+    counts = read_manifest(tmp_path / "out")["counts"]
+    assert (counts["documents"], counts["papers"], counts["bad"]) == (12, 2, 10)
+    dropped = list(read_jsonl(tmp_path / "out" / "dropped.jsonl"))
+    assert len(dropped) == 10 and dropped[-1]["where"].endswith("line 12") and dropped[-1]["fate"] == "bad"
 
 
 def test_duplicate_ids(tmp_path: Path, write_lines: Write) -> None:
     file = write_lines(tmp_path / "in.jsonl", [*papers(2), {"paper_id": "p0", "text": "other"}])
     message = refused(file)
-    assert f"1 with an id that was there before ({file}, line 3: 'p0', as document 1)" in message
+    assert f"1 with an id that was there before ({file}, line 3: the id 'p0' is that of {file}, line 1" in message
     assert "id_field=" in message
 
 
-def test_duplicate_texts_are_refused_or_dropped(tmp_path: Path, write_lines: Write) -> None:
+def test_duplicate_texts_are_dropped_or_refused(tmp_path: Path, write_lines: Write) -> None:
     file = write_lines(tmp_path / "in.jsonl", [*papers(2), {"paper_id": "copy", "text": "本文1  \r\n"}])
-    message = refused(file)
-    assert "1 with the same text as another ('copy' has the text of 'p1')" in message
+    message = refused(file, duplicates="refuse")
+    assert f"1 with the same text as another ({file}, line 3: copy has the text of p1)" in message
     assert "duplicates=drop" in message
-    found, _ = corpus(file, duplicates="drop")
+    found, _ = corpus(file)
     assert [paper["paper_id"] for paper in found] == ["p0", "p1"]
-    assert list(read_jsonl(tmp_path / "out" / "duplicates.jsonl")) == [{"paper_id": "copy", "same_text_as": "p1"}]
+    (dropped,) = read_jsonl(tmp_path / "out" / "dropped.jsonl")
+    assert (dropped["paper_id"], dropped["fate"], dropped["kept"]) == ("copy", "duplicate", "p1")
     assert read_manifest(tmp_path / "out")["counts"]["dropped_duplicates"] == 1
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path, write_lines: Write) -> None:
     records = [*papers(1), *papers(1), {"paper_id": "p0", "text": "x"}, {"text": ""}, {"text": "a\x00"}]
-    message = refused(write_lines(tmp_path / "in.jsonl", records))
+    file = write_lines(tmp_path / "in.jsonl", records)
+    message = refused(file, duplicates="refuse", without=["control_characters"])
     for part in ("without text", "NUL or lone surrogates", "an id that was there before", "same text as another"):
         assert part in message
 
@@ -131,9 +145,9 @@ def test_characters_that_cannot_be_stored(tmp_path: Path) -> None:
         r'{"id": "b", "text": "\ud800z", "note": ["\udfff"]}',
     ]
     file.write_text("\n".join(lines))
-    message = refused(file)
-    assert "2 with NUL or lone surrogates" in message and "bad_characters=repair" in message
-    found, _ = corpus(file, bad_characters="repair")
+    message = refused(file, without=["control_characters"])
+    assert "2 with NUL or lone surrogates" in message and "control_characters" in message
+    found, _ = corpus(file)
     assert [paper["text"] for paper in found] == ["xy", "\ufffdz"]
     assert found[0]["title"] == "\ufffd" and found[1]["meta"]["note"] == ["\ufffd"]
 
@@ -141,7 +155,7 @@ def test_characters_that_cannot_be_stored(tmp_path: Path) -> None:
 def test_an_id_that_cannot_be_stored(tmp_path: Path) -> None:
     file = tmp_path / "in.jsonl"
     file.write_text(r'{"id": "\ud800", "text": "x"}')
-    assert "cannot be written as UTF-8" in refused(file)
+    assert "which UTF-8 cannot hold" in refused(file)
 
 
 def test_missing_and_empty_corpora(tmp_path: Path) -> None:
@@ -150,21 +164,25 @@ def test_missing_and_empty_corpora(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     assert "the corpus is empty" in refused(tmp_path / "folder")
     (tmp_path / "in.jsonl").write_text("\n")
-    assert "the corpus is empty: 0 documents" in refused(tmp_path / "in.jsonl")
+    assert "1 unreadable" in refused(tmp_path / "in.jsonl") and "is empty" in refused(tmp_path / "in.jsonl")
     (tmp_path / "in.jsonl").write_text('{"text": ""}')
-    assert "the corpus is empty: 1 documents read" in refused(tmp_path / "in.jsonl", empty="drop")
+    assert "the corpus is empty: 1 documents read" in refused(tmp_path / "in.jsonl", max_bad=1)
 
 
 def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_bytes('{"text": "あ"}\n'.encode() + '{"text": "あ"}\n'.encode("shift_jis"))
-    assert "line 2: not UTF-8" in refused(tmp_path / "in.jsonl")
+    assert "in.jsonl" in (message := refused(tmp_path / "in.jsonl")) and "encoding=cp932" in message
 
 
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ({"duplicates": "keep"}, "duplicates: 'keep' is not one of refuse, drop"),
-        ({"format": "csv"}, "format: 'csv' is not one of auto, jsonl"),
+        ({"duplicates": "keep"}, "duplicates: 'keep' is not one of drop, refuse"),
+        ({"without": ["nfk"]}, "no cleaning step 'nfk'; did you mean 'nfkc'"),
+        ({"shard": "4/4"}, "counted from 0 to n-1"),
+        ({"shard": "1"}, "not of the form i/n"),
+        ({"shard": "0/2", "merge": True}, "first every shard"),
+        ({"near_duplicates": 1.5}, "not a similarity"),
         ({"heldout_fraction": 0.5, "heldout_count": 1}, "heldout_fraction and heldout_count: give one"),
         ({"heldout_fraction": 1.0}, "not a share"),
         ({"heldout_count": -1}, "negative"),
@@ -172,12 +190,12 @@ def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
 )
 def test_values_that_make_no_sense(keys: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
-        Config(documents="x", out=Path("y"), **keys)
+        Config(input="x", out=Path("y"), **keys)
 
 
 def test_default_share_and_list_file(tmp_path: Path, write_lines: Write) -> None:
     file = write_lines(tmp_path / "in.jsonl", papers(40))
-    run(Config(documents=str(file), out=tmp_path / "first"))
+    run(Config(input=str(file), out=tmp_path / "first"))
     split = read_json(tmp_path / "first" / "split.json")
     assert len(split["heldout"]) == 4 and len(split["train"]) == 36
     (tmp_path / "list.txt").write_text("p3\n\np1\n")
@@ -199,12 +217,22 @@ def test_the_same_documents_elsewhere_are_the_same_work(tmp_path: Path, write_li
 
 
 def test_jaquad(tmp_path: Path, shared_data: Path) -> None:
+    """All of it: every article a paper, its text as it was but for what cleaning names, its questions beside it."""
     folder = shared_data / "jaquad"
     found, split = corpus(folder, tmp_path / "out", heldout_fraction=0.25)
     articles = [article for file in sorted(folder.glob("*.json")) for article in json.loads(file.read_text())["data"]]
     assert [paper["title"] for paper in found] == [article["title"] for article in articles]
-    assert sum(paper["meta"]["questions"] for paper in found) > 1000
-    assert all(
-        article["paragraphs"][-1]["context"].strip()[:20] in paper["text"] for article, paper in zip(articles, found)
-    )
+    assert {paper["language"] for paper in found} == {"ja"}
     assert len(split["heldout"]) == round(len(found) / 4)
+    for article, paper in zip(articles, found):
+        written = "".join("".join(item["context"] for item in article["paragraphs"]).split())
+        read = "".join(paper["text"].split())
+        assert abs(len(read) - len(written)) <= 0.005 * len(written)
+    questions = list(read_jsonl(tmp_path / "out" / "questions.jsonl"))
+    asked = [qa for article in articles for paragraph in article["paragraphs"] for qa in paragraph["qas"]]
+    assert [question["question"] for question in questions] == [qa["question"].strip() for qa in asked]
+    assert [question["answer"] for question in questions] == [qa["answers"][0]["text"].strip() for qa in asked]
+    assert {question["paper_id"] for question in questions if question["split"] == "test"} == set(split["heldout"])
+    assert len(read_questions(tmp_path / "out")) == len(asked) > 1000
+    counts = read_manifest(tmp_path / "out")["counts"]
+    assert (counts["papers"], counts["questions"], counts["bad"]) == (len(articles), len(asked), 0)

@@ -22,7 +22,7 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["demo-world", f"out={folder}/world", "papers=6", "base_papers=4"],
             [
                 "corpus",
-                f"documents={folder}/world/own/documents.jsonl",
+                f"input={folder}/world/own/documents.jsonl",
                 f"out={folder}/corpus",
                 "heldout_fraction=0.25",
             ],

@@ -1,0 +1,157 @@
+"""HTML: one document a file, its main text by trafilatura as Markdown (headings, lists, tables), its path as id.
+
+The page is made simpler before, so that little is lost on the way: formulas become TeX where the page has it, readings
+of kanji (ruby) and emphasis go, tables that only lay out the page become blocks, captions become paragraphs. Nothing is
+ever fetched, and no script is run: a page that a script fills has no main text, which is a problem that says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+from nemo_kcpt.corpus.encodings import BrokenUtf8, UnknownEncoding, check_name, decode
+from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file
+from nemo_kcpt.errors import BadInput
+
+_DECLARED = re.compile(
+    rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)""", re.I
+)
+_XML = re.compile(r"\s*<\?xml[^>]*\?>")
+_TEX = ".//*[local-name()='annotation'][@encoding='application/x-tex']//text()"
+_CREATIVE_COMMONS = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/(\d\.\d)")
+_EMPHASIS = ("ruby", "rb", "b", "strong", "i", "em", "cite", "sub", "sup", "u", "font", "span", "small", "big")
+_BLOCKS = "p|div|h1|h2|h3|h4|h5|h6|ul|ol|table|pre|blockquote"
+LONG_CELL = 300
+"""Characters in a cell that belong to a layout, not to a table of data."""
+
+
+def read(place: Place, piece: Piece) -> Iterator[Found]:
+    """The document of a file; a page without main text is a problem."""
+    path = one_file(piece.paths)
+    source = place.relative(path)
+    try:
+        page = _decoded(path.read_bytes(), place.encoding)
+    except UnknownEncoding as error:
+        yield Found(str(path), source, {}, str(error))
+        return
+    if not page.strip():
+        yield Found(str(path), source, {}, "the file is empty")
+        return
+    text, fields = main_text(page)
+    if not text:
+        nothing = "no main text was found: a page of links, or one that a script fills; save its text instead"
+        yield Found(str(path), source, {}, nothing)
+        return
+    yield Found(str(path), source, {"paper_id": source, **fields, "text": text})
+
+
+def _decoded(data: bytes, name: str) -> str:
+    """The page's text: in the encoding its bytes are surely in, else in the one it declares."""
+    try:
+        return decode(data, name).text
+    except BrokenUtf8:
+        raise
+    except UnknownEncoding:
+        declared = _DECLARED.search(data[:4096]) if name == "auto" else None
+        if declared is None:
+            raise
+        try:
+            label = (declared[1] or declared[2]).decode().lower()
+            return decode(data, check_name({"x-sjis": "cp932", "windows-31j": "cp932"}.get(label, label))).text
+        except BadInput:
+            pass
+        raise
+
+
+def main_text(page: str) -> tuple[str, dict[str, str]]:
+    """The main text of a page as Markdown (empty if there is none), and what it says of itself: title, date, …"""
+    import lxml.etree
+    import lxml.html
+    import trafilatura
+
+    for name in ("trafilatura", "htmldate"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what they say of a page is said by the problem
+    try:
+        tree = lxml.html.document_fromstring(_XML.sub("", page, count=1))
+    except (lxml.etree.ParserError, ValueError):  # nothing but comments; characters that XML cannot hold
+        return "", {}
+    found = trafilatura.extract_metadata(deepcopy(tree), extensive=False)
+    fields = {
+        name: str(value)
+        for name in ("title", "author", "date", "license", "sitename")
+        if (value := getattr(found, name, None))
+    }
+    fields.setdefault("license", _license(tree))
+    fields.setdefault("title", "")
+    _simplify(tree)
+    text = trafilatura.extract(
+        tree,
+        output_format="markdown",
+        include_comments=False,
+        include_tables=True,
+        include_links=False,
+        favor_recall=True,
+    )
+    return (text or "").strip(), {name: value for name, value in fields.items() if value or name == "title"}
+
+
+def _license(tree: Any) -> str:
+    """What a page in HTML's own way calls its licence (trafilatura knows links in the text only)."""
+    for address in tree.xpath("//link[@rel='license']/@href"):
+        named = _CREATIVE_COMMONS.search(address)
+        return f"CC {named[1].upper()} {named[2]}" if named else str(address)
+    return ""
+
+
+def _simplify(tree: Any) -> None:
+    """Change a page in place to what trafilatura keeps all of."""
+    import lxml.etree
+
+    for node in tree.xpath("//*[local-name()='math']"):
+        tex = node.get("alttext") or "".join(node.xpath(_TEX))
+        formula = f"${tex.strip()}$" if tex.strip() else "".join(node.itertext())
+        _replace(node, "span", formula)
+    for node in tree.xpath("//rt | //rp"):
+        node.drop_tree()
+    lxml.etree.strip_tags(tree, *_EMPHASIS)
+    for node in tree.xpath("//figure"):
+        node.tag = "div"  # else it goes with its caption
+    for node in tree.xpath("//figcaption | //table/caption"):
+        node.tag = "p"
+    for table in reversed(tree.xpath("//table")):  # the innermost first
+        if _is_layout(table):
+            for node in [table, *table.xpath(".//tbody | .//thead | .//tr | .//td | .//th")]:
+                node.tag = "div"
+    for body in tree.xpath("//body"):
+        if (body.text or "").strip():
+            first = lxml.etree.Element("p")
+            first.text, body.text = body.text, None
+            body.insert(0, first)
+
+
+def _replace(node: Any, tag: str, text: str) -> None:
+    import lxml.etree
+
+    new = lxml.etree.Element(tag)
+    new.text, new.tail = text, node.tail
+    node.getparent().replace(node, new)
+
+
+def _is_layout(table: Any) -> bool:
+    """True for a table that places blocks of text beside each other, as pages did before style sheets."""
+    cells = table.xpath(".//td")
+    if not cells or table.xpath(".//th"):
+        return False
+    return any(
+        cell.xpath("|".join(f".//{block}" for block in _BLOCKS.split("|")))
+        or len(cell.xpath(".//br")) > 3
+        or len("".join(cell.itertext())) > LONG_CELL
+        for cell in cells
+    )
+
+
+READER = Reader(name="html", suffixes=(".html", ".htm", ".xhtml"), read=read, documents=True)
