@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,8 +33,6 @@ SAMPLE = 300
 """Characters of a sample's text."""
 BINS = 10
 """Bins of a histogram for every power of ten."""
-SOURCE_AT = """(length("where") - strpos(reverse("where"), reverse(source)) - length(source) + 2)"""
-"""SQL: position of a document's place in the corpus within its `where`, which begins with a folder of this machine."""
 QUANTILES = (5, 25, 50, 75, 95)
 
 Query = Any
@@ -160,27 +157,15 @@ def _reasons(query: Query, fate: str) -> list[dict[str, Any]]:
     """
     kind = "reason"
     if fate == "bad":
-        root = re.escape(_root(query)).replace("'", "''")
-        kind = rf"""regexp_replace(regexp_replace(regexp_replace(regexp_replace(reason,
-            '(^|[\s(''"]){root}', '\1', 'g'), '(^|[\s(''"])/[^,;:''"()]*/', '\1', 'g'),
+        kind = r"""regexp_replace(regexp_replace(regexp_replace(reason, '(^|[\s(''"])/[^,;:''"()]*/', '\1', 'g'),
             '(^|[\s(])''[^'']*''', '\1…', 'g'), '(^|[^\w.-])\d[\d,.]*', '\1…', 'g')"""
     return _rows(
         query,
         f"""SELECT {kind} AS reason, count(*) AS documents,
-            arg_min(CASE WHEN paper_id <> '' THEN paper_id ELSE substr("where", {SOURCE_AT}) END, number) AS first
+            arg_min(CASE WHEN paper_id <> '' THEN paper_id ELSE "where" END, number) AS first
             FROM documents WHERE fate = ? GROUP BY 1 ORDER BY documents DESC, 1 LIMIT {SHOWN}""",
         [fate],
     )
-
-
-def _root(query: Query) -> str:
-    """What stands before documents' places in the corpus where messages name their files."""
-    found = _rows(
-        query,
-        f"""SELECT arg_min(left("where", {SOURCE_AT} - 1), number) AS root FROM documents
-            WHERE source <> '' AND strpos("where", source) > 0""",
-    )
-    return str(found[0]["root"] or "")
 
 
 def _pairs(query: Query, fate: str) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _steps(text: str, names: Sequence[str]) -> list[Step]:
     return done
 
 
-def _names(found: Found, reader: Reader, settings: Settings, wanted: str) -> tuple[str, ...]:
+def _names(found: Found, reader: Reader, place: Place, settings: Settings, wanted: str) -> tuple[str, ...]:
     """What a document goes by: its id, its place, and its file where that is all of the document.
 
     An id that is made from the cleaned text takes its time, so that is done only if `wanted` is such a one.
@@ -98,7 +98,7 @@ def _names(found: Found, reader: Reader, settings: Settings, wanted: str) -> tup
     known = next((str(value) for name in fields if (value := found.record.get(name)) not in (None, "")), "")
     if not known and not settings.id_field and not found.problem and wanted.startswith(FROM_TEXT):
         known = prepare(found, settings)[0].paper_id
-    return (known.strip(), found.where, *((found.source,) if reader.documents else ()))
+    return (known.strip(), found.where, place.within(found.where), *((found.source,) if reader.documents else ()))
 
 
 def _documents(place: Place, pieces: Iterable[Piece]) -> Iterator[tuple[Found, Reader]]:
@@ -127,7 +127,7 @@ def _by_table(
     part, row = known
     in_piece = _documents(place, islice(divide(place, chosen), part, part + 1))
     there = next(islice(in_piece, row, row + 1), None)
-    return there[0] if there is not None and wanted in _names(*there, settings, wanted) else None
+    return there[0] if there is not None and wanted in _names(*there, place, settings, wanted) else None
 
 
 def _by_search(wanted: str, place: Place, settings: Settings, pieces: Iterable[Piece]) -> Found:
@@ -140,7 +140,7 @@ def _by_search(wanted: str, place: Place, settings: Settings, pieces: Iterable[P
     with progress() as bar:
         task = bar.add_task(f"looking for {visible(wanted)}", total=None)
         for found, reader in _documents(place, pieces):
-            names = _names(found, reader, settings, wanted)
+            names = _names(found, reader, place, settings, wanted)
             if wanted in names:
                 return found
             seen.append(names[0] or found.where)

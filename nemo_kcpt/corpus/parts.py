@@ -106,8 +106,9 @@ def make_part(job: Job) -> int:
                     for question in found.questions:
                         record = {"line": line, **question._asdict()}
                         questions.write(json.dumps(record, ensure_ascii=False) + "\n")
-                place = {"part": job.index, "row": number, "line": line if paper is not None else -1}
-                rows.append({**place, **vars(row), "changes": list(row.changes.items())})
+                at = {"part": job.index, "row": number, "line": line if paper is not None else -1}
+                told = {name: job.place.within(getattr(row, name)) for name in ("where", "problem")}
+                rows.append({**at, **vars(row), **told, "changes": list(row.changes.items())})
                 number += 1
                 line += paper is not None
                 if len(rows) == BATCH:

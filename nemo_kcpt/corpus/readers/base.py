@@ -84,6 +84,10 @@ class Place:
         """A file's path within the corpus, with forward slashes."""
         return path.name if self.path.is_file() else path.relative_to(self.path).as_posix()
 
+    def within(self, text: str) -> str:
+        """A message with the paths of this corpus's files as they are within it: the same wherever the corpus lies."""
+        return text.replace(f"{self.path.parent if self.path.is_file() else self.path}/", "")
+
     def files(self, suffixes: Sequence[str]) -> list[Path]:
         """The file itself, or the folder's files that end so (below it, sorted, hidden ones left out)."""
         if self.path.is_file():
