@@ -302,7 +302,7 @@ def _goes_on(lines: Sequence[str], first: int, last: int) -> bool:
 
 
 def _without(lines: Sequence[str], taken: set[int]) -> list[str]:
-    """`lines` without those taken and the blank lines that only set them apart."""
+    """`lines` without those taken and the blank lines that only set them apart; page marks in them stay."""
     lost = set(taken)
     last = -1
     for number in sorted(taken):
@@ -317,4 +317,5 @@ def _without(lines: Sequence[str], taken: set[int]) -> list[str]:
         inner = first > 0 and last + 1 < len(lines)
         keep_one = inner and blanks and not _goes_on(lines, first, last)
         lost.update(blanks[1:] if keep_one else blanks)
-    return [line for number, line in enumerate(lines) if number not in lost]
+    marks = ["\f" * line.count("\f") if number in lost else line for number, line in enumerate(lines)]
+    return [line for number, line in enumerate(marks) if line or number not in lost]
