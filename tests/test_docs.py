@@ -234,6 +234,14 @@ def test_every_recipe_and_stage_is_documented() -> None:
         assert [stage for stage in STAGES if f"`kcpt {stage}`" not in text] == [], readme.name
 
 
+def test_every_reader_and_cleaning_step_is_documented() -> None:
+    from nemo_kcpt.corpus.cleaning import STEPS
+    from nemo_kcpt.corpus.readers import readers
+
+    page = (ROOT / "docs/corpus.md").read_text(encoding="utf-8")
+    assert [name for name in (*readers(), *STEPS) if f"| `{name}` |" not in page] == []
+
+
 def test_the_tiny_model_is_described_as_it_is() -> None:
     tree = ast.parse((ROOT / "nemo_kcpt/models/llama.py").read_text(encoding="utf-8"))
     tiny = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == "KcptTinyConfig")
