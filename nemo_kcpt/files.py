@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -26,12 +26,14 @@ def sha256_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hex digits, read in 1 MiB pieces."""
+def sha256_file(path: Path, seen: Callable[[int], object] | None = None) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits, read in 1 MiB pieces; `seen` is told how many bytes each had."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
+            if seen is not None:
+                seen(len(block))
     return digest.hexdigest()
 
 

@@ -17,6 +17,7 @@ from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Question, Reader,
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import canonical_json, sha256_file, sha256_text
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.progress import progress
 
 __all__ = ["Found", "Piece", "Place", "Question", "Reader", "choose_readers", "content_hash", "divide", "readers"]
 
@@ -162,7 +163,17 @@ def content_hash(place: Place, chosen: Sequence[Reader]) -> str:
     if not path.exists():
         return sha256_text(canonical_json([place.name, place.split, place.revision, place.subset]))
     files = sorted({file for reader in chosen for file in _files(place, reader)})
-    found = [[ascii(place.relative(file)), _hash(place, file)] for file in files]
+    size = sum(file.stat().st_size for file in files if not place.outside(file))
+    with progress() as bar:
+        task = bar.add_task("looking at the documents (MB)", total=size // 10**6, visible=size > 10**9)
+        read = 0
+
+        def seen(count: int) -> None:
+            nonlocal read
+            read += count
+            bar.update(task, completed=read // 10**6)
+
+        found = [[ascii(place.relative(file)), place.outside(file) or sha256_file(file, seen)] for file in files]
     return sha256_text(canonical_json([place.split, found]))
 
 
@@ -170,7 +181,3 @@ def _files(place: Place, reader: Reader) -> list[Path]:
     if reader.pieces is None or place.path.is_file():
         return reader.files(place)
     return place.files((*reader.suffixes, *DATA_SET_FILES))
-
-
-def _hash(place: Place, file: Path) -> str:
-    return place.outside(file) or sha256_file(file)

@@ -44,7 +44,7 @@ def documents_in(
         name = ""
         try:
             size = sum(_size(column[row]) for column in columns)
-            pass
+            packed.add(max(size, LEAST), read)
             if size > place.max_bytes:
                 problem = too_large(size, place)
             else:
