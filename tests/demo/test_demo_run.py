@@ -60,7 +60,11 @@ def results(out: Path) -> dict[str, Any]:
 
 def kill_during(out: Path, name: str, number: int, delay: float) -> None:
     """Start the demo, send signal `number` `delay` seconds after step `name` began, wait until nothing of it runs."""
-    process = subprocess.Popen(command(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # A shell's background jobs, and what they start, have Ctrl-C ignored; this one must not.
+    process = subprocess.Popen(
+        command(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     deadline = time.monotonic() + 300
     while not started(out, name) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
