@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,32 @@ FORMAT = 1
 """Version of the run folder's layout; raised whenever a later version could misread an older folder."""
 
 MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `of` equal shares of a stage's work, counted from 0."""
+
+    index: int
+    of: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read `i/n`.
+
+        Raises:
+            ValueError: another form, or i is not below n.
+        """
+        match = re.fullmatch(r"(\d+)/([1-9]\d*)", text)
+        if not match:
+            raise ValueError(f"shard: '{text}' is not of the form i/n, as 0/4")
+        if int(match[1]) >= int(match[2]):
+            raise ValueError(f"shard: '{text}': shards are counted from 0 to n-1")
+        return cls(int(match[1]), int(match[2]))
+
+    def holds(self, name: str) -> bool:
+        """Whether what has this name is in the shard; by the name alone, wherever it stands."""
+        return int(sha256_text(name)[:15], 16) % self.of == self.index
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.pages import environment
+from nemo_kcpt.pages import count, environment, share
 
 FATE_NAMES = {
     "bad": "bad: could not be used",
@@ -32,23 +32,6 @@ QUANTILE_NAMES = {
 }
 NOT_SHAPING = ("content",)
 """Of the config, what no key of the command sets."""
-
-
-def count(value: float | None) -> str:
-    """A number for reading: 12,345; one decimal where it has one; – for none."""
-    if value is None:
-        return "–"
-    return f"{value:,.1f}" if isinstance(value, float) and value % 1 else f"{value:,.0f}"
-
-
-def share(part: float, whole: float) -> str:
-    """`part` of `whole` in percent; small shares are not rounded to nothing."""
-    percent = 100 * part / whole if whole else 0.0
-    if 0 < percent < 0.1:
-        return "< 0.1 %"
-    if 99.9 < percent < 100:
-        return "> 99.9 %"
-    return f"{percent:.1f} %" if percent % 100 else f"{percent:.0f} %"
 
 
 def width(part: float, whole: float) -> str:

@@ -17,7 +17,6 @@ Held out means: the question-answer and keyword data of a paper never reach trai
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +33,7 @@ from nemo_kcpt.corpus.readers import Place, Reader, choose_readers, content_hash
 from nemo_kcpt.corpus.split import Draw
 from nemo_kcpt.files import canonical_json, sha256_text
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.runs import exclusive, hash_input, shaping, stage
+from nemo_kcpt.runs import Shard, exclusive, hash_input, shaping, stage
 
 __doc__ += "\nCleaning steps, in the order in which they run; switch off by name with without=[…]:\n" + "".join(
     f"    {name:20s} {(step.__doc__ or '').strip().splitlines()[0]}\n" for name, step in STEPS.items()
@@ -141,10 +140,8 @@ class Config:
                 raise ValueError(f"{key}: {getattr(self, key)} is not a similarity from 0 to 1")
         if self.max_document_mb < 1:
             raise ValueError(f"max_document_mb: {self.max_document_mb} is not a size in MiB from 1")
-        if self.shard and not re.fullmatch(r"\d+/[1-9]\d*", self.shard):
-            raise ValueError(f"shard: '{self.shard}' is not of the form i/n, as 0/4")
-        if self.shard and int(self.shard.split("/")[0]) >= int(self.shard.split("/")[1]):
-            raise ValueError(f"shard: '{self.shard}': shards are counted from 0 to n-1")
+        if self.shard:
+            Shard.parse(self.shard)
         if self.shard and self.merge:
             raise ValueError("shard and merge: first every shard, then --merge")
 
@@ -194,10 +191,10 @@ def run(config: Config, redo: bool = False) -> None:
     content = content_hash(place, chosen)
     parts = config.out / PARTS / _identity(place, chosen, settings, content, inputs)[:16]
     if config.shard:
-        index, shards = map(int, config.shard.split("/"))
-        with exclusive(parts / f"shard-{index}-of-{shards}"):
+        shard = Shard.parse(config.shard)
+        with exclusive(parts / f"shard-{shard.index}-of-{shard.of}"):
             pieces = list(divide(place, chosen))
-            make_parts(place, pieces, settings, parts, workers=config.workers, shard=index, shards=shards)
+            make_parts(place, pieces, settings, parts, workers=config.workers, shard=shard.index, shards=shard.of)
         LOG.info("corpus: shard %s is done; when all are: the same command with --merge instead", config.shard)
         return
     shape = {**shaping(config, *RUNNING), "format": "+".join(reader.name for reader in chosen), "content": content}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from nemo_kcpt.demo.choice import pick, shuffled
@@ -16,8 +17,9 @@ from nemo_kcpt.demo.facts import FACTS, FactSheet, fact_value
 from nemo_kcpt.demo.papers import ELABORATION_TURN, PARAPHRASE_TURN, PLAIN_TURN, fields_of, layout_text, state, wordings
 from nemo_kcpt.demo.wording import wording_for
 from nemo_kcpt.demo.wording_zh import RELATIONS, TRANSLATIONS
+from nemo_kcpt.files import canonical_json, sha256_text
 from nemo_kcpt.synthesis.kinds import KINDS
-from nemo_kcpt.synthesis.teacher import TeacherReply, TeacherRequest
+from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
 
 _ELABORATED = 3
 """Facts that an elaboration adds a sentence to."""
@@ -27,23 +29,36 @@ class TemplateTeacher:
     """Answers requests about the papers of `sheets`; the reply depends on the sheet, the kind and nothing else."""
 
     model: str = "template-teacher (stand-in, not an LLM)"
+    reads_prompts: bool = False
 
     def __init__(self, sheets: Sequence[FactSheet]) -> None:
         self._sheets = {sheet.paper_id: sheet for sheet in sheets}
+        self._facts = sha256_text(canonical_json([asdict(sheet) for sheet in sheets]))
 
     @property
     def params(self) -> Mapping[str, Any]:
-        """The version of the wording: raise it when templates change, so that cached replies are not mixed."""
-        return {"wording": 1}
+        """The facts' hash, and the version of the wording: raise it when templates change, lest replies mix."""
+        return {"wording": 1, "facts": self._facts}
+
+    async def prepare(self) -> None:
+        """Nothing to find out."""
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
 
     async def complete(self, request: TeacherRequest) -> TeacherReply:
-        """Write the pairs of one paper and kind; ValueError for a paper without a sheet or an unknown kind."""
-        paper_id = request.paper["paper_id"]
-        if paper_id not in self._sheets:
-            raise ValueError(
-                f"paper {paper_id}: the template teacher has no fact sheet; it can write about its own papers only"
-            )
-        pairs = write_pairs(self._sheets[paper_id], request.kind)
+        """Write the pairs of one paper and kind.
+
+        Raises:
+            TeacherFault: there is no sheet of this paper, or it is an unknown kind.
+        """
+        if request.paper_id not in self._sheets:
+            message = "the template teacher has no fact sheet of it; it can write about its own papers only"
+            raise TeacherFault("unknown_paper", f"paper {request.paper_id}: {message}", fatal=True)
+        try:
+            pairs = write_pairs(self._sheets[request.paper_id], request.kind)
+        except ValueError as error:
+            raise TeacherFault("unknown_kind", str(error), fatal=True) from error
         text = json.dumps({"pairs": pairs}, ensure_ascii=False)
         return TeacherReply(text=text, finish_reason="stop", usage={"prompt_tokens": 0, "completion_tokens": 0})
 

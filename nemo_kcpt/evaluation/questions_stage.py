@@ -71,7 +71,7 @@ def _read_split(corpus: Path) -> dict[str, list[str]]:
 
 
 def _from_pairs(path: Path, split: dict[str, list[str]]) -> Iterator[dict[str, Any]]:
-    from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS
+    from nemo_kcpt.synthesis.kinds import is_heldout
 
     side = {paper_id: name for name, key in SPLITS.items() for paper_id in split[key]}
     for number, record in enumerate(read_jsonl(path, ("paper_id", "kind", "pairs")), start=1):
@@ -81,13 +81,14 @@ def _from_pairs(path: Path, split: dict[str, list[str]]) -> Iterator[dict[str, A
                 f"{path}, record {number}: paper '{paper_id}' is not in split.json; "
                 "synthesize from the same corpus folder"
             )
-        if kind not in HELDOUT_KINDS:
+        if not is_heldout(record):
             continue
+        part = f"{record['part']}." if record.get("parts", 1) > 1 else ""
         for index, pair in enumerate(record["pairs"]):
             if not str(pair.get("instruction") or "").strip() or not str(pair.get("output") or "").strip():
                 raise BadInput(f"{path}, record {number}, pair {index}: instruction or output is missing or empty")
             yield {
-                "question_id": f"{paper_id}:{kind}:{index}",
+                "question_id": f"{paper_id}:{kind}:{part}{index}",
                 "split": side[paper_id],
                 "paper_id": paper_id,
                 "kind": kind,

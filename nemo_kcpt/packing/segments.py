@@ -9,7 +9,7 @@ from itertools import count, groupby
 from typing import Any
 
 from nemo_kcpt.packing.tokenise import ChatIds, Messages, PackTokenizer
-from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS
+from nemo_kcpt.synthesis.kinds import is_heldout
 
 TEXT, INSTRUCTION, OUTPUT = "text", "instruction", "output"
 """Roles: running text of a paper, the prompt side of a pair, the reply side of a pair."""
@@ -69,7 +69,7 @@ def paper_segments(
     excluded = set(heldout)
     by_paper: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for record in synthetic:
-        if not (record["paper_id"] in excluded and record["kind"] in HELDOUT_KINDS):
+        if not (record["paper_id"] in excluded and is_heldout(record)):
             by_paper[record["paper_id"]].append(record)
     begin = [token for token in (tokenizer.token_id("bos_token"),) if token is not None]
     end = [token for token in (tokenizer.token_id("eos_token"),) if token is not None]

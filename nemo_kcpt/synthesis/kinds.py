@@ -1,4 +1,13 @@
-"""The 16 kinds of synthetic data, in the order of the method (Takahashi et al., ANLP 2025)."""
+"""The 16 kinds of synthetic data, in the order of the method (Takahashi et al., ANLP 2025).
+
+A kind is a prompt file (`templates/<kind>.<language>.j2`); a 17th one is one more file, in the user's own folder. What
+is kept out of training for held-out papers is said by its front matter (`heldout`) and stands in each record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 QA_KINDS: tuple[str, ...] = ("qa_difficult", "qa_easy", "qa_numbers_formula", "qa_methods", "qa_people_names")
 """The five question-answer kinds."""
@@ -21,3 +30,8 @@ KINDS: tuple[str, ...] = (
 
 HELDOUT_KINDS: tuple[str, ...] = (*QA_KINDS, "keywords")
 """Kinds that never reach training for a held-out paper: its test questions are made from them."""
+
+
+def is_heldout(record: Mapping[str, Any]) -> bool:
+    """Whether a record of synthetic.jsonl must not reach training if its paper is held out; a file cannot unsay it."""
+    return record["kind"] in HELDOUT_KINDS or bool(record.get("heldout"))

@@ -1,8 +1,17 @@
-"""Instruction-tuning sets in OpenAI chat form, one file a set: sft/{one_shot,zero_shot,…}.jsonl.
+"""Instruction-tuning sets in OpenAI chat form, one file a set: sft/{ichikara,one_shot,zero_shot,all_included}.jsonl.
 
-The demo makes two of the method's four sets (§4): `zero_shot` from the train papers' QA pairs and `all_included`, which
-adds general instructions (here: QA about *other* fictional papers, standing in for ichikara). Held-out papers' `qa_*`
-and `keywords` never enter.
+The four sets of the method (§4):
+    ichikara      single-turn instructions written by people, from your own files {ID, text, output}
+    one_shot      what a teacher wrote about the papers with an ichikara sample before it (kcpt synthesize examples=…)
+    zero_shot     the same without a sample
+    all_included  the three together
+
+Of the teacher's data, the five qa_* kinds and keywords are used, of train papers only: those of held-out papers are the
+test questions. A set whose source was not given is not made. A source with less than `samples` gives what it has, and
+that is reported; nothing is repeated to fill a set.
+
+    kcpt sft-data corpus=runs/mine/corpus synthetic=runs/mine/zero one_shot=runs/mine/one ichikara=~/ichikara \\
+        out=runs/mine/sft
 """
 
 from __future__ import annotations
@@ -15,10 +24,14 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_json, read_jsonl, write_jsonl
+from nemo_kcpt.files import canonical_json, read_json, read_jsonl, sha256_file, sha256_text, write_jsonl
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import shaping, stage
-from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS
+from nemo_kcpt.synthesis.ichikara import read_samples
+from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS, is_heldout
+
+SETS = ("ichikara", "one_shot", "zero_shot")
+ALL = "all_included"
 
 
 @dataclass(kw_only=True)
@@ -28,59 +41,92 @@ class Config:
     corpus: Path = Path(MISSING)
     """Folder of kcpt corpus (split.json)."""
     synthetic: Path = Path(MISSING)
-    """Folder of kcpt synthesize (synthetic.jsonl)."""
+    """Folder of kcpt synthesize (synthetic.jsonl): the zero-shot set."""
+    one_shot: Path | None = None
+    """Folder of kcpt synthesize examples=…: the one-shot set."""
+    ichikara: Path | None = None
+    """File or folder of instructions written by people, {ID, text, output}."""
     general: Path | None = None
-    """Folder of another kcpt synthesize, whose QA pairs serve as general instructions."""
+    """Stands in for ichikara: folder of another kcpt synthesize, whose QA pairs serve as general instructions."""
     out: Path = Path(MISSING)
     """Folder for the sets."""
     samples: int = 10000
-    """Samples wanted in each set before all_included; a shortfall is reported, never padded."""
+    """Samples wanted in each set; all_included has the sets together. A shortfall is reported, never padded."""
     seed: int = 0
     """Of the sampling."""
 
     def __post_init__(self) -> None:
         if self.samples < 1:
             raise ValueError(f"samples: {self.samples} was given; at least 1 is needed")
+        if self.general is not None and self.ichikara is not None:
+            raise ValueError("general and ichikara: give one of the two; general only stands in for ichikara")
 
 
-def _samples(synthetic: Path, excluded: set[str], origin: str) -> Iterator[dict[str, Any]]:
+def _sample(instruction: str, output: str, origin: str, paper_id: str | None) -> dict[str, Any]:
+    messages = [{"role": "user", "content": instruction}, {"role": "assistant", "content": output}]
+    return {"messages": messages, "origin": origin, "paper_id": paper_id}
+
+
+def _from_pairs(synthetic: Path, excluded: set[str], origin: str) -> Iterator[dict[str, Any]]:
     for record in read_jsonl(synthetic / "synthetic.jsonl", ("paper_id", "kind", "pairs")):
-        if record["kind"] not in HELDOUT_KINDS or record["paper_id"] in excluded:
-            continue
-        for pair in record["pairs"]:
-            messages = [
-                {"role": "user", "content": pair["instruction"]},
-                {"role": "assistant", "content": pair["output"]},
-            ]
-            yield {"messages": messages, "origin": origin, "paper_id": record["paper_id"]}
+        if is_heldout(record) and record["paper_id"] not in excluded:
+            for pair in record["pairs"]:
+                yield _sample(pair["instruction"], pair["output"], origin, record["paper_id"])
+
+
+def _sources(config: Config, excluded: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """Everything there is for each set, the sets in the order in which they are drawn."""
+    found = {"zero_shot": list(_from_pairs(config.synthetic, excluded, "zero_shot"))}
+    if not found["zero_shot"]:
+        raise BadInput(f"{config.synthetic}: no pair of {', '.join(HELDOUT_KINDS)} about a train paper")
+    if config.general is not None:
+        found["ichikara"] = list(_from_pairs(config.general, set(), "ichikara"))
+    if config.ichikara is not None:
+        people = read_samples(config.ichikara.expanduser())
+        found["ichikara"] = [_sample(one.text, one.output, "ichikara", None) for one in people]
+    if config.one_shot is not None:
+        found["one_shot"] = list(_from_pairs(config.one_shot, excluded, "one_shot"))
+    return found
+
+
+def _content(path: Path) -> str:
+    """Identity of the people's files: their names and bytes."""
+    path = path.expanduser()
+    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+    if not files or not files[0].is_file():
+        raise BadInput(f"{path}: no such file, or nothing in the folder")
+    return sha256_text(canonical_json([[file.name, sha256_file(file)] for file in files]))
 
 
 def run(config: Config, redo: bool = False) -> None:
     """Make the sets unless they are there."""
-    inputs = {"corpus": config.corpus, "synthetic": config.synthetic}
-    if config.general is not None:
-        inputs["general"] = config.general
-    with stage("sft-data", config.out, config=shaping(config, "general"), inputs=inputs, redo=redo) as current:
+    inputs: dict[str, Path | str] = {"corpus": config.corpus, "synthetic": config.synthetic}
+    inputs |= {name: path for name in ("one_shot", "general") if (path := getattr(config, name)) is not None}
+    if config.ichikara is not None:
+        inputs["ichikara"] = _content(config.ichikara)
+    with stage("sft-data", config.out, config=shaping(config), inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("sft-data: %s is finished", config.out)
             return
-        excluded = set(read_json(config.corpus / "split.json")["heldout"])
-        sets = {"zero_shot": list(_samples(config.synthetic, excluded, "zero_shot"))}
-        if config.general is not None:
-            sets["ichikara"] = list(_samples(config.general, set(), "ichikara"))
+        sets = _sources(config, set(read_json(config.corpus / "split.json")["heldout"]))
         generator = random.Random(config.seed)
         for name, samples in sets.items():
             generator.shuffle(samples)
             if len(samples) < config.samples:
-                LOG.info("sft-data: %s has %d samples, %d were wanted", name, len(samples), config.samples)
+                LOG.warning("sft-data: %s has %d samples, %d were wanted", name, len(samples), config.samples)
             del samples[config.samples :]
-        sets["all_included"] = [sample for samples in sets.values() for sample in samples]
-        generator.shuffle(sets["all_included"])
-        if not sets["all_included"]:
-            raise BadInput(f"{config.synthetic}: no pair of {', '.join(HELDOUT_KINDS)} about a train paper")
-        for name in ("zero_shot", "all_included"):
+        sets[ALL] = [sample for samples in sets.values() for sample in samples]
+        generator.shuffle(sets[ALL])
+        if absent := [name for name in SETS if name not in sets]:
+            LOG.info("sft-data: no source was given for %s, so all_included is without", " and ".join(absent))
+        for name in [*sets]:
+            if config.general is not None and name == "ichikara":
+                continue  # a stand-in is no set of its own
             path = config.out / f"{name}.jsonl"
             write_jsonl(path, sets[name])
             current.add(path)
         current.counts = {name: len(samples) for name, samples in sets.items()}
-        LOG.info("sft-data: %d samples in all_included", len(sets["all_included"]))
+        current.counts["short_of"] = {
+            name: config.samples - len(sets[name]) for name in sets if name != ALL and len(sets[name]) < config.samples
+        }
+        LOG.info("sft-data: %d samples in all_included", len(sets[ALL]))

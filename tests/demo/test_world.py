@@ -22,7 +22,8 @@ from nemo_kcpt.demo.template_teacher import TemplateTeacher, write_pairs
 from nemo_kcpt.demo.wording import wording_for
 from nemo_kcpt.evaluation.exact_match import exact_match
 from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS, KINDS, QA_KINDS
-from nemo_kcpt.synthesis.teacher import TeacherRequest, read_pairs
+from nemo_kcpt.synthesis.replies import read_pairs
+from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherRequest
 
 LANGUAGES = ("ja", "en")
 TRANSLATIONS = ("translation_en", "translation_zh")
@@ -180,11 +181,11 @@ def test_unknown_split_is_named() -> None:
 def test_the_teacher_replies_as_an_llm_would() -> None:
     papers, sheets = make_world(4, 5, "ja", "w")
     teacher = TemplateTeacher(sheets)
-    reply = asyncio.run(teacher.complete(TeacherRequest(papers[0], "summary", "ja")))
+    reply = asyncio.run(teacher.complete(TeacherRequest(papers[0]["paper_id"], "summary", "ja")))
     assert reply.finish_reason == "stop" and "not an LLM" in teacher.model
     assert read_pairs(reply.text) == write_pairs(sheets[0], "summary")
-    with pytest.raises(ValueError, match="paper other"):
-        asyncio.run(teacher.complete(TeacherRequest({"paper_id": "other"}, "summary", "ja")))
+    with pytest.raises(TeacherFault, match="paper other"):
+        asyncio.run(teacher.complete(TeacherRequest("other", "summary", "ja")))
     with pytest.raises(ValueError, match="'poem'"):
         write_pairs(sheets[0], "poem")
 

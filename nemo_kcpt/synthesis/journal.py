@@ -1,0 +1,300 @@
+"""The journal: one SQLite file a run, a row a request, committed before the call counts as done.
+
+Rows are keyed by the request's SHA-256 (teacher.request_sha256) and carry a checksum of their own, so that a flipped
+byte is noticed and that row's reply asked for again instead of being trained on. The file is in WAL mode with
+`synchronous=FULL`: what was committed survives a power cut.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.errors import KcptError
+from nemo_kcpt.files import sha256_text
+
+FORMAT = 1
+"""`PRAGMA user_version` of a journal this version can read."""
+NAME = "journal.sqlite"
+WAIT = 5.0
+"""Seconds to wait for another process that holds the file."""
+GROUP = 500
+"""Rows of one transaction of a salvage."""
+GIVE_UP = 200
+"""Groups in a row without a whole row, after which a salvage ends."""
+MOST_ROWS = 100_000_000
+DONE, UNREADABLE, FAILED = "done", "unreadable", "failed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One request and what came of it."""
+
+    key: str
+    """SHA-256 of the request, 64 hex digits."""
+    paper_id: str
+    kind: str
+    part: int
+    attempt: int
+    """0, or how often the reply to this call was unreadable before."""
+    status: str
+    """done; unreadable: answered, but not in the form asked for; failed: not answered."""
+    reply: str = ""
+    """Raw."""
+    finish_reason: str = ""
+    fault: str = ""
+    """Name of the fault of a failed or unreadable request, and after a colon what was said."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    seconds: float = 0.0
+    """From the request to its reply."""
+    cost: float = 0.0
+    """In the currency of the configured prices."""
+
+
+_FIELDS = [field.name for field in fields(Row)]
+_TABLES = f"""
+CREATE TABLE IF NOT EXISTS requests ({", ".join(f"{name} NOT NULL" for name in _FIELDS)}, created NOT NULL,
+    checksum NOT NULL, UNIQUE (key));
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = {FORMAT};
+"""
+
+
+class JournalFault(KcptError):
+    """The journal cannot be used; the message says what it is and what to do."""
+
+
+class Journal:
+    """The journal of one run. One process writes; others may read."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the journal, or make it.
+
+        Raises:
+            JournalFault: damaged, locked, no SQLite file, of a newer version, or in a place that cannot be written.
+        """
+        self.path = path
+        self._lock = threading.Lock()  # commits run in a thread of their own
+        with self._faults():
+            if read_only:
+                self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=WAIT)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._db = sqlite3.connect(path, timeout=WAIT, check_same_thread=False)
+            self._db.isolation_level = None
+            self._db.text_factory = _text  # damaged text is told by its checksum, not by an error
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > FORMAT:
+                raise JournalFault(f"{path}: written by a newer nemo_kcpt (format {version}); use that one")
+            if not read_only:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = FULL")
+                if not version:
+                    self._db.executescript(_TABLES)
+            problem = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if problem != "ok":
+                raise sqlite3.DatabaseError(problem)
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log is folded into it."""
+        self._db.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Write rows in one transaction; on return they are on disk. A row that is there is replaced.
+
+        Raises:
+            JournalFault: the disk is full, or the file cannot be written; none of the rows is there then.
+        """
+        now = time.time()
+        values = [(*astuple(row), now, _checksum(row)) for row in rows]
+        marks = ", ".join("?" * (len(_FIELDS) + 2))
+        with self._lock, self._faults():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(f"INSERT OR REPLACE INTO requests VALUES ({marks})", values)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def get(self, key: str) -> Row | None:
+        """The row of a request, None if it was never asked or its row is damaged."""
+        with self._lock, self._faults():
+            found = self._db.execute(
+                f"SELECT {', '.join(_FIELDS)}, checksum FROM requests WHERE key = ?", (key,)
+            ).fetchone()
+        return _row(found) if found else None
+
+    def rows(self) -> Iterator[Row]:
+        """All undamaged rows, by key."""
+        with self._faults():
+            for found in self._db.execute(f"SELECT {', '.join(_FIELDS)}, checksum FROM requests ORDER BY key"):
+                if row := _row(found):
+                    yield row
+
+    def damaged(self) -> int:
+        """Rows whose content does not fit their checksum."""
+        with self._faults():
+            found = self._db.execute(f"SELECT {', '.join(_FIELDS)}, checksum FROM requests")
+            return sum(_row(values) is None for values in found)
+
+    def totals(self) -> list[dict[str, Any]]:
+        """Per kind and status: requests, tokens, seconds and cost."""
+        with self._faults():
+            cursor = self._db.execute(
+                """SELECT kind, status, count(*) AS requests, sum(prompt_tokens) AS prompt_tokens,
+                   sum(cached_tokens) AS cached_tokens, sum(completion_tokens) AS completion_tokens,
+                   sum(seconds) AS seconds, sum(cost) AS cost FROM requests GROUP BY kind, status"""
+            )
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, values)) for values in cursor]
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep a JSON value under a name; on return it is on disk."""
+        with self._faults():
+            self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, json.dumps(value)))
+
+    def notes(self, prefix: str = "") -> dict[str, Any]:
+        """The values whose names begin so."""
+        with self._faults():
+            found = self._db.execute(
+                "SELECT name, value FROM notes WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
+            )
+            return {name: json.loads(value) for name, value in found}
+
+    def forget(self, name: str) -> None:
+        """Drop a note."""
+        with self._faults():
+            self._db.execute("DELETE FROM notes WHERE name = ?", (name,))
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JournalFault(f"{self.path}: {_told(error)}") from error
+
+
+def _told(error: sqlite3.Error) -> str:
+    """What is wrong and the way out, for what SQLite says."""
+    said = " ".join(str(error).split())
+    if "locked" in said or "busy" in said:
+        return "another process holds the journal. Wait for it or stop it, then run the same command again"
+    if "full" in said:
+        return "the disk is full. What was journaled before is kept; make room and run the same command again"
+    if "readonly" in said or "unable to open" in said:
+        return f"the journal cannot be written here ({said}). Check the folder's permissions and mount, or copy it"
+    if "not a database" in said:
+        return "is no SQLite file. Move it away and run the same command again; --salvage reads what can be read"
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, (sqlite3.OperationalError,)):
+        return (
+            f"the journal is damaged ({said}). Run the same command with --salvage: it copies every row that is whole "
+            "into a new journal and keeps the damaged file beside it; what is missing is asked for again"
+        )
+    return said
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _checksum(row: Row) -> str:
+    return sha256_text(json.dumps(astuple(row), ensure_ascii=True))
+
+
+def _row(values: tuple[Any, ...]) -> Row | None:
+    try:
+        row = Row(*values[:-1])
+        return row if _checksum(row) == values[-1] else None
+    except (TypeError, ValueError):
+        return None
+
+
+def salvage(path: Path) -> tuple[int, Path]:
+    """Copy what is whole of a damaged journal into a new one; returns the number of rows and where the old file is.
+
+    Raises:
+        JournalFault: there is no journal.
+    """
+    if not path.is_file():
+        raise JournalFault(f"{path}: no such file; there is nothing to salvage")
+    fresh = path.with_name(f".{path.name}.salvaged")
+    for leftover in (fresh, *(fresh.with_name(fresh.name + suffix) for suffix in ("-wal", "-shm"))):
+        leftover.unlink(missing_ok=True)
+    kept = 0
+    with Journal(fresh) as target:
+        for rows, notes in _readable(path):
+            target.add(rows)
+            kept += len(rows)
+            for name, value in notes.items():
+                target.note(name, value)
+    number = 1
+    while (old := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    for suffix in ("-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            beside.replace(old.with_name(old.name + suffix))
+    path.replace(old)
+    fresh.replace(path)
+    return kept, old
+
+
+def _readable(path: Path) -> Iterator[tuple[list[Row], Mapping[str, Any]]]:
+    """Rows in groups, then the notes; a page that is damaged takes the rows of its group's part with it, no others."""
+    try:
+        db = sqlite3.connect(path)
+        db.text_factory = _text
+        db.execute("PRAGMA writable_schema = ON")  # SQLite's recovery mode: a file that is too short is read, too
+        last = db.execute("SELECT max(rowid) FROM requests").fetchone()[0]
+    except sqlite3.Error:
+        last = None
+    if last is None:
+        last = MOST_ROWS if _has_table(path) else 0
+    misses, first = 0, 1
+    while first <= last and misses < GIVE_UP:
+        rows = [row for number in range(first, first + GROUP) if (row := _row_at(db, number))]
+        misses = 0 if rows else misses + 1
+        first += GROUP
+        if rows:
+            yield rows, {}
+    try:
+        notes = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM notes")}
+    except (sqlite3.Error, ValueError):
+        notes = {}
+    yield [], notes
+    db.close()
+
+
+def _has_table(path: Path) -> bool:
+    try:
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA writable_schema = ON")
+            return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'requests'").fetchone())
+    except sqlite3.Error:
+        return False
+
+
+def _row_at(db: sqlite3.Connection, number: int) -> Row | None:
+    """The row of a number; each is looked for on its own way down the table, past pages that are damaged."""
+    try:
+        found = db.execute(f"SELECT {', '.join(_FIELDS)}, checksum FROM requests WHERE rowid = ?", (number,)).fetchone()
+    except sqlite3.Error:
+        return None
+    return _row(found) if found else None

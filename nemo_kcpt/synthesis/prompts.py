@@ -1,0 +1,261 @@
+"""Prompts: one Jinja file per kind and language, `<kind>.<language>.j2`, with a YAML front matter between `---` lines.
+
+    kind: summary          as in the file's name
+    language: ja
+    pairs: 1               pairs wanted from one call
+    heldout: false         true: kept out of training for held-out papers, and made into questions
+    schema: output         output: the instruction is one of `wordings`, the teacher writes the output alone;
+                           pairs: the teacher writes instructions and outputs
+    wordings:              at least five; {name} becomes the paper's title, or the words it begins with
+      - "{name}を要約してください。"
+
+The body may use `pairs`, `wording`, `name`, `title` and `references` (the paper's reference list). Which wording a
+paper gets depends on its id and the kind alone. Files of the same name in the user's own folder replace the shipped
+ones, those whose name begins with an underscore included: `_system`, `_paper` and `_example` are shared by all kinds.
+
+A request is a system message and one user message: the paper first, the same bytes for all kinds, then what is wanted.
+So a server's prefix cache reads a paper once for its 16 calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nemo_kcpt.config import nearest
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.synthesis.kinds import KINDS
+from nemo_kcpt.synthesis.teacher import Messages
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+SHIPPED = Path(__file__).resolve().parent / "templates"
+LANGUAGES = ("ja", "en")
+"""Languages with shipped prompts; a paper in another one is asked about in English."""
+SHARED = ("_system", "_paper", "_example")
+FORMS = ("pairs", "output")
+MOST = 2
+"""Times the pairs wanted that a reply may hold."""
+BEGINNING = 30
+"""Characters of its text by which a paper without a title is named."""
+
+_FILE = re.compile(r"(\w+)\.([a-z]{2})\.j2$")
+_KEYS = {"kind": str, "language": str, "pairs": int, "heldout": bool, "schema": str, "wordings": list}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What one kind asks for, in one language."""
+
+    kind: str
+    language: str
+    pairs: int
+    heldout: bool
+    form: str
+    """pairs: the teacher writes instructions too; output: the instruction is one of `wordings`."""
+    wordings: tuple[str, ...]
+    body: str
+    path: Path
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the reply, in the form that OpenAI's structured output takes (strict)."""
+        text = {"type": "string", "minLength": 1}
+        if self.form == "output":
+            return _object({"output": text})
+        pair = _object({"instruction": text, "output": text})
+        return _object({"pairs": {"type": "array", "minItems": 1, "maxItems": self.pairs, "items": pair}})
+
+    def wording(self, paper: Mapping[str, Any], part: int = 0, parts: int = 1) -> str:
+        """The wording for this paper (or its part): chosen by paper_id and kind, the paper named in it."""
+        digest = hashlib.sha256(f"{paper['paper_id']}\0{self.kind}".encode()).digest()
+        chosen = self.wordings[int.from_bytes(digest[:8], "big") % len(self.wordings)]
+        name = paper_name(paper, self.language)
+        if parts > 1:
+            name += f"(全{parts}部の第{part + 1}部)" if self.language == "ja" else f" (part {part + 1} of {parts})"
+        return chosen.replace("{name}", name)
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def paper_name(paper: Mapping[str, Any], language: str) -> str:
+    """What a paper is called in an instruction: its title, or the words it begins with."""
+    title = str(paper.get("title") or "").strip()
+    if title:
+        return f"「{title}」" if language == "ja" else f'"{title}"'
+    words = " ".join(str(paper["text"]).split())
+    beginning = words[:BEGINNING] + ("…" if len(words) > BEGINNING else "")
+    return f"「{beginning}」で始まる文書" if language == "ja" else f'the document that begins "{beginning}"'
+
+
+class Prompts:
+    """All prompts of one language."""
+
+    def __init__(self, language: str, folder: Path | None = None) -> None:
+        """Read the shipped prompts and those in `folder`.
+
+        Raises:
+            BadInput: a file cannot be read as a prompt; names file, line and what was expected.
+        """
+        self.language = language
+        found = _files(SHIPPED, language) | (_files(folder, language) if folder is not None else {})
+        self.by_kind = {name: _read_prompt(path, name, language) for name, path in found.items() if name[0] != "_"}
+        extra = sorted(name for name in self.by_kind if name not in KINDS)
+        self.by_kind = {name: self.by_kind[name] for name in (*KINDS, *extra) if name in self.by_kind}
+        environment = _environment()
+        sources = {name: (_text(found[name]), found[name]) for name in SHARED}
+        sources |= {name: (prompt.body, prompt.path) for name, prompt in self.by_kind.items()}
+        self._templates = {name: _compiled(environment, *source) for name, source in sources.items()}
+
+    def messages(
+        self, kind: str, paper: Mapping[str, Any], text: str, *, part: int = 0, parts: int = 1, example: str = ""
+    ) -> Messages:
+        """The request: system message, then the paper (or a part of it, counted from 0) and what is wanted of it."""
+        prompt = self.by_kind[kind]
+        head = self.head(paper, text, part=part, parts=parts)
+        shown = self._render("_example", prompt, example=example) if example else ""
+        references = [str(entry) for entry in paper.get("references") or ()]
+        wanted = self._render(
+            kind,
+            prompt,
+            pairs=prompt.pairs,
+            wording=prompt.wording(paper, part, parts),
+            name=paper_name(paper, self.language),
+            title=paper.get("title") or "",
+            references=references,
+        )
+        return (
+            {"role": "system", "content": self._templates["_system"].render().strip()},
+            {"role": "user", "content": head + shown + wanted.strip()},
+        )
+
+    def head(self, paper: Mapping[str, Any], text: str, *, part: int = 0, parts: int = 1) -> str:
+        """What a paper's requests share: the paper, between marks that do not occur in it."""
+        number = 0
+        while (mark := f"document-{hashlib.sha256(f'{number}{text}'.encode()).hexdigest()[:8]}") in text:
+            number += 1
+        title = paper.get("title") or ""
+        return self._templates["_paper"].render(title=title, text=text, mark=mark, part=part + 1, parts=parts)
+
+    def _render(self, template: str, prompt: Prompt, /, **values: Any) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            return self._templates[template].render(**values)
+        except TemplateError as error:
+            raise BadInput(f"{prompt.path}: {error}; a prompt may use {', '.join(values)}") from None
+
+
+def load_prompts(languages: Sequence[str] = LANGUAGES, folder: Path | None = None) -> dict[str, Prompts]:
+    """The prompts by language.
+
+    Raises:
+        BadInput: `folder` is missing, or holds a file that is no prompt.
+    """
+    if folder is not None:
+        _check_folder(folder)
+    return {language: Prompts(language, folder) for language in languages}
+
+
+def language_of(paper: Mapping[str, Any]) -> str:
+    """The language in which a paper is asked about: its own if there are prompts in it, else English."""
+    known = paper.get("language") or (paper.get("meta") or {}).get("language") or "ja"
+    return known if known in LANGUAGES else "en"
+
+
+def _environment() -> Environment:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+
+
+def _compiled(environment: Environment, source: str, path: Path) -> Any:
+    from jinja2 import TemplateSyntaxError
+
+    try:
+        return environment.from_string(source)
+    except TemplateSyntaxError as error:
+        raise BadInput(f"{path}, line {error.lineno} below the front matter: {error.message}") from None
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise BadInput(f"prompts={folder}: no such folder")
+    for path in sorted(folder.glob("*.j2")):
+        match = _FILE.match(path.name)
+        if not match or match[2] not in LANGUAGES or (match[1][0] == "_" and match[1] not in SHARED):
+            names = ", ".join(f"{name}.ja.j2" for name in SHARED)
+            raise BadInput(
+                f"{path}: a prompt is called <kind>.<language>.j2 with a language of {', '.join(LANGUAGES)}, "
+                f"or one of {names}"
+            )
+
+
+def _files(folder: Path, language: str) -> dict[str, Path]:
+    return {path.name[: -len(f".{language}.j2")]: path for path in sorted(folder.glob(f"*.{language}.j2"))}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from None
+
+
+def _read_prompt(path: Path, kind: str, language: str) -> Prompt:
+    import yaml
+
+    lines = _text(path).split("\n")
+    end = lines.index("---", 1) if lines[0] == "---" and "---" in lines[1:] else 0
+    if not end:
+        raise BadInput(f"{path}, line 1: a prompt begins with a front matter between two lines '---'")
+    try:
+        front = yaml.safe_load("\n".join(lines[1:end]))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise BadInput(f"{path}, line {mark.line + 2 if mark else 1}: the front matter is not YAML") from None
+    if not isinstance(front, dict):
+        raise BadInput(f"{path}, line 2: the front matter holds `key: value` lines, found {type(front).__name__}")
+    for key in front:
+        if key not in _KEYS:
+            raise BadInput(f"{path}: unknown key '{key}' in the front matter; {nearest(str(key), list(_KEYS))}")
+    for key, expected in _KEYS.items():
+        if type(front.get(key)) is not expected:
+            raise BadInput(f"{path}: {key} is {front.get(key)!r}; the front matter needs a {expected.__name__} there")
+    wordings = front["wordings"]
+    wrong = (
+        f"kind is {front['kind']}, the file is called {kind}" if front["kind"] != kind
+        else f"language is {front['language']}, the file is called {language}" if front["language"] != language
+        else f"schema is {front['schema']}, one of {', '.join(FORMS)} was expected" if front["schema"] not in FORMS
+        else f"pairs is {front['pairs']}; from 1 to 50 were expected" if not 1 <= front["pairs"] <= 50
+        else "wordings: at least five texts were expected" if len(set(map(str, wordings))) < 5
+        else "wordings: {name} is missing in one of them" if front["schema"] == "output"
+        and not all("{name}" in str(one) for one in wordings)
+        else ""
+    )  # fmt: skip
+    if wrong:
+        raise BadInput(f"{path}: {wrong}")
+    return Prompt(
+        kind=kind,
+        language=language,
+        pairs=front["pairs"],
+        heldout=front["heldout"],
+        form=front["schema"],
+        wordings=tuple(map(str, wordings)),
+        body="\n".join(lines[end + 1 :]),
+        path=path,
+    )

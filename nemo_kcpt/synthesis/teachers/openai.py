@@ -1,0 +1,258 @@
+"""Any server with OpenAI's chat completions, through the `openai` client.
+
+The client's own retries are off: ours know which faults pass, obey `Retry-After`, and end in a `TeacherFault` with a
+name. The key is read from the environment and stands in no message: a server's words are passed on without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import os
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.synthesis.teachers.asking import Asking
+from nemo_kcpt.synthesis.teachers.limits import PerMinute
+
+if TYPE_CHECKING:
+    import openai
+
+    from nemo_kcpt.synthesis.stage import Config
+
+FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
+"""Seconds before the second attempt, doubled each time, and at most, unless the server says another time."""
+LONGEST_OBEYED = 3600.0
+"""Seconds of a `Retry-After` that are waited for; a server that says more is not coming back today."""
+LOST = 20
+"""Requests in a row without a connection, retries included, after which there is no server."""
+SHOWN = 300
+"""Characters of a server's words that are passed on."""
+TOKEN = 3
+"""Bytes of a prompt that count as a token of the limit until the server says how many it was."""
+
+
+def connect(config: Config) -> openai.AsyncOpenAI:
+    """The client.
+
+    Raises:
+        BadInput: the address is none, or OpenAI's own is meant and there is no key.
+    """
+    import httpx
+    import openai
+
+    url = config.base_url or os.environ.get("OPENAI_BASE_URL", "")
+    key = os.environ.get(config.api_key_env, "")
+    if url and not url.startswith(("http://", "https://")):
+        raise BadInput(f"base_url={url}: an address like http://localhost:8000/v1 was expected")
+    if not url and not key:
+        raise BadInput(
+            f"no base_url= was given, and the environment variable {config.api_key_env} holds no key for OpenAI. "
+            "Give base_url=http://HOST:PORT/v1 for a server of yours, or set the variable"
+        )
+    limits = httpx.Limits(max_connections=config.concurrency + 8, max_keepalive_connections=config.concurrency + 8)
+    return openai.AsyncOpenAI(
+        api_key=key or "none",
+        base_url=url or None,
+        max_retries=0,
+        timeout=httpx.Timeout(config.timeout, connect=min(config.timeout, 30)),
+        http_client=openai.DefaultAsyncHttpxClient(limits=limits),
+    )
+
+
+class OpenAITeacher(Asking):
+    """Asks a server, many requests at a time."""
+
+    def __init__(self, config: Config) -> None:
+        """
+        Args:
+            config: of `kcpt synthesize`.
+
+        Raises:
+            BadInput: the address is none, or there is no key where one is needed.
+        """
+        super().__init__(
+            config.model,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            max_tokens=config.max_tokens,
+            extra=config.extra_body,
+            structured=config.structured,
+        )
+        self._config = config
+        self._key = os.environ.get(config.api_key_env, "")
+        self._client: Any = None
+        self._requests = PerMinute(config.requests_per_minute)
+        self._tokens = PerMinute(config.tokens_per_minute)
+        self._lost = 0
+
+    async def prepare(self) -> None:
+        """Look whether the server has the model, and which structured output it offers."""
+        if self._client is None:
+            self._client = connect(self._config)
+        if self.structured != "auto":
+            return
+        schema = {
+            "type": "object",
+            "properties": {"output": {"type": "string"}},
+            "required": ["output"],
+            "additionalProperties": False,
+        }
+        message = {"role": "user", "content": 'Reply with {"output": "ok"}.'}
+        for mode in ("json_schema", "json_object", "none"):
+            self.structured = mode
+            try:
+                await self.complete(TeacherRequest("", "", "", (message,), schema=schema), probe=True)
+            except TeacherFault as fault:
+                self.structured = "auto"
+                if fault.name != "bad_request" or mode == "none":
+                    raise
+                LOG.info("synthesize: the server refuses structured output as %s (%s)", mode, fault)
+                continue
+            LOG.info("synthesize: structured output: %s", mode)
+            return
+
+    async def complete(self, request: TeacherRequest, *, probe: bool = False) -> TeacherReply:
+        """Answer one request, with as many attempts as are configured.
+
+        Raises:
+            TeacherFault: named by what happened last.
+        """
+        if self._client is None:
+            self._client = connect(self._config)
+        body = self.body(request)
+        if probe:
+            body["max_tokens"] = min(16, body["max_tokens"])
+        fault = TeacherFault("server_error", "never asked")
+        estimate = sum(len(m["content"].encode()) for m in body["messages"]) // TOKEN if self._tokens.limit else 0
+        for attempt in range(self._config.retries + 1):
+            await self._requests.take()
+            await self._tokens.take(estimate)
+            try:
+                reply = await self._once(body)
+            except TeacherFault as error:
+                fault = error
+            else:
+                if self._tokens.limit:
+                    used = reply.usage.get("prompt_tokens", 0) + reply.usage.get("completion_tokens", 0)
+                    self._tokens.give_back(estimate - used)
+                self._lost = 0
+                return reply
+            self._lost = self._lost + 1 if fault.name == "connection" else 0
+            if self._lost >= LOST:
+                raise TeacherFault("connection", f"no server answers: {fault}", fatal=True)
+            if not fault.passes or attempt == self._config.retries or fault.wait > LONGEST_OBEYED:
+                break
+            pause = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT)
+            least, most = (fault.wait, 1.1 * fault.wait) if fault.wait else (pause / 2, pause)
+            await asyncio.sleep(random.uniform(least, most))
+        raise fault
+
+    async def _once(self, body: dict[str, Any]) -> TeacherReply:
+        import json
+
+        import openai
+
+        extra = {name: body[name] for name in self._extra}
+        known = {name: value for name, value in body.items() if name not in self._extra}
+        try:
+            completion = await self._client.chat.completions.create(**known, extra_body=extra or None)
+        except openai.APITimeoutError:
+            raise passing("timeout", f"no answer within {self._config.timeout:g} s (timeout=)") from None
+        except openai.APIStatusError as error:
+            raise await self._status(error) from None
+        except openai.APIResponseValidationError as error:
+            raise passing("invalid_reply", f"the server's answer is not a completion: {self._said(error)}") from None
+        except openai.APIConnectionError as error:
+            raise passing("connection", f"{self._client.base_url}: {self._said(error.__cause__ or error)}") from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise passing("invalid_reply", f"the server's answer is not JSON ({self._said(error)})") from None
+        except openai.OpenAIError as error:
+            raise TeacherFault("client_error", self._said(error)) from None
+        return self._read(completion, body["model"])
+
+    def _read(self, completion: Any, model: str) -> TeacherReply:
+        choices = getattr(completion, "choices", None)
+        if not isinstance(choices, list) or not choices:
+            what = "no choices" if choices in (None, []) else f"choices of type {type(choices).__name__}"
+            raise passing("empty_reply", f"the server's answer has {what}")
+        answered = getattr(completion, "model", None)
+        # A name may be longer in the answer: gpt-4o-mini is answered by gpt-4o-mini-2024-07-18.
+        if isinstance(answered, str) and answered and not answered.startswith(model) and not model.startswith(answered):
+            raise TeacherFault("wrong_model", f"{model} was asked, {answered} answered", fatal=True)
+        message = getattr(choices[0], "message", None)
+        content = getattr(message, "content", None)
+        finish = str(getattr(choices[0], "finish_reason", "") or "")
+        if refusal := getattr(message, "refusal", None):
+            raise TeacherFault("refused", self._said(refusal))
+        if not isinstance(content, str):
+            raise passing("empty_reply", f"the server's answer has no content (finish_reason {finish or 'none'})")
+        usage = getattr(completion, "usage", None)
+        details = getattr(usage, "prompt_tokens_details", None)
+        counted = {
+            "prompt_tokens": getattr(usage, "prompt_tokens", 0),
+            "completion_tokens": getattr(usage, "completion_tokens", 0),
+            "cached_tokens": getattr(details, "cached_tokens", 0),
+        }
+        return TeacherReply(content, finish, {name: value for name, value in counted.items() if isinstance(value, int)})
+
+    async def _status(self, error: Any) -> TeacherFault:
+        status, said = error.status_code, self._said(error)
+        if status in (401, 403):
+            return TeacherFault(
+                "unauthorized",
+                f"the server refuses the key in {self._config.api_key_env} ({status}): {said}",
+                fatal=True,
+            )
+        if status == 404:
+            return TeacherFault("wrong_model", f"{self.model}: {said}{await self._models()}", fatal=True)
+        if status == 429 and "insufficient_quota" in str(getattr(error, "code", "")):
+            return TeacherFault("no_credit", f"the account has no credit left: {said}", fatal=True)
+        name = {408: "timeout", 409: "conflict", 429: "rate_limited"}.get(status, "")
+        if name or status >= 500:
+            return passing(name or "server_error", f"{status}: {said}", _retry_after(error.response.headers))
+        return TeacherFault("bad_request", f"{status}: {said}")
+
+    async def _models(self) -> str:
+        try:
+            page = await self._client.models.list()
+            names = [model.id for model in page.data][:20]
+        except Exception:  # it was only for a better message
+            return ""
+        return f". The server has {', '.join(names)}; give one as model=" if names else ""
+
+    def _said(self, error: object) -> str:
+        text = " ".join(str(error).split()) or type(error).__name__
+        text = text.replace(self._key, "[key]") if self._key else text
+        return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+
+
+def passing(name: str, message: str, wait: float = 0.0) -> TeacherFault:
+    """A fault that may pass, after `wait` seconds if the server said so."""
+    return TeacherFault(name, message, passes=True, wait=wait)
+
+
+def _retry_after(headers: Any) -> float:
+    """Seconds that a server asks for, by Retry-After (seconds or a date) or retry-after-ms; 0 if it does not say."""
+    try:
+        if (milliseconds := headers.get("retry-after-ms")) is not None:
+            return max(0.0, float(milliseconds) / 1000)
+        value = headers.get("retry-after", "").strip()
+        if not value:
+            return 0.0
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+    except (TypeError, ValueError):
+        return 0.0
+    return max(0.0, seconds) if seconds < float("inf") else 0.0
