@@ -183,7 +183,7 @@ class OpenAITeacher(Asking):
         answered = getattr(completion, "model", None)
         # A name may be longer in the answer: gpt-4o-mini is answered by gpt-4o-mini-2024-07-18.
         if isinstance(answered, str) and answered and not answered.startswith(model) and not model.startswith(answered):
-            raise TeacherFault("wrong_model", f"{model} was asked, {answered} answered", fatal=True)
+            raise TeacherFault("wrong_model", f"{model} was asked, {self._said(answered)} answered", fatal=True)
         message = getattr(choices[0], "message", None)
         content = getattr(message, "content", None)
         finish = str(getattr(choices[0], "finish_reason", "") or "")

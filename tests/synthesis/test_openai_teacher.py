@@ -1,0 +1,245 @@
+"""The OpenAI-compatible teacher against a server that misbehaves: each case ends in a right result or a named fault."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+import logging
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.synthesis.stage import Config
+from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.synthesis.teachers import openai as module
+from nemo_kcpt.synthesis.teachers.limits import PerMinute
+from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
+from tests.synthesis.fake_server import Answer, FakeServer, completion, ok, problem
+
+CANARY = "sk-canary-7f3a9b52c1"
+SCHEMA = {"type": "object", "properties": {"output": {"type": "string"}}, "required": ["output"]}
+REQUEST = TeacherRequest("p0", "summary", "ja", ({"role": "user", "content": "要約して"},), seed=5, schema=SCHEMA)
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(module, "LONGEST_WAIT", 0.05)
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
+
+def config(url: str, **fields: Any) -> Config:
+    given = {"model": "stub", "structured": "json_schema", "timeout": 5, "retries": 3, **fields}
+    return Config(corpus=Path("c"), out=Path("o"), teacher="openai", base_url=url, **given)
+
+
+def ask(answer: Answer, **fields: Any) -> tuple[TeacherReply | TeacherFault, FakeServer]:
+    async def once() -> TeacherReply | TeacherFault:
+        teacher = OpenAITeacher(config(server.url, **fields))
+        try:
+            await teacher.prepare()
+            return await teacher.complete(REQUEST)
+        except TeacherFault as fault:
+            return fault
+        finally:
+            await teacher.close()
+
+    with FakeServer(answer) as server:
+        return asyncio.run(once()), server
+
+
+def first(*answers: Any) -> Answer:
+    """These answers one after another, then good ones."""
+    return lambda body, number: answers[number] if number < len(answers) else ok()
+
+
+def test_a_request_is_as_it_was_configured() -> None:
+    reply, server = ask(first(), temperature=0.3, top_p=0.9, max_tokens=77, extra_body={"top_k": 20})
+    assert isinstance(reply, TeacherReply)
+    assert (reply.text, reply.finish_reason) == ('{"output": "ok"}', "stop")
+    assert reply.usage == {"prompt_tokens": 120, "completion_tokens": 12, "cached_tokens": 96}
+    (body,) = server.bodies
+    assert body["response_format"]["json_schema"] == {"name": "reply", "schema": SCHEMA, "strict": True}
+    wanted = {"model": "stub", "seed": 5, "temperature": 0.3, "top_p": 0.9, "max_tokens": 77, "top_k": 20}
+    assert {name: body[name] for name in wanted} == wanted
+    assert body["messages"] == [{"role": "user", "content": "要約して"}]
+    assert server.keys == {f"Bearer {CANARY}"}
+
+
+CUT = (200, {"x-length": "5000"}, json.dumps(completion("x")).encode()[:60])
+PASSING = {
+    "429": problem(429, "slow down"),
+    "429 with Retry-After": problem(429, "slow down", {"retry-after": "0.2"}),
+    "500": problem(500, "oops"),
+    "503 that is no JSON": (503, {"content-type": "text/html"}, b"<h1>down</h1>"),
+    "408": problem(408),
+    "409": problem(409),
+    "hung up": None,
+    "dropped in the middle of the body": CUT,
+    "a body that is no JSON": (200, {}, b'{"choices": ['),
+    "a body that is text": (200, {"content-type": "text/plain"}, b"hello"),
+    "empty choices": (200, {}, json.dumps({**completion("x"), "choices": []}).encode()),
+    "no choices": (200, {}, json.dumps({"error": "x"}).encode()),
+    "no content": ok(None),
+    "a body of another form": (200, {}, b"[1, 2]"),
+}
+
+
+@pytest.mark.parametrize("answer", PASSING.values(), ids=list(PASSING))
+def test_what_passes_is_tried_again(answer: Any) -> None:
+    reply, server = ask(first(answer, answer))
+    assert isinstance(reply, TeacherReply), reply
+    assert reply.text == '{"output": "ok"}' and len(server.bodies) == 3
+
+
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [
+        ("429", "rate_limited"),
+        ("500", "server_error"),
+        ("503 that is no JSON", "server_error"),
+        ("408", "timeout"),
+        ("hung up", "connection"),
+        ("dropped in the middle of the body", "connection"),
+        ("a body that is no JSON", "invalid_reply"),
+        ("empty choices", "empty_reply"),
+        ("no content", "empty_reply"),
+    ],
+)
+def test_what_does_not_pass_is_a_named_fault(case: str, name: str) -> None:
+    fault, server = ask(lambda body, number: PASSING[case], retries=2)
+    assert isinstance(fault, TeacherFault)
+    assert fault.name == name and not fault.fatal and len(server.bodies) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "name", "fatal", "said"),
+    [
+        (problem(401, f"Incorrect API key: {CANARY}"), "unauthorized", True, "refuses the key in OPENAI_API_KEY"),
+        (problem(403), "unauthorized", True, "403"),
+        (problem(404, "The model `stub` does not exist"), "wrong_model", True, "The server has stub"),
+        (problem(400, "too long"), "bad_request", False, "too long"),
+        (problem(422, "bad"), "bad_request", False, "422"),
+        (ok("x", model="another-model"), "wrong_model", True, "another-model answered"),
+        ((429, {}, b'{"error": {"message": "pay", "code": "insufficient_quota"}}'), "no_credit", True, "no credit"),
+    ],
+)
+def test_what_cannot_pass_is_not_tried_again(answer: Any, name: str, fatal: bool, said: str) -> None:
+    fault, server = ask(lambda body, number: answer)
+    assert isinstance(fault, TeacherFault)
+    assert (fault.name, fault.fatal) == (name, fatal) and said in str(fault) and len(server.bodies) == 1
+
+
+def test_a_dated_model_is_the_same_model() -> None:
+    assert isinstance(ask(first(ok("x", model="stub-2026-07-18")))[0], TeacherReply)
+
+
+def test_a_slow_server_is_given_up_in_time() -> None:
+    def slow(body: dict[str, Any], number: int) -> Any:
+        time.sleep(0 if number else 1.5)
+        return ok()
+
+    reply, server = ask(slow, timeout=1)
+    assert isinstance(reply, TeacherReply) and len(server.bodies) == 2
+    fault, _ = ask(lambda body, number: time.sleep(1.3), timeout=1, retries=0)
+    assert isinstance(fault, TeacherFault) and fault.name == "timeout" and "timeout=" in str(fault)
+
+
+@pytest.mark.parametrize("header", ["retry-after", "retry-after-ms", "date"])
+def test_retry_after_is_obeyed(header: str) -> None:
+    value = {
+        "retry-after": "0.6",
+        "retry-after-ms": "600",
+        "date": email.utils.formatdate(time.time() + 2, usegmt=True),
+    }
+    name = "retry-after" if header == "date" else header
+    reply, server = ask(first(problem(429, "later", {name: value[header]})))
+    assert isinstance(reply, TeacherReply)
+    assert server.times[1] - server.times[0] >= 0.55  # the waits of our own are far shorter here
+
+
+@pytest.mark.parametrize("value", ["soon", "-3", "nan", "1e999", ""])
+def test_a_senseless_retry_after_is_passed_over(value: str) -> None:
+    reply, _ = ask(first(problem(429, "later", {"retry-after": value})))
+    assert isinstance(reply, TeacherReply)
+
+
+def test_a_server_that_says_tomorrow_is_not_waited_for() -> None:
+    fault, server = ask(first(problem(429, "later", {"retry-after": "90000"})))
+    assert isinstance(fault, TeacherFault) and fault.name == "rate_limited" and len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(("refused", "mode"), [((), "json_schema"), (("json_schema",), "json_object"),
+                                                (("json_schema", "json_object"), "none")])  # fmt: skip
+def test_structured_output_is_what_the_server_offers(refused: tuple[str, ...], mode: str) -> None:
+    def answer(body: dict[str, Any], number: int) -> Any:
+        asked = body.get("response_format", {}).get("type")
+        return problem(400, f"response_format {asked} is not supported") if asked in refused else ok()
+
+    async def prepared() -> OpenAITeacher:
+        teacher = OpenAITeacher(config(server.url, structured="auto"))
+        await teacher.prepare()
+        await teacher.complete(REQUEST)
+        await teacher.close()
+        return teacher
+
+    with FakeServer(answer) as server:
+        teacher = asyncio.run(prepared())
+    assert teacher.structured == mode == teacher.params["structured"]
+    assert server.bodies[-1].get("response_format", {"type": "none"})["type"] == mode
+
+
+def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOST", 3)
+
+    async def once() -> None:
+        teacher = OpenAITeacher(config("http://127.0.0.1:9/v1", retries=9))
+        try:
+            await teacher.complete(REQUEST)
+        finally:
+            await teacher.close()
+
+    with pytest.raises(TeacherFault, match=r"no server answers: http://127\.0\.0\.1:9") as caught:
+        asyncio.run(once())
+    assert caught.value.fatal and caught.value.name == "connection"
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "said"), [("localhost:8000", "k", "http://localhost:8000/v1"), ("", "", "holds no key")]
+)
+def test_an_address_or_a_key_is_needed(monkeypatch: pytest.MonkeyPatch, url: str, key: str, said: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(BadInput, match=said):
+        module.connect(config(url))
+
+
+def test_the_key_is_in_no_message(caplog: pytest.LogCaptureFixture) -> None:
+    """Every fault, with a server that repeats the key in its answers; traceback and logs at their most talkative."""
+    caplog.set_level(logging.DEBUG)
+    answers = [problem(status, f"your key is {CANARY}") for status in (400, 401, 404, 429, 500)]
+    answers += [(200, {}, CANARY.encode()), ok(None), ok("x", model=f"{CANARY}"), None]
+    for answer in answers:
+        fault, server = ask(lambda body, number, answer=answer: answer, retries=1)  # type: ignore[misc]
+        assert isinstance(fault, TeacherFault)
+        told = "".join(traceback.format_exception(fault)) + str(fault)
+        assert CANARY not in told
+        assert server.keys == {f"Bearer {CANARY}"}
+    assert CANARY not in "".join(f"{record.getMessage()}{record.exc_text}" for record in caplog.records)
+
+
+def test_the_limits_hold() -> None:
+    async def take(limit: float, units: float, times: int) -> float:
+        bucket = PerMinute(limit)
+        started = time.monotonic()
+        await asyncio.gather(*(bucket.take(units) for _ in range(times)))
+        return time.monotonic() - started
+
+    assert asyncio.run(take(0, 1e9, 100)) < 5
+    assert asyncio.run(take(1200, 1, 41)) >= 0.95  # 20 a second, one second's worth at once
+    assert asyncio.run(take(60_000, 500, 5)) >= 0.95
