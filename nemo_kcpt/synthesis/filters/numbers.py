@@ -35,11 +35,14 @@ _TENS = {"十": 10, "百": 100, "千": 1000}
 
 
 def values(text: str) -> Iterator[tuple[float, ...]]:
-    """The numbers of a text, each with the values that it may stand for: with its unit and without."""
+    """The numbers of a text, each with the values that it may stand for: 45 % is 45 and 0.45."""
     for match in _NUMBER.finditer(text):
         value = float(match[1].replace(",", "") + (match[2] or ""))
         unit = _UNITS.get((match[3] or "").lower())
-        yield (value, _clean(value * unit)) if unit else (value,)
+        if unit and unit > 1:
+            yield (_clean(value * unit),)
+        else:
+            yield (value, _clean(value * unit)) if unit else (value,)
     for match in _KANJI.finditer(text):
         value = _kanji(match[0])
         yield (value,)

@@ -84,8 +84,8 @@ def wrong_language(candidate: Candidate, source: Source) -> bool:
     kana, hiragana, han, latin = (len(script.findall(text)) for script in (_KANA, _HIRAGANA, _HAN, _LATIN))
     if letters < FEW_LETTERS:
         return wanted == "zh" and hiragana > 0
-    if wanted == "zh":  # names may stay in katakana
-        return hiragana > 0.02 * letters or han < 0.3 * (letters - (kana - hiragana))
+    if wanted == "zh":  # names may stay as they are
+        return hiragana > 0.02 * letters or han < 0.15 * letters
     if wanted == "en":
         foreign = hiragana > 0.02 * letters or latin < 0.6 * letters
         return foreign or (letters >= 200 and not _is_english(text))
