@@ -14,7 +14,7 @@ from typing import Any
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.runs import Shard
-from nemo_kcpt.synthesis.journal import DONE, FAILED, Journal, Row
+from nemo_kcpt.synthesis.journal import DONE, FAILED, UNREADABLE, Journal, Row
 from nemo_kcpt.synthesis.parts import split_text
 from nemo_kcpt.synthesis.prompts import Prompt, Prompts, language_of
 from nemo_kcpt.synthesis.replies import UnreadableReply, read_pairs, read_reply
@@ -181,7 +181,7 @@ class Plan:
                 return State(last, key, number)
             if row.status == DONE and _still_readable(call, row):
                 return State(row, key, -1)
-            last = row
+            last = replace(row, status=UNREADABLE)
         return State(last, key, -1)
 
 

@@ -327,9 +327,11 @@ async def _ask_all(config: Config, path: Path, count: Callable[[str], int], shar
             plan = make_plan(config, teacher, count, shard)
             journal.note("calls", plan.number())
             journal.note("structured", getattr(teacher, "structured", ""))
-            if hasattr(teacher, "complete_all"):
+            if config.teacher == "batch":
                 from nemo_kcpt.synthesis.batches import collect_batches
+                from nemo_kcpt.synthesis.teachers.batch import BatchTeacher
 
+                assert isinstance(teacher, BatchTeacher)
                 await collect_batches(plan, journal, teacher, config.cost, tally)
             else:
                 await collect(plan, journal, teacher, config.concurrency, config.cost, tally)

@@ -15,6 +15,7 @@ from nemo_kcpt.synthesis.filters import Candidate, Screen
 from nemo_kcpt.synthesis.journal import FAILED, Journal, Row
 from nemo_kcpt.synthesis.page import Report
 from nemo_kcpt.synthesis.plan import Call, Plan
+from nemo_kcpt.synthesis.replies import UnreadableReply
 
 RECORDS, FAILURES, REJECTED = "synthetic.jsonl", "failed.jsonl", "rejected.jsonl"
 
@@ -87,13 +88,23 @@ class Writer:
         if row is None:
             self.missing[call.request.paper_id] += 1
             return
-        name = row.fault.split(":")[0]
+        fault = row.fault or _why(call, row)
+        name = fault.split(":")[0]
         self.failures[name] += 1
         self.report.failure(row.kind, name)
         if row.status == FAILED:
             self.report.call(row)
         where = {"paper_id": row.paper_id, "kind": row.kind, "part": row.part, "request_sha256": row.key}
-        _line(stream, {**where, "attempts": row.attempt + 1, "fault": row.fault, "reply": row.reply})
+        _line(stream, {**where, "attempts": row.attempt + 1, "fault": fault, "reply": row.reply})
+
+
+def _why(call: Call, row: Row) -> str:
+    """Why a reply that was journaled as answered cannot be read."""
+    try:
+        call.pairs(row.reply)
+    except UnreadableReply as error:
+        return f"unreadable: {error}"
+    return "unreadable"
 
 
 def _line(stream: Any, record: Mapping[str, Any]) -> None:

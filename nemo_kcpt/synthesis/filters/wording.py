@@ -88,7 +88,8 @@ def wrong_language(candidate: Candidate, source: Source) -> bool:
         return hiragana > 0.02 * letters or han < 0.15 * letters
     if wanted == "en":
         foreign = hiragana > 0.02 * letters or latin < 0.6 * letters
-        return foreign or (letters >= 200 and not _is_english(text))
+        prose = letters >= 200 and candidate.kind != "kg_extraction"  # triples are names, in no language
+        return foreign or (prose and not _is_english(text))
     name = latin > 0.8 * letters and letters < LONG_NAME
     return kana < 0.03 * letters and not name and not (candidate.kind == "kg_extraction" and han)
 

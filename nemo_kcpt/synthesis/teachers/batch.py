@@ -1,0 +1,237 @@
+"""OpenAI's Batch API: half the price, within a day. Requests go up as files; a lost process finds its batches again.
+
+What is submitted is noted in the journal before and after. A process lost between the two finds the batch by the
+content hash that stands in its metadata, so the same file is never submitted twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nemo_kcpt.errors import KcptError
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher, passing
+
+if TYPE_CHECKING:
+    from nemo_kcpt.synthesis.stage import Config
+
+ENDPOINT = "/v1/chat/completions"
+MOST_REQUESTS = 50_000
+MOST_BYTES = 180_000_000
+"""A little under the 200 MB that a file may have."""
+ENDED = ("completed", "failed", "expired", "cancelled")
+LOOKED_BACK = 500
+"""Batches of the account that are looked through for a lost one."""
+NOTE = "batch "
+
+Request = tuple[str, TeacherRequest, list[Any]]
+"""Key, request, and what whoever asks wants to be told with the answer (JSON)."""
+Deliver = Callable[[str, Sequence[Any], "TeacherReply | TeacherFault"], None]
+"""(key, what was to be told with it, what came of it)."""
+
+
+class Notes(Protocol):
+    """What survives a lost process: the journal's notes."""
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep a JSON value under a name."""
+        ...
+
+    def notes(self, prefix: str = "") -> dict[str, Any]:
+        """The values whose names begin so."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Drop a note."""
+        ...
+
+
+class BatchTeacher(OpenAITeacher):
+    """Answers many requests at once, in a day."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        if self.structured == "auto":
+            self.structured = "json_schema"  # there is nobody to ask before the batch is in
+
+    async def prepare(self) -> None:
+        """Connect."""
+        from nemo_kcpt.synthesis.teachers.openai import connect
+
+        if self._client is None:
+            self._client = connect(self._config)
+
+    async def complete_all(
+        self,
+        requests: Iterable[Request],
+        notes: Notes,
+        deliver: Deliver,
+        watch: Callable[[str], None],
+    ) -> int:
+        """Answer the requests, those of earlier batches first; returns the number delivered.
+
+        Args:
+            requests: asked for once the batches of an earlier process are collected.
+            notes: survives a lost process.
+            deliver: called once for each key, good or bad.
+            watch: called with what is being waited for.
+
+        Raises:
+            KcptError: the server refuses the batches.
+        """
+        await self.prepare()
+        delivered = await self._collect(notes, deliver, watch)
+        for lines, about in _files(requests, self.body):
+            await self._submit(lines, about, notes)
+        return delivered + await self._collect(notes, deliver, watch)
+
+    async def _submit(self, lines: bytes, about: Mapping[str, list[Any]], notes: Notes) -> None:
+        digest = hashlib.sha256(lines).hexdigest()
+        name = f"{NOTE}{digest[:32]}"
+        notes.note(name, {"about": about, "id": None})
+        uploaded = await self._call(
+            "files.create", lambda: self._client.files.create(file=("kcpt.jsonl", io.BytesIO(lines)), purpose="batch")
+        )
+        created = await self._call(
+            "batches.create",
+            lambda: self._client.batches.create(
+                input_file_id=uploaded.id, endpoint=ENDPOINT, completion_window="24h", metadata={"kcpt": digest[:32]}
+            ),
+        )
+        notes.note(name, {"about": about, "id": created.id})
+        LOG.info("synthesize: batch %s submitted with %d requests", created.id, len(about))
+
+    async def _collect(self, notes: Notes, deliver: Deliver, watch: Callable[[str], None]) -> int:
+        """Wait for every noted batch and deliver what came of it."""
+        delivered = 0
+        open_batches = notes.notes(NOTE)
+        for name, note in open_batches.items():
+            if note["id"] is None and (note := await self._find(name, note, notes)) is None:
+                continue
+            delivered += await self._wait(name, note, notes, deliver, watch)
+        return delivered
+
+    async def _find(self, name: str, note: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
+        """The batch of a file that was to be submitted when the process was lost; None if it never was."""
+        digest, seen = name[len(NOTE) :], 0
+        async for batch in self._client.batches.list(limit=100):
+            seen += 1
+            if (batch.metadata or {}).get("kcpt") == digest:
+                found = {**note, "id": batch.id}
+                notes.note(name, found)
+                return found
+            if seen >= LOOKED_BACK:
+                break
+        notes.forget(name)
+        return None
+
+    async def _wait(
+        self, name: str, note: dict[str, Any], notes: Notes, deliver: Deliver, watch: Callable[[str], None]
+    ) -> int:
+        while True:
+            batch = await self._call("batches.retrieve", lambda: self._client.batches.retrieve(note["id"]))
+            counts = batch.request_counts
+            done = f"{counts.completed + counts.failed:,} of {counts.total:,}" if counts else ""
+            watch(f"batch {batch.id}: {batch.status} {done}".strip())
+            if batch.status in ENDED:
+                break
+            await asyncio.sleep(self._config.poll)
+        waiting = dict(note["about"])
+        for file in (batch.output_file_id, batch.error_file_id):
+            if file:
+                content = await self._call("files.content", partial(self._client.files.content, file))
+                for key, answer in self._answers(content.text):
+                    if key in waiting:
+                        deliver(key, waiting.pop(key), answer)
+        if not batch.output_file_id and not batch.error_file_id and batch.status == "failed":
+            reasons = "; ".join(error.message or "" for error in (batch.errors.data if batch.errors else None) or [])
+            notes.forget(name)
+            raise KcptError(f"batch {batch.id} was refused: {self._said(reasons or 'no reason given')}")
+        if waiting:  # expired or cancelled: asked for again by the next call
+            LOG.warning(
+                "synthesize: batch %s: %d requests were not answered (%s)", batch.id, len(waiting), batch.status
+            )
+            for key in sorted(waiting):
+                fault = TeacherFault(f"batch_{batch.status}", f"batch {batch.id} ended as {batch.status}")
+                deliver(key, waiting[key], fault)
+        notes.forget(name)
+        return len(note["about"])
+
+    def _answers(self, text: str) -> Iterator[tuple[str, TeacherReply | TeacherFault]]:
+        from openai.types.chat import ChatCompletion
+
+        for line in text.splitlines():
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+                key = str(record["custom_id"])
+            except (ValueError, TypeError, KeyError):
+                LOG.warning("synthesize: a line of a batch's result is not readable and was passed over")
+                continue
+            response = record.get("response") or {}
+            if record.get("error") or response.get("status_code") != 200:
+                said = record.get("error") or (response.get("body") or {}).get("error") or response.get("status_code")
+                yield key, TeacherFault("batch_error", self._said(said))
+                continue
+            try:
+                yield key, self._read(ChatCompletion.model_construct(**_nested(response["body"])), self.model)
+            except TeacherFault as fault:
+                yield key, fault
+            except (TypeError, KeyError, AttributeError) as error:
+                yield key, TeacherFault("invalid_reply", self._said(error))
+
+    async def _call(self, what: str, call: Callable[[], Any]) -> Any:
+        """An API call with the teacher's retries."""
+        import openai
+
+        for attempt in range(self._config.retries + 1):
+            try:
+                return await call()
+            except openai.APIStatusError as error:
+                fault = await self._status(error)
+            except openai.OpenAIError as error:
+                fault = passing("connection", self._said(error))
+            if not fault.passes or attempt == self._config.retries:
+                raise KcptError(f"{what}: {fault}. The same command goes on") from None
+            await asyncio.sleep(fault.wait or min(0.5 * 2**attempt, 60))
+        raise AssertionError
+
+
+def _nested(body: Any) -> dict[str, Any]:
+    """A completion's JSON as objects with attributes, as the client gives them."""
+    from types import SimpleNamespace
+
+    def made(value: Any) -> Any:
+        if isinstance(value, dict):
+            return SimpleNamespace(**{str(key): made(item) for key, item in value.items()})
+        return [made(item) for item in value] if isinstance(value, list) else value
+
+    return {key: made(value) for key, value in body.items()}
+
+
+def _files(
+    requests: Iterable[Request], body: Callable[[TeacherRequest], dict[str, Any]]
+) -> Iterator[tuple[bytes, dict[str, list[Any]]]]:
+    """The requests as files of JSON lines within the API's limits, each with what is to be told by key."""
+    lines: list[bytes] = []
+    told: dict[str, list[Any]] = {}
+    size = 0
+    for key, request, about in requests:
+        record = {"custom_id": key, "method": "POST", "url": ENDPOINT, "body": body(request)}
+        line = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        if lines and (len(lines) == MOST_REQUESTS or size + len(line) > MOST_BYTES):
+            yield b"".join(lines), told
+            lines, told, size = [], {}, 0
+        lines.append(line)
+        told[key] = about
+        size += len(line)
+    if lines:
+        yield b"".join(lines), told

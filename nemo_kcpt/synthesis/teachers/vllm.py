@@ -1,0 +1,143 @@
+"""vLLM in this machine's serve environment: started for the run, asked over loopback, stopped with it.
+
+It is vLLM's own OpenAI-compatible server, so that structured output, prefix caching and tensor parallelism are those of
+`vllm serve`; it listens on 127.0.0.1 with a key made for the run, and dies with its parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nemo_kcpt.environments import SERVE_REMEDY, serve_python
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.processes import die_with_parent
+from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
+
+if TYPE_CHECKING:
+    from nemo_kcpt.synthesis.stage import Config
+
+START = 3600.0
+"""Seconds that loading a model may take: 145 GB from a network disk."""
+KEY = "KCPT_VLLM_KEY"
+SHOWN_LINES = 12
+
+
+def server_command(python: Path, config: Config, port: int) -> list[str]:
+    """The command of the server: prefix caching on, one GPU or several."""
+    return [
+        str(python), "-m", "vllm.entrypoints.openai.api_server",
+        "--model", config.model,
+        "--served-model-name", config.model,
+        "--host", "127.0.0.1",
+        "--port", str(port),
+        "--enable-prefix-caching",
+        "--tensor-parallel-size", str(config.tensor_parallel),
+        "--gpu-memory-utilization", str(config.gpu_memory),
+        *(["--max-model-len", str(config.window)] if config.window else []),
+        "--seed", "0",
+    ]  # fmt: skip
+
+
+class VllmTeacher(OpenAITeacher):
+    """A server of one's own."""
+
+    def __init__(self, config: Config) -> None:
+        """
+        Args:
+            config: of `kcpt synthesize`.
+
+        Raises:
+            BadInput: there is no serve environment.
+        """
+        super().__init__(replace(config, base_url="http://127.0.0.1:1/v1", api_key_env=KEY))
+        self._log = config.out / (f"vllm-{config.shard.replace('/', '-of-')}.log" if config.shard else "vllm.log")
+        self._process: subprocess.Popen[bytes] | None = None
+        found = serve_python()
+        if found is None:
+            raise BadInput(f"teacher=vllm: the serve environment with vLLM is missing; {SERVE_REMEDY}")
+        self._python = found
+
+    async def prepare(self) -> None:
+        """Start the server and wait until it answers.
+
+        Raises:
+            TeacherFault: it ended while it started; the message has the end of its log.
+        """
+        if self._process is not None:
+            return
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        # One process's secret: other users of the machine can reach its loopback.
+        self._key = os.environ[KEY] = secrets.token_hex(16)
+        self._config = replace(self._config, base_url=f"http://127.0.0.1:{port}/v1")
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        LOG.info("synthesize: starting vLLM with %s (log: %s)", self.model, self._log)
+        dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+        environment = {name: value for name, value in os.environ.items() if name not in dropped}
+        environment |= {"VLLM_API_KEY": self._key, "VLLM_NO_USAGE_STATS": "1"}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                server_command(self._python, self._config, port),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
+                start_new_session=True, preexec_fn=die_with_parent,
+            )  # fmt: skip
+        await self._wait_until_ready()
+        await super().prepare()
+
+    async def _wait_until_ready(self) -> None:
+        import httpx
+
+        deadline = asyncio.get_running_loop().time() + START
+        async with httpx.AsyncClient() as client:
+            while asyncio.get_running_loop().time() < deadline:
+                self._refuse_dead()
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await client.get(f"{self._config.base_url[:-3]}/health", timeout=5)).status_code == 200:
+                        return
+                await asyncio.sleep(0.5)
+        raise TeacherFault("connection", f"vLLM did not start within {START:g} s; see {self._log}", fatal=True)
+
+    def _refuse_dead(self) -> None:
+        if self._process is not None and (code := self._process.poll()) is not None:
+            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:]
+            end = "\n  ".join(lines).replace(self._key, "[key]")
+            raise TeacherFault(
+                "server_ended", f"vLLM ended with code {code}; {self._log} ends with\n  {end}", fatal=True
+            )
+
+    async def complete(self, request: TeacherRequest, *, probe: bool = False) -> TeacherReply:
+        """Answer one request.
+
+        Raises:
+            TeacherFault: as any server's; fatal if the server has ended.
+        """
+        try:
+            return await super().complete(request, probe=probe)
+        except TeacherFault:
+            self._refuse_dead()
+            raise
+
+    async def close(self) -> None:
+        """Stop the server and all it started."""
+        await super().close()
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(self._process.wait, 20)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
