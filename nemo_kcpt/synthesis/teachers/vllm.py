@@ -42,6 +42,9 @@ def server_command(python: Path, config: Config, port: int) -> list[str]:
         "--host", "127.0.0.1",
         "--port", str(port),
         "--enable-prefix-caching",
+        "--enable-prompt-tokens-details",  # tells how many tokens came from the cache
+        # Otherwise a model may write white space between the brackets until its tokens are used up.
+        "--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}',
         "--tensor-parallel-size", str(config.tensor_parallel),
         "--gpu-memory-utilization", str(config.gpu_memory),
         *(["--max-model-len", str(config.window)] if config.window else []),
