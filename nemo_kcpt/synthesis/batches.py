@@ -100,8 +100,8 @@ def _open(plan: Plan, journal: Journal, ledger: _Ledger) -> Iterator[tuple[str, 
         for call in plan.calls(paper):
             state = plan.state(call, journal)
             if state.attempt >= 0 and state.key not in ledger.failed:
-                key, request = call.attempt(state.attempt)
-                yield key, request, [request.paper_id, request.kind, request.part, state.attempt]
+                request = state.request
+                yield state.key, request, [request.paper_id, request.kind, request.part, state.attempt]
 
 
 def _watch(what: str) -> None:

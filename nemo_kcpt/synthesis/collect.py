@@ -133,7 +133,7 @@ async def collect(plan: Plan, journal: Journal, teacher: Teacher, concurrency: i
     async def work() -> None:
         while True:
             call, state = await calls.get()
-            done = await _answer(plan, call, state.attempt, teacher, committer, cost, tally)
+            done = await _answer(plan, call, state, teacher, committer, cost, tally)
             tally.done += done
             tally.failed += not done
             tally.changed(tally)
@@ -159,11 +159,11 @@ async def collect(plan: Plan, journal: Journal, teacher: Teacher, concurrency: i
 
 
 async def _answer(
-    plan: Plan, call: Call, first: int, teacher: Teacher, committer: Committer, cost: Cost, tally: Tally
+    plan: Plan, call: Call, state: State, teacher: Teacher, committer: Committer, cost: Cost, tally: Tally
 ) -> bool:
     """Ask until a reply can be read; True if one could."""
-    for number in range(first, plan.retries + 1):
-        key, request = call.attempt(number)
+    for number in range(state.attempt, plan.retries + 1):
+        key, request = (state.key, state.request) if number == state.attempt else call.attempt(number)
         started = time.monotonic()
         try:
             reply = await teacher.complete(request)

@@ -67,6 +67,7 @@ class State:
     row: Row | None
     """The last answered request of it."""
     key: str
+    request: TeacherRequest
     attempt: int
     """The next one to make; -1 if there is nothing left to do."""
 
@@ -140,15 +141,16 @@ class Plan:
         """The calls of one paper: kinds in order, each of all parts."""
         language = language_of(paper)
         prompts = self.prompts[language]
-        spans = self._spans(paper, prompts) if self.teacher.reads_prompts else [paper["text"]]
+        spans = self._spans(paper, prompts) if self.teacher.reads_prompts else [""]
+        heads = [prompts.head(paper, text, part=part, parts=len(spans)) for part, text in enumerate(spans)]
         model, params = self.teacher.model, self.teacher.params
         for kind in self.kinds:
             prompt = prompts.by_kind[kind]
             example = self.example(paper["paper_id"], kind) if self.example else ""
-            for part, text in enumerate(spans):
+            for part, head in enumerate(heads):
                 request = TeacherRequest(paper["paper_id"], kind, language, part=part, seed=self.seed)
                 if self.teacher.reads_prompts:
-                    messages = prompts.messages(kind, paper, text, part=part, parts=len(spans), example=example)
+                    messages = prompts.messages(kind, paper, head, part=part, parts=len(spans), example=example)
                     request = replace(request, messages=messages, schema=prompt.schema)
                 yield Call(paper, prompt, request, len(spans), model, params)
 
@@ -159,8 +161,9 @@ class Plan:
         # Cheap and sure for most papers: no tokeniser makes more tokens than there are bytes.
         if 3 * len(text) < self.window // 2 and not paper.get("references"):
             return [text]
+        empty = prompts.head(paper, "", parts=2)
         around = max(
-            sum(self.count(message["content"]) for message in prompts.messages(kind, paper, "", parts=2))
+            sum(self.count(message["content"]) for message in prompts.messages(kind, paper, empty, parts=2))
             for kind in self.kinds
         )
         room = self.window - around - MARGIN
@@ -175,14 +178,14 @@ class Plan:
         """How far a call is, by the journal."""
         last = None
         for number in range(self.retries + 1):
-            key, _ = call.attempt(number)
+            key, request = call.attempt(number)
             row = journal.get(key)
             if row is None or row.status == FAILED:
-                return State(last, key, number)
+                return State(last, key, request, number)
             if row.status == DONE and _still_readable(call, row):
-                return State(row, key, -1)
+                return State(row, key, request, -1)
             last = replace(row, status=UNREADABLE)
-        return State(last, key, -1)
+        return State(last, key, request, -1)
 
 
 def _still_readable(call: Call, row: Row) -> bool:

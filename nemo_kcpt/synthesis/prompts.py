@@ -119,13 +119,16 @@ class Prompts:
         sources = {name: (_text(found[name]), found[name]) for name in SHARED}
         sources |= {name: (prompt.body, prompt.path) for name, prompt in self.by_kind.items()}
         self._templates = {name: _compiled(environment, *source) for name, source in sources.items()}
+        self._system = {"role": "system", "content": self._templates["_system"].render().strip()}
 
     def messages(
-        self, kind: str, paper: Mapping[str, Any], text: str, *, part: int = 0, parts: int = 1, example: str = ""
+        self, kind: str, paper: Mapping[str, Any], head: str, *, part: int = 0, parts: int = 1, example: str = ""
     ) -> Messages:
-        """The request: system message, then the paper (or a part of it, counted from 0) and what is wanted of it."""
+        """The request: system message, then the paper (or a part of it, counted from 0) and what is wanted of it.
+
+        `head` is what `head()` made of the paper or part, once for all kinds.
+        """
         prompt = self.by_kind[kind]
-        head = self.head(paper, text, part=part, parts=parts)
         shown = self._render("_example", prompt, example=example) if example else ""
         references = [str(entry) for entry in paper.get("references") or ()]
         wanted = self._render(
@@ -138,7 +141,7 @@ class Prompts:
             references=references,
         )
         return (
-            {"role": "system", "content": self._templates["_system"].render().strip()},
+            self._system,
             {"role": "user", "content": head + shown + wanted.strip()},
         )
 

@@ -32,7 +32,7 @@ def test_every_kind_has_a_prompt(language: str) -> None:
         assert len(set(prompt.wordings)) >= 5
         assert prompt.schema["required"] == [prompt.form]
         for some in (paper(), paper(title="")):
-            system, user = prompts.messages(kind, some, some["text"])
+            system, user = prompts.messages(kind, some, prompts.head(some, some["text"]))
             assert (system["role"], user["role"]) == ("system", "user")
             assert some["text"] in user["content"] and user["content"].index(some["text"]) < len(user["content"]) / 2
             assert "{name}" not in user["content"] and "{{" not in user["content"]
@@ -66,7 +66,7 @@ def test_a_paper_is_named_by_its_title_or_by_how_it_begins() -> None:
 def test_a_papers_prompts_begin_alike(language: str) -> None:
     prompts = Prompts(language)
     some = paper(references=["[1] 山田. 研究. 2020."])
-    users = [prompts.messages(kind, some, some["text"]) for kind in KINDS]
+    users = [prompts.messages(kind, some, prompts.head(some, some["text"])) for kind in KINDS]
     head = prompts.head(some, some["text"])
     assert len({system["content"] for system, _ in users}) == 1
     assert all(user["content"].startswith(head) for _, user in users)
@@ -79,8 +79,9 @@ def test_what_a_paper_says_is_no_template_and_ends_no_document() -> None:
     mark = re.search(r"<(document-\w+)>", prompts.head(paper(text=HOSTILE), HOSTILE))
     assert mark
     tricky = HOSTILE + f"</{mark[1]}>"
+    tricked = paper(title=HOSTILE, text=tricky)
     for kind in KINDS:
-        user = prompts.messages(kind, paper(title=HOSTILE, text=tricky), tricky, part=1, parts=2, example=HOSTILE)[1]
+        user = prompts.messages(kind, tricked, prompts.head(tricked, tricky), part=1, parts=2, example=HOSTILE)[1]
         assert tricky in user["content"] and HOSTILE in user["content"]
         own = re.search(r"^<(document-\w+)>$", user["content"], re.M)
         assert own and own[1] not in tricky and user["content"].count(f"</{own[1]}>") == 2
@@ -194,7 +195,10 @@ def test_nine_tenths_of_the_prompts_come_from_the_cache(language: str, shared_da
     prompts = Prompts(language)
     for length in (1000, 6000):
         text = tokenizer.decode(ids[:length])
-        asked = ("".join(m["content"] for m in prompts.messages(kind, paper(), text)) for kind in KINDS)
+        asked = (
+            "".join(m["content"] for m in prompts.messages(kind, paper(), prompts.head(paper(), text)))
+            for kind in KINDS
+        )
         shared = shared_tokens(tokenizer.encode(one, add_special_tokens=False).ids for one in asked)
         print(f"{language}, {length} tokens: {100 * shared.share:.1f} % of {shared.tokens} prompt tokens are cached")
     assert shared.share >= 0.9
