@@ -9,7 +9,7 @@ from nemo_kcpt.synthesis.filters.base import Candidate, Source, letters_of
 
 FEW_LETTERS = 20
 """Letters below which a text has no language to tell."""
-LONG_NAME = 80
+LONG_NAME = 40
 """Letters up to which an answer in Latin script alone may be a name in any language."""
 LONG_ANSWER = 300
 """Characters from which an answer says something, whatever it begins with."""
