@@ -242,6 +242,15 @@ def test_every_reader_and_cleaning_step_is_documented() -> None:
     assert [name for name in (*readers(), *STEPS) if f"| `{name}` |" not in page] == []
 
 
+def test_every_filter_and_teacher_is_documented() -> None:
+    from nemo_kcpt.synthesis.filters import FILTERS
+    from nemo_kcpt.synthesis.stage import TEACHERS
+
+    page = (ROOT / "docs/teacher.md").read_text(encoding="utf-8")
+    assert [name for name in FILTERS if f"| `{name}` |" not in page] == []
+    assert [name for name in TEACHERS if name != "template" and f"teacher={name}" not in page] == []
+
+
 def test_the_tiny_model_is_described_as_it_is() -> None:
     tree = ast.parse((ROOT / "nemo_kcpt/models/llama.py").read_text(encoding="utf-8"))
     tiny = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == "KcptTinyConfig")
