@@ -95,6 +95,21 @@ def hash_input(path: Path) -> str:
     return sha256_file(path)
 
 
+def hash_files(path: Path) -> str:
+    """Identity of a user's own file, or of the files in a folder: their names and bytes; the path may begin with ~.
+
+    Raises:
+        BadInput: there is nothing.
+    """
+    path = path.expanduser()
+    if path.is_file():
+        return sha256_file(path)
+    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else []
+    if not files:
+        raise BadInput(f"{path}: no such file or folder, or nothing in it")
+    return sha256_text(canonical_json([[file.name, sha256_file(file)] for file in files]))
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """A stage's manifest.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.logs import LOG
@@ -35,17 +36,14 @@ class _Ledger:
         row = Row(key, str(paper_id), str(kind), int(part), int(attempt), FAILED)
         if isinstance(answer, TeacherFault):
             self.failed.add(key)
-            row = Row(**{**vars(row), "fault": f"{answer.name}: {answer}"[:SAID]})
+            row = replace(row, fault=f"{answer.name}: {answer}"[:SAID])
         else:
             usage = {name: int(answer.usage.get(name, 0)) for name in ("prompt_tokens", "completion_tokens")}
             reply = answer.text.encode("utf-8", "replace").decode()
-            found = {
-                "status": DONE,
-                "reply": reply,
-                "finish_reason": answer.finish_reason,
-                "cost": self._cost(answer.usage),
-            }
-            row = Row(**{**vars(row), **usage, **found})
+            row = replace(
+                row, status=DONE, reply=reply, finish_reason=answer.finish_reason, cost=self._cost(answer.usage),
+                prompt_tokens=usage["prompt_tokens"], completion_tokens=usage["completion_tokens"],
+            )  # fmt: skip
             self._tally.add(row)
             self._tally.done += 1
         self._group.append(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.logs import LOG
@@ -63,6 +63,7 @@ class Committer:
         self._journal = journal
         self._waiting: list[tuple[Row, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
+        self._writing: asyncio.Future[None] | None = None
         self._task = asyncio.create_task(self._work())
 
     async def commit(self, row: Row) -> None:
@@ -79,7 +80,7 @@ class Committer:
     async def close(self) -> None:
         """Stop; rows that wait are written first."""
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.gather(self._task, *filter(None, [self._writing]), return_exceptions=True)
         if rows := [row for row, future in self._waiting if not future.cancelled()]:
             self._journal.add(rows)
 
@@ -89,7 +90,9 @@ class Committer:
             self._wake.clear()
             group, self._waiting = self._waiting, []
             try:
-                await asyncio.shield(asyncio.to_thread(self._journal.add, [row for row, _ in group]))
+                rows = [row for row, _ in group]
+                self._writing = asyncio.ensure_future(asyncio.to_thread(self._journal.add, rows))
+                await asyncio.shield(self._writing)  # a thread cannot be called back
             except KcptError as error:
                 for _, future in group:
                     if not future.done():
@@ -185,16 +188,8 @@ async def _answer(
 
 def failed_row(key: str, request: TeacherRequest, number: int, fault: TeacherFault, seconds: float) -> Row:
     """The journal's row of a request that was not answered."""
-    return Row(
-        key=key,
-        paper_id=request.paper_id,
-        kind=request.kind,
-        part=request.part,
-        attempt=number,
-        status=FAILED,
-        fault=f"{fault.name}: {fault}"[:SAID],
-        seconds=round(seconds, 3),
-    )
+    row = Row(key, request.paper_id, request.kind, request.part, number, FAILED)
+    return replace(row, fault=f"{fault.name}: {fault}"[:SAID], seconds=round(seconds, 3))
 
 
 def answered_row(
@@ -208,19 +203,15 @@ def answered_row(
     except UnreadableReply as error:
         cut = " (cut off: give more max_tokens=)" if reply.finish_reason == "length" else ""
         fault = f"unreadable: {error}{cut}"[:SAID]
-    return Row(
-        key=key,
-        paper_id=request.paper_id,
-        kind=request.kind,
-        part=request.part,
-        attempt=number,
-        status=UNREADABLE if fault else DONE,
+    row = Row(key, request.paper_id, request.kind, request.part, number, UNREADABLE if fault else DONE)
+    return replace(
+        row,
         reply=text,
         finish_reason=reply.finish_reason,
         fault=fault,
+        seconds=round(seconds, 3),
+        cost=cost(reply.usage),
         prompt_tokens=int(reply.usage.get("prompt_tokens", 0)),
         completion_tokens=int(reply.usage.get("completion_tokens", 0)),
         cached_tokens=int(reply.usage.get("cached_tokens", 0)),
-        seconds=round(seconds, 3),
-        cost=cost(reply.usage),
     )

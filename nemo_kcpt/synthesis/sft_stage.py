@@ -24,9 +24,9 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import canonical_json, read_json, read_jsonl, sha256_file, sha256_text, write_jsonl
+from nemo_kcpt.files import read_json, read_jsonl, write_jsonl
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.runs import shaping, stage
+from nemo_kcpt.runs import hash_files, shaping, stage
 from nemo_kcpt.synthesis.ichikara import read_samples
 from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS, is_heldout
 
@@ -89,21 +89,12 @@ def _sources(config: Config, excluded: set[str]) -> dict[str, list[dict[str, Any
     return found
 
 
-def _content(path: Path) -> str:
-    """Identity of the people's files: their names and bytes."""
-    path = path.expanduser()
-    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
-    if not files or not files[0].is_file():
-        raise BadInput(f"{path}: no such file, or nothing in the folder")
-    return sha256_text(canonical_json([[file.name, sha256_file(file)] for file in files]))
-
-
 def run(config: Config, redo: bool = False) -> None:
     """Make the sets unless they are there."""
     inputs: dict[str, Path | str] = {"corpus": config.corpus, "synthetic": config.synthetic}
     inputs |= {name: path for name in ("one_shot", "general") if (path := getattr(config, name)) is not None}
     if config.ichikara is not None:
-        inputs["ichikara"] = _content(config.ichikara)
+        inputs["ichikara"] = hash_files(config.ichikara)
     with stage("sft-data", config.out, config=shaping(config), inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("sft-data: %s is finished", config.out)

@@ -16,7 +16,7 @@ only for what is missing, and so does one with more papers or kinds.
 Teachers:
     openai     any server with OpenAI's chat completions (vLLM, OpenAI, …); the key comes from the environment
     batch      OpenAI's Batch API: half the price, within a day
-    vllm       vLLM in this machine's serve environment, without a server
+    vllm       vLLM in this machine's serve environment, started for the run and stopped with it
     template   the demo's stand-in for fictional papers, which knows their fact sheets; not an LLM
 """
 
@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.runs import Shard, Stage, exclusive, shaping, stage
+from nemo_kcpt.runs import Shard, Stage, exclusive, hash_files, shaping, stage
 from nemo_kcpt.synthesis.filters import FILTERS, Screen
 from nemo_kcpt.synthesis.journal import NAME, Journal, salvage
 from nemo_kcpt.synthesis.kinds import KINDS
@@ -253,11 +253,9 @@ def run(config: Config, redo: bool = False) -> None:
             raise KcptError(_still_failed(failed, config.out))
         return
     inputs: dict[str, Path | str] = {"corpus": config.corpus}
-    for name in ("facts", "examples"):
+    for name in ("facts", "examples", "prompts"):
         if (path := getattr(config, name)) is not None:
-            inputs[name] = _content(path)
-    if config.prompts is not None:
-        inputs["prompts"] = _content(config.prompts)
+            inputs[name] = hash_files(path)
     with stage("synthesize", config.out, config=shaping(config, *RUNNING), inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("synthesize: %s is finished", config.out)
@@ -269,18 +267,6 @@ def run(config: Config, redo: bool = False) -> None:
         else:
             _ask(config, config.out / NAME, None)
         _write(config, current)
-
-
-def _content(path: Path) -> str:
-    from nemo_kcpt.files import canonical_json, sha256_file, sha256_text
-
-    path = path.expanduser()
-    if path.is_file():
-        return sha256_file(path)
-    if not path.is_dir():
-        raise BadInput(f"{path}: no such file or folder")
-    files = sorted(file for file in path.iterdir() if file.is_file())
-    return sha256_text(canonical_json([[file.name, sha256_file(file)] for file in files]))
 
 
 def _salvage(config: Config) -> None:
