@@ -95,6 +95,10 @@ class Journal:
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > FORMAT:
                 raise JournalFault(f"{path}: written by a newer nemo_kcpt (format {version}); use that one")
+            if read_only and not version:  # made by a run that has just begun: there is nothing in it yet
+                self._db.close()
+                self._db = sqlite3.connect(":memory:")
+                self._db.executescript(_TABLES)
             if not read_only:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = FULL")

@@ -60,7 +60,7 @@ def reply_to(body: dict[str, Any]) -> str:
 class FakeServer:
     """The server; `answer` decides what each chat completion gets."""
 
-    def __init__(self, answer: Answer | None = None) -> None:
+    def __init__(self, answer: Answer | None = None, port: int = 0) -> None:
         self.answer: Answer = answer or (lambda body, number: ok(reply_to(body)))
         self.bodies: list[dict[str, Any]] = []
         self.keys: set[str] = set()
@@ -131,7 +131,7 @@ class FakeServer:
             def handle_error(self, *_: Any) -> None:
                 pass
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", port), Handler)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/v1"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)

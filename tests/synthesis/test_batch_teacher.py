@@ -179,6 +179,71 @@ def test_a_refused_batch_says_why(papers: Path, tmp_path: Path) -> None:
             run(config(server, papers, tmp_path / "out"))
 
 
+def test_a_reply_with_a_line_separator_of_unicode_is_one_line(papers: Path, tmp_path: Path) -> None:
+    """JSON allows U+2028 and U+0085 as they are; a reply that was paid for is not lost to them."""
+
+    def answers(asked: str) -> str:
+        lines = []
+        for record in map(json.loads, asked.splitlines()):
+            reply = reply_to(record["body"]).replace("。", "。\u2028\x85")
+            response = {"status_code": 200, "body": completion(reply)}
+            lines.append(json.dumps({"custom_id": record["custom_id"], "response": response}, ensure_ascii=False))
+        return "\n".join(lines)
+
+    with FakeServer() as server:
+        api = Batches(server)
+        api.answers = answers  # type: ignore[method-assign]
+        run(config(server, papers, tmp_path / "out"))
+        assert len(api.batches) == 1
+    assert len(list(read_jsonl(tmp_path / "out" / "synthetic.jsonl"))) == 6
+
+
+def test_a_batch_whose_answer_was_lost_is_not_submitted_twice(papers: Path, tmp_path: Path) -> None:
+    with FakeServer() as server:
+        api = Batches(server)
+
+        def create(given: Any) -> Any:
+            made = api.create(given)
+            return None if len(api.batches) == 1 else (200, {}, json.dumps(made).encode())
+
+        server.routes["POST", "/v1/batches"] = create
+        run(config(server, papers, tmp_path / "out"))
+        assert len(api.batches) == 1
+    assert len(list(read_jsonl(tmp_path / "out" / "synthetic.jsonl"))) == 6
+
+
+def test_lines_of_another_form_are_faults_of_their_calls(papers: Path, tmp_path: Path) -> None:
+    def answers(asked: str) -> str:
+        keys = [json.loads(line)["custom_id"] for line in asked.splitlines()]
+        responses = ["x", None, {"status_code": 200}, {"status_code": 200, "body": [1]},
+                     {"status_code": 500, "body": "x"}, {"status_code": 200, "body": {"choices": []}}]  # fmt: skip
+        lines = [{"custom_id": key, "response": response} for key, response in zip(keys, responses)]
+        return "\n".join(map(json.dumps, [[1], *lines]))
+
+    with FakeServer() as server:
+        Batches(server).answers = answers  # type: ignore[method-assign]
+        with pytest.raises(KcptError, match="6 calls have no readable answer"):
+            run(config(server, papers, tmp_path / "out"))
+    names = [record["fault"].partition(":")[0] for record in read_jsonl(tmp_path / "out" / "failed.jsonl")]
+    assert sorted(names) == ["batch_error"] * 3 + ["empty_reply"] + ["invalid_reply"] * 2
+
+
+def test_an_expired_batch_of_the_same_content_is_not_taken_for_a_lost_one(papers: Path, tmp_path: Path) -> None:
+    with FakeServer() as server:
+        api = Batches(server)
+        api.status = "expired"
+        with pytest.raises(KcptError, match="6 calls"):
+            run(config(server, papers, tmp_path / "out"))
+        api.status = "completed"
+        create = server.routes["POST", "/v1/batches"]
+        server.routes["POST", "/v1/batches"] = lambda given: problem(401, "lost before the batch was made")
+        with pytest.raises(KcptError, match=r"batches\.create"):
+            run(config(server, papers, tmp_path / "out"))
+        server.routes["POST", "/v1/batches"] = create
+        run(config(server, papers, tmp_path / "out"))
+        assert len(api.batches) == 2
+
+
 @pytest.mark.parametrize("moment", ["upload", "create", "retrieve", "content"])
 def test_a_lost_process_submits_nothing_twice(papers: Path, tmp_path: Path, moment: str) -> None:
     words = [

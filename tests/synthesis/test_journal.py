@@ -56,6 +56,13 @@ def test_rows_come_back_as_they_were(path: Path) -> None:
             journal.add(rows)
 
 
+def test_a_journal_that_has_just_been_made_is_empty(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    with Journal(path, read_only=True) as journal:
+        assert journal.totals() == [] and journal.notes() == {} and list(journal.rows()) == []
+
+
 def test_notes(path: Path) -> None:
     with Journal(path) as journal:
         journal.note("batch 1", {"id": "b"})

@@ -6,6 +6,7 @@ import asyncio
 import email.utils
 import json
 import logging
+import socket
 import time
 import traceback
 from pathlib import Path
@@ -17,6 +18,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.synthesis.stage import Config
 from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.synthesis.teachers import openai as module
+from nemo_kcpt.synthesis.teachers.faults import is_model
 from nemo_kcpt.synthesis.teachers.limits import PerMinute
 from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
 from tests.synthesis.fake_server import Answer, FakeServer, completion, ok, problem
@@ -136,8 +138,94 @@ def test_what_cannot_pass_is_not_tried_again(answer: Any, name: str, fatal: bool
     assert (fault.name, fault.fatal) == (name, fatal) and said in str(fault) and len(server.bodies) == 1
 
 
-def test_a_dated_model_is_the_same_model() -> None:
-    assert isinstance(ask(first(ok("x", model="stub-2026-07-18")))[0], TeacherReply)
+@pytest.mark.parametrize(
+    ("asked", "answered", "same"),
+    [
+        ("gpt-4o", "gpt-4o-2024-08-06", True),
+        ("gpt-4", "gpt-4-0613", True),
+        ("mistral-large-latest", "mistral-large-2411", True),
+        ("gpt-4", "gpt-4o", False),
+        ("gpt-4o", "gpt-4", False),
+        ("gpt-4o", "gpt-4o-mini-2024-07-18", False),
+        ("Qwen/Qwen2.5-72B-Instruct-AWQ", "Qwen/Qwen2.5-72B-Instruct", False),
+    ],
+)
+def test_a_dated_model_is_the_same_model_and_a_sibling_is_not(asked: str, answered: str, same: bool) -> None:
+    assert is_model(answered, asked) is same
+    reply, _ = ask(first(ok("x", model=answered)), model=asked)
+    assert isinstance(reply, TeacherReply) if same else reply.name == "wrong_model"  # type: ignore[union-attr]
+
+
+def test_what_cannot_end_otherwise_is_paid_for_once() -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": None}, "finish_reason": "length"}
+    fault, server = ask(lambda body, number: ok("x", choices=[choice]))
+    assert isinstance(fault, TeacherFault) and fault.name == "empty_reply" and "length" in str(fault)
+    assert len(server.bodies) == 1
+
+
+def test_a_model_that_thinks_first_passes_the_probe() -> None:
+    reply, server = ask(lambda body, number: ok(None) if body["max_tokens"] == 16 else ok(), structured="auto")
+    assert isinstance(reply, TeacherReply) and len(server.bodies) == 2
+    assert server.bodies[1]["response_format"]["type"] == "json_schema"
+
+
+def test_a_field_that_a_model_refuses_can_be_left_out() -> None:
+    extra = {"max_tokens": None, "temperature": None, "max_completion_tokens": 50}
+    reply, server = ask(first(), extra_body=extra, structured="auto")
+    assert isinstance(reply, TeacherReply)
+    for body in server.bodies:
+        assert body["max_completion_tokens"] == 50 and not {"max_tokens", "temperature"} & set(body)
+
+
+def test_a_proxy_is_not_asked_for_a_server_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert isinstance(ask(first())[0], TeacherReply)
+
+
+def test_a_host_that_says_nothing_is_no_server() -> None:
+    """The queue of a listener that accepts nobody is full, so that a connection is neither taken nor refused."""
+    with socket.socket() as hole:
+        hole.bind(("127.0.0.1", 0))
+        hole.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(hole.getsockname())
+
+        async def once() -> None:
+            teacher = OpenAITeacher(config(f"http://127.0.0.1:{hole.getsockname()[1]}/v1", timeout=1, retries=0))
+            try:
+                await teacher.complete(REQUEST)
+            finally:
+                await teacher.close()
+
+        with pytest.raises(TeacherFault, match="nobody takes the connection") as caught:
+            asyncio.run(once())
+        assert caught.value.name == "connection"
+        for one in waiting:
+            one.close()
+
+
+def test_a_server_that_is_started_again_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many requests under way fail in the same moment: that alone does not end a run."""
+    monkeypatch.setattr(module, "FIRST_WAIT", 0.2)
+    with FakeServer() as gone:
+        port = gone.port
+
+    async def all_of_them() -> list[TeacherReply]:
+        teacher = OpenAITeacher(config(f"http://127.0.0.1:{port}/v1", retries=20))
+        calls = [asyncio.create_task(teacher.complete(REQUEST)) for _ in range(3 * module.LOST)]
+        await asyncio.sleep(0.5)
+        assert teacher._lost >= module.LOST and not any(call.done() for call in calls)
+        with FakeServer(lambda body, number: ok(), port=port):
+            replies = await asyncio.gather(*calls)
+        await teacher.close()
+        return replies
+
+    assert len(asyncio.run(all_of_them())) == 3 * module.LOST
 
 
 def test_a_slow_server_is_given_up_in_time() -> None:
@@ -197,6 +285,7 @@ def test_structured_output_is_what_the_server_offers(refused: tuple[str, ...], m
 
 def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOST", 3)
+    monkeypatch.setattr(module, "LOST_FOR", 0.1)
 
     async def once() -> None:
         teacher = OpenAITeacher(config("http://127.0.0.1:9/v1", retries=9))
@@ -211,7 +300,14 @@ def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "key", "said"), [("localhost:8000", "k", "http://localhost:8000/v1"), ("", "", "holds no key")]
+    ("url", "key", "said"),
+    [
+        ("localhost:8000", "k", "http://localhost:8000/v1"),
+        ("http://", "k", "http://localhost:8000/v1"),
+        ("http://[::1", "k", "http://localhost:8000/v1"),
+        ("http://127.0.0.1:99999/v1", "k", "http://localhost:8000/v1"),
+        ("", "", "holds no key"),
+    ],
 )
 def test_an_address_or_a_key_is_needed(monkeypatch: pytest.MonkeyPatch, url: str, key: str, said: str) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
@@ -231,6 +327,24 @@ def test_the_key_is_in_no_message(caplog: pytest.LogCaptureFixture) -> None:
         assert CANARY not in told
         assert server.keys == {f"Bearer {CANARY}"}
     assert CANARY not in "".join(f"{record.getMessage()}{record.exc_text}" for record in caplog.records)
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", " \r\n"])
+def test_a_key_with_a_line_end_works_and_is_in_no_message(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """httpx refuses such a header with a message that shows the key."""
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY + end)
+    reply, server = ask(first())
+    assert isinstance(reply, TeacherReply) and server.keys == {f"Bearer {CANARY}"}
+    fault, _ = ask(lambda body, number: problem(401, f"Incorrect API key: {CANARY}"))
+    assert isinstance(fault, TeacherFault) and CANARY not in str(fault) and "[key]" in str(fault)
+
+
+@pytest.mark.parametrize("inside", ["\n", " ", "é", "\x7f", "鍵"])
+def test_a_key_that_cannot_be_sent_is_refused_unseen(monkeypatch: pytest.MonkeyPatch, inside: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f"{CANARY}{inside}{CANARY}")
+    with pytest.raises(BadInput, match="OPENAI_API_KEY: the key has") as caught:
+        OpenAITeacher(config("http://127.0.0.1:9/v1"))
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
 
 
 def test_the_limits_hold() -> None:

@@ -1,7 +1,8 @@
 """OpenAI's Batch API: half the price, within a day. Requests go up as files; a lost process finds its batches again.
 
 What is submitted is noted in the journal before and after. A process lost between the two finds the batch by the
-content hash that stands in its metadata, so the same file is never submitted twice.
+note's name, which stands in its metadata, and so does one whose connection was lost before the server's answer came:
+the same file is never submitted twice.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import asyncio
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import random
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
-from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher, passing
+from nemo_kcpt.synthesis.teachers.faults import passing
+from nemo_kcpt.synthesis.teachers.openai import FIRST_WAIT, LONGEST_OBEYED, LONGEST_WAIT, OpenAITeacher
 
 if TYPE_CHECKING:
     from nemo_kcpt.synthesis.stage import Config
@@ -93,18 +97,20 @@ class BatchTeacher(OpenAITeacher):
         return delivered + await self._collect(notes, deliver, watch)
 
     async def _submit(self, lines: bytes, about: Mapping[str, list[Any]], notes: Notes) -> None:
-        digest = hashlib.sha256(lines).hexdigest()
-        name = f"{NOTE}{digest[:32]}"
+        # A name of its own for each submission: an expired batch may have had the same content.
+        mark = f"{hashlib.sha256(lines).hexdigest()[:32]}-{secrets.token_hex(4)}"
+        name = f"{NOTE}{mark}"
         notes.note(name, {"about": about, "id": None})
         uploaded = await self._call(
             "files.create", lambda: self._client.files.create(file=("kcpt.jsonl", io.BytesIO(lines)), purpose="batch")
         )
-        created = await self._call(
-            "batches.create",
-            lambda: self._client.batches.create(
-                input_file_id=uploaded.id, endpoint=ENDPOINT, completion_window="24h", metadata={"kcpt": digest[:32]}
-            ),
-        )
+
+        async def create() -> Any:
+            return await self._client.batches.create(
+                input_file_id=uploaded.id, endpoint=ENDPOINT, completion_window="24h", metadata={"kcpt": mark}
+            )
+
+        created = await self._call("batches.create", create, instead=lambda: self._listed(mark))
         notes.note(name, {"about": about, "id": created.id})
         LOG.info("synthesize: batch %s submitted with %d requests", created.id, len(about))
 
@@ -120,16 +126,23 @@ class BatchTeacher(OpenAITeacher):
 
     async def _find(self, name: str, note: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
         """The batch of a file that was to be submitted when the process was lost; None if it never was."""
-        digest, seen = name[len(NOTE) :], 0
+        batch = await self._call("batches.list", lambda: self._listed(name[len(NOTE) :]))
+        if batch is None:
+            notes.forget(name)
+            return None
+        found = {**note, "id": batch.id}
+        notes.note(name, found)
+        return found
+
+    async def _listed(self, mark: str) -> Any:
+        """The account's batch that bears a mark, or None."""
+        seen = 0
         async for batch in self._client.batches.list(limit=100):
             seen += 1
-            if (batch.metadata or {}).get("kcpt") == digest:
-                found = {**note, "id": batch.id}
-                notes.note(name, found)
-                return found
+            if (batch.metadata or {}).get("kcpt") == mark:
+                return batch
             if seen >= LOOKED_BACK:
                 break
-        notes.forget(name)
         return None
 
     async def _wait(
@@ -167,41 +180,46 @@ class BatchTeacher(OpenAITeacher):
     def _answers(self, text: str) -> Iterator[tuple[str, TeacherReply | TeacherFault]]:
         from openai.types.chat import ChatCompletion
 
-        for line in text.splitlines():
+        for line in text.split("\n"):  # not splitlines: replies may hold U+2028, U+0085 and their like
             if not line.strip():
                 continue
             try:
                 record = json.loads(line)
-                key = str(record["custom_id"])
-            except (ValueError, TypeError, KeyError):
+                key, response, error = str(record["custom_id"]), record.get("response"), record.get("error")
+            except (ValueError, TypeError, KeyError, AttributeError):
                 LOG.warning("synthesize: a line of a batch's result is not readable and was passed over")
                 continue
-            response = record.get("response") or {}
-            if record.get("error") or response.get("status_code") != 200:
-                said = record.get("error") or (response.get("body") or {}).get("error") or response.get("status_code")
+            response = response if isinstance(response, dict) else {}
+            body = response.get("body")
+            if error or response.get("status_code") != 200:
+                said = error or (isinstance(body, dict) and body.get("error")) or response.get("status_code")
                 yield key, TeacherFault("batch_error", self._said(said))
                 continue
             try:
-                yield key, self._read(ChatCompletion.model_construct(**_nested(response["body"])), self.model)
+                yield key, self._read(ChatCompletion.model_construct(**_nested(body)), self.model)
             except TeacherFault as fault:
                 yield key, fault
             except (TypeError, KeyError, AttributeError) as error:
                 yield key, TeacherFault("invalid_reply", self._said(error))
 
-    async def _call(self, what: str, call: Callable[[], Any]) -> Any:
-        """An API call with the teacher's retries."""
+    async def _call(
+        self, what: str, call: Callable[[], Awaitable[Any]], instead: Callable[[], Awaitable[Any]] | None = None
+    ) -> Any:
+        """An API call with the teacher's retries; before one, `instead` may find what a lost answer told."""
         import openai
 
         for attempt in range(self._config.retries + 1):
             try:
+                if attempt and instead and (found := await instead()) is not None:
+                    return found
                 return await call()
             except openai.APIStatusError as error:
                 fault = await self._status(error)
             except openai.OpenAIError as error:
                 fault = passing("connection", self._said(error))
-            if not fault.passes or attempt == self._config.retries:
+            if not fault.passes or attempt == self._config.retries or fault.wait > LONGEST_OBEYED:
                 raise KcptError(f"{what}: {fault}. The same command goes on") from None
-            await asyncio.sleep(fault.wait or min(0.5 * 2**attempt, 60))
+            await asyncio.sleep(fault.wait or random.uniform(0.5, 1) * min(FIRST_WAIT * 2**attempt, LONGEST_WAIT))
         raise AssertionError
 
 

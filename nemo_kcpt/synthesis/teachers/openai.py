@@ -7,16 +7,17 @@ name. The key is read from the environment and stands in no message: a server's 
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import os
 import random
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.synthesis.teachers.asking import Asking
+from nemo_kcpt.synthesis.teachers.faults import is_model, passing, retry_after
 from nemo_kcpt.synthesis.teachers.limits import PerMinute
 
 if TYPE_CHECKING:
@@ -28,26 +29,50 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds before the second attempt, doubled each time, and at most, unless the server says another time."""
 LONGEST_OBEYED = 3600.0
 """Seconds of a `Retry-After` that are waited for; a server that says more is not coming back today."""
-LOST = 20
-"""Requests in a row without a connection, retries included, after which there is no server."""
+LOST, LOST_FOR = 20, 60.0
+"""Requests in a row without a connection, retries included, and seconds since the first of them, after which there is
+no server. Both: 64 requests under way fail at once when a server is started again."""
+TOLD = 3
+"""Requests in a row without a connection after which the user is told that it is being waited for."""
 SHOWN = 300
 """Characters of a server's words that are passed on."""
+LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 TOKEN = 3
 """Bytes of a prompt that count as a token of the limit until the server says how many it was."""
+
+
+def api_key(variable: str) -> str:
+    """The key in an environment variable, without the line end that files and `read` leave behind; empty if unset.
+
+    Raises:
+        BadInput: it has characters that cannot be sent; the message does not show it.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not all("!" <= letter <= "~" for letter in key):
+        raise BadInput(f"{variable}: the key has spaces, control or non-ASCII characters; set the variable again")
+    return key
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def connect(config: Config) -> openai.AsyncOpenAI:
     """The client.
 
     Raises:
-        BadInput: the address is none, or OpenAI's own is meant and there is no key.
+        BadInput: the address is none, the key cannot be sent, or OpenAI's own address is meant and there is no key.
     """
     import httpx
     import openai
 
     url = config.base_url or os.environ.get("OPENAI_BASE_URL", "")
-    key = os.environ.get(config.api_key_env, "")
-    if url and not url.startswith(("http://", "https://")):
+    key = api_key(config.api_key_env)
+    if url and not _is_address(url):
         raise BadInput(f"base_url={url}: an address like http://localhost:8000/v1 was expected")
     if not url and not key:
         raise BadInput(
@@ -60,7 +85,8 @@ def connect(config: Config) -> openai.AsyncOpenAI:
         base_url=url or None,
         max_retries=0,
         timeout=httpx.Timeout(config.timeout, connect=min(config.timeout, 30)),
-        http_client=openai.DefaultAsyncHttpxClient(limits=limits),
+        # A proxy for the outside world, as clusters have in HTTP_PROXY, does not know this machine's own servers.
+        http_client=openai.DefaultAsyncHttpxClient(limits=limits, mounts=dict.fromkeys(LOOPBACK)),
     )
 
 
@@ -84,11 +110,15 @@ class OpenAITeacher(Asking):
             structured=config.structured,
         )
         self._config = config
-        self._key = os.environ.get(config.api_key_env, "")
+        self._key = api_key(config.api_key_env)
         self._client: Any = None
         self._requests = PerMinute(config.requests_per_minute)
         self._tokens = PerMinute(config.tokens_per_minute)
-        self._lost = 0
+        self._lost, self._lost_since = 0, 0.0
+
+    def body(self, request: TeacherRequest) -> dict[str, Any]:
+        """The request; a field that `extra_body` sets to null is left out, for models that refuse it."""
+        return {name: value for name, value in super().body(request).items() if value is not None}
 
     async def prepare(self) -> None:
         """Look whether the server has the model, and which structured output it offers."""
@@ -109,12 +139,15 @@ class OpenAITeacher(Asking):
                 await self.complete(TeacherRequest("", "", "", (message,), schema=schema), probe=True)
             except TeacherFault as fault:
                 self.structured = "auto"
+                if fault.name == "empty_reply":  # a model that thinks first has said nothing yet: the form was accepted
+                    self.structured = mode
+                    break
                 if fault.name != "bad_request" or mode == "none":
                     raise
                 LOG.info("synthesize: the server refuses structured output as %s (%s)", mode, fault)
                 continue
-            LOG.info("synthesize: structured output: %s", mode)
-            return
+            break
+        LOG.info("synthesize: structured output: %s", self.structured)
 
     async def complete(self, request: TeacherRequest, *, probe: bool = False) -> TeacherReply:
         """Answer one request, with as many attempts as are configured.
@@ -125,7 +158,7 @@ class OpenAITeacher(Asking):
         if self._client is None:
             self._client = connect(self._config)
         body = self.body(request)
-        if probe:
+        if probe and "max_tokens" in body:
             body["max_tokens"] = min(16, body["max_tokens"])
         fault = TeacherFault("server_error", "never asked")
         estimate = sum(len(m["content"].encode()) for m in body["messages"]) // TOKEN if self._tokens.limit else 0
@@ -142,9 +175,9 @@ class OpenAITeacher(Asking):
                     self._tokens.give_back(estimate - used)
                 self._lost = 0
                 return reply
-            self._lost = self._lost + 1 if fault.name == "connection" else 0
-            if self._lost >= LOST:
-                raise TeacherFault("connection", f"no server answers: {fault}", fatal=True)
+            self._count_lost(fault)
+            if probe and fault.name == "empty_reply":
+                break
             if not fault.passes or attempt == self._config.retries or fault.wait > LONGEST_OBEYED:
                 break
             pause = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT)
@@ -152,16 +185,31 @@ class OpenAITeacher(Asking):
             await asyncio.sleep(random.uniform(least, most))
         raise fault
 
+    def _count_lost(self, fault: TeacherFault) -> None:
+        if fault.name != "connection":
+            self._lost = 0
+            return
+        if not self._lost:
+            self._lost_since = time.monotonic()
+        self._lost += 1
+        if self._lost == TOLD:
+            LOG.warning("synthesize: no connection, trying again: %s", fault)
+        if self._lost >= LOST and time.monotonic() - self._lost_since >= LOST_FOR:
+            raise TeacherFault("connection", f"no server answers: {fault}", fatal=True)
+
     async def _once(self, body: dict[str, Any]) -> TeacherReply:
         import json
 
+        import httpx
         import openai
 
-        extra = {name: body[name] for name in self._extra}
+        extra = {name: body[name] for name in self._extra if name in body}
         known = {name: value for name, value in body.items() if name not in self._extra}
         try:
             completion = await self._client.chat.completions.create(**known, extra_body=extra or None)
-        except openai.APITimeoutError:
+        except openai.APITimeoutError as error:
+            if isinstance(error.__cause__, httpx.ConnectTimeout):
+                raise passing("connection", f"{self._client.base_url}: nobody takes the connection") from None
             raise passing("timeout", f"no answer within {self._config.timeout:g} s (timeout=)") from None
         except openai.APIStatusError as error:
             raise await self._status(error) from None
@@ -181,16 +229,20 @@ class OpenAITeacher(Asking):
             what = "no choices" if choices in (None, []) else f"choices of type {type(choices).__name__}"
             raise passing("empty_reply", f"the server's answer has {what}")
         answered = getattr(completion, "model", None)
-        # A name may be longer in the answer: gpt-4o-mini is answered by gpt-4o-mini-2024-07-18.
-        if isinstance(answered, str) and answered and not answered.startswith(model) and not model.startswith(answered):
-            raise TeacherFault("wrong_model", f"{model} was asked, {self._said(answered)} answered", fatal=True)
+        if isinstance(answered, str) and answered and not is_model(answered, model):
+            said = (
+                f"{model} was asked, {self._said(answered)} answered; give that name as model= if it is the one meant"
+            )
+            raise TeacherFault("wrong_model", said, fatal=True)
         message = getattr(choices[0], "message", None)
         content = getattr(message, "content", None)
         finish = str(getattr(choices[0], "finish_reason", "") or "")
         if refusal := getattr(message, "refusal", None):
             raise TeacherFault("refused", self._said(refusal))
         if not isinstance(content, str):
-            raise passing("empty_reply", f"the server's answer has no content (finish_reason {finish or 'none'})")
+            said = f"the server's answer has no content (finish_reason {finish or 'none'})"
+            # The same request would be paid for again to end in the same way.
+            raise TeacherFault("empty_reply", said, passes=finish not in ("length", "content_filter"))
         usage = getattr(completion, "usage", None)
         details = getattr(usage, "prompt_tokens_details", None)
         counted = {
@@ -198,7 +250,8 @@ class OpenAITeacher(Asking):
             "completion_tokens": getattr(usage, "completion_tokens", 0),
             "cached_tokens": getattr(details, "cached_tokens", 0),
         }
-        return TeacherReply(content, finish, {name: value for name, value in counted.items() if isinstance(value, int)})
+        usage = {name: max(0, value) for name, value in counted.items() if isinstance(value, int)}
+        return TeacherReply(content, finish, usage)
 
     async def _status(self, error: Any) -> TeacherFault:
         status, said = error.status_code, self._said(error)
@@ -214,7 +267,7 @@ class OpenAITeacher(Asking):
             return TeacherFault("no_credit", f"the account has no credit left: {said}", fatal=True)
         name = {408: "timeout", 409: "conflict", 429: "rate_limited"}.get(status, "")
         if name or status >= 500:
-            return passing(name or "server_error", f"{status}: {said}", _retry_after(error.response.headers))
+            return passing(name or "server_error", f"{status}: {said}", retry_after(error.response.headers))
         return TeacherFault("bad_request", f"{status}: {said}")
 
     async def _models(self) -> str:
@@ -234,25 +287,3 @@ class OpenAITeacher(Asking):
         """Close the connections."""
         if self._client is not None:
             await self._client.close()
-
-
-def passing(name: str, message: str, wait: float = 0.0) -> TeacherFault:
-    """A fault that may pass, after `wait` seconds if the server said so."""
-    return TeacherFault(name, message, passes=True, wait=wait)
-
-
-def _retry_after(headers: Any) -> float:
-    """Seconds that a server asks for, by Retry-After (seconds or a date) or retry-after-ms; 0 if it does not say."""
-    try:
-        if (milliseconds := headers.get("retry-after-ms")) is not None:
-            return max(0.0, float(milliseconds) / 1000)
-        value = headers.get("retry-after", "").strip()
-        if not value:
-            return 0.0
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-    except (TypeError, ValueError):
-        return 0.0
-    return max(0.0, seconds) if seconds < float("inf") else 0.0

@@ -1,0 +1,40 @@
+"""What a server says when it does not answer, read: how long to wait, and whether it is the model that was asked."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+from typing import Any
+
+from nemo_kcpt.synthesis.teacher import TeacherFault
+
+_DATED = r"[-@:](\d{3,8}|\d{4}-\d{2}(-\d{2})?)"
+"""What a service adds to a model's name: gpt-4o is answered by gpt-4o-2024-08-06, gpt-4 by gpt-4-0613."""
+
+
+def passing(name: str, message: str, wait: float = 0.0) -> TeacherFault:
+    """A fault that may pass, after `wait` seconds if the server said so."""
+    return TeacherFault(name, message, passes=True, wait=wait)
+
+
+def retry_after(headers: Any) -> float:
+    """Seconds that a server asks for, by Retry-After (seconds or a date) or retry-after-ms; 0 if it does not say."""
+    try:
+        if (milliseconds := headers.get("retry-after-ms")) is not None:
+            return max(0.0, float(milliseconds) / 1000)
+        value = headers.get("retry-after", "").strip()
+        if not value:
+            return 0.0
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+    except (TypeError, ValueError):
+        return 0.0
+    return max(0.0, seconds) if seconds < float("inf") else 0.0
+
+
+def is_model(answered: str, asked: str) -> bool:
+    """Whether a model's name in an answer is the one asked for, or its dated release."""
+    return answered == asked or re.fullmatch(re.escape(asked.removesuffix("-latest")) + _DATED, answered) is not None
