@@ -1,7 +1,8 @@
 """vLLM in this machine's serve environment: started for the run, asked over loopback, stopped with it.
 
 It is vLLM's own OpenAI-compatible server, so that structured output, prefix caching and tensor parallelism are those of
-`vllm serve`; it listens on 127.0.0.1 with a key made for the run, and dies with its parent.
+`vllm serve`; it listens on 127.0.0.1 with a key made for the run. It ends with us, and so do the processes that it has
+started itself, even if we are killed: an engine that is left over keeps the model's memory.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +33,8 @@ START = 3600.0
 """Seconds that loading a model may take: 145 GB from a network disk."""
 KEY = "KCPT_VLLM_KEY"
 SHOWN_LINES = 12
+GUARD = "import os, signal, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), signal.SIGKILL)"
+"""Waits until the other end of its input is closed, as the system does for a process that was killed."""
 
 
 def server_command(python: Path, config: Config, port: int) -> list[str]:
@@ -66,6 +70,7 @@ class VllmTeacher(OpenAITeacher):
         super().__init__(replace(config, base_url="http://127.0.0.1:1/v1", api_key_env=KEY))
         self._log = config.out / (f"vllm-{config.shard.replace('/', '-of-')}.log" if config.shard else "vllm.log")
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         found = serve_python()
         if found is None:
             raise BadInput(f"teacher=vllm: the serve environment with vLLM is missing; {SERVE_REMEDY}")
@@ -96,6 +101,11 @@ class VllmTeacher(OpenAITeacher):
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
                 start_new_session=True, preexec_fn=die_with_parent,
             )  # fmt: skip
+        # die_with_parent reaches the server only, not its engine and workers.
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", GUARD, str(self._process.pid)],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
         await self._wait_until_ready()
         await super().prepare()
 
@@ -120,6 +130,11 @@ class VllmTeacher(OpenAITeacher):
                 "server_ended", f"vLLM ended with code {code}; {self._log} ends with\n  {end}", fatal=True
             )
 
+    def _count_lost(self, fault: TeacherFault) -> None:
+        if fault.name == "connection":
+            self._refuse_dead()  # it does not come back
+        super()._count_lost(fault)
+
     async def complete(self, request: TeacherRequest, *, probe: bool = False) -> TeacherReply:
         """Answer one request.
 
@@ -142,5 +157,8 @@ class VllmTeacher(OpenAITeacher):
                 await asyncio.to_thread(self._process.wait, 20)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+            if self._guard is not None:
+                self._guard.kill()  # before its input closes
+                self._guard.communicate()
             self._process.wait()
             self._process = None
