@@ -66,7 +66,8 @@ def main() -> None:
         gpus_per_node=given.gpus,
         time=given.time,
         array=f"0-{given.shards - 1}",
-        tunnel=run.LocalTunnel(job_dir=str(given.jobs.resolve())),
+        # nemo-run 0.11 writes the script under base_dir/experiments and submits the one under the tunnel's job_dir.
+        tunnel=run.LocalTunnel(job_dir=str(given.jobs.resolve() / "experiments")),
         packager=run.Packager(),
     )
     with run.Experiment("kcpt-synthesize", base_dir=str(given.jobs.resolve())) as experiment:

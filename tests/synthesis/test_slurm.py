@@ -54,6 +54,34 @@ def test_a_dry_run_shows_the_job(tmp_path: Path) -> None:
     assert not (tmp_path / "submitted").exists() and "nothing was submitted" in done.stdout
 
 
+STUBS = {
+    # Runs what is submitted, as task 1 of its array.
+    "sbatch": 'echo "sbatch $*" >> calls; export SLURM_ARRAY_TASK_ID=1 SLURM_JOB_ID=7 SLURM_JOB_NODELIST=n0; '
+    'bash "${@: -1}" > job.log 2>&1; echo "job ended with $?" >> calls; echo 7',
+    "srun": 'while [[ "$1" == -* ]]; do case "$1" in --output|--error|-w) shift 2;; --chdir) cd "$2" || exit 9; '
+    'shift 2;; *) shift;; esac; done; exec "$@"',
+    "scontrol": '[ "$1" = show ] && echo n0',
+    "squeue": "true",
+    "sacct": "true",
+    "kcpt": 'echo "kcpt $*" >> calls; exit 3',
+}
+"""Stand-ins for Slurm and kcpt: stubs."""
+
+
+@pytest.mark.timeout(300)
+def test_what_is_submitted_runs_a_shard_and_ends_with_its_code(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name, text in STUBS.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{text.replace('calls', str(tmp_path / 'calls'))}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    done = dry_run(tmp_path, "--shards", "4", "--kcpt", str(tmp_path / "bin" / "kcpt"), "--submit", "corpus=c", "out=o")
+    assert done.returncode == 0, done.stderr
+    submitted, asked, ended = (tmp_path / "calls").read_text().splitlines()
+    assert submitted.startswith("sbatch ") and Path(submitted.split()[-1]).is_file()
+    assert asked == f"kcpt synthesize corpus={tmp_path}/c out={tmp_path}/o teacher=vllm --shard 1/4"
+    assert ended == "job ended with 3"
+
+
 def test_keys_that_the_tool_gives_are_refused(tmp_path: Path) -> None:
     done = dry_run(tmp_path, "--shards", "2", "corpus=c", "shard=0/2")
     assert done.returncode != 0 and "shard and teacher are given by this tool" in done.stderr
