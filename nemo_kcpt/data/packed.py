@@ -4,17 +4,21 @@ Where training stands (`consumed_samples`) and the pack's fingerprint live in th
 trained on another pack is refused instead of going on with other data.
 """
 
+import json
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import lightning.pytorch as pl
 from nemo.lightning.data import WrappedDataLoader
 from nemo.lightning.io.mixin import IOMixin
 from nemo.lightning.pytorch.plugins import MegatronDataSampler
+from nemo.utils import logging
 
-from nemo_kcpt.data.windows import LOSS_ON, WindowDataset
+from nemo_kcpt.data.windows import ATTENTION, LOSS_ON, WindowDataset
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.packing.store import read_info
+from nemo_kcpt.files import canonical_json
+from nemo_kcpt.packing.store import PackInfo, read_info
 
 
 class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
@@ -25,11 +29,16 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         micro_batch_size: windows per forward pass and rank.
         global_batch_size: windows per optimizer step over all ranks.
         loss: "all" tokens (the method's choice) or "outputs", the replies only.
+        attention: "causal" over the whole window, or "block_diagonal": no token attends to another paper's, and
+            positions restart with each paper.
         seed: of the order of windows; every epoch has its own.
         num_workers: loader processes per rank.
+        validation: folder of another pack, of the same length and tokenizer, to measure the loss on; the trainer says
+            when and on how many global batches (`val_check_interval`, `limit_val_batches`).
 
     Raises:
-        BadInput: not a finished pack, a pack of the wrong mode, an unknown `loss`.
+        BadInput: not a finished pack, a pack of the wrong mode, an unknown `loss`, a validation pack that does not go
+            with it.
     """
 
     for_instructions = False
@@ -43,15 +52,24 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         loss: str = "all",
         seed: int = 1234,
         num_workers: int = 0,
+        attention: str = "causal",
+        validation: Optional[str] = None,
     ) -> None:
         super().__init__()
-        if loss not in LOSS_ON:
-            raise BadInput(f"data.loss: '{loss}' is not one of {', '.join(LOSS_ON)}")
-        self.info = read_info(Path(pack))
-        if (self.info.mode == "instruction") != self.for_instructions:
-            command = "nemo llm finetune" if self.info.mode == "instruction" else "nemo llm pretrain"
-            raise BadInput(f"{pack}: is a pack of mode {self.info.mode}, which belongs to `{command}`")
-        self.pack, self.loss, self.seed, self.num_workers = pack, loss, seed, num_workers
+        for name, value, known in (("loss", loss, LOSS_ON), ("attention", attention, ATTENTION)):
+            if value not in known:
+                raise BadInput(f"data.{name}: '{value}' is not one of {', '.join(known)}")
+        if global_batch_size % micro_batch_size:
+            raise BadInput(
+                f"data.global_batch_size: {global_batch_size} is not a multiple of data.micro_batch_size "
+                f"{micro_batch_size}"
+            )
+        self.info = self._read_info(pack)
+        self.validation = validation
+        if validation is not None:
+            self._check_validation(validation)
+        self.pack, self.loss, self.attention = pack, loss, attention
+        self.seed, self.num_workers = seed, num_workers
         self.micro_batch_size, self.global_batch_size = micro_batch_size, global_batch_size
         self.seq_length = self.info.seq_length
         self.tokenizer = None  # the pack holds ids; NeMo asks data modules for this name
@@ -63,44 +81,118 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
             dataloader_type="single",
         )
 
+    def _read_info(self, pack: str) -> PackInfo:
+        info = read_info(Path(pack))
+        if (info.mode == "instruction") != self.for_instructions:
+            command = "nemo llm finetune" if info.mode == "instruction" else "nemo llm pretrain"
+            raise BadInput(f"{pack}: is a pack of mode {info.mode}, which belongs to `{command}`")
+        return info
+
+    def _check_validation(self, validation: str) -> None:
+        theirs = self._read_info(validation)
+        for what, ours, other in (
+            ("windows of", f"{self.info.seq_length} tokens", f"{theirs.seq_length} tokens"),
+            ("a tokenizer with hash", self.info.tokenizer_sha256[:12], theirs.tokenizer_sha256[:12]),
+        ):
+            if ours != other:
+                raise BadInput(
+                    f"data.validation: {validation} has {what} {other}, {self.info.folder} has {ours}; pack both with "
+                    "the same seq_length and tokenizer"
+                )
+
     def train_dataloader(self) -> WrappedDataLoader:
-        """The whole training's samples in order; NeMo's sampler gives each rank its share and skips consumed ones."""
+        """The whole training's samples in order; NeMo's sampler gives each rank its share and skips consumed ones.
+
+        Raises:
+            BadInput: the model has fewer vocabulary rows than the pack's tokenizer, or another sequence length.
+        """
         assert self.trainer is not None
+        self._check_model(getattr(self.trainer, "lightning_module", None))
         self.init_global_step = self.trainer.global_step
         self.data_sampler.init_global_step = self.init_global_step
         # One step more than is trained: NeMo's sampler refuses to start where no sample is left, so a training that had
         # ended could not be started again to find that out.
-        samples = (self.trainer.max_steps + 1) * self.global_batch_size
-        dataset = WindowDataset(Path(self.pack), samples=samples, seed=self.seed, loss=self.loss)
-        return WrappedDataLoader(
-            mode="train", dataset=dataset, num_workers=self.num_workers, persistent_workers=self.num_workers > 0
+        self._tell_rule(self.trainer.max_steps)
+        return self._loader("train", self.pack, (self.trainer.max_steps + 1) * self.global_batch_size)
+
+    def _tell_rule(self, steps: int) -> None:
+        """Say how windows become steps, from what the trainer will do after every override."""
+        read, windows = steps * self.global_batch_size, self.info.windows
+        logging.info(
+            f"{self.pack}: {windows} windows of {self.seq_length} tokens; {steps} steps of {self.global_batch_size} "
+            f"windows ({self.global_batch_size * self.seq_length:,} tokens) read {read}, {read / windows:.2f} epochs. "
+            "A step that crosses the end of an epoch is filled from the next one"
         )
 
-    def val_dataloader(self) -> list[Any]:
-        """No validation windows: knowledge is measured by questions, not by perplexity on the same pack."""
-        return []
+    def _loader(self, mode: str, pack: str, samples: int) -> WrappedDataLoader:
+        dataset = WindowDataset(Path(pack), samples=samples, seed=self.seed, loss=self.loss, attention=self.attention)
+        return WrappedDataLoader(
+            mode=mode,
+            dataset=dataset,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            collate_fn=dataset.collate_fn,
+        )
+
+    def _check_model(self, model: Any) -> None:
+        """A pack that `data=` gave to a recipe made for another one."""
+        config = getattr(model, "config", None)
+        rows = getattr(config, "vocab_rows", None) or getattr(config, "vocab_size", None)
+        if rows is not None and rows < self.info.vocab_size:
+            raise BadInput(
+                f"{self.pack}: its tokenizer has {self.info.vocab_size} entries, the model only {rows} vocabulary "
+                "rows; pack with the model's own tokenizer"
+            )
+        length = getattr(config, "seq_length", self.seq_length)
+        if length != self.seq_length:
+            raise BadInput(
+                f"{self.pack}: has windows of {self.seq_length} tokens, the model's sequence length is {length}; "
+                f"give a pack of that length, or model.config.seq_length={self.seq_length}"
+            )
+
+    def val_dataloader(self) -> Any:
+        """The validation pack in whole global batches, the last one filled up from its start; none without such a pack.
+
+        Each validation reads the same windows in the same order.
+        """
+        if self.validation is None:
+            return []
+        windows = read_info(Path(self.validation)).windows
+        return self._loader("validation", self.validation, whole_batches(windows, self.global_batch_size))
 
     def state_dict(self) -> dict[str, Any]:
         """Samples consumed and the pack they came from, for the checkpoint."""
         assert self.trainer is not None
         consumed = self.data_sampler.compute_consumed_samples(self.trainer.global_step - self.init_global_step)
-        return {"consumed_samples": consumed, "pack_fingerprint": self.info.fingerprint, "seed": self.seed}
+        return {"consumed_samples": consumed, "pack_fingerprint": self.info.fingerprint, "made_of": self._made_of()}
+
+    def _made_of(self) -> dict[str, Any]:
+        """What the stream of samples is made of, name by name, to tell how two differ."""
+        own = {"data.seed": self.seed, "data.loss": self.loss, "data.attention": self.attention}
+        return json.loads(canonical_json({**self.info.made_of, **own}))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on at the next sample.
 
         Raises:
-            BadInput: the checkpoint was trained on another pack or in another order.
+            BadInput: the checkpoint was trained on another pack, in another order, or with another loss or attention.
         """
         from megatron.core.num_microbatches_calculator import update_num_microbatches
 
-        for name, mine in (("pack_fingerprint", self.info.fingerprint), ("seed", self.seed)):
-            theirs = state_dict.get(name)
-            if theirs != mine:
-                raise BadInput(
-                    f"the checkpoint was trained on data with {name} {theirs}, {self.pack} has {mine}. Resume with the "
-                    "pack and seed it was made with, or start a new run (another log.log_dir) from its weights"
-                )
+        theirs, mine = dict(state_dict.get("made_of", {})), self._made_of()
+        fingerprint = state_dict.get("pack_fingerprint")
+        if fingerprint != self.info.fingerprint or theirs != mine:
+            differing = [
+                f"{name} was {theirs.get(name, 'absent')}, is {mine.get(name, 'absent')}"
+                for name in sorted({*theirs, *mine})
+                if theirs.get(name) != mine.get(name)
+            ]
+            raise BadInput(
+                f"the checkpoint was trained on a pack with fingerprint {fingerprint}, {self.pack} has "
+                f"{self.info.fingerprint}; what differs: {'; '.join(differing) or 'the version of nemo_kcpt'}. "
+                "Resume with the pack and the keys it was made with, or start a new run (another dir) from its weights "
+                "(restore)"
+            )
         consumed = int(state_dict["consumed_samples"])
         self.data_sampler.init_consumed_samples = consumed
         self.data_sampler.prev_consumed_samples = consumed
@@ -108,8 +200,17 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         update_num_microbatches(consumed_samples=consumed, consistency_check=False)
 
 
+def whole_batches(windows: int, global_batch_size: int) -> int:
+    """Samples of one validation: `windows`, rounded up to whole global batches."""
+    return math.ceil(windows / global_batch_size) * global_batch_size
+
+
 class InstructionDataModule(PackedPretrainingDataModule):
-    """Windows of an instruction-tuning pack for `nemo llm finetune`, loss on responses only."""
+    """Windows of an instruction-tuning pack for `nemo llm finetune`, loss on responses only.
+
+    Its arguments are those of `PackedPretrainingDataModule`. Attention stops between samples, so that packing them
+    trains what each alone would.
+    """
 
     for_instructions = True
 
@@ -121,5 +222,7 @@ class InstructionDataModule(PackedPretrainingDataModule):
         loss: str = "outputs",
         seed: int = 1234,
         num_workers: int = 0,
+        attention: str = "block_diagonal",
+        validation: Optional[str] = None,
     ) -> None:
-        super().__init__(pack, micro_batch_size, global_batch_size, loss, seed, num_workers)
+        super().__init__(pack, micro_batch_size, global_batch_size, loss, seed, num_workers, attention, validation)

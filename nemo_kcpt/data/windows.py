@@ -1,4 +1,4 @@
-"""A pack's windows as training samples, in an order that depends on seed and position alone."""
+"""A pack's windows as training samples, in an order that depends on the pack, the seed and the position alone."""
 
 from __future__ import annotations
 
@@ -6,20 +6,43 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from nemo_kcpt.packing.segments import OUTPUT
 from nemo_kcpt.packing.store import PackInfo, iterate_table, open_tokens, read_info
 
 LOSS_ON = ("all", "outputs")
+ATTENTION = ("causal", "block_diagonal")
 
 
-def epoch_order(windows: int, seed: int, epoch: int) -> np.ndarray:
+def epoch_order(windows: int, seed: int, epoch: int, replay: int = 0) -> np.ndarray:
     """The order in which epoch number `epoch` reads the `windows` windows: int64 [windows], another one each epoch.
 
-    A pure function of its arguments: data-parallel size, workers and micro-batch cannot change the stream.
+    A pure function of its arguments: data-parallel size, workers and micro-batch cannot change the stream. The last
+    `replay` windows hold replay text; they are spread evenly, so that any n consecutive windows hold their share of
+    them to within one window.
     """
-    return np.random.Generator(np.random.Philox(key=(seed, epoch))).permutation(windows)
+    random = np.random.Generator(np.random.Philox(key=(seed, epoch)))
+    if not replay:
+        return random.permutation(windows)
+    own, general = random.permutation(windows - replay), windows - replay + random.permutation(replay)
+    places = np.concatenate([(np.arange(len(part)) + 0.5) / max(1, len(part)) for part in (own, general)])
+    return np.concatenate([own, general])[np.argsort(places, kind="stable")]
+
+
+class _Ragged:
+    """Arrays of different lengths, one after the other: two arrays in memory however many there are."""
+
+    def __init__(self, parts: list[np.ndarray]) -> None:
+        self._borders = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+        self._values = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self._values[self._borders[index] : self._borders[index + 1]]
+
+    @property
+    def longest(self) -> int:
+        return int(np.diff(self._borders).max(initial=0))
 
 
 class WindowDataset(Dataset[dict[str, torch.Tensor]]):
@@ -27,56 +50,79 @@ class WindowDataset(Dataset[dict[str, torch.Tensor]]):
 
     Each item holds `tokens, labels` int64, `loss_mask` float32 and `position_ids` int64, all of shape [seq_length].
     Labels are the tokens shifted by one; the last position and padding carry no loss, nor does anything but replies
-    with `loss="outputs"` (a label bears loss by the segment that the *label* stands in).
+    with `loss="outputs"` (a label bears loss by the segment that the *label* stands in; replay text bears it always).
+
+    With `attention="block_diagonal"` positions restart at each document, no label is the first token of another
+    document, and three more entries say where documents end, in the form that NeMo hands to Transformer Engine's packed
+    attention (`get_packed_seq_params`): `cu_seqlens` int32 [borders], 0 … seq_length and then -1, as long for every
+    window of the pack; `cu_seqlens_argmin` int32 [1], where the -1 begin; `max_seqlen` int32 [1], the longest document.
+    There is no [seq, seq] mask anywhere.
     """
 
-    def __init__(self, folder: Path, *, samples: int, seed: int, loss: str = "all") -> None:
+    def __init__(self, folder: Path, *, samples: int, seed: int, loss: str = "all", attention: str = "causal") -> None:
         self.info: PackInfo = read_info(folder)
         self._tokens = open_tokens(folder)
-        self._samples, self._seed, self._loss = samples, seed, loss
-        self._lengths, self._replies = self._read_table(folder)
+        self._samples, self._seed, self._loss, self._attention = samples, seed, loss, attention
+        self._lengths, self._bearing, self._borders = self._read_table(folder)
         self._order: tuple[int, np.ndarray] | None = None
 
-    def _read_table(self, folder: Path) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Real tokens per window and, where loss is on outputs only, the [n, 2] token spans of replies."""
+    def _read_table(self, folder: Path) -> tuple[np.ndarray, _Ragged, _Ragged]:
+        """Real tokens per window; [n, 2] token spans that bear loss, for outputs only; borders of documents."""
         lengths: list[int] = []
-        replies: list[np.ndarray] = []
+        bearing: list[np.ndarray] = []
+        borders: list[np.ndarray] = []
         for row in iterate_table(folder):
             lengths.append(row["length"])
             if self._loss == "outputs":
                 ends = [*row["segment_starts"][1:], row["length"]]
                 spans = [
                     (start, end)
-                    for start, end, role in zip(row["segment_starts"], ends, row["segment_roles"])
-                    if role == OUTPUT
+                    for start, end, role, kind in zip(
+                        row["segment_starts"], ends, row["segment_roles"], row["segment_kinds"]
+                    )
+                    if role == OUTPUT or kind == "replay"
                 ]
-                replies.append(np.array(spans, dtype=np.int32).reshape(-1, 2))
-        return np.array(lengths, dtype=np.int32), replies
+                bearing.append(np.array(spans, dtype=np.int32).reshape(-1, 2))
+            if self._attention == "block_diagonal":
+                padding = [self.info.seq_length] if row["length"] < self.info.seq_length else []
+                borders.append(np.array([*row["cu_seqlens"], *padding], dtype=np.int32))
+        return np.array(lengths, dtype=np.int32), _Ragged(bearing), _Ragged(borders)
 
     def __len__(self) -> int:
         return self._samples
 
-    def _window(self, sample: int) -> int:
+    def window_of(self, sample: int) -> int:
+        """Which window of the pack the sample with this global index is."""
         epoch, place = divmod(sample, self.info.windows)
         if self._order is None or self._order[0] != epoch:
-            self._order = (epoch, epoch_order(self.info.windows, self._seed, epoch))
+            self._order = (epoch, epoch_order(self.info.windows, self._seed, epoch, self.info.replay_windows))
         return int(self._order[1][place])
 
     def __getitem__(self, sample: int) -> dict[str, torch.Tensor]:
-        window = self._window(int(sample))
+        window = self.window_of(int(sample))
+        size = self.info.seq_length
         tokens = torch.from_numpy(np.asarray(self._tokens[window]).astype(np.int64))
-        labels = torch.roll(tokens, -1)
-        bears_loss = torch.zeros(self.info.seq_length, dtype=torch.float32)
+        bears_loss = torch.zeros(size, dtype=torch.float32)
         if self._loss == "outputs":
-            for start, end in self._replies[window]:
+            for start, end in self._bearing[window]:
                 bears_loss[start:end] = 1.0
         else:
             bears_loss[: self._lengths[window]] = 1.0
+        item = {"position_ids": torch.arange(size, dtype=torch.int64)}
+        if self._attention == "block_diagonal":
+            borders = self._borders[window]
+            bears_loss[torch.from_numpy(borders[:-1].astype(np.int64))] = 0.0
+            lengths = torch.from_numpy(np.diff(borders).astype(np.int64))
+            starts = torch.from_numpy(borders[:-1].astype(np.int64))
+            item["position_ids"] -= torch.repeat_interleave(starts, lengths)
+            padded = np.full(self._borders.longest + 1, -1, dtype=np.int32)
+            padded[: len(borders)] = borders
+            item["cu_seqlens"] = torch.from_numpy(padded)
+            item["cu_seqlens_argmin"] = torch.tensor([len(borders)], dtype=torch.int32)
+            item["max_seqlen"] = torch.tensor([int(lengths.max())], dtype=torch.int32)
         loss_mask = torch.roll(bears_loss, -1)
         loss_mask[-1] = 0.0
-        return {
-            "tokens": tokens,
-            "labels": labels,
-            "loss_mask": loss_mask,
-            "position_ids": torch.arange(self.info.seq_length, dtype=torch.int64),
-        }
+        return {"tokens": tokens, "labels": torch.roll(tokens, -1), "loss_mask": loss_mask, **item}
+
+    collate_fn = staticmethod(default_collate)
+    """NeMo asks a dataset for it; all entries have the same shape in every sample."""

@@ -2,95 +2,66 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count, groupby
-from typing import Any
 
-from nemo_kcpt.packing.tokenise import ChatIds, Messages, PackTokenizer
-from nemo_kcpt.synthesis.kinds import is_heldout
+import numpy as np
+from numpy.typing import NDArray
+
+from nemo_kcpt.packing.papers import TokenisedPair
 
 TEXT, INSTRUCTION, OUTPUT = "text", "instruction", "output"
 """Roles: running text of a paper, the prompt side of a pair, the reply side of a pair."""
 
+TEXT_KIND, REPLAY = "text", "replay"
+"""Kinds of running text: of a paper, or of the general corpus that is replayed."""
+
 NO_PAIR = -1
 """The `pair` of running text."""
+
+Ids = NDArray[np.int32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
     """Consecutive tokens of one role. `document` numbers the unit that attention may be confined to."""
 
-    ids: Sequence[int]
+    ids: Ids
     paper_id: str
     kind: str
     role: str
     document: int
     pair: int = NO_PAIR
-    """Which instruction-output pair of the stream this belongs to, counted from 0."""
+    """Which instruction-output pair this belongs to, counted from 0 over the corpus."""
+    offset: int = 0
+    """Place of the first token in its paper's text, or in its pair."""
+    pair_length: int = 0
+    """Tokens of the whole pair; 0 for running text."""
+    support: tuple[int, int] = (-1, -1)
+    """Of a pair: the tokens of its paper's text that it is about; (-1, -1) if none is known."""
 
 
-def chat_segments(chat: ChatIds, *, paper_id: str, kind: str, document: int, pair: int) -> Iterator[Segment]:
-    """A tokenised conversation as alternating instruction and output segments."""
-    position = 0
-    for is_reply, run in groupby(chat.reply):
-        length = len(list(run))
-        role = OUTPUT if is_reply else INSTRUCTION
-        yield Segment(
-            ids=chat.ids[position : position + length],
-            paper_id=paper_id,
-            kind=kind,
-            role=role,
-            document=document,
-            pair=pair,
-        )
-        position += length
+def text_segment(ids: Ids, paper_id: str, document: int, *, start: int = 0, kind: str = TEXT_KIND) -> Segment:
+    """Running text that begins `start` tokens into its paper."""
+    return Segment(ids=ids, paper_id=paper_id, kind=kind, role=TEXT, document=document, offset=start)
 
 
-def pair_messages(pair: Mapping[str, str]) -> Messages:
-    """An instruction-output pair as the two messages of a conversation."""
-    return ({"role": "user", "content": pair["instruction"]}, {"role": "assistant", "content": pair["output"]})
-
-
-def paper_segments(
-    papers: Iterable[Mapping[str, Any]],
-    synthetic: Iterable[Mapping[str, Any]],
-    heldout: Iterable[str],
-    tokenizer: PackTokenizer,
-    *,
-    include_pairs: bool = True,
+def pair_segments(
+    pair: TokenisedPair, paper_id: str, document: int, number: int, *, start: int = 0, end: int | None = None
 ) -> Iterator[Segment]:
-    """Each paper's text and then its pairs, kind after kind; of held-out papers without `qa_*` and `keywords`.
-
-    A text stands between the tokenizer's bos and eos tokens (those that it has); a pair stands as the chat template
-    writes it. Held-out pairs are left out here, at the only door to the pack, so no option can let them in.
-    """
-    excluded = set(heldout)
-    by_paper: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for record in synthetic:
-        if not (record["paper_id"] in excluded and is_heldout(record)):
-            by_paper[record["paper_id"]].append(record)
-    begin = [token for token in (tokenizer.token_id("bos_token"),) if token is not None]
-    end = [token for token in (tokenizer.token_id("eos_token"),) if token is not None]
-    numbers = count()
-    for document, paper in enumerate(papers):
-        paper_id = paper["paper_id"]
-        ids = begin + tokenizer.text_ids([paper["text"]])[0] + end
-        yield Segment(ids=ids, paper_id=paper_id, kind="text", role=TEXT, document=document)
-        if not include_pairs:
-            continue
-        for record in by_paper[paper_id]:
-            for pair in record["pairs"]:
-                chat = tokenizer.chat_ids(pair_messages(pair))
-                yield from chat_segments(
-                    chat, paper_id=paper_id, kind=record["kind"], document=document, pair=next(numbers)
-                )
-
-
-def instruction_segments(samples: Iterable[Mapping[str, Any]], tokenizer: PackTokenizer) -> Iterator[Segment]:
-    """Each instruction-tuning sample (`sft/*.jsonl`) as a document of its own."""
-    for document, sample in enumerate(samples):
-        chat = tokenizer.chat_ids(sample["messages"])
-        paper_id = sample.get("paper_id") or ""
-        yield from chat_segments(chat, paper_id=paper_id, kind=sample["origin"], document=document, pair=document)
+    """Tokens `start` to `end` of a pair as alternating instruction and output segments."""
+    end = len(pair.ids) if end is None else end
+    borders = [start, *(int(border) for border in pair.borders if start < border < end), end]
+    for begin, stop in itertools.pairwise(borders):
+        yield Segment(
+            ids=pair.ids[begin:stop],
+            paper_id=paper_id,
+            kind=pair.kind,
+            role=OUTPUT if pair.is_reply(begin) else INSTRUCTION,
+            document=document,
+            pair=number,
+            offset=begin,
+            pair_length=len(pair.ids),
+            support=pair.support,
+        )

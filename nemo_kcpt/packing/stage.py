@@ -1,32 +1,57 @@
 """Tokenise papers with their instruction data, or an instruction-tuning set, and pack them into windows.
 
 Modes:
+  anchored     each window holds passages of papers, each followed by whole pairs that are about it: a pair that fits a
+               window is never cut, and a paper that fits one stays whole
   concat       text, then its instruction-output pairs, next paper: one stream cut into windows (the method's way)
-  raw          the texts alone, the same way: what continual pretraining without synthetic data would see
-  instruction  the samples of one sft/*.jsonl, for `nemo llm finetune`
+  raw          the texts alone, cut the same way: what continual pretraining without synthetic data would see
+  instruction  the samples of one sft/*.jsonl, whole, for `nemo llm finetune`
 
 Writes tokens.bin/.idx (Megatron-Core IndexedDataset, one window a document), windows.parquet and manifest.json.
+Questions and keywords of held-out papers are left out in every mode. What bears loss (all tokens, or outputs only) and
+whether attention stops between papers are keys of the data module (data.loss, data.attention): one pack serves all.
+
+kcpt pack out=PACK tokenizer=FOLDER --inspect 3   prints window 3 of a pack, decoded, a colour for each role
+kcpt pack out=PACK --report                       writes PACK/pack.html: fill, lengths, pairs beside their passage
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_json, read_jsonl
+from nemo_kcpt.files import file_in, read_json, read_jsonl_lines
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.packing.concat import concat_windows
-from nemo_kcpt.packing.segments import Segment, instruction_segments, paper_segments
+from nemo_kcpt.packing.anchored import anchored_windows, sample_windows
+from nemo_kcpt.packing.concat import concat_segments, concat_windows
+from nemo_kcpt.packing.papers import (
+    Records,
+    Settings,
+    TokenisedPaper,
+    check_text,
+    chunked,
+    in_parallel,
+    sources,
+    tokenise,
+    tokenise_samples,
+    workers_for,
+)
+from nemo_kcpt.packing.replay import replay_windows
 from nemo_kcpt.packing.statistics import PackStatistics
 from nemo_kcpt.packing.store import write_windows
 from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
+from nemo_kcpt.packing.windows import Window
+from nemo_kcpt.progress import progress
 from nemo_kcpt.runs import shaping, stage
 
-MODES = ("concat", "raw", "instruction")
+MODES = ("anchored", "concat", "raw", "instruction")
+LEAST_PASSAGE = 4
+"""A window holds at least so many passages' tokens."""
 
 
 @dataclass(kw_only=True)
@@ -35,70 +60,236 @@ class Config:
 
     out: Path = Path(MISSING)
     """Folder of the pack, by custom packs/<mode>-<seq_length>."""
-    mode: str = "concat"
-    """concat, raw or instruction; see above."""
+    mode: str = "anchored"
+    """anchored, concat, raw or instruction; see above."""
     seq_length: int = 4096
     """Tokens in a window, the context length of the training."""
-    tokenizer: Path = Path(MISSING)
+    tokenizer: Path | None = None
     """Hugging Face tokenizer folder (tokenizer.json, tokenizer_config.json with a chat template)."""
     corpus: Path | None = None
-    """Folder of kcpt corpus (papers.jsonl, split.json); for concat and raw."""
+    """Folder of kcpt corpus, or a papers.jsonl (held out is what a split.json beside it says); for anchored, concat and
+    raw."""
     synthetic: Path | None = None
-    """Folder of kcpt synthesize (synthetic.jsonl); for concat."""
+    """Folder of kcpt synthesize, or a file of such records (paper_id, kind, pairs); for anchored and concat."""
     sft: Path | None = None
     """One file of kcpt sft-data, such as sft/all_included.jsonl; for instruction."""
+    bos: bool = True
+    """Begin each paper's text with the tokenizer's bos_token, if it has one. Pairs are as the chat template writes."""
+    eos: bool = True
+    """End each paper's text with the tokenizer's eos_token, if it has one."""
+    system: str = ""
+    """A system message before each pair or sample that has none. llm-jp-3's template writes its opening sentence only
+    where there is one: give that sentence, here and to kcpt generate."""
+    passage_tokens: int = 128
+    """Most tokens of a passage that a pair is assigned to (at most a quarter of the window): smaller ones say more
+    exactly what a pair is about, larger ones are found more surely."""
+    repeat_budget: float = 0.3
+    """anchored: tokens of text that may stand in the pack again (beside pairs that overflow a window, and around
+    passages where a window would hold padding), as a share of all text and pairs: what repetition may add to the
+    training. 0 repeats nothing."""
+    shuffle_kinds: bool = False
+    """Shuffle the kinds of each paper (by seed) instead of keeping the order of synthetic.jsonl."""
+    seed: int = 0
+    """Of that order."""
+    replay: Path | None = None
+    """JSON Lines with a field text: general text to train on beside the papers, against forgetting. It is read in
+    order as far as needed, so shuffle it once."""
+    replay_share: float = 0.1
+    """Share of all tokens that is replay, if replay is given."""
+    processes: int = 0
+    """Processes that tokenise; 0 for one on each core."""
+    inspect: int | None = None
+    """Print this window of the finished pack in out (counted from 0) and do nothing else."""
+    report: bool = False
+    """Also write pack.html, a page with plots, into out."""
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"mode: '{self.mode}' is not one of {', '.join(MODES)}")
         if self.seq_length < 8:
             raise ValueError(f"seq_length: {self.seq_length} is too short, at least 8 tokens are needed")
+        if self.passage_tokens < 1:
+            raise ValueError(f"passage_tokens: {self.passage_tokens} was given, at least 1 is needed")
+        if self.repeat_budget < 0:
+            raise ValueError(f"repeat_budget: {self.repeat_budget} was given, 0 or more is needed")
+        if not 0 < self.replay_share < 1:
+            raise ValueError(f"replay_share: {self.replay_share} is not between 0 and 1; leave replay away for none")
+
+
+NOT_SHAPING = ("tokenizer", "corpus", "synthetic", "sft", "replay", "processes", "inspect", "report")
+
+
+def _required(config: Config, *names: str) -> list[Path]:
+    for name in names:
+        if getattr(config, name) is None:
+            raise BadInput(f"mode={config.mode} needs {name}=PATH; see kcpt pack --help")
+    return [getattr(config, name) for name in names]
 
 
 def _inputs(config: Config) -> dict[str, Path]:
-    wanted = {"concat": ("corpus", "synthetic"), "raw": ("corpus",), "instruction": ("sft",)}[config.mode]
-    inputs = tokenizer_inputs(config.tokenizer)
-    for name in wanted:
-        path = getattr(config, name)
-        if path is None:
-            raise BadInput(f"mode={config.mode} needs {name}=PATH; see kcpt pack --help")
-        inputs[name] = path
+    names = {"raw": ("corpus",), "instruction": ("sft",)}.get(config.mode, ("corpus", "synthetic"))
+    tokenizer, *paths = _required(config, "tokenizer", *names)
+    inputs = {**tokenizer_inputs(tokenizer), **dict(zip(names, paths))}
+    if "corpus" in inputs and inputs["corpus"].is_file() and (split := _split_file(inputs["corpus"])).is_file():
+        inputs["split"] = split
+    if config.replay is not None:
+        if config.mode == "instruction":
+            raise BadInput("replay: goes with the modes anchored, concat and raw; mix sft files with kcpt sft-data")
+        inputs["replay"] = config.replay
     return inputs
 
 
-def _segments(config: Config, tokenizer: PackTokenizer) -> Iterator[Segment]:
-    if config.mode == "instruction":
+def _split_file(corpus: Path) -> Path:
+    return file_in(corpus, "papers.jsonl").with_name("split.json")
+
+
+class _Pack:
+    """One run: the windows of a config, and what was counted on the way."""
+
+    def __init__(self, config: Config, tokenizer: PackTokenizer) -> None:
+        self.config, self.pad_id = config, tokenizer.pad_id
+        most = min(config.passage_tokens, max(1, config.seq_length // LEAST_PASSAGE))
+        folder = tokenizer.folder.resolve()
+        self.texts_alone = Settings(tokenizer=folder, bos=config.bos, eos=config.eos, system=config.system)
+        self.settings = (
+            self.texts_alone
+            if config.mode == "raw"
+            else replace(self.texts_alone, passage_tokens=most, support_tokens=config.seq_length // 2)
+        )
+        self.text_tokens = self.papers = self.empty_papers = self.samples = 0
+        self.statistics = PackStatistics(config.seq_length)
+
+    def windows(self) -> Iterator[Window]:
+        """Every window of the pack, counted."""
+        own = self._instruction() if self.config.mode == "instruction" else self._papers()
+        yield from map(self.statistics.add, own)
+        if self.config.replay is not None:
+            yield from map(self.statistics.add, self._replay(self.config.replay))
+
+    def _workers(self, *paths: Path) -> int:
+        return workers_for(sum(path.stat().st_size for path in paths), self.config.processes)
+
+    def _papers(self) -> Iterator[Window]:
+        config = self.config
+        assert config.corpus is not None
+        path, records = file_in(config.corpus, "papers.jsonl"), None
+        read = [path]
+        if config.mode != "raw":
+            assert config.synthetic is not None
+            heldout = self._heldout(config.corpus)
+            read.append(file_in(config.synthetic, "synthetic.jsonl"))
+            records = Records.index(read[1], heldout, config.seed if config.shuffle_kinds else None)
+        chunks = chunked(sources(path, records), lambda source: source.size)
+        found = self._counted(in_parallel(chunks, tokenise, self.settings, self._workers(*read)), path)
+        if config.mode == "anchored":
+            temporary = config.out / ".bundles.tmp"
+            return anchored_windows(found, config.seq_length, self.pad_id, config.repeat_budget, temporary)
+        return concat_windows(concat_segments(found), config.seq_length, self.pad_id)
+
+    def _heldout(self, corpus: Path) -> list[str]:
+        path = _split_file(corpus)
+        if corpus.is_file() and not path.is_file():
+            LOG.warning("pack: %s: no split.json beside it, so nothing is held out", corpus)
+            return []
+        return list(read_json(path)["heldout"])
+
+    def _counted(self, chunks: Iterable[list[TokenisedPaper]], path: Path) -> Iterator[TokenisedPaper]:
+        with path.open("rb") as stream:
+            total = sum(1 for _ in stream)
+        with progress() as bar:
+            for paper in bar.track(chain.from_iterable(chunks), total=total, description="tokenising papers"):
+                self.papers += 1
+                self.text_tokens += len(paper.ids)
+                if not len(paper.ids):
+                    self.empty_papers += 1
+                    LOG.warning("pack: paper %s has no text; its pairs stand alone", paper.paper_id)
+                yield paper
+
+    def _instruction(self) -> Iterator[Window]:
+        config = self.config
         assert config.sft is not None
-        yield from instruction_segments(read_jsonl(config.sft, ("messages", "origin")), tokenizer)
-        return
-    assert config.corpus is not None
-    papers = read_jsonl(config.corpus / "papers.jsonl", ("paper_id", "text"))
-    heldout = read_json(config.corpus / "split.json")["heldout"]
-    records: Iterator[dict[str, Any]] = iter(())
-    if config.mode == "concat":
-        assert config.synthetic is not None
-        records = read_jsonl(config.synthetic / "synthetic.jsonl", ("paper_id", "kind", "pairs"))
-    yield from paper_segments(papers, records, heldout, tokenizer, include_pairs=config.mode == "concat")
+        chunks = chunked(_samples(config.sft), lambda sample: sum(len(one["content"]) for one in sample["messages"]))
+        found = in_parallel(chunks, tokenise_samples, self.settings, self._workers(config.sft))
+        with progress() as bar:
+            samples = bar.track(chain.from_iterable(found), total=None, description="tokenising samples")
+            yield from sample_windows(samples, config.seq_length, self.pad_id, config.out / ".bundles.tmp")
+
+    def _replay(self, path: Path) -> Iterator[Window]:
+        config = self.config
+        wanted = round(self.statistics.tokens * config.replay_share / (1 - config.replay_share) / config.seq_length)
+        LOG.info("pack: %d windows of replay from %s", wanted, path)
+        workers = self._workers(path)
+        yield from replay_windows(
+            path, wanted, self.texts_alone, workers, config.seq_length, self.pad_id, first_document=self.papers
+        )
+        if self.statistics.replay_windows < wanted:
+            LOG.warning(
+                "pack: %s has text for %d windows only, %d were wanted for a share of %s; the share is smaller",
+                path,
+                self.statistics.replay_windows,
+                wanted,
+                config.replay_share,
+            )
+
+    def counts(self) -> dict[str, Any]:
+        """The manifest's figures."""
+        with_text = self.config.mode != "instruction"
+        return {
+            "papers": self.papers,
+            "empty_papers": self.empty_papers,
+            **self.statistics.counts(self.text_tokens if with_text else None),
+        }
+
+
+def _samples(path: Path) -> Iterator[dict[str, Any]]:
+    for number, sample in read_jsonl_lines(path, ("messages", "origin")):
+        messages = sample["messages"]
+        if not isinstance(messages, list) or not messages:
+            raise BadInput(f"{path}, line {number}: messages: expected a list of {{role, content}}")
+        for message in messages:
+            if not isinstance(message, dict) or not all(isinstance(message.get(x), str) for x in ("role", "content")):
+                raise BadInput(
+                    f"{path}, line {number}: messages: expected {{role, content}}, found {str(message)[:80]}"
+                )
+            check_text(message["content"], f"{path}, line {number}: messages")
+        yield sample
 
 
 def run(config: Config, redo: bool = False) -> None:
-    """Make the pack unless it is there."""
+    """Make the pack unless it is there; or look at one."""
+    if config.inspect is not None:
+        from nemo_kcpt.packing.inspect import print_window
+
+        (tokenizer_folder,) = _required(config, "tokenizer")
+        print_window(config.out, config.inspect, PackTokenizer(tokenizer_folder))
+        return
+    if config.report and config.tokenizer is None:
+        _report(config)
+        return
     inputs = _inputs(config)
-    shape = shaping(config, "corpus", "synthetic", "sft")
+    shape = {**shaping(config, *NOT_SHAPING), "replay_share": config.replay_share if config.replay else None}
     with stage("pack", config.out, config=shape, inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("pack: %s is finished", config.out)
-            return
-        tokenizer = PackTokenizer(config.tokenizer)
-        windows = concat_windows(_segments(config, tokenizer), config.seq_length, tokenizer.pad_id)
-        statistics = PackStatistics(config.seq_length)
-        paths = write_windows(config.out, map(statistics.add, windows), tokenizer.vocab_size)
-        if not statistics.windows:
-            raise BadInput(f"{config.out}: nothing to pack; the input holds no text")
-        current.add(*paths)
-        current.counts = {
-            **statistics.counts(),
-            "tokenizer_sha256": tokenizer.sha256,
-            "vocab_size": tokenizer.vocab_size,
-        }
-        LOG.info("pack: %s", statistics.summary())
+        else:
+            assert config.tokenizer is not None
+            tokenizer = PackTokenizer(config.tokenizer)
+            pack = _Pack(config, tokenizer)
+            paths = write_windows(config.out, pack.windows(), tokenizer.vocab_size)
+            if not pack.statistics.windows:
+                raise BadInput(f"{config.out}: nothing to pack; the input holds no text")
+            current.add(*paths)
+            current.counts = {
+                **pack.counts(),
+                "tokenizer_sha256": tokenizer.sha256,
+                "vocab_size": tokenizer.vocab_size,
+            }
+            LOG.info("pack: %s", PackStatistics.summary(current.counts, config.seq_length))
+    if config.report:
+        _report(config)
+
+
+def _report(config: Config) -> None:
+    from nemo_kcpt.packing.page import write_page
+
+    LOG.info("pack: see %s", write_page(config.out))

@@ -7,11 +7,16 @@ those of `apply_chat_template`.
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json
@@ -22,6 +27,13 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_ma
 """Files of a Hugging Face fast tokenizer; the last two may be missing."""
 
 
+def with_system(messages: Messages, system: str) -> Messages:
+    """The conversation with a system message before it, if `system` is not empty and it has none of its own."""
+    if not system or (messages and messages[0]["role"] == "system"):
+        return messages
+    return [{"role": "system", "content": system}, *messages]
+
+
 def tokenizer_inputs(folder: Path) -> dict[str, Path]:
     """The files that shape a tokenizer's ids, by name, for a stage's fingerprint."""
     separate = folder / "chat_template.jinja"
@@ -29,12 +41,25 @@ def tokenizer_inputs(folder: Path) -> dict[str, Path]:
     return {**required, **({separate.name: separate} if separate.is_file() else {})}
 
 
+_PLACEHOLDER = "\ue000{}\ue001"
+"""Stands for a control token written out in a message while the template is rendered (private-use characters)."""
+_GENERATION = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextIds:
+    """A tokenised text: `ids` int32 [n] and the character at which each token starts, `starts` int32 [n]."""
+
+    ids: NDArray[np.int32]
+    starts: NDArray[np.int32]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChatIds:
-    """A tokenised conversation: `ids` and, beside each, whether the token belongs to an assistant's reply."""
+    """A tokenised conversation: `ids` int32 [n] and whether each token belongs to a reply, `reply` bool [n]."""
 
-    ids: list[int]
-    reply: list[bool]
+    ids: NDArray[np.int32]
+    reply: NDArray[np.bool_]
 
 
 class PackTokenizer:
@@ -97,9 +122,24 @@ class PackTokenizer:
             )
         return pad
 
-    def text_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of plain texts, no special tokens added and none recognised inside."""
-        return [encoding.ids for encoding in self._plain.encode_batch(list(texts), add_special_tokens=False)]
+    def text_ids(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+        """Ids of plain texts, int32 [tokens] each, no special tokens added and none recognised inside."""
+        encodings = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, control tokens written out."""
+        return str(self._plain.decode(list(ids), skip_special_tokens=False))
+
+    def texts_with_starts(self, texts: Sequence[str]) -> list[TextIds]:
+        """As `text_ids`, with the character at which each token starts; takes a third longer."""
+        return [
+            TextIds(
+                ids=np.array(encoding.ids, dtype=np.int32),
+                starts=np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)[:, 0],
+            )
+            for encoding in self._plain.encode_batch(list(texts), add_special_tokens=False)
+        ]
 
     @property
     def chat_template(self) -> str:
@@ -116,45 +156,158 @@ class PackTokenizer:
 
     @cached_property
     def _template(self) -> Any:
+        from jinja2 import TemplateError
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-        # The same switches as transformers' own renderer (transformers/utils/chat_template_utils.py).
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        # The same switches as transformers' own renderer (transformers/utils/chat_template_utils.py), but for
+        # `strftime_now`: a template that would write today's date falls back to its fixed one, so packs are repeatable.
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
         environment.globals["raise_exception"] = _template_error
-        return environment.from_string(self.chat_template)
+        environment.filters["tojson"] = _to_json
+        try:
+            return environment.from_string(_GENERATION.sub("", self.chat_template))
+        except TemplateError as error:
+            raise BadInput(f"{self.folder}: its chat template cannot be read: {error}") from None
 
     def render(self, messages: Messages, *, add_generation_prompt: bool = False) -> str:
-        """The conversation as the template writes it; with `add_generation_prompt`, up to where the reply begins."""
+        """The conversation as the template writes it; with `add_generation_prompt`, up to where the reply begins.
+
+        Raises:
+            BadInput: the template cannot be read, or refuses the conversation.
+        """
+        from jinja2 import TemplateError
+
         tokens = {name: self._token(name) or "" for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
-        return str(self._template.render(messages=messages, add_generation_prompt=add_generation_prompt, **tokens))
+        try:
+            text = self._template.render(messages=messages, add_generation_prompt=add_generation_prompt, **tokens)
+        except TemplateError as error:
+            raise BadInput(f"{self.folder}: its chat template fails on a conversation: {error}") from None
+        return str(text)
 
     def prompt_ids(self, messages: Messages) -> list[int]:
-        """Ids of a prompt, ending where the model's reply begins."""
+        """Ids of a prompt, ending where the model's reply begins; control tokens written out in it stay text."""
+        if self._holds_control(messages):
+            text = self.render(self._masked(messages), add_generation_prompt=True)
+            return [token for ids, _ in self._pieces(text) for token in ids]
         text = self.render(messages, add_generation_prompt=True)
         return list(self._with_control.encode(text, add_special_tokens=False).ids)
 
     def chat_ids(self, messages: Messages) -> ChatIds:
-        """Ids of a whole conversation and which of them are replies (the end-of-sequence token after one included).
+        """Ids of a whole conversation and which of them are replies (the end-of-sequence token after one included)."""
+        return self.chats([messages])[0]
 
-        The whole conversation is tokenised at once, so the ids are those of the tokenizer's own chat template; a token
-        belongs to a reply if its text begins inside one.
+    def chats(self, conversations: Sequence[Messages]) -> list[ChatIds]:
+        """As `chat_ids`, for many conversations at once.
+
+        A whole conversation is tokenised at once, so the ids are those of the tokenizer's own chat template; a token
+        belongs to a reply if its text begins inside one. Only where a message writes a control token out (`</s>`)
+        do the ids differ: there it stays text, while `apply_chat_template` would make it the control token.
+
+        Raises:
+            BadInput: the template renders a prompt differently once a reply follows.
         """
-        text = self.render(messages)
-        encoding = self._with_control.encode(text, add_special_tokens=False)
+        result: list[ChatIds | None] = [
+            self._chat_with_control(messages) if self._holds_control(messages) else None for messages in conversations
+        ]
+        plain = [index for index, found in enumerate(result) if found is None]
+        texts = [self.render(conversations[index]) for index in plain]
+        spans = [self._reply_spans(conversations[index], text) for index, text in zip(plain, texts)]
+        encodings = self._with_control.encode_batch(texts, add_special_tokens=False)
+        for index, text, found, encoding in zip(plain, texts, spans, encodings):
+            reply = np.zeros(len(encoding), dtype=np.bool_)
+            for begin, end in found:
+                reply[_first_token(encoding, begin, len(text)) : _first_token(encoding, end, len(text))] = True
+            result[index] = ChatIds(ids=np.array(encoding.ids, dtype=np.int32), reply=reply)
+        return [found for found in result if found is not None]
+
+    def _reply_spans(self, messages: Messages, text: str) -> list[tuple[int, int]]:
+        """Where in the rendered text the replies stand, in characters."""
         spans: list[tuple[int, int]] = []
         for index, message in enumerate(messages):
             if message["role"] != "assistant":
                 continue
-            begin = len(self.render(messages[:index], add_generation_prompt=True))
-            end = len(self.render(messages[: index + 1]))
-            if text[:begin] != self.render(messages[:index], add_generation_prompt=True):
+            prompt = self.render(messages[:index], add_generation_prompt=True)
+            if not text.startswith(prompt):
                 raise BadInput(
                     f"{self.folder}: its chat template renders a prompt differently when a reply follows, so replies "
                     "cannot be told from prompts; correct the template (its generation prompt must be a prefix)"
                 )
-            spans.append((begin, end))
-        reply = [any(begin <= start < end for begin, end in spans) for start, _ in encoding.offsets]
-        return ChatIds(ids=list(encoding.ids), reply=reply)
+            last = index + 1 == len(messages)
+            spans.append((len(prompt), len(text) if last else len(self.render(messages[: index + 1]))))
+        return spans
+
+    @cached_property
+    def _control(self) -> re.Pattern[str]:
+        added = self._with_control.get_added_tokens_decoder().values()
+        words = sorted((token.content for token in added if token.special), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, words)) or r"(?!)")
+
+    def _holds_control(self, messages: Messages) -> bool:
+        return any(self._control.search(message["content"]) for message in messages)
+
+    def _masked(self, messages: Messages) -> list[dict[str, str]]:
+        """The messages with control tokens that are written out in them replaced, so that the template's own show."""
+        words = self._words
+
+        def mask(found: re.Match[str]) -> str:
+            return _PLACEHOLDER.format(words.index(found[0]))
+
+        return [{**message, "content": self._control.sub(mask, message["content"])} for message in messages]
+
+    @cached_property
+    def _words(self) -> list[str]:
+        return sorted(token.content for token in self._with_control.get_added_tokens_decoder().values())
+
+    def _unmasked(self, text: str) -> str:
+        return re.sub(_PLACEHOLDER.format(r"(\d+)"), lambda found: self._words[int(found[1])], text)
+
+    def _pieces(self, masked: str) -> list[tuple[list[int], list[int]]]:
+        """Ids and starts of a rendered text, piece by piece between the template's own control tokens."""
+        pieces: list[tuple[list[int], list[int]]] = []
+        place = 0
+        for number, part in enumerate(re.split(f"({self._control.pattern})", masked)):
+            text = self._unmasked(part)
+            if number % 2:
+                pieces.append(([int(self._with_control.token_to_id(part))], [place]))
+            elif text:
+                encoding = self._plain.encode(text, add_special_tokens=False)
+                pieces.append((encoding.ids, [place + start for start, _ in encoding.offsets]))
+            place += len(text)
+        return pieces
+
+    def _chat_with_control(self, messages: Messages) -> ChatIds:
+        masked = self._masked(messages)
+        text = self.render(masked)
+        pieces = self._pieces(text)
+        starts = np.array([start for _, found in pieces for start in found])
+        reply = np.zeros(len(starts), dtype=np.bool_)
+        for begin, end in self._reply_spans(masked, text):
+            begin, end = len(self._unmasked(text[:begin])), len(self._unmasked(text[:end]))
+            reply |= (starts >= begin) & (starts < end)
+        return ChatIds(ids=np.array([token for ids, _ in pieces for token in ids], dtype=np.int32), reply=reply)
+
+
+def _first_token(encoding: Any, place: int, length: int) -> int:
+    """Number of the first token that starts at character `place` or after it."""
+    while place < length:
+        token = encoding.char_to_token(place)
+        if token is not None:
+            return int(token) if encoding.token_to_chars(token)[0] >= place else _after(encoding, int(token), place)
+        place += 1
+    return len(encoding)
+
+
+def _after(encoding: Any, token: int, place: int) -> int:
+    """The token after one that began before `place`; the bytes of one character start together."""
+    while token < len(encoding) and encoding.token_to_chars(token)[0] < place:
+        token += 1
+    return token
+
+
+def _to_json(value: Any, **options: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, **{key: entry for key, entry in options.items() if key == "indent"})
 
 
 def _template_error(message: str) -> None:

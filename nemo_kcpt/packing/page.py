@@ -1,0 +1,36 @@
+"""`kcpt pack --report`: the pack's page, from its manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nemo_kcpt.files import atomic_write
+from nemo_kcpt.packing.plots import pack_plots
+from nemo_kcpt.packing.store import read_info
+from nemo_kcpt.pages import count, environment, share
+from nemo_kcpt.runs import read_manifest
+
+PAGE = "pack.html"
+
+
+def write_page(folder: Path) -> Path:
+    """Write `pack.html` into a finished pack; returns its path."""
+    from markupsafe import Markup
+
+    read_info(folder)
+    manifest = read_manifest(folder)
+    config, counts = manifest["config"], manifest["counts"]
+    found = environment(Path(__file__).parent, markdown=False)
+    found.filters |= {"count": count}
+    found.globals |= {"share": share}
+    text = found.get_template("pack.html.j2").render(
+        name=folder.name,
+        config=config,
+        counts=counts,
+        fingerprint=manifest["fingerprint"],
+        plots=[Markup(plot) for plot in pack_plots(counts, config["seq_length"], folder.name)],
+    )
+    path = folder / PAGE
+    with atomic_write(path) as stream:
+        stream.write(text)
+    return path
