@@ -1,9 +1,26 @@
 """Recipes: plain functions that `nemo llm pretrain --factory kcpt_…` and `nemo llm finetune --factory kcpt_…` find.
 
-nemo_run imports this module through the entry point group `nemo_run.cli`; importing it registers the factories.
+nemo_run imports this module through the entry point group `nemo_run.cli`; importing it registers the factories. Those
+for GPUs, such as `kcpt_llmjp3_13b_4k`, are names of `nemo_kcpt_recipes.llama`.
 """
 
-from nemo_kcpt_recipes.executors import kcpt_torchrun
+from nemo_kcpt_recipes.data import kcpt_instructions, kcpt_packed
+from nemo_kcpt_recipes.executors import kcpt_slurm, kcpt_torchrun
+from nemo_kcpt_recipes.llama import GPU_RECIPES
+from nemo_kcpt_recipes.loggers import kcpt_tensorboard, kcpt_wandb
+from nemo_kcpt_recipes.smollm2 import kcpt_sft_smollm2_135m, kcpt_smollm2_135m
 from nemo_kcpt_recipes.tiny import kcpt_sft_tiny, kcpt_tiny
 
-__all__ = ["kcpt_sft_tiny", "kcpt_tiny", "kcpt_torchrun"]
+__all__ = [
+    "GPU_RECIPES",
+    "kcpt_instructions",
+    "kcpt_packed",
+    "kcpt_sft_smollm2_135m",
+    "kcpt_sft_tiny",
+    "kcpt_slurm",
+    "kcpt_smollm2_135m",
+    "kcpt_tensorboard",
+    "kcpt_tiny",
+    "kcpt_torchrun",
+    "kcpt_wandb",
+]

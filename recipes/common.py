@@ -3,47 +3,59 @@
 from pathlib import Path
 from typing import Optional
 
+import fiddle as fdl
 import nemo_run as run
 import torch
+from megatron.core.distributed import DistributedDataParallelConfig
 from megatron.core.optimizer import OptimizerConfig
 from nemo import lightning as nl
+from nemo.collections import llm
 
-from nemo_kcpt.conversion.checkpoint import find_checkpoint
-from nemo_kcpt.training.cpu_speed import CpuSpeed
+from nemo_kcpt.conversion.checkpoint import find_checkpoint, read_shape
+from nemo_kcpt.conversion.import_stage import TOKENIZER
+from nemo_kcpt.data import InstructionDataModule
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.packing.store import PackInfo
+from nemo_kcpt.runs import MANIFEST, read_manifest
 from nemo_kcpt.training.metrics import METRICS, MetricsFile
-from nemo_kcpt.training.strategy import KcptMegatronStrategy, cpu_strategy_options
+from nemo_kcpt.training.resume import KcptAutoResume
+from nemo_kcpt.training.strategy import KcptMegatronStrategy
 
 
-def trainer(folder: str, steps: int, processes: int, tensor_parallel: int, pipeline_parallel: int) -> run.Config:
-    """`steps` optimizer steps on `processes` ranks, on GPUs where there are some; metrics.jsonl goes to `folder`."""
+def trainer(
+    recipe: str, folder: str, steps: int, devices: int, tensor_parallel: int, pipeline_parallel: int
+) -> run.Config:
+    """`steps` optimizer steps on `devices` GPUs, or processes where there is none; metrics.jsonl goes to `folder`.
+
+    `recipe` is the name under which checkpoints and exported models say what they were trained by.
+    """
     return run.Config(
         nl.Trainer,
-        accelerator="gpu" if torch.cuda.is_available() else "cpu",
-        devices=processes,
+        accelerator="auto",
+        devices=devices,
         max_steps=steps,
         strategy=run.Config(
             KcptMegatronStrategy,
             tensor_model_parallel_size=tensor_parallel,
             pipeline_model_parallel_size=pipeline_parallel,
-            **cpu_strategy_options(),
+            pipeline_dtype=torch.float32,
         ),
-        callbacks=[
-            run.Config(MetricsFile, path=f"{folder}/{METRICS}", every=1),
-            run.Config(CpuSpeed, matmul_precision="medium", fused_optimizer=True),
-        ],
+        callbacks=[run.Config(MetricsFile, path=f"{folder}/{METRICS}", every=1, recipe=recipe)],
         limit_val_batches=0,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
         logger=False,
-        enable_progress_bar=False,
         use_distributed_sampler=False,
     )
 
 
 def adamw(lr: float, steps: int) -> run.Config:
-    """AdamW with β 0.9/0.95, weight decay 0.1, clipping at 1.0 and a cosine to a tenth (Touvron et al. 2023, §2.3).
+    """AdamW with β 0.9/0.95, ε 1e-8, weight decay 0.1, clipping at 1.0 and a cosine to a tenth, in float32.
 
-    Warm-up is a twentieth of the steps.
+    The figures of llm-jp's public runs (github.com/llm-jp/scripts, pretrain/installers/v3-megatron-sakura/example/
+    train.sh), and of Llama 2 (Touvron et al. 2023, §2.2). Warm-up is a twentieth of the steps: theirs is 1,000 or
+    2,000 steps, more than a whole continual pretraining of ours.
     """
     return run.Config(
         nl.MegatronOptimizerModule,
@@ -54,6 +66,7 @@ def adamw(lr: float, steps: int) -> run.Config:
             weight_decay=0.1,
             adam_beta1=0.9,
             adam_beta2=0.95,
+            adam_eps=1e-8,
             clip_grad=1.0,
             bf16=False,
             params_dtype=torch.float32,
@@ -73,12 +86,13 @@ def logger(folder: str, every: int) -> run.Config:
     """NeMo's logs in `folder`/nemo (a resumed run moves the files of that folder away), checkpoints in
     `folder`/checkpoints: the newest one, written every `every` steps.
 
-    Its name ends in `-last`; NeMo resumes from no other. The last one keeps the optimizer's state too, so that a
-    training that had ended can be started again, to find nothing to do or to go on for more steps.
+    The last one keeps the optimizer's state too, so that a training that had ended can be started again, to find
+    nothing to do or to go on for more steps.
     """
     checkpoint = run.Config(
         nl.ModelCheckpoint,
         dirpath=f"{folder}/checkpoints",
+        filename="{step}",
         monitor=None,
         save_top_k=0,
         save_last=True,
@@ -86,6 +100,20 @@ def logger(folder: str, every: int) -> run.Config:
         every_n_train_steps=every,
     )
     return run.Config(nl.NeMoLogger, explicit_log_dir=f"{folder}/nemo", ckpt=checkpoint)
+
+
+def validate(recipe: run.Partial, pack: str) -> None:
+    """Measure the loss on another pack before each checkpoint, and keep the checkpoint where it was lowest, too."""
+    checkpoint = recipe.log.ckpt
+    recipe.data.validation = pack
+    recipe.trainer.val_check_interval = checkpoint.every_n_train_steps
+    recipe.trainer.check_val_every_n_epoch = None
+    # All of them: a number would count micro-batches of a rank, and NeMo hangs in a pipeline when it stops between two.
+    recipe.trainer.limit_val_batches = 1.0
+    # Lightning saves after each validation, by which the best is known, where no steps are given.
+    checkpoint.every_n_train_steps, checkpoint.every_n_epochs = None, 1
+    checkpoint.monitor, checkpoint.save_top_k = "val_loss", 1
+    checkpoint.filename = "{step}-{val_loss:.4f}"
 
 
 def resume(folder: str, restore: Optional[str]) -> run.Config:
@@ -96,9 +124,102 @@ def resume(folder: str, restore: Optional[str]) -> run.Config:
     """
     weights = run.Config(nl.RestoreConfig, path=str(find_checkpoint(Path(restore)))) if restore else None
     return run.Config(
-        nl.AutoResume,
+        KcptAutoResume,
         resume_from_directory=f"{folder}/checkpoints",
         resume_if_exists=True,
         resume_ignore_no_checkpoint=True,
         restore_config=weights,
     )
+
+
+def take_steps(recipe: run.Partial, steps: int, lr: float) -> run.Partial:
+    """Train for `steps` steps from this learning rate, with a checkpoint in the middle and one at the end."""
+    recipe.trainer.max_steps = steps
+    recipe.optim = adamw(lr, steps)
+    recipe.log.ckpt.every_n_train_steps = max(1, steps // 2)
+    return recipe
+
+
+def shape_of_weights(shape: LlamaShape, restore: Optional[str]) -> LlamaShape:
+    """`shape` with the positions and RoPE base of the weights to start from, which an earlier training may have raised.
+
+    Raises:
+        BadInput: `restore` holds weights of another architecture, or no finished checkpoint.
+    """
+    if restore is None:
+        return shape
+    found = read_shape(find_checkpoint(Path(restore)))
+    if differing := shape.differences(found):
+        raise BadInput(
+            f"{restore}: the recipe's model has {', '.join(differing)} in these weights; take the recipe of that "
+            "model (kcpt recipes lists them), or kcpt_llama with its Hugging Face folder"
+        )
+    return found
+
+
+def check_tokenizer(info: PackInfo, restore: Optional[str]) -> None:
+    """A pack and the imported weights it is to train must be of one tokenizer.
+
+    Raises:
+        BadInput: `tokenizer.json` was another one.
+    """
+    manifest = find_checkpoint(Path(restore)) / MANIFEST if restore else None
+    if manifest is None or not manifest.is_file():
+        return  # a training's own checkpoint, whose pack was compared when it started
+    theirs = read_manifest(manifest.parent)["counts"].get(TOKENIZER)
+    ours = info.made_of.get("input tokenizer.json")
+    if None not in (ours, theirs) and ours != theirs:
+        raise BadInput(
+            f"{info.folder}: was packed with a tokenizer.json of hash {str(ours)[:12]}, the weights in {restore} came "
+            f"with {theirs[:12]}; pack with the tokenizer of that model (tokenizer=its Hugging Face folder)"
+        )
+
+
+def name(recipe: run.Partial, given: str) -> None:
+    """Give a recipe that was derived from another one its own name."""
+    for callback in recipe.trainer.callbacks:
+        if fdl.get_callable(callback) is MetricsFile:
+            callback.recipe = given
+
+
+def tuning(recipe: run.Partial, own_name: str, lr: float) -> run.Partial:
+    """Make an instruction tuning of a continual pretraining on a pack of mode `instruction`: loss on responses only.
+
+    Attention stops between samples, for which pipeline stages want one window in a micro-batch.
+    """
+    name(recipe, own_name)
+    fdl.update_callable(recipe, llm.finetune)
+    fdl.update_callable(recipe.data, InstructionDataModule)
+    recipe.tokenizer = None  # the pack holds ids
+    if recipe.trainer.strategy.pipeline_model_parallel_size > 1:
+        recipe.data.micro_batch_size = 1
+    recipe.optim.config.lr, recipe.optim.lr_scheduler.min_lr = lr, lr / 10
+    return recipe
+
+
+def bf16(recipe: run.Partial, data_parallel: int) -> None:
+    """Train in bf16 with float32 gradients and main weights, the distributed optimizer, and its communication hidden.
+
+    Without effect where there is no CUDA (:class:`KcptMegatronStrategy`), but for the distributed optimizer.
+    """
+    overlap = data_parallel > 1
+    recipe.trainer.plugins = run.Config(
+        nl.MegatronMixedPrecision,
+        precision="bf16-mixed",
+        params_dtype=torch.bfloat16,
+        pipeline_dtype=torch.bfloat16,
+        autocast_enabled=False,
+        grad_reduce_in_fp32=True,
+    )
+    recipe.trainer.strategy.pipeline_dtype = torch.bfloat16
+    recipe.trainer.strategy.ddp = run.Config(
+        DistributedDataParallelConfig,
+        check_for_nan_in_grad=True,
+        grad_reduce_in_fp32=True,
+        use_distributed_optimizer=True,
+        overlap_grad_reduce=overlap,
+        overlap_param_gather=overlap,
+    )
+    optimizer = recipe.optim.config
+    optimizer.bf16, optimizer.params_dtype = True, torch.bfloat16
+    optimizer.use_distributed_optimizer, optimizer.overlap_param_gather = True, overlap

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Optional
 
-import fiddle as fdl
 import nemo_run as run
 from nemo.collections import llm
 
-from nemo_kcpt.data import InstructionDataModule, PackedPretrainingDataModule
+from nemo_kcpt.data import PackedPretrainingDataModule
 from nemo_kcpt.models.llama import KcptLlamaModel, KcptTinyConfig
 from nemo_kcpt.packing.store import read_info
-from nemo_kcpt.training.steps import steps_for
+from nemo_kcpt.planning.steps import steps_for, windows_per_step
+from nemo_kcpt.training.cpu_speed import CpuSpeed
 from nemo_kcpt_recipes import common
 
 TOKENS_PER_STEP = 1024
@@ -44,9 +44,9 @@ def kcpt_tiny(
         processes: ranks in all; give `run.executor=kcpt_torchrun` for more than one.
     """
     info = read_info(Path(pack))
-    batch = max(1, TOKENS_PER_STEP // info.seq_length)
-    steps = steps_for(read_info(Path(steps_like or pack)).windows, epochs, batch)
-    return run.Partial(
+    batch = windows_per_step(info.seq_length, TOKENS_PER_STEP)
+    steps = steps_for(read_info(Path(steps_like or pack)).step_tokens, epochs, TOKENS_PER_STEP)
+    recipe = run.Partial(
         llm.pretrain,
         model=run.Config(
             KcptLlamaModel, config=run.Config(KcptTinyConfig, seq_length=info.seq_length, vocab_rows=info.vocab_size)
@@ -57,11 +57,14 @@ def kcpt_tiny(
             micro_batch_size=max(1, batch * tensor_parallel * pipeline_parallel // processes),
             global_batch_size=batch,
         ),
-        trainer=common.trainer(dir, steps, processes, tensor_parallel, pipeline_parallel),
+        trainer=common.trainer("kcpt_tiny", dir, steps, processes, tensor_parallel, pipeline_parallel),
         optim=common.adamw(LEARNING_RATE, steps),
         log=common.logger(dir, every=steps // 2),
         resume=common.resume(dir, restore),
     )
+    recipe.trainer.strategy.progress_interval = 10
+    recipe.trainer.callbacks.append(run.Config(CpuSpeed, matmul_precision="medium", fused_optimizer=True))
+    return recipe
 
 
 @run.cli.factory(target=llm.finetune, name="kcpt_sft_tiny")
@@ -79,8 +82,4 @@ def kcpt_sft_tiny(
     Its arguments are those of `kcpt_tiny`, from which it differs in task, data module and learning rate.
     """
     recipe = kcpt_tiny(pack, dir, restore, epochs, None, tensor_parallel, pipeline_parallel, processes)
-    fdl.update_callable(recipe, llm.finetune)
-    fdl.update_callable(recipe.data, InstructionDataModule)
-    recipe.tokenizer = None  # the pack holds ids
-    recipe.optim = common.adamw(TUNING_LEARNING_RATE, recipe.trainer.max_steps)
-    return recipe
+    return common.tuning(recipe, "kcpt_sft_tiny", TUNING_LEARNING_RATE)

@@ -13,10 +13,14 @@ import torch
 from megatron.core.packed_seq_params import PackedSeqParams
 from nemo.collections import llm
 from nemo.collections.llm.gpt.model.base import gpt_data_step
+from nemo.collections.llm.gpt.model.llama import apply_rope_scaling
 from nemo.lightning import io
 from nemo.lightning.base import get_vocab_size
 
+from nemo_kcpt.llama_shape import LlamaShape
 from nemo_kcpt.models.layer_spec import llama_layer_spec, uses_transformer_engine
+from nemo_kcpt.models.z_loss import cross_entropy_with_z_loss
+from nemo_kcpt.planning.rope import check_positions
 
 if TYPE_CHECKING:
     from megatron.core.models.gpt import GPTModel
@@ -53,7 +57,8 @@ def llama_forward_step(model: torch.nn.Module, batch: dict[str, torch.Tensor | N
         pipeline stage the hidden states.
 
     Raises:
-        ValueError: For several packed windows where other ranks expect one window's shape.
+        ValueError: For several packed windows where other ranks expect one window's shape, and for packed windows whose
+            documents other ranks would share.
     """
     options: dict[str, Any] = {}
     if not uses_transformer_engine():
@@ -69,10 +74,15 @@ def llama_forward_step(model: torch.nn.Module, batch: dict[str, torch.Tensor | N
 
 
 def _refuse_windows_across_ranks(config: llm.GPTConfig, windows: int) -> None:
-    if windows > 1 and (config.pipeline_model_parallel_size > 1 or config.context_parallel_size > 1):
+    if config.context_parallel_size > 1:
         raise ValueError(
-            f"{windows} packed windows in a micro-batch do not go with pipeline or context parallelism; "
-            "set micro_batch_size=1"
+            "block-diagonal attention does not go with context parallelism: Transformer Engine divides each document, "
+            "whose length would have to be a multiple of twice the ranks; set data.attention=causal or "
+            "context_parallel_size=1"
+        )
+    if windows > 1 and config.pipeline_model_parallel_size > 1:
+        raise ValueError(
+            f"{windows} packed windows in a micro-batch do not go with pipeline parallelism; set micro_batch_size=1"
         )
 
 
@@ -105,6 +115,23 @@ class KcptLlamaConfig(llm.LlamaConfig):
     """True number of rows of the embedding, which an export keeps; None takes ``vocab_size``, else the tokenizer's."""
     make_vocab_size_divisible_by: int = 1
     """Times the tensor-parallel size gives the multiple to which rows are padded inside Megatron only."""
+    rotary_base: float = 10000
+    base_positions: Optional[int] = None
+    """Positions that the model was trained for before this training; an export's `max_position_embeddings` is never
+    less. None: it starts here."""
+    base_rotary_base: Optional[float] = None
+    """RoPE base that it was trained with then."""
+    rope_scaling_factor: Optional[float] = None
+    """Llama 3.1's scaling of low frequencies, with the three that follow; None: no scaling."""
+    rope_low_freq_factor: float = 1.0
+    rope_high_freq_factor: float = 4.0
+    rope_original_positions: int = 8192
+    z_loss: float = 0.0
+    """Coefficient of the z-loss in training; validation measures the cross entropy alone."""
+    calculate_per_token_loss: bool = True
+    """Each token that bears loss weighs the same, whatever micro-batch it falls into."""
+    from_scratch: bool = False
+    """Whether a training may start from random weights."""
     transformer_layer_spec: Callable = llama_layer_spec
     forward_step_fn: Callable = llama_forward_step
     data_step_fn: Callable = llama_data_step
@@ -147,9 +174,12 @@ class KcptLlamaConfig(llm.LlamaConfig):
 
         Raises:
             ValueError: If no number of rows is known, or the tokenizer has more entries than there are rows.
+            BadInput: If windows go beyond the positions that the RoPE base is good for.
         """
         entries = None if tokenizer is None else tokenizer.vocab_size
         self.vocab_rows = self.vocab_rows or entries
+        if self.base_positions is not None and self.base_rotary_base is not None:
+            check_positions(self.seq_length, self.rotary_base, self.base_positions, self.base_rotary_base)
         if self.vocab_rows is None:
             raise ValueError("number of vocabulary rows unknown: set vocab_rows in the config or give a tokenizer")
         if entries is not None and entries > self.vocab_rows:
@@ -158,7 +188,63 @@ class KcptLlamaConfig(llm.LlamaConfig):
                 "set vocab_rows to at least the tokenizer's size"
             )
         self.vocab_size = get_vocab_size(self, self.vocab_rows, self.make_vocab_size_divisible_by)
-        return super().configure_model(tokenizer, pre_process, post_process, vp_stage)
+        model = super().configure_model(tokenizer, pre_process, post_process, vp_stage)
+        if self.rope_scaling_factor is not None:
+            # Megatron's own rope_scaling has the other three constants written out.
+            model.rotary_pos_emb.inv_freq = apply_rope_scaling(
+                model.rotary_pos_emb.inv_freq,
+                factor=self.rope_scaling_factor,
+                low_freq_factor=self.rope_low_freq_factor,
+                high_freq_factor=self.rope_high_freq_factor,
+                old_context_len=self.rope_original_positions,
+            )
+        if self.z_loss:
+            plain = model.compute_language_model_loss
+
+            def loss(labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+                if not model.training:
+                    return plain(labels, logits)
+                return cross_entropy_with_z_loss(logits, labels, self.z_loss)
+
+            model.compute_language_model_loss = loss
+        return model
+
+
+def config_options(shape: LlamaShape, seq_length: int, base: float) -> dict[str, Any]:
+    """Keyword arguments of :class:`KcptLlamaConfig` for a model of `shape`.
+
+    Args:
+        shape: the model as it comes, whose positions and RoPE base are kept beside the new ones.
+        seq_length: tokens of a window.
+        base: the RoPE base to train with, from :func:`nemo_kcpt.planning.rope.rotary_base`.
+    """
+    scaling = shape.rope_scaling
+    scaled = (
+        {}
+        if scaling is None
+        else {
+            "rope_scaling_factor": scaling.factor,
+            "rope_low_freq_factor": scaling.low_freq_factor,
+            "rope_high_freq_factor": scaling.high_freq_factor,
+            "rope_original_positions": scaling.original_positions,
+        }
+    )
+    return {
+        "num_layers": shape.num_layers,
+        "hidden_size": shape.hidden_size,
+        "ffn_hidden_size": shape.ffn_hidden_size,
+        "num_attention_heads": shape.num_attention_heads,
+        "num_query_groups": shape.num_query_groups,
+        "kv_channels": shape.kv_channels,
+        "seq_length": seq_length,
+        "rotary_base": base,
+        "layernorm_epsilon": shape.layernorm_epsilon,
+        "share_embeddings_and_output_weights": shape.tied,
+        "vocab_rows": shape.vocab_rows,
+        "base_positions": shape.positions,
+        "base_rotary_base": shape.rotary_base,
+        **scaled,
+    }
 
 
 @dataclass
@@ -172,8 +258,8 @@ class KcptTinyConfig(KcptLlamaConfig):
     num_query_groups: Optional[int] = 4
     kv_channels: Optional[int] = 64
     seq_length: int = 512
-    rotary_base: int = 10000
     share_embeddings_and_output_weights: bool = False
+    from_scratch: bool = True
 
 
 class KcptLlamaModel(llm.LlamaModel):
@@ -182,20 +268,30 @@ class KcptLlamaModel(llm.LlamaModel):
 
 @io.model_exporter(KcptLlamaModel, "hf")
 class KcptLlamaExporter(io.ModelConnector["KcptLlamaModel", "LlamaForCausalLM"]):
-    """`llm.export_ckpt(checkpoint, target="hf")`: weights and `config.json`, streamed, with no model built.
+    """`llm.export_ckpt(checkpoint, target="hf")`: the same streamed export as `kcpt convert export`, without its check.
 
-    NeMo's own exporter expects Transformer Engine's parameter names. The checkpoint does not know its tokenizer;
-    `kcpt convert`, which takes one, also writes the tokenizer's files and compares logits.
+    NeMo's own exporter expects Transformer Engine's parameter names. The tokenizer is that of the imported model; where
+    a checkpoint does not say which, its files are left out.
     """
 
     def apply(self, output_path: Path) -> Path:
         """Write the Hugging Face folder; returns it."""
-        from nemo_kcpt.conversion.checkpoint import CheckpointReader, read_shape
-        from nemo_kcpt.conversion.export import write_model_config, write_weights
+        from nemo_kcpt.conversion import stage
 
-        checkpoint = Path(self)
-        output_path.mkdir(parents=True, exist_ok=True)
-        shape = read_shape(checkpoint)
-        write_weights(CheckpointReader(checkpoint), shape, output_path)
-        write_model_config(shape, output_path, "float32", {})
+        stage.run(stage.Config(checkpoint=Path(self), out=output_path, check=False), bare=True)
+        return output_path
+
+
+@io.model_importer(KcptLlamaModel, "hf")
+class KcptLlamaImporter(io.ModelConnector["LlamaForCausalLM", "KcptLlamaModel"]):
+    """`llm.import_ckpt(model, "hf:///path/of/the/folder")`: the same streamed import as `kcpt convert import`.
+
+    As with NeMo's own importers, sizes come from the folder and not from `model`, whose class alone counts.
+    """
+
+    def apply(self, output_path: Path) -> Path:
+        """Write the checkpoint; returns it."""
+        from nemo_kcpt.conversion import import_stage
+
+        import_stage.run(import_stage.Config(hf=Path(self), out=output_path))
         return output_path

@@ -1,15 +1,17 @@
-"""Are the logits of an exported model those of the Megatron model it came from?"""
+"""Megatron's model of a checkpoint: what it computes, and whether an exported model computes the same logits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nemo_kcpt.conversion.checkpoint import WEIGHTS, read_shape
-from nemo_kcpt.models.llama import KcptLlamaConfig
+from nemo_kcpt.conversion.checkpoint import WEIGHTS, check_complete, read_shape
+from nemo_kcpt.conversion.verify.states import OUTPUT, Model, States, hf_states, names, round_weights, tapped
+from nemo_kcpt.models.llama import KcptLlamaConfig, config_options
 from nemo_kcpt.training import cpu_backend
 from nemo_kcpt.training.single_process import single_process_groups
 
@@ -18,27 +20,49 @@ def megatron_model(checkpoint: Path) -> torch.nn.Module:
     """The Megatron model of a NeMo checkpoint, whole on this process (call it inside `single_process_groups`).
 
     The weights go through Megatron's own loader, not through our export, so that comparing the two means something.
+
+    Raises:
+        BadInput: the checkpoint is not whole, or holds what Megatron's unpicklers would run (see `check_complete`).
     """
     from megatron.core.dist_checkpointing import load
 
+    check_complete(checkpoint)
     shape = read_shape(checkpoint)
-    config = KcptLlamaConfig(
-        num_layers=shape.num_layers,
-        hidden_size=shape.hidden_size,
-        ffn_hidden_size=shape.ffn_hidden_size,
-        num_attention_heads=shape.num_attention_heads,
-        num_query_groups=shape.num_query_groups,
-        kv_channels=shape.kv_channels,
-        seq_length=shape.seq_length,
-        rotary_base=int(shape.rotary_base),
-        layernorm_epsilon=shape.layernorm_epsilon,
-        share_embeddings_and_output_weights=shape.tied,
-        vocab_rows=shape.vocab_rows,
-    )
+    config = KcptLlamaConfig(**config_options(shape, shape.positions, shape.rotary_base))
     model: torch.nn.Module = config.configure_model(None)
     state = load(model.sharded_state_dict(prefix="module."), str(checkpoint / WEIGHTS))
     model.load_state_dict({name.removeprefix("module."): value for name, value in state.items()}, strict=False)
     return model.eval()
+
+
+@contextmanager
+def megatron_states(checkpoint: Path, rounded_to: torch.dtype | None = None) -> Iterator[Model]:
+    """The Megatron model of a NeMo checkpoint in float32, as what gives its states; process groups stand meanwhile.
+
+    Args:
+        checkpoint: with weights/ and context/.
+        rounded_to: type that the weights are rounded to before.
+
+    Raises:
+        BadInput: see :func:`megatron_model`.
+    """
+    cpu_backend.activate()
+    rows = read_shape(checkpoint).vocab_rows
+    with single_process_groups():
+        model: Any = megatron_model(checkpoint)
+        round_weights(model, rounded_to)
+        device = next(model.parameters()).device
+        modules = names(model.embedding, model.decoder.layers, model.decoder.final_layernorm)
+
+        def run(ids: Sequence[int]) -> States:
+            tokens = torch.tensor([list(ids)], device=device)
+            mask = torch.zeros(1, dtype=torch.bool, device=device)
+            with tapped(modules) as states, torch.no_grad():
+                logits = model(tokens, torch.arange(len(ids), device=device)[None], mask)
+            found = {name: states[name][:, 0] for name in modules} | {OUTPUT: logits[0, :, :rows].float()}
+            return {name: state.cpu() for name, state in found.items()}
+
+        yield run
 
 
 def logit_parity(checkpoint: Path, hf_folder: Path, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -47,19 +71,11 @@ def logit_parity(checkpoint: Path, hf_folder: Path, prompts: Sequence[Sequence[i
     Returns:
         `max_abs_diff` over all positions and rows, `argmax_equal` of `positions`, and `prompts`, their number.
     """
-    from transformers import LlamaForCausalLM
-
-    hugging_face = LlamaForCausalLM.from_pretrained(hf_folder, torch_dtype=torch.float32).eval()
-    cpu_backend.activate()
-    worst, equal, positions = 0.0, 0, 0
-    with single_process_groups(), torch.no_grad():
-        megatron = megatron_model(checkpoint)
+    worst, equal, positions = torch.zeros(()), 0, 0
+    with hf_states(hf_folder) as hugging_face, megatron_states(checkpoint) as megatron:
         for ids in prompts:
-            tokens = torch.tensor([list(ids)])
-            mask = torch.zeros(1, dtype=torch.bool)
-            theirs = megatron(tokens, torch.arange(len(ids))[None], mask)[..., : hugging_face.config.vocab_size].float()
-            ours = hugging_face(tokens).logits
-            worst = max(worst, float((theirs - ours).abs().max()))
+            theirs, ours = megatron(ids)[OUTPUT], hugging_face(ids)[OUTPUT]
+            worst = torch.maximum(worst, (theirs - ours).abs().max())
             equal += int((theirs.argmax(-1) == ours.argmax(-1)).sum())
             positions += len(ids)
-    return {"max_abs_diff": worst, "argmax_equal": equal, "positions": positions, "prompts": len(prompts)}
+    return {"max_abs_diff": float(worst), "argmax_equal": equal, "positions": positions, "prompts": len(prompts)}

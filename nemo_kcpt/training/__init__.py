@@ -1,1 +1,7 @@
 """Training with NeMo 2: the strategy, and the CPU backend."""
+
+import atexit
+import gc
+
+# When Python ends, it looks for cycles among the 900,000 objects of NeMo's import, again and again: five seconds.
+atexit.register(gc.freeze)

@@ -6,31 +6,44 @@ from pathlib import Path
 from typing import IO, Any, Optional
 
 import lightning.pytorch as pl
+import torch
 from nemo.lightning.io.mixin import IOMixin
 
 from nemo_kcpt.files import read_jsonl, write_json, write_jsonl
+from nemo_kcpt.llama_shape import shape_from_megatron
+from nemo_kcpt.planning.hardware import peak_tflops
+from nemo_kcpt.planning.throughput import flops_per_token
+from nemo_kcpt.processes import peak_memory
 
 METRICS, SUMMARY = "metrics.jsonl", "training.json"
 
 
 class MetricsFile(pl.Callback, IOMixin):
-    """Writes `step, max_steps, loss, lr, tokens, tokens_per_second, seconds` to `path`, on global rank 0.
+    """Writes a line per step to `path`, on global rank 0, and shows the last three of these in NeMo's progress:
+    `step, max_steps, loss, lr, tokens, seconds, val_loss, tokens_per_second, mfu, memory_gib`.
+
+    `val_loss` is that of the newest validation, or null. `mfu` is the share of the GPUs' bf16 peak that the model's
+    FLOPs take (Chowdhery et al. 2022, PaLM, appendix B), null on a device whose peak is unknown. `memory_gib` is the
+    peak of this rank so far.
 
     Args:
         path: the JSON Lines file; made if missing. A resumed training first drops the lines after its checkpoint, so
             that each step stands there once.
         every: write each so many steps; the last step is always written.
+        recipe: its name, which goes into the checkpoints' `origin.json`.
 
-    Give both arguments in a recipe: NeMo (lightning/io/mixin.py, `_io_unflatten_object`) takes a saved object with one
+    Give the first two in a recipe: NeMo (lightning/io/mixin.py, `_io_unflatten_object`) takes a saved object with one
     argument for the path of a pickle.
     """
 
-    def __init__(self, path: str, every: int = 1) -> None:
+    def __init__(self, path: str, every: int = 1, recipe: str = "") -> None:
         super().__init__()
-        self.path, self.every = path, every
+        self.path, self.every, self.recipe = path, every, recipe
         self._stream: Optional[IO[str]] = None
         self._started = self._last = 0.0
         self._last_step = 0
+        self._flops = 0.0
+        self._peak: Optional[float] = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the file where the checkpoint left it."""
@@ -42,6 +55,10 @@ class MetricsFile(pl.Callback, IOMixin):
         self._stream = path.open("a", encoding="utf-8")
         self._started = self._last = time.perf_counter()
         self._last_step = trainer.global_step
+        config: Any = pl_module.config
+        self._flops = flops_per_token(shape_from_megatron(vars(config)), config.seq_length)
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+        self._peak = peak_tflops(device)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Append the step that has just ended."""
@@ -51,15 +68,27 @@ class MetricsFile(pl.Callback, IOMixin):
         now = time.perf_counter()
         data: Any = trainer.datamodule
         tokens = data.global_batch_size * data.seq_length
+        speed = (step - self._last_step) * tokens / (now - self._last)
+        validation = trainer.callback_metrics.get("val_loss")
+        used = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else peak_memory()
+        shown = {
+            "tokens_per_second": round(speed, 1),
+            "mfu": round(speed * self._flops / (self._peak * 1e12 * trainer.world_size), 4) if self._peak else None,
+            "memory_gib": round(used / 2**30, 2),
+        }
         line = {
             "step": step,
             "max_steps": trainer.max_steps,
             "loss": float(trainer.callback_metrics["reduced_train_loss"]),
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
             "tokens": step * tokens,
-            "tokens_per_second": round((step - self._last_step) * tokens / (now - self._last), 1),
             "seconds": round(now - self._started, 3),
+            "val_loss": None if validation is None else float(validation),
+            **shown,
         }
+        for name, value in shown.items():
+            if value is not None:
+                pl_module.log(name, value, prog_bar=True, rank_zero_only=True, batch_size=1)
         self._last, self._last_step = now, step
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()

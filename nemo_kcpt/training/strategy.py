@@ -1,47 +1,86 @@
-"""NeMo's Megatron strategy, which here also trains on a CPU."""
+"""NeMo's Megatron strategy, which here also trains on a CPU and looks before it starts."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.trainer.states import TrainerFn
 from nemo import lightning as nl
+from nemo.lightning.ckpt_utils import ckpt_to_dir
 
+from nemo_kcpt.errors import BadInput
 from nemo_kcpt.training import cpu_backend
+from nemo_kcpt.training.origin import write_training_origin
+from nemo_kcpt.training.start_checks import check_start
 
 
 class KcptMegatronStrategy(nl.MegatronStrategy):
-    """``nl.MegatronStrategy``; where there is no CUDA it switches the CPU backend on before it takes the model.
+    """``nl.MegatronStrategy``; where there is no CUDA it trains in float32 on the CPU backend.
+
+    What depends on the machine is settled when training starts and not in a recipe, which may have been written on a
+    login node without a GPU.
 
     There is no ``__init__`` here on purpose: with ``*args, **kwargs`` NeMo's serializer would lose the arguments and
     leave ``context/model.yaml`` out of the checkpoint.
     """
 
-    def connect(self, model: pl.LightningModule) -> None:
-        """Takes the model; runs in every process, children of torchrun too.
+    def _configure_launcher(self) -> None:
+        """Called when the trainer is built, before any other process is started.
 
-        The timers go on a CPU because NeMo's ``ProgressPrinter`` asks for them on rank 0 only and Megatron answers with
-        an all-gather over all ranks (``megatron/core/timers.py``): gloo then hangs at the next broadcast.
+        Raises:
+            BadInput: more processes than cores, on a machine without a GPU.
         """
+        if isinstance(self.accelerator, CPUAccelerator) and self.num_processes > (os.cpu_count() or 1):
+            raise BadInput(
+                f"trainer.devices: {self.num_processes} were asked for, but this machine has no GPU that PyTorch can "
+                f"use and only {os.cpu_count()} cores; give gpus=N (processes=N) of the recipe, or check the driver "
+                "with nvidia-smi and `kcpt doctor`"
+            )
+        super()._configure_launcher()
+
+    def connect(self, model: pl.LightningModule) -> None:
+        """Takes the model; runs in every process, children of torchrun too."""
         if cpu_backend.activate():
-            self.timers = None
+            self._settle_for_cpu(model)
         super().connect(model)
 
+    def _settle_for_cpu(self, model: pl.LightningModule) -> None:
+        # NeMo's ProgressPrinter asks for the timers on rank 0 only and Megatron answers with an all-gather over all
+        # ranks (megatron/core/timers.py): gloo then hangs at the next broadcast.
+        self.timers = None
+        self.pipeline_dtype = torch.float32
+        if hasattr(self._precision_plugin, "dtype_config"):
+            self.precision_plugin = nl.MegatronMixedPrecision(precision="32")
+        # It would start a process that costs more than the save itself.
+        self.async_save = False
+        self.load_directly_on_device = self.parallel_load = False
+        # The distributed optimizer's default format asserts on AdamW's `step`; this one is gathered over gloo.
+        self.ckpt_optim_fully_reshardable = self.distrib_optim_fully_reshardable_mem_efficient = True
+        optimizer = getattr(getattr(model, "optim", None), "config", None)
+        for config in (self.ddp_config, optimizer):
+            for overlap in ("overlap_grad_reduce", "overlap_param_gather"):
+                if hasattr(config, overlap):
+                    setattr(config, overlap, False)
 
-def cpu_strategy_options() -> dict[str, Any]:
-    """Keyword arguments that :class:`KcptMegatronStrategy` needs on a CPU; an empty dict where CUDA is there.
+    def setup(self, trainer: pl.Trainer) -> None:
+        """Checks what would fail later, or not at all, then sets training up.
 
-    The distributed optimizer's default checkpoint format asserts on AdamW's ``step``, so the fully reshardable one is
-    taken, gathered over gloo. Asynchronous saving would start a process that costs more than the save itself.
-    """
-    if torch.cuda.is_available():
-        return {}
-    return {
-        "pipeline_dtype": torch.float32,
-        "ckpt_async_save": False,
-        "ckpt_load_directly_on_device": False,
-        "ckpt_parallel_load": False,
-        "ckpt_optim_fully_reshardable": True,
-        "distrib_optim_fully_reshardable_mem_efficient": True,
-    }
+        Raises:
+            BadInput: see :func:`nemo_kcpt.training.start_checks.check_start`.
+        """
+        if trainer.state.fn == TrainerFn.FITTING:
+            check_start(trainer, self)
+        super().setup(trainer)
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], filepath: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Saves a checkpoint, and into it where its weights come from."""
+        super().save_checkpoint(checkpoint, filepath, storage_options)
+        if self.trainer.is_global_zero:
+            write_training_origin(self.trainer, ckpt_to_dir(filepath))

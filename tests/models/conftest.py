@@ -11,7 +11,7 @@ from nemo_kcpt.training import cpu_backend
 from nemo_kcpt.training.single_process import single_process_groups
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # a group that outlived its module would stand in the way of those that follow
 def one_rank() -> Iterator[None]:
     """Process group, model-parallel groups and random states of a world of one."""
     if torch.cuda.is_available():

@@ -138,11 +138,28 @@ class TestBuilding:
         whole, alone = run(model, tokens, None), run(model, tokens[:, 9:], None)
         assert (whole[0, 9:] - alone[0]).abs().max() > 1e-4
 
+    def test_no_token_of_one_paper_changes_a_logit_of_another(self) -> None:
+        """To the last bit, whichever token is changed; causal attention lets every one of them through."""
+        model, borders = build(), torch.tensor([[0, 9, 24]], dtype=torch.int32)
+        tokens = torch.randint(50, (1, 24), generator=torch.Generator().manual_seed(1))
+        packed, causal = run(model, tokens, borders), run(model, tokens, None)
+        for place in range(24):
+            changed = tokens.clone()
+            changed[0, place] = (changed[0, place] + 1) % 50
+            others = slice(9, 24) if place < 9 else slice(0, 9)
+            assert torch.equal(run(model, changed, borders)[0, others], packed[0, others])
+            assert not torch.equal(run(model, changed, borders)[0], packed[0])
+            if place < 9:
+                assert not torch.equal(run(model, changed, None)[0, others], causal[0, others])
+
     def test_packed_windows_with_pipeline_stages_are_refused(self) -> None:
         model = build()
         model.config.pipeline_model_parallel_size = 2
         with pytest.raises(ValueError, match="set micro_batch_size=1"):
             run(model, torch.zeros(2, 24, dtype=torch.long), torch.tensor([[0, 24], [0, 24]]))
+        model.config.context_parallel_size = 2
+        with pytest.raises(ValueError, match=r"set data\.attention=causal or context_parallel_size=1"):
+            run(model, torch.zeros(1, 24, dtype=torch.long), torch.tensor([[0, 24]]))
 
 
 def run(model: torch.nn.Module, tokens: torch.Tensor, cu_seqlens: torch.Tensor | None) -> torch.Tensor:

@@ -13,7 +13,7 @@ from nemo_kcpt.several import run
 
 @pytest.fixture(scope="session")
 def packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `concat`, `raw` and `instruction`, windows of 64 tokens."""
+    """A folder with `concat`, `anchored`, `raw` and `instruction`, windows of 64 tokens."""
     folder = tmp_path_factory.mktemp("packs")
     tokenizer = [f"tokenizer={folder}/tokenizer", "seq_length=64"]
     sources = [f"corpus={folder}/corpus", f"synthetic={folder}/synthetic"]
@@ -30,6 +30,7 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["sft-data", *sources, "samples=40", f"out={folder}/sft"],
             ["demo-tokenizer", *sources, f"out={folder}/tokenizer", "vocab_size=1024"],
             ["pack", "mode=concat", *tokenizer, *sources, f"out={folder}/concat"],
+            ["pack", "mode=anchored", *tokenizer, *sources, f"out={folder}/anchored"],
             ["pack", "mode=raw", *tokenizer, sources[0], f"out={folder}/raw"],
             [
                 "pack",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from torch.distributed.checkpoint.metadata import Metadata
 
 from nemo_kcpt.cli import main
 from nemo_kcpt.conversion.checkpoint import find_checkpoint
@@ -50,5 +52,9 @@ def test_what_cannot_be_exported_is_named(packs: Path, tmp_path: Path, capsys: p
     assert main(["convert", f"checkpoint={tmp_path}", f"tokenizer={packs}/tokenizer", f"out={tmp_path}/hf"]) == 2
     assert "no finished checkpoint" in capsys.readouterr().err
     (tmp_path / "weights").mkdir()
+    assert main(["convert", f"checkpoint={tmp_path}", f"tokenizer={packs}/tokenizer", f"out={tmp_path}/hf"]) == 2
+    assert "half written: its saving was interrupted" in capsys.readouterr().err
+    metadata = pickle.dumps(Metadata(state_dict_metadata={}, storage_data={}))
+    (tmp_path / "weights" / ".metadata").write_bytes(metadata)
     assert main(["convert", f"checkpoint={tmp_path}", f"tokenizer={packs}/tokenizer", f"out={tmp_path}/hf"]) == 2
     assert "context/model.yaml: missing" in capsys.readouterr().err

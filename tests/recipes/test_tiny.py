@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import fiddle
+import psutil
 import pytest
+import torch
 
-from nemo_kcpt.data.windows import epoch_order
+from nemo_kcpt.conversion.checkpoint import CheckpointReader, find_checkpoint
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.packing.store import read_info
 
@@ -28,8 +33,12 @@ def nemo(task: str, factory: str, *overrides: str) -> list[str]:
     return [str(NEMO), "llm", task, "--factory", factory, "--yes", *overrides]
 
 
-def run(command: list[str], **environment: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+"""For trainings that share the cores with one another."""
+
+
+def run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=ENVIRONMENT)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
@@ -70,70 +79,123 @@ def test_bad_input_is_named_before_anything_starts(packs: Path, tmp_path: Path) 
         kcpt_tiny(pack=str(packs / "concat"), epochs=0)
 
 
+def kill_at(command: list[str], metrics: Path, step: int) -> int:
+    """Start a training and SIGKILL all its processes once it has done `step` steps; returns the steps then done."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline and process.poll() is None:
+        if metrics.is_file() and metrics.read_bytes().count(b"\n") >= step:
+            break
+        time.sleep(0.005)
+    everyone = [*psutil.Process(process.pid).children(recursive=True), process]  # torchrun's have sessions of their own
+    for one in everyone:
+        one.kill()
+    psutil.wait_procs(everyone[:-1], timeout=60)
+    process.wait()
+    return metrics.read_bytes().count(b"\n") if metrics.is_file() else 0
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a training's newest checkpoint, the optimizer's too."""
+    reader = CheckpointReader(find_checkpoint(folder))
+    return {name: reader.tensor(name) for name, meta in reader._metadata.items() if hasattr(meta, "properties")}
+
+
+STEPS, EVERY = 30, 5
+"""Of the training that is killed, and between its checkpoints; an epoch ends after the 13th step and the 25th."""
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_killed_training_goes_on_bit_by_bit(packs: Path, tmp_path: Path) -> None:
-    """SIGKILL after the checkpoint at the middle: the losses of a resumed training are those of an undisturbed one."""
+@pytest.mark.timeout(1800)
+def test_a_training_killed_at_random_steps_goes_on_bit_by_bit(packs: Path, tmp_path: Path) -> None:
+    """SIGKILL to every process of two ranks, and again when it goes on: losses, weights and the optimizer's state are
+    those of a training left in peace, which runs beside it.
+
+    That the same holds for a training of one process is seen in tests/demo/test_demo_run.py.
+    """
+    random = Random(2)
 
     def command(folder: Path) -> list[str]:
-        factory = f"kcpt_tiny(pack='{packs}/concat',dir='{folder}',epochs=3)"
-        return nemo("pretrain", factory, "optim.config.lr=2e-3")
+        factory = f"kcpt_tiny(pack='{packs}/anchored',dir='{folder}',processes=2)"
+        torchrun = ["run.executor=kcpt_torchrun", "run.executor.ntasks_per_node=2"]
+        keys = [f"trainer.max_steps={STEPS}", f"log.ckpt.every_n_train_steps={EVERY}"]
+        return nemo("pretrain", factory, *keys, "data.attention=block_diagonal", "data.num_workers=1", *torchrun)
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    run(command(whole))
-    steps = len(losses(whole))
-    process = subprocess.Popen(command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    metrics = killed / "metrics.jsonl"
-    while time.monotonic() < deadline and process.poll() is None:
-        if metrics.is_file() and metrics.read_bytes().count(b"\n") > steps // 2 + 2:
-            break
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    at_the_kill = metrics.read_bytes().splitlines()
-    reached = len(at_the_kill)
-    assert steps // 2 < reached < steps, "the kill came too early or too late to prove anything"
-    assert not (killed / "training.json").exists()
-    run(command(killed))
-    assert losses(killed) == losses(whole)
-    # Times and speeds of the first half are still those of the killed process: it was resumed, not done again.
-    assert metrics.read_bytes().splitlines()[: steps // 2] == at_the_kill[: steps // 2]
-    assert json.loads((killed / "training.json").read_text()) == {"steps": steps}
-    before = (killed / "metrics.jsonl").read_bytes()
-    run(command(killed))  # finished: nothing is trained again
-    assert (killed / "metrics.jsonl").read_bytes() == before
+
+    def left_in_peace() -> None:
+        run(command(whole))
+        before = (whole / "metrics.jsonl").read_bytes()
+        run(command(whole))  # finished: nothing is trained again
+        assert (whole / "metrics.jsonl").read_bytes() == before
+
+    def kill_between(first: int, last: int) -> list[bytes]:
+        aim = random.randint(first, last)
+        reached = kill_at(command(killed), killed / "metrics.jsonl", aim)
+        print(f"killed after step {reached} of {STEPS}, aimed at {aim}")
+        assert aim <= reached < STEPS, "the kill came too early or too late to prove anything"
+        assert not (killed / "training.json").exists()
+        return (killed / "metrics.jsonl").read_bytes().splitlines()
+
+    with ThreadPoolExecutor() as beside:
+        undisturbed = beside.submit(left_in_peace)
+        at_first = kill_between(EVERY + 1, 2 * EVERY + 2)
+        at_second = kill_between(len(at_first) + EVERY + 1, STEPS - 6)
+        run(command(killed))
+        undisturbed.result()
+    in_the_end = (killed / "metrics.jsonl").read_bytes().splitlines()
+    # Times and speeds up to the checkpoint are still the killed process's: it was resumed, not done again.
+    for at_the_kill, later in ((at_first, at_second), (at_second, in_the_end)):
+        kept = (len(at_the_kill) - 1) // EVERY * EVERY
+        assert later[:kept] == at_the_kill[:kept] and later[kept] != at_the_kill[kept]
+    assert losses(killed) == losses(whole) and len(losses(killed)) == STEPS
+    ours, theirs = tensors(killed), tensors(whole)
+    assert ours.keys() == theirs.keys() and any(name.startswith("optimizer") for name in ours)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert json.loads((killed / "training.json").read_text()) == {"steps": STEPS}
 
 
-def train(task: str, factory: str, processes: int, *overrides: str) -> None:
-    """`nemo llm TASK` in full float32, with one process, or two started by torchrun."""
+def tune(folder: Path, packs: Path, trained: Path, processes: int, sizes: str = "", *overrides: str) -> list[float]:
+    """The losses of `nemo llm finetune` in full float32, with one process, or two started by torchrun."""
+    source = f"pack='{packs}/instruction',dir='{folder}',restore='{trained}',epochs=4,processes={processes}{sizes}"
     parallel = ["run.executor=kcpt_torchrun", f"run.executor.ntasks_per_node={processes}"] if processes > 1 else []
     exact = "trainer.callbacks[1].matmul_precision=highest"
-    run(nemo(task, factory, exact, *overrides, *parallel), OMP_NUM_THREADS=str(2 // processes))
+    run(nemo("finetune", f"kcpt_sft_tiny({source})", exact, *overrides, *parallel))
+    return losses(folder)
+
+
+@pytest.fixture(scope="module")
+def tunings(
+    packs: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[list[float]]]]:
+    """The losses of the same tuning by one process, by two that share the layers and by two that share the batches.
+
+    A step's 16 windows are one micro-batch of the one process, and two of each of the two.
+    """
+    folder = tmp_path_factory.mktemp("tunings")
+    data = [f"data=kcpt_instructions(pack='{packs}/instruction')", "data.global_batch_size=16"]
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            "tensor": pool.submit(tune, folder / "tensor", packs, trained, 2, ",tensor_parallel=2"),
+            "data": pool.submit(tune, folder / "data", packs, trained, 2, "", *data, "data.micro_batch_size=4"),
+            "one": pool.submit(tune, folder / "one", packs, trained, 1),
+        }
+        pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_tensor_parallel_tuning_is_that_of_one_process(packs: Path, trained: Path, tmp_path: Path) -> None:
-    for name, processes in (("one", 1), ("two", 2)):
-        parallel = f"processes={processes},tensor_parallel={processes}"
-        source = f"pack='{packs}/instruction',dir='{tmp_path}/{name}',restore='{trained}',epochs=4"
-        train("finetune", f"kcpt_sft_tiny({source},{parallel})", processes)
-    assert len(losses(tmp_path / "one")) >= 4
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
+@pytest.mark.timeout(1200)
+def test_tensor_parallel_tuning_is_that_of_one_process(tunings: dict[str, Future[list[float]]]) -> None:
+    assert len(tunings["one"].result()) >= 4
+    assert tunings["tensor"].result() == pytest.approx(tunings["one"].result(), rel=1e-5)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_data_parallel_pretraining_is_that_of_one_process(packs: Path, trained: Path, tmp_path: Path) -> None:
-    """With windows that all bear loss on the same number of tokens: NeMo averages gradients per micro-batch."""
-    windows = read_info(packs / "concat").windows
-    seed = next(seed for seed in range(99) if windows - 1 not in epoch_order(windows, seed, 0)[:64])
-    for name, processes in (("one", 1), ("two", 2)):
-        source = f"pack='{packs}/concat',dir='{tmp_path}/{name}',restore='{trained}',epochs=0.2"
-        train("pretrain", f"kcpt_tiny({source},processes={processes})", processes, f"data.seed={seed}")
-    assert len(losses(tmp_path / "one")) == 4
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
+@pytest.mark.timeout(1200)
+def test_data_parallel_tuning_is_that_of_one_process(tunings: dict[str, Future[list[float]]]) -> None:
+    """Also where micro-batches differ in how many tokens bear loss, as replies do: each such token weighs the same."""
+    assert len(tunings["one"].result()) >= 4
+    assert tunings["data"].result() == pytest.approx(tunings["one"].result(), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +204,7 @@ def test_data_parallel_pretraining_is_that_of_one_process(packs: Path, trained: 
         ("data.seed=7", "data.seed", 7),
         ("data.loss=outputs", "data.loss", "outputs"),
         ("data.global_batch_size=32", "data.global_batch_size", 32),
+        ("data.attention=block_diagonal", "data.attention", "block_diagonal"),
         ("model.config.num_layers=2", "model.config.num_layers", 2),
         ("model.config.rotary_base=500000", "model.config.rotary_base", 500000),
         ("model.config.kv_channels=32", "model.config.kv_channels", 32),
@@ -163,3 +226,29 @@ def test_every_part_is_overridable_the_nemo_way(
     for name in path.split("."):
         recipe = recipe[int(name)] if name.isdigit() else getattr(recipe, name)
     assert recipe == expected
+
+
+@pytest.mark.parametrize("recipe_name", ["kcpt_tiny", "mock"])
+@pytest.mark.parametrize(
+    ("factory", "module"),
+    [("kcpt_packed", "PackedPretrainingDataModule"), ("kcpt_instructions", "InstructionDataModule")],
+)
+def test_another_data_module_is_given_by_name(
+    packs: Path, tmp_path: Path, recipe_name: str, factory: str, module: str
+) -> None:
+    """To our recipes, and to one that came with NeMo's own data."""
+    import nemo_run
+    from nemo.collections import llm
+    from nemo_run.cli.cli_parser import parse_cli_args
+
+    from nemo_kcpt_recipes import kcpt_tiny
+
+    recipe: Any = kcpt_tiny(pack=str(packs / "concat"), dir=str(tmp_path))
+    if recipe_name == "mock":
+        recipe.data = nemo_run.Config(llm.MockDataModule, seq_length=64)
+    name = "instruction" if factory == "kcpt_instructions" else "anchored"
+    overrides = [f"data={factory}(pack='{packs}/{name}')", "data.global_batch_size=4", "data.attention=block_diagonal"]
+    data = parse_cli_args(llm.pretrain, overrides, recipe).data
+    assert data.__fn_or_cls__.__name__ == module
+    built = fiddle.build(data)
+    assert (built.global_batch_size, built.attention, built.info.mode) == (4, "block_diagonal", name)

@@ -1,6 +1,7 @@
 """Takes the CPU backend's overrides away one at a time and trains; prints what happened as JSON. Run by a test.
 
-``python probe_overrides.py FOLDER``. Each case runs in a fork of one process that has imported everything already.
+``python probe_overrides.py FOLDER``. Each case runs in a fork of one process that has imported everything already; two
+run at once.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sys
+from collections import deque
 from pathlib import Path
 from typing import Any
 
+AT_ONCE = 2
 NEED_A_CHECKPOINT = {
     "synchronize", "fix_tensors_device",
     "distributed_sharded_state", "distributed_set_states", "distributed_load_state",
@@ -83,12 +86,22 @@ def main(folder: str) -> None:
 
     fork = multiprocessing.get_context("fork")
     cases: dict[str, Any] = {}
+    running: deque[tuple[str, Any, Any]] = deque()
+
+    def collect() -> None:
+        name, process, answer = running.popleft()
+        cases[name] = answer.get(timeout=300)
+        process.join(timeout=60)
+
     for missing in (None, *(override.name for override in cpu_backend.OVERRIDES)):
+        if len(running) == AT_ONCE:
+            collect()
         answer = fork.Queue()
         process = fork.Process(target=train_without, args=(missing, f"{folder}/{missing}", answer))
         process.start()
-        cases[missing or "none"] = answer.get(timeout=120)
-        process.join(timeout=30)
+        running.append((missing or "none", process, answer))
+    while running:
+        collect()
     print("RESULT" + json.dumps({"cases": cases, "activate": what_activate_changes()}))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -142,3 +143,34 @@ def test_the_queue_of_a_checkpoint_dies_with_its_training() -> None:
     process.wait()
     _, alive = psutil.wait_procs([server], timeout=20)
     assert not alive
+
+
+WRITING = """
+import os, sys, time
+from megatron.core.dist_checkpointing.strategies import filesystem_async
+from nemo_kcpt.training import cpu_backend
+if sys.argv[1] == "mortal":
+    cpu_backend.activate()
+def slow_fsync(descriptor):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+filesystem_async.os.fsync = slow_fsync
+bucket = (sys.argv[2], "key", ([], []))
+filesystem_async.FileSystemWriterAsync.write_preloaded_data_multiproc([], False, 0, [bucket], None)
+"""
+
+
+@pytest.mark.parametrize("kind", ["mortal", "megatrons"])
+def test_the_writer_of_a_checkpoint_dies_with_its_training(tmp_path: Path, kind: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITING, kind, str(tmp_path / "part")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    writer = psutil.Process(int(process.stdout.readline()))
+    assert writer.ppid() == process.pid
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs([writer], timeout=20 if kind == "mortal" else 1)
+    assert bool(alive) == (kind == "megatrons")
+    if alive:
+        writer.kill()

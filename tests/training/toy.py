@@ -38,10 +38,13 @@ class ToyDataset(Dataset):
 
 
 class RecordLosses(pl.Callback):
-    """Keeps the training loss of each global step, counted from 1."""
+    """Keeps the training loss of each global step, counted from 1, and the loss of each validation."""
 
     def __init__(self) -> None:
-        self.by_step: dict[int, float] = {}
+        self.by_step: dict[int | str, float] = {}
+
+    def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self.by_step[f"validation after {trainer.global_step}"] = float(trainer.callback_metrics["val_loss"])
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         self.by_step[trainer.global_step] = float(trainer.callback_metrics["reduced_train_loss"])
@@ -58,6 +61,7 @@ class ToyData(pl.LightningDataModule):
         super().__init__()
         self.micro_batch_size, self.global_batch_size, self.seq_length = micro_batch_size, global_batch_size, sequence
         self.dataset = ToyDataset(sequence=sequence, packed=packed)
+        self.validation = ToyDataset(size=3 * global_batch_size, sequence=sequence, packed=packed)
         self.data_sampler = MegatronDataSampler(
             seq_len=sequence, micro_batch_size=micro_batch_size, global_batch_size=global_batch_size
         )
@@ -66,6 +70,9 @@ class ToyData(pl.LightningDataModule):
         # Else a second resume would count the first run's steps again.
         self.data_sampler.init_global_step = self.trainer.global_step
         return WrappedDataLoader(mode="train", dataset=self.dataset, num_workers=0)
+
+    def val_dataloader(self) -> WrappedDataLoader:
+        return WrappedDataLoader(mode="validation", dataset=self.validation, num_workers=0)
 
     def state_dict(self) -> dict[str, Any]:
         steps = self.trainer.global_step - self.data_sampler.init_global_step

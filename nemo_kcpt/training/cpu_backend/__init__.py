@@ -2,7 +2,7 @@
 
 Both libraries name CUDA in places where any device would do. :data:`OVERRIDES` lists each place once, with the upstream
 line it answers; :func:`activate` puts them in place. Nothing happens on import, and nothing at all where CUDA is there.
-What configuration can settle is not here: see :func:`nemo_kcpt.training.strategy.cpu_strategy_options` and
+What configuration can settle is not here: see :class:`nemo_kcpt.training.strategy.KcptMegatronStrategy` and
 :mod:`nemo_kcpt.models.llama`.
 """
 

@@ -1,8 +1,10 @@
-"""Checkpoints: NeMo asserts CUDA when one is loaded, Megatron starts a process when one is saved."""
+"""Checkpoints: NeMo asserts CUDA when one is loaded, Megatron starts processes when one is saved."""
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
+import os
 from collections.abc import Callable
 from multiprocessing.managers import SyncManager
 from typing import Any
@@ -30,8 +32,24 @@ def write_results_queue(_original: Any) -> Callable[[], Any]:
     def cpu_write_results_queue() -> Any:
         if filesystem_async._results_queue is None:
             manager = SyncManager(ctx=multiprocessing.get_context("fork"))
-            manager.start(die_with_parent)
+            manager.start(die_with_parent, (os.getpid(),))
             filesystem_async._results_queue = manager.Queue()
         return filesystem_async._results_queue
 
     return cpu_write_results_queue
+
+
+def write_preloaded_data(original: staticmethod) -> staticmethod:
+    """Wraps Megatron's worker that writes a part of a checkpoint: it dies with the training it belongs to.
+
+    Megatron's ends after its parent has read its results from a pipe. With the parent killed nobody reads, and as soon
+    as they fill the pipe (64 KiB, about 200 tensors) the worker waits for ever.
+    """
+
+    @functools.wraps(original.__func__)
+    def mortal_write_preloaded_data(*arguments: Any, **options: Any) -> None:
+        parent = multiprocessing.parent_process()
+        die_with_parent(parent.pid if parent else None)
+        original.__func__(*arguments, **options)
+
+    return staticmethod(mortal_write_preloaded_data)

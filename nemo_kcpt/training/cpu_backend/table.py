@@ -189,6 +189,14 @@ CHECKPOINT = (
         reason="the first save starts a process that imports the main program again (3 to 14 s) and outlives a kill",
         replace=checkpoint.write_results_queue,
     ),
+    Override(
+        name="write_preloaded_data",
+        target="megatron.core.dist_checkpointing.strategies.filesystem_async:FileSystemWriterAsync.write_preloaded_data",
+        upstream="megatron/core/dist_checkpointing/strategies/filesystem_async.py:409",
+        says="results_queue.put(local_output)",
+        reason="a worker that writes when the training is killed waits for ever to hand over its results",
+        replace=checkpoint.write_preloaded_data,
+    ),
 )
 
 OVERRIDES: tuple[Override, ...] = (*TORCH_CUDA, *RANDOM, *WRITTEN_OUT_DEVICES, *OPTIMIZER, *CHECKPOINT)

@@ -1,0 +1,1 @@
+"""What can be known before a run, by arithmetic alone: RoPE base, steps, memory, throughput, layouts."""

@@ -1,0 +1,204 @@
+"""What autograd keeps of one micro-batch for the backward pass, operation by operation, in bytes.
+
+The counting is that of Korthikanti et al. 2022, Reducing Activation Recomputation in Large Transformer Models, §4, done
+for a Llama: RMSNorm, rotary positions, grouped queries, SwiGLU, no dropout, fused (flash) attention. For Transformer
+Engine's modules the larger terms add up to tokens × (16 h + 6 f) bytes a layer in bf16 with as many key as query heads;
+Megatron-LM's published formula has tokens × (18 h + 4 f) (:mod:`nemo_kcpt.planning.megatron_memory`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.planning.terms import Term, term
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modules:
+    """What the modules of a layer keep beyond what any of them must."""
+
+    name: str
+    """For people."""
+    element_bytes: int
+    """Of a weight or an activation: 2 in bf16, 4 in float32."""
+    keep_normalised: bool
+    """RMSNorm keeps x/rms(x) beside x, from which it could be had again."""
+    keep_rotary_tables: bool
+    """Each layer keeps its own cosines and sines for queries and for keys."""
+    keep_qkv: bool
+    """v is a view into the output of the QKV projection, which so stays as a whole."""
+    keep_swiglu_parts: bool
+    """SwiGLU is several operations, which keep silu(gate) and the linear half; a fused one has them from its input."""
+    float32_logits: bool
+    """Logits come in float32 already, so that the cross-entropy works in place and makes no float32 copy."""
+
+
+LOCAL = Modules(
+    name="Megatron's local layers in float32, as on a CPU", element_bytes=4, keep_normalised=True,
+    keep_rotary_tables=True, keep_qkv=True, keep_swiglu_parts=True, float32_logits=True,
+)  # fmt: skip
+"""Held against autograd by tests/planning/test_activations.py."""
+
+TRANSFORMER_ENGINE = Modules(
+    name="Transformer Engine in bf16", element_bytes=2, keep_normalised=False,
+    keep_rotary_tables=False, keep_qkv=False, keep_swiglu_parts=False, float32_logits=False,
+)  # fmt: skip
+"""By reading, not measured: `_LayerNormLinear.forward` saves the norm's input, its output and 1/rms; fused RoPE saves
+the angles; `get_qkv_layout` makes v contiguous, being strided otherwise than k; Megatron's fused SwiGLU saves its
+input."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What one rank has of a micro-batch."""
+
+    seq_length: int
+    """Tokens of a window, of all context-parallel ranks."""
+    micro_batch_size: int
+    """Windows."""
+    tensor_parallel: int = 1
+    """Ranks that share each layer; more than one also share the sequence between the matrices (sequence parallel)."""
+    context_parallel: int = 1
+    """Ranks that share each window."""
+
+    @property
+    def positions(self) -> float:
+        """Of a window, on this rank."""
+        return self.seq_length / self.context_parallel
+
+    @property
+    def tokens(self) -> float:
+        """Of the micro-batch, on this rank and its tensor-parallel neighbours."""
+        return self.positions * self.micro_batch_size
+
+
+def padded_rows(shape: LlamaShape, tensor_parallel: int) -> int:
+    """Vocabulary rows, padded to a multiple of `tensor_parallel` (`make_vocab_size_divisible_by=1`)."""
+    return -(-shape.vocab_rows // tensor_parallel) * tensor_parallel
+
+
+def _norm(where: str, use: str, shape: LlamaShape, share: Share, modules: Modules) -> list[Term]:
+    """RMSNorm and the matrix behind it, whose input is split along the sequence."""
+    over = {"t": share.tensor_parallel}
+    wide = {"n": share.tokens, "h": shape.hidden_size, "e": modules.element_bytes}
+    normalised = [term(f"{where}: x / rms(x)", wide, over)] if modules.keep_normalised else []
+    return [
+        term(f"{where}: input", wide, over),
+        *normalised,
+        term(f"{where}: 1 / rms, float32", {"n": share.tokens, "4": 4}, over),
+        term(f"{use}: input", wide, over),
+    ]
+
+
+def _attention(shape: LlamaShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
+    over, e = {"t": share.tensor_parallel}, modules.element_bytes
+    queries = {"n": share.tokens, "a": shape.num_attention_heads, "d": shape.kv_channels, "e": e}
+    keys = {"n": share.tokens, "g": shape.num_query_groups, "d": shape.kv_channels, "e": e}
+    qkv = {
+        "n": share.tokens, "(a+2g)": shape.num_attention_heads + 2 * shape.num_query_groups, "d": shape.kv_channels,
+        "e": e,
+    }  # fmt: skip
+    terms = [term("attention: q, rotated", queries, over), term("attention: k, rotated", keys, over)]
+    if modules.keep_rotary_tables:
+        tables = {"4": 4, "s": share.positions, "d": shape.kv_channels, "e": e}
+        terms.append(term("rotary: cos and sin for q and for k", tables))
+    if modules.keep_qkv:
+        terms.append(term("attention: v, a view of q, k and v", qkv, over))
+    else:
+        terms.append(term("attention: v", keys, over))
+    terms.append(term("attention: output, input of the projection", queries, over))
+    if recompute == "none":
+        sums = {"n": share.tokens, "a": shape.num_attention_heads, "4": 4}
+        terms.append(term("attention: log-sum-exp, float32", sums, over))
+    return terms
+
+
+def _swiglu(shape: LlamaShape, share: Share, modules: Modules) -> list[Term]:
+    over = {"t": share.tensor_parallel}
+    one = {"n": share.tokens, "f": shape.ffn_hidden_size, "e": modules.element_bytes}
+    parts = ["SwiGLU: silu(gate)", "SwiGLU: linear half"] if modules.keep_swiglu_parts else []
+    return [
+        term("SwiGLU: input, gate and linear half", {"2": 2, **one}, over),
+        *(term(part, one, over) for part in parts),
+        term("fc2: input", one, over),
+    ]
+
+
+def layer_terms(shape: LlamaShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
+    """Bytes that one layer keeps of one micro-batch; symbols as in :func:`symbols`.
+
+    "selective" saves little beside a fused attention, which keeps no (sequence × sequence) matrix in any case: only the
+    log-sum-exp goes. "full" keeps a layer's input alone.
+    """
+    if recompute == "full":
+        wide = {"n": share.tokens, "h": shape.hidden_size, "e": modules.element_bytes}
+        return [term("layer: input", wide, {"t": share.tensor_parallel})]
+    return [
+        *_norm("norm 1", "qkv", shape, share, modules),
+        *_attention(shape, share, modules, recompute),
+        *_norm("norm 2", "fc1", shape, share, modules),
+        *_swiglu(shape, share, modules),
+    ]
+
+
+def embedding_terms(share: Share) -> list[Term]:
+    """Bytes that the embedding keeps of one micro-batch: the token ids."""
+    return [term("embedding: token ids, int64", {"n": share.tokens, "8": 8})]
+
+
+def angle_terms(shape: LlamaShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
+    """Bytes of the rotary angles, which all layers and micro-batches share."""
+    if modules.keep_rotary_tables and recompute != "full":
+        return []
+    return [term("rotary: angles, float32", {"s": share.positions, "d": shape.kv_channels, "4": 4})]
+
+
+def head_terms(shape: LlamaShape, share: Share, modules: Modules) -> list[Term]:
+    """Bytes of final norm, output layer and cross-entropy at the end of a micro-batch's forward pass.
+
+    The cross-entropy (Megatron's `VocabParallelCrossEntropy`) keeps the softmax in float32. Logits in bf16 live beside
+    it while it works, and so does their gradient in the backward pass.
+    """
+    over = {"t": share.tensor_parallel}
+    rows = padded_rows(shape, share.tensor_parallel)
+    logits = {"n": share.tokens, "v": rows, "e": modules.element_bytes}
+    copies = [] if modules.float32_logits else [term("cross-entropy: logits or their gradient", logits, over)]
+    return [
+        *_norm("final norm", "output layer", shape, share, modules),
+        *copies,
+        term("cross-entropy: softmax, float32", {"n": share.tokens, "v": rows, "4": 4}, over),
+        term("cross-entropy: targets and their mask", {"n": share.tokens, "9": 9}),
+    ]
+
+
+def working_terms(shape: LlamaShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
+    """Bytes that the backward pass of one layer needs for a moment, after those of the head are free again.
+
+    With "full" recompute a layer's own activations, of which the input is kept already. The gradients are an estimate
+    of the widest moment: SwiGLU's backward pass, then fc1's with its input gathered from the sequence-parallel ranks.
+    """
+    e = modules.element_bytes
+    again = layer_terms(shape, share, modules, "none")[1:] if recompute == "full" else []
+    wide = {"3": 3, "n": share.tokens, "f": shape.ffn_hidden_size, "e": e}
+    return [
+        *again,
+        term("gradients of SwiGLU's input and output", wide, {"t": share.tensor_parallel}),
+        term("fc1: gathered input and its gradient", {"2": 2, "n": share.tokens, "h": shape.hidden_size, "e": e}),
+    ]
+
+
+def symbols(shape: LlamaShape, share: Share, modules: Modules) -> dict[str, str]:
+    """Symbol -> what it stands for, with the number."""
+    return {
+        "n": f"{share.tokens:g} tokens of a micro-batch on this rank",
+        "s": f"{share.positions:g} positions of a window on this rank",
+        "h": f"hidden size {shape.hidden_size}",
+        "f": f"feed-forward size {shape.ffn_hidden_size}",
+        "a": f"{shape.num_attention_heads} heads",
+        "g": f"{shape.num_query_groups} key-value heads",
+        "d": f"head size {shape.kv_channels}",
+        "v": f"{padded_rows(shape, share.tensor_parallel)} vocabulary rows, padded",
+        "t": f"{share.tensor_parallel} tensor- and sequence-parallel ranks",
+        "e": f"{modules.element_bytes} bytes an element",
+    }

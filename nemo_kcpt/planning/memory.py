@@ -1,0 +1,133 @@
+"""Memory of a rank: weights, gradients, optimizer, activations, buffers; of the pipeline stage that needs most.
+
+Weights and optimizer are those of Megatron's mixed precision with the distributed optimizer (Rajbhandari et al. 2020,
+ZeRO, stage 1): bf16 weights and float32 gradients whole, float32 main weights and Adam's two moments divided over the
+data- and context-parallel ranks. Activations are counted operation by operation in
+:mod:`nemo_kcpt.planning.activations`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.planning.activations import (
+    TRANSFORMER_ENGINE,
+    Modules,
+    Share,
+    angle_terms,
+    embedding_terms,
+    head_terms,
+    layer_terms,
+    padded_rows,
+    working_terms,
+)
+from nemo_kcpt.planning.layouts import Layout
+from nemo_kcpt.planning.terms import Term, term, total
+
+CONTEXT_BYTES = 4e9
+"""CUDA's context, NCCL's buffers, cuBLAS's and Transformer Engine's workspaces. An assumption."""
+FRAGMENTATION = 0.05
+"""Of all the rest, lost between the allocator's blocks. An assumption."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What one rank of the pipeline stage that needs most holds at its fullest moment, as terms of bytes."""
+
+    stage: int
+    """Which pipeline stage that is, from 0."""
+    weights: tuple[Term, ...]
+    gradients: tuple[Term, ...]
+    optimizer: tuple[Term, ...]
+    activations: tuple[Term, ...]
+    """Those of all micro-batches in flight; on the last stage the logits' too."""
+    buffers: tuple[Term, ...]
+
+    def components(self) -> dict[str, float]:
+        """Bytes by component."""
+        names = ("weights", "gradients", "optimizer", "activations", "buffers")
+        return {name: total(getattr(self, name)) for name in names}
+
+    @property
+    def bytes(self) -> float:
+        """In all."""
+        return sum(self.components().values())
+
+
+def stage_parameters(shape: LlamaShape, layout: Layout, stage: int) -> int:
+    """Weights of a rank of a pipeline stage: matrices divided by tensor parallelism, norms whole.
+
+    Tied embeddings stand on the first stage and, where that is another one, on the last.
+    """
+    t, h = layout.tensor_parallel, shape.hidden_size
+    attention = h * shape.kv_channels * (2 * shape.num_attention_heads + 2 * shape.num_query_groups)
+    layer = (attention + 3 * h * shape.ffn_hidden_size) // t + 2 * h
+    vocabulary = padded_rows(shape, t) // t * h
+    first, last = stage == 0, stage == layout.pipeline_parallel - 1
+    embeddings = first + (last and not (shape.tied and first))
+    return shape.num_layers // layout.pipeline_parallel * layer + embeddings * vocabulary + (h if last else 0)
+
+
+def in_flight(layout: Layout, stage: int, micro_batches: int) -> int:
+    """Micro-batches whose activations a stage keeps at once with 1F1B (Narayanan et al. 2021, §2.2.1)."""
+    return min(micro_batches, layout.pipeline_parallel - stage)
+
+
+def _times(terms: list[Term], number: int, symbol: str, what: str) -> list[Term]:
+    """Each term `number` times."""
+    if number == 1:
+        return terms
+    return [term(f"{one.name}, {what}", {symbol: number, **one.times}, one.over) for one in terms]
+
+
+def stage_memory(
+    shape: LlamaShape,
+    seq_length: int,
+    layout: Layout,
+    micro_batches: int,
+    stage: int,
+    modules: Modules = TRANSFORMER_ENGINE,
+) -> Memory:
+    """Memory of a rank of pipeline stage `stage`."""
+    parameters = stage_parameters(shape, layout, stage)
+    share = Share(
+        seq_length=seq_length,
+        micro_batch_size=layout.micro_batch_size,
+        tensor_parallel=layout.tensor_parallel,
+        context_parallel=layout.context_parallel,
+    )
+    layers = shape.num_layers // layout.pipeline_parallel
+    flying = in_flight(layout, stage, micro_batches)
+    kept = _times(layer_terms(shape, share, modules, layout.recompute), layers, "l", "all layers of the stage")
+    if stage == 0:
+        kept = [*embedding_terms(share), *kept]
+    kept = [*_times(kept, flying, "i", "in flight"), *angle_terms(shape, share, modules, layout.recompute)]
+    head = head_terms(shape, share, modules) if stage == layout.pipeline_parallel - 1 else []
+    # The head's activations are free again when the layers' backward passes need room to work.
+    moment = max(head, working_terms(shape, share, modules, layout.recompute), key=total)
+    replicas = layout.data_parallel * layout.context_parallel
+    weights = term("weights, bf16", {"w": parameters, "2": 2})
+    gradients = term("gradients, float32", {"w": parameters, "4": 4})
+    optimizer = term("main weights and Adam's moments, float32", {"w": parameters, "12": 12}, {"r": replicas})
+    activations = (*kept, *moment)
+    used = total([weights, gradients, optimizer, *activations])
+    return Memory(
+        stage=stage,
+        weights=(weights,),
+        gradients=(gradients,),
+        optimizer=(optimizer,),
+        activations=activations,
+        buffers=(
+            term("CUDA, NCCL, workspaces", {"c": CONTEXT_BYTES}),
+            term("fragmentation", {"u": used, "0.05": FRAGMENTATION}),
+        ),
+    )
+
+
+def memory(shape: LlamaShape, seq_length: int, layout: Layout, micro_batches: int) -> Memory:
+    """Memory of the rank that needs most; every stage is worked out."""
+    stages = [
+        stage_memory(shape, seq_length, layout, micro_batches, stage) for stage in range(layout.pipeline_parallel)
+    ]
+    return max(stages, key=lambda one: one.bytes)

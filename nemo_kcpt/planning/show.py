@@ -1,0 +1,144 @@
+"""What `kcpt plan` prints: the table of layouts, and the formulas of one with the numbers in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.planning.activations import TRANSFORMER_ENGINE, Share, symbols
+from nemo_kcpt.planning.hardware import Cluster
+from nemo_kcpt.planning.layouts import Plan
+from nemo_kcpt.planning.rope import rotary_base
+from nemo_kcpt.planning.throughput import (
+    CONTEXT_PARALLEL_COST,
+    EXPOSED,
+    HALF_SPEED_TOKENS,
+    NODE_BYTES_PER_SECOND,
+    PIPELINE_COST,
+    TENSOR_PARALLEL_COST,
+    between_nodes,
+    efficiency,
+    flops_per_token,
+    forward_flops_per_token,
+    imbalance,
+    recompute_factor,
+)
+
+if TYPE_CHECKING:
+    from nemo_kcpt.planning.stage import Config
+
+
+WIDTH = 132
+"""Columns that the table is given at least."""
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def show(
+    config: Config, shape: LlamaShape, cluster: Cluster, steps: int, batch: int, rows: list[dict[str, Any]]
+) -> None:
+    """The table, best first; on request those that are refused, with the reasons."""
+    console = _console()
+    going = [one for one in rows if not one["refused"]]
+    console.print(
+        f"{config.model}: {shape.parameters() / 1e9:.2f} billion weights; windows of {config.seq_length:,} tokens, "
+        f"RoPE base {rotary_base(shape, config.seq_length):g}; {batch} windows a step, {steps:,} steps of "
+        f"{batch * config.seq_length:,} tokens\n"
+        f"{cluster.nodes} × {cluster.gpus_per_node} GPUs of {cluster.gpu.memory_gb:g} GB and {cluster.gpu.tflops:g} "
+        f"TFLOPS, mfu {cluster.mfu:g}: {len(going)} of {len(rows)} layouts go"
+    )
+    if going:
+        # Cut columns would hide the numbers; a terminal that is narrower wraps.
+        table = _table(going[: config.top])
+        needed = Measurement.get(console, console.options.update(width=10 * WIDTH), table).maximum
+        Console(highlight=False, width=max(console.width, WIDTH, needed)).print(table)
+    if config.refused or not going:
+        for one in [one for one in rows if one["refused"]][: None if config.refused else 5]:
+            console.print(f"{one['name']}: {'; '.join(one['refused'])}")
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    components = list(rows[0]["memory_gb"])
+    for column in ("layout", *components, "GB a rank", "bubble", "tokens/s", "hours", "GPU-hours"):
+        table.add_column(column, justify="left" if column == "layout" else "right", no_wrap=True)
+    for one in rows:
+        table.add_row(
+            one["name"],
+            *(f"{one['memory_gb'][component]:.1f}" for component in components),
+            f"{one['total_gb']:.1f}",
+            f"{one['bubble']:.0%}",
+            f"{one['tokens_per_second']:,}",
+            f"{one['hours']:.2f}",
+            f"{one['gpu_hours']:.1f}",
+        )
+    return table
+
+
+def explain(config: Config, shape: LlamaShape, cluster: Cluster, steps: int, batch: int, plan: Plan) -> None:
+    """Each term of memory and time with its formula and its numbers."""
+    console = _console()
+    layout = plan.layout
+    console.print(f"\n{layout.name}" + (f" (refused: {'; '.join(plan.refused)})" if plan.refused else ""))
+    if plan.memory is None:
+        return
+    share = Share(
+        seq_length=config.seq_length,
+        micro_batch_size=layout.micro_batch_size,
+        tensor_parallel=layout.tensor_parallel,
+        context_parallel=layout.context_parallel,
+    )
+    replicas = layout.data_parallel * layout.context_parallel
+    meanings = {
+        **symbols(shape, share, TRANSFORMER_ENGINE),
+        "l": f"{shape.num_layers // layout.pipeline_parallel} layers of a pipeline stage",
+        "i": "micro-batches in flight on the stage",
+        "w": "weights of the rank",
+        "r": f"{replicas} ranks that share the optimizer (data parallel × context parallel)",
+        "c": "an allowance, assumed",
+        "u": "all the rest",
+    }
+    console.print(f"\nMemory of a rank of pipeline stage {plan.memory.stage}, the one that needs most, in GB:")
+    for name, total in plan.memory.components().items():
+        console.print(f"  {name:12s} {total / 1e9:8.3f}")
+        for one in getattr(plan.memory, name):
+            console.print(f"    {one.value / 1e9:8.3f}  {one.name}: {one.symbols} = {one.numbers}")
+    console.print("\nwhere " + "; ".join(f"{symbol}: {meaning}" for symbol, meaning in meanings.items()))
+    _explain_time(console, config, shape, cluster, steps, batch, plan)
+
+
+def _explain_time(
+    console: Console, config: Config, shape: LlamaShape, cluster: Cluster, steps: int, batch: int, plan: Plan
+) -> None:
+    layout, seq_length = plan.layout, config.seq_length
+    micro_batches = batch // (layout.micro_batch_size * layout.data_parallel)
+    forward, model = forward_flops_per_token(shape, seq_length), flops_per_token(shape, seq_length)
+    left = efficiency(shape, seq_length, layout, micro_batches)
+    tokens = layout.micro_batch_size * seq_length / layout.context_parallel
+    peak = cluster.gpus * cluster.gpu.tflops
+    reached = plan.tokens_per_second * model / (peak * 1e12)
+    hours = steps * batch * seq_length / plan.tokens_per_second / 3600
+    console.print(
+        f"\nTime:\n"
+        f"  {forward:.4g} FLOPs a token forward, {model:.4g} with backward; {model * batch * seq_length:.4g} a step\n"
+        f"  bubble (p-1)/m = ({layout.pipeline_parallel}-1)/{micro_batches} = {plan.bubble:.3f}\n"
+        f"  last stage × {imbalance(shape, seq_length, layout):.3f} by the output layer\n"
+        f"  recomputation × {recompute_factor(shape, seq_length, layout.recompute):.3f}\n"
+        f"  communication: {TENSOR_PARALLEL_COST:.0%} each doubling of TP={layout.tensor_parallel}, "
+        f"{CONTEXT_PARALLEL_COST:.0%} of CP={layout.context_parallel}, {PIPELINE_COST:.0%} of "
+        f"PP={layout.pipeline_parallel} (assumed)\n"
+        f"  small matrices: {tokens:g}/({tokens:g}+{HALF_SPEED_TOKENS}) (assumed)\n"
+        f"  between nodes {between_nodes(shape, layout, cluster):.2f} s a step (6 bytes a weight of the rank at "
+        f"{NODE_BYTES_PER_SECOND / 1e9:g} GB/s, {EXPOSED:.0%} of it hidden; assumed)\n"
+        f"  tokens/s = {cluster.gpus} GPUs · {cluster.gpu.tflops:g}e12 · mfu {cluster.mfu:g} · {left:.3f} / "
+        f"{model:.4g}, less that = {plan.tokens_per_second:,.0f}; that is {reached:.1%} of the peak\n"
+        f"  {steps:,} steps · {batch * seq_length:,} tokens / {plan.tokens_per_second:,.0f} = {hours:.2f} hours, "
+        f"{hours * cluster.gpus:.1f} GPU-hours"
+    )

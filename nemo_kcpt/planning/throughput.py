@@ -1,0 +1,99 @@
+"""FLOPs of a training step, and the time it takes: the first by formula, the second with assumptions that are named."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from nemo_kcpt.llama_shape import LlamaShape
+
+if TYPE_CHECKING:
+    from nemo_kcpt.planning.hardware import Cluster
+    from nemo_kcpt.planning.layouts import Layout
+
+TENSOR_PARALLEL_COST, CONTEXT_PARALLEL_COST, PIPELINE_COST = 0.06, 0.05, 0.02
+"""Share of time that each doubling of a dimension costs in communication that is not hidden. Assumptions, by the order
+of volumes: two all-gathers and reduce-scatters a layer, keys and values a layer, one activation a stage."""
+NODE_BYTES_PER_SECOND = 50e9
+"""Of a GPU's link to other nodes (400 Gb/s). An assumption; replicas within a node cost nothing here."""
+EXPOSED = 0.5
+"""Share of the data-parallel communication between nodes that the computation does not hide. An assumption."""
+HALF_SPEED_TOKENS = 256
+"""Tokens of a micro-batch on a rank at which matrix products reach half their speed. An assumption."""
+
+
+def forward_flops_per_token(shape: LlamaShape, seq_length: int) -> float:
+    """FLOPs of the forward pass, a token: 2 for each weight of a matrix, and 4·s·a·d a layer for attention's products.
+
+    The whole (sequence × sequence) matrix is counted, as in Narayanan et al. 2021, Efficient Large-Scale Language Model
+    Training on GPU Clusters, appendix; a causal kernel computes half of it.
+    """
+    heads, groups, size = shape.num_attention_heads, shape.num_query_groups, shape.kv_channels
+    attention = shape.hidden_size * size * (2 * heads + 2 * groups)
+    layer = 2 * (attention + 3 * shape.hidden_size * shape.ffn_hidden_size) + 4 * seq_length * heads * size
+    return shape.num_layers * layer + 2 * shape.hidden_size * shape.vocab_rows
+
+
+def flops_per_token(shape: LlamaShape, seq_length: int) -> float:
+    """Model FLOPs of a training step, a token: three forward passes' worth, recomputation not counted."""
+    return 3 * forward_flops_per_token(shape, seq_length)
+
+
+def recompute_factor(shape: LlamaShape, seq_length: int, recompute: str) -> float:
+    """FLOPs with recomputation over those without: a whole forward pass for "full", attention's for "selective"."""
+    if recompute == "full":
+        return 4 / 3
+    if recompute == "selective":
+        attention = 4 * seq_length * shape.num_attention_heads * shape.kv_channels * shape.num_layers
+        return 1 + attention / flops_per_token(shape, seq_length)
+    return 1.0
+
+
+def bubble(layout: Layout, micro_batches: int) -> float:
+    """Idle time of a pipeline over the time it works: (p-1)/m with 1F1B (Narayanan et al. 2021, §2.2.1)."""
+    return (layout.pipeline_parallel - 1) / micro_batches
+
+
+def efficiency(shape: LlamaShape, seq_length: int, layout: Layout, micro_batches: int) -> float:
+    """Share of `Cluster.mfu` that is left after recomputation, bubble, communication and small matrices."""
+    tokens = layout.micro_batch_size * seq_length / layout.context_parallel
+    communication = 1.0
+    for ranks, cost in (
+        (layout.tensor_parallel, TENSOR_PARALLEL_COST),
+        (layout.context_parallel, CONTEXT_PARALLEL_COST),
+        (layout.pipeline_parallel, PIPELINE_COST),
+    ):
+        communication *= (1 - cost) ** math.log2(ranks)
+    filled = tokens / (tokens + HALF_SPEED_TOKENS)
+    again = recompute_factor(shape, seq_length, layout.recompute) * imbalance(shape, seq_length, layout)
+    return communication * filled / again / (1 + bubble(layout, micro_batches))
+
+
+def imbalance(shape: LlamaShape, seq_length: int, layout: Layout) -> float:
+    """Work of the last pipeline stage, which has the output layer too, over that of the average stage."""
+    head = 2 * shape.hidden_size * shape.vocab_rows
+    whole = forward_flops_per_token(shape, seq_length)
+    return ((whole - head) / layout.pipeline_parallel + head) / (whole / layout.pipeline_parallel)
+
+
+def tokens_per_second(
+    shape: LlamaShape, seq_length: int, layout: Layout, global_batch_size: int, cluster: Cluster
+) -> float:
+    """Estimate for the whole cluster."""
+    micro_batches = global_batch_size // (layout.micro_batch_size * layout.data_parallel)
+    peak = cluster.gpus * cluster.gpu.tflops * 1e12 * cluster.mfu
+    computing = peak * efficiency(shape, seq_length, layout, micro_batches) / flops_per_token(shape, seq_length)
+    tokens = global_batch_size * seq_length
+    return tokens / (tokens / computing + between_nodes(shape, layout, cluster))
+
+
+def between_nodes(shape: LlamaShape, layout: Layout, cluster: Cluster) -> float:
+    """Seconds a step for reducing float32 gradients and gathering bf16 weights between nodes, as far as it shows.
+
+    A ring of r ranks moves (r-1)/r of 4 + 2 bytes a weight of the rank (Rajbhandari et al. 2020, ZeRO, §7).
+    """
+    replicas = layout.data_parallel * layout.context_parallel
+    if cluster.nodes == 1 or replicas == 1:
+        return 0.0
+    weights = shape.parameters() / (layout.tensor_parallel * layout.pipeline_parallel)
+    return EXPOSED * 6 * weights * (replicas - 1) / replicas / NODE_BYTES_PER_SECOND

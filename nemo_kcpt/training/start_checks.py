@@ -1,0 +1,107 @@
+"""What is looked at before the first step, so that a run ends with a reason then and not hours later."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning.pytorch as pl
+
+from nemo_kcpt.conversion.checkpoint import WEIGHTS, check_complete, read_shape
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.llama_shape import LlamaShape, shape_from_megatron
+from nemo_kcpt.models.llama import KcptLlamaConfig
+from nemo_kcpt.planning.layouts import Layout, refusals
+
+if TYPE_CHECKING:
+    from nemo_kcpt.training.strategy import KcptMegatronStrategy
+
+SPARE_BYTES = 1 << 30
+"""Left free beside the checkpoints, for logs."""
+
+
+def check_start(trainer: pl.Trainer, strategy: KcptMegatronStrategy) -> None:
+    """All checks of a training of a :class:`KcptLlamaModel`; other models pass.
+
+    Raises:
+        BadInput: the layout does not divide the model or the batch; random weights that nobody asked for; weights of
+            another architecture, or a checkpoint that is half there; no room on the disk for the checkpoints.
+    """
+    config = getattr(trainer.lightning_module, "config", None)
+    if not isinstance(config, KcptLlamaConfig):
+        return
+    shape = shape_from_megatron(vars(config))
+    _check_layout(shape, config.seq_length, strategy, trainer)
+    _check_weights(shape, config.from_scratch, strategy, trainer)
+    if trainer.is_global_zero:
+        _check_disk(shape, strategy, trainer)
+
+
+def _check_layout(shape: LlamaShape, seq_length: int, strategy: KcptMegatronStrategy, trainer: pl.Trainer) -> None:
+    data: Any = getattr(trainer, "datamodule", None)
+    micro_batch, global_batch = getattr(data, "micro_batch_size", 1), getattr(data, "global_batch_size", None)
+    ranks, shared = strategy.world_size, _model_ranks(strategy)
+    data_parallel = max(1, ranks // shared)
+    layout = Layout(
+        tensor_parallel=strategy.tensor_model_parallel_size,
+        pipeline_parallel=strategy.pipeline_model_parallel_size,
+        context_parallel=strategy.context_parallel_size,
+        data_parallel=data_parallel,
+        micro_batch_size=micro_batch,
+        recompute="none",
+    )
+    reasons = refusals(shape, seq_length, layout, global_batch or micro_batch * data_parallel, ranks)
+    if reasons:
+        raise BadInput(f"this layout cannot train this model: {'; '.join(reasons)}")
+
+
+def _model_ranks(strategy: KcptMegatronStrategy) -> int:
+    return strategy.tensor_model_parallel_size * strategy.pipeline_model_parallel_size * strategy.context_parallel_size
+
+
+def _check_weights(shape: LlamaShape, from_scratch: bool, strategy: KcptMegatronStrategy, trainer: pl.Trainer) -> None:
+    resumed = trainer.ckpt_path
+    source = resumed or (strategy.restore_config.path if strategy.restore_config else None)
+    if source is None:
+        if not from_scratch:
+            raise BadInput(
+                "the training would start from random weights: there is no checkpoint to resume and restore= was not "
+                "given. Give restore='CHECKPOINT' (from `kcpt convert import HF_DIR --to CHECKPOINT`), or, for a model "
+                "from scratch, model.config.from_scratch=True"
+            )
+        return
+    path = Path(str(source))
+    checkpoint = path.parent if path.name == WEIGHTS else path
+    check_complete(checkpoint)
+    differing = shape.differences(read_shape(checkpoint))
+    if differing:
+        raise BadInput(
+            f"{checkpoint}: its weights are of another architecture: the model has {', '.join(differing)} there; "
+            "take the recipe of that model (kcpt recipes), or kcpt_llama with its Hugging Face folder"
+        )
+
+
+def checkpoint_bytes(shape: LlamaShape, *, mixed_precision: bool) -> int:
+    """Size of a checkpoint with its optimizer: weights, float32 main weights if those are bf16, and Adam's moments."""
+    return shape.parameters() * (2 + 4 + 8 if mixed_precision else 4 + 8)
+
+
+def _check_disk(shape: LlamaShape, strategy: KcptMegatronStrategy, trainer: pl.Trainer) -> None:
+    folder = getattr(trainer.checkpoint_callback, "dirpath", None)
+    if folder is None:
+        return
+    place = Path(folder)
+    while not place.exists():
+        place = place.parent
+    mixed = strategy.precision_plugin.precision != "32-true"
+    # The newest checkpoint is deleted only after the next one is complete; one may also be kept as the best.
+    copies = 2 + max(0, getattr(trainer.checkpoint_callback, "save_top_k", 0))
+    there = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    needed = copies * checkpoint_bytes(shape, mixed_precision=mixed) + SPARE_BYTES
+    free = shutil.disk_usage(place).free + there
+    if free < needed:
+        raise BadInput(
+            f"{folder}: {copies} checkpoints at a time need {needed / 1e9:,.1f} GB, {free / 1e9:,.1f} GB are free; "
+            "make room, or give dir= on another file system"
+        )

@@ -1,0 +1,66 @@
+"""SmolLM2-135M, a real pretrained model that a laptop CPU can train: a few hundred tokens a second on two cores."""
+
+from pathlib import Path
+from typing import Optional
+
+import nemo_run as run
+from nemo.collections import llm
+
+from nemo_kcpt.llama_shape import KNOWN
+from nemo_kcpt.models.llama import KcptLlamaConfig, config_options
+from nemo_kcpt.packing.store import read_info
+from nemo_kcpt.planning.rope import rotary_base
+from nemo_kcpt.planning.steps import steps_for, windows_per_step
+from nemo_kcpt_recipes import common
+from nemo_kcpt_recipes.tiny import kcpt_tiny
+
+TOKENS_PER_STEP = 4096
+LEARNING_RATE, TUNING_LEARNING_RATE = 3e-4, 1e-4
+"""SmolLM2-135M's own pretraining peaked at 3e-3 (Ben Allal et al. 2025, SmolLM2); a tenth of that serves a training
+that goes on from its end."""
+
+
+@run.cli.factory(target=llm.pretrain, name="kcpt_smollm2_135m")
+def kcpt_smollm2_135m(
+    pack: str = "packs/anchored-512",
+    dir: str = "nemo_experiments/kcpt_smollm2_135m",
+    restore: Optional[str] = None,
+    epochs: float = 2.0,
+    steps_like: Optional[str] = None,
+    rope: str = "auto",
+    tensor_parallel: int = 1,
+    pipeline_parallel: int = 1,
+    processes: int = 1,
+) -> run.Partial:
+    """Continual pretraining of SmolLM2-135M on a pack made with its tokenizer.
+
+    Its arguments are those of `kcpt_tiny`, from which it differs in model, tokens per step (4,096) and learning rate,
+    and `rope`, as in `kcpt_llama`. The weights come from `restore`, a checkpoint of `kcpt convert import`.
+    """
+    info = read_info(Path(pack))
+    recipe = kcpt_tiny(pack, dir, restore, epochs, steps_like, tensor_parallel, pipeline_parallel, processes)
+    shape = common.shape_of_weights(KNOWN["smollm2-135m"], restore)
+    common.check_tokenizer(info, restore)
+    base = rotary_base(shape, info.seq_length, rope)
+    recipe.model.config = run.Config(KcptLlamaConfig, **config_options(shape, info.seq_length, base))
+    recipe.data.global_batch_size = windows_per_step(info.seq_length, TOKENS_PER_STEP)
+    recipe.data.micro_batch_size = 1
+    recipe.trainer.strategy.progress_interval = 1
+    common.name(recipe, "kcpt_smollm2_135m")
+    steps = steps_for(read_info(Path(steps_like or pack)).step_tokens, epochs, TOKENS_PER_STEP)
+    return common.take_steps(recipe, steps, LEARNING_RATE)
+
+
+@run.cli.factory(target=llm.finetune, name="kcpt_sft_smollm2_135m")
+def kcpt_sft_smollm2_135m(
+    pack: str = "packs/instruction-512",
+    dir: str = "nemo_experiments/kcpt_sft_smollm2_135m",
+    restore: Optional[str] = None,
+    epochs: float = 1.0,
+    tensor_parallel: int = 1,
+    pipeline_parallel: int = 1,
+    processes: int = 1,
+) -> run.Partial:
+    """Instruction tuning of SmolLM2-135M; its arguments are those of `kcpt_sft_tiny`."""
+    recipe = kcpt_smollm2_135m(pack, dir, restore, epochs, None, "auto", tensor_parallel, pipeline_parallel, processes)
+    return common.tuning(recipe, "kcpt_sft_smollm2_135m", TUNING_LEARNING_RATE)

@@ -1,0 +1,130 @@
+"""SmolLM2-135M's recipe beside a plain transformers loop on the same windows: tokens a second, peak memory, losses.
+
+    .venv/bin/python tools/bench_smollm2.py
+
+Both start from the same weights (tools/smollm2.py), read the same windows in the same order in global batches of 4,096
+tokens, micro-batch 1, and use fused AdamW with the same schedule, clipping, float32 weights, SDPA attention and matrix
+products of precision "medium". Each arm runs in a process of its own; the first steps of each are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from nemo_kcpt.demo.steps import NEMO
+from nemo_kcpt.processes import peak_memory
+
+BUILD = Path("build/bench-smollm2")
+MODEL = Path("build/smollm2-135m-instruct")
+SEQ_LENGTH, TOKENS_PER_STEP = 512, 4096
+SKIPPED = 2
+
+
+def prepare() -> None:
+    """Weights, their Megatron form, and an anchored pack of fictional English papers; what is there is kept."""
+    kcpt = str(Path(sys.executable).with_name("kcpt"))
+    world, corpus, synthetic = BUILD / "world", BUILD / "corpus", BUILD / "synthetic"
+    commands = [
+        [sys.executable, "tools/smollm2.py", "--out", str(MODEL)],
+        [kcpt, "convert", "import", str(MODEL), "--to", str(BUILD / "base")],
+        [kcpt, "demo-world", f"out={world}", "papers=12", "base_papers=4", "language=en"],
+        [kcpt, "corpus", f"input={world}/own/documents.jsonl", f"out={corpus}"],
+        [kcpt, "synthesize", f"corpus={corpus}", f"facts={world}/own/facts.jsonl", f"out={synthetic}"],
+        [kcpt, "pack", f"seq_length={SEQ_LENGTH}", f"tokenizer={MODEL}", f"corpus={corpus}",
+         f"synthetic={synthetic}", f"out={BUILD / 'pack'}"],
+    ]  # fmt: skip
+    for command in commands:
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def plain_loop(steps: int, metrics: Path) -> None:
+    """What somebody without NeMo would write; a line of metrics a step, as the recipe writes them."""
+    import torch
+    from transformers import LlamaForCausalLM, get_cosine_schedule_with_warmup
+
+    from nemo_kcpt.data.windows import WindowDataset
+
+    torch.set_float32_matmul_precision("medium")
+    model = LlamaForCausalLM.from_pretrained(MODEL, torch_dtype=torch.float32, attn_implementation="sdpa").train()
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=3e-4, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1, fused=True
+    )
+    schedule = get_cosine_schedule_with_warmup(optimizer, max(1, steps // 20), steps)
+    batch = TOKENS_PER_STEP // SEQ_LENGTH
+    windows = WindowDataset(BUILD / "pack", samples=steps * batch, seed=1234)
+    last = time.perf_counter()
+    with metrics.open("w", encoding="utf-8") as stream:
+        for step in range(steps):
+            total = 0.0
+            for place in range(batch):
+                window = windows[step * batch + place]
+                logits = model(window["tokens"][None]).logits[0]
+                losses = torch.nn.functional.cross_entropy(logits.float(), window["labels"], reduction="none")
+                loss = (losses * window["loss_mask"]).sum() / window["loss_mask"].sum() / batch
+                loss.backward()
+                total += loss.item()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            now = time.perf_counter()
+            speed = TOKENS_PER_STEP / (now - last)
+            line = {"loss": total, "tokens_per_second": speed, "memory_gib": peak_memory() / 2**30}
+            stream.write(json.dumps(line) + "\n")
+            stream.flush()
+            last = now
+
+
+def run_arm(name: str, command: list[str], metrics: Path) -> list[dict[str, float]]:
+    """The metrics of one arm, a dict a step."""
+    metrics.parent.mkdir(parents=True, exist_ok=True)
+    metrics.unlink(missing_ok=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode or not metrics.is_file():
+        sys.exit(f"{name} failed:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
+    return [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+
+
+def main() -> None:
+    """Print both arms and their ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--plain-loop", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.plain_loop:
+        plain_loop(given.steps, given.plain_loop)
+        return
+    prepare()
+
+    shutil.rmtree(BUILD / "recipe", ignore_errors=True)
+    call = f"kcpt_smollm2_135m(pack='{BUILD}/pack',dir='{BUILD}/recipe',restore='{BUILD}/base')"
+    recipe = [NEMO, "llm", "pretrain", "--factory", call, "--yes", f"trainer.max_steps={given.steps}"]
+    recipe += ["data.attention=causal", f"log.ckpt.every_n_train_steps={given.steps}"]
+    plain = [sys.executable, __file__, "--steps", str(given.steps), "--plain-loop", str(BUILD / "plain.jsonl")]
+    arms = {
+        "plain transformers loop": run_arm("the loop", plain, BUILD / "plain.jsonl"),
+        "kcpt_smollm2_135m (Megatron)": run_arm("the recipe", recipe, BUILD / "recipe/metrics.jsonl"),
+    }
+    print(f"SmolLM2-135M, windows of {SEQ_LENGTH}, {TOKENS_PER_STEP} tokens a step, {given.steps} steps, median")
+    reference = None
+    for name, lines in arms.items():
+        speed = statistics.median(line["tokens_per_second"] for line in lines[SKIPPED:])
+        memory = max(line["memory_gib"] for line in lines)
+        reference = reference or (speed, memory)
+        print(
+            f"  {name:30s} {speed:7.0f} tokens/s {speed / reference[0]:5.2f} x   peak {memory:5.2f} GiB "
+            f"{memory / reference[1]:5.2f} x   loss {lines[0]['loss']:.4f} to {lines[-1]['loss']:.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
