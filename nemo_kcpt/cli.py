@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import re
+import signal
 import sys
 from collections.abc import Container, Sequence
 from pathlib import Path
@@ -19,7 +22,12 @@ STAGES: dict[str, tuple[str, str]] = {
     "synthesize": ("nemo_kcpt.synthesis.stage", "a teacher writes 16 kinds of instruction data: synthetic.jsonl"),
     "sft-data": ("nemo_kcpt.synthesis.sft_stage", "instruction-tuning sets in chat form: sft/*.jsonl"),
     "pack": ("nemo_kcpt.packing.stage", "tokenise and pack into windows for `nemo llm pretrain` / `finetune`"),
-    "convert": ("nemo_kcpt.conversion.stage", "export a NeMo checkpoint to a Hugging Face folder and check it"),
+    "plan": ("nemo_kcpt.planning.stage", "memory, time and layouts of a training, before it runs"),
+    "recipes": ("nemo_kcpt.planning.recipes_stage", "the recipes for `nemo llm`, with layout, memory and steps"),
+    "convert": (
+        "nemo_kcpt.conversion.stage",
+        "Hugging Face folder to NeMo checkpoint (import), back (export), and are they equal (verify)",
+    ),
     "questions": ("nemo_kcpt.evaluation.questions_stage", "train and held-out questions: questions.jsonl"),
     "generate": ("nemo_kcpt.evaluation.generate_stage", "answers from memory with vLLM: answers.jsonl"),
     "score": ("nemo_kcpt.evaluation.score_stage", "exact match and BERTScore: scores.jsonl"),
@@ -34,6 +42,16 @@ HIDDEN: dict[str, tuple[str, str]] = {
 }
 """Steps of the demo that nobody needs for documents of their own."""
 
+ACTIONS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
+    "convert": {
+        "import": ("nemo_kcpt.conversion.import_stage", ("hf",)),
+        "export": ("nemo_kcpt.conversion.stage", ("checkpoint",)),
+        "verify": ("nemo_kcpt.conversion.verify_stage", ("a", "b")),
+    },
+}
+"""Stages whose first word says what to do: the module, and the keys whose values may follow without their names.
+Without such a word the stage's own module is meant."""
+
 EPILOG = """Every stage reads and writes files, can be run again (finished work is skipped) and explains its keys:
   kcpt pack --help
 Keys come from defaults < --config FILE.yaml < key=value on the command line (also written --key value,
@@ -41,14 +59,40 @@ and --key alone for keys that are true or false).
 Exit codes: 0 done, 1 failed, 2 the input cannot be used, 130 interrupted."""
 
 
-def _stage_help(name: str, module: object) -> str:
+_KEY = re.compile(r"\w+=")
+
+
+def find_stage(name: str, words: Sequence[str]) -> tuple[str, list[str]]:
+    """The module of a stage, and `words` in the form that every stage takes: `import SOURCE --to OUT` with keys.
+
+    Raises:
+        BadInput: the stage has actions, and the first word is neither one of them nor a key.
+    """
+    module, rest = {**STAGES, **HIDDEN}[name][0], list(words)
+    actions = ACTIONS.get(name, {})
+    if not actions or not rest or rest[0].startswith("-") or _KEY.match(rest[0]):
+        return module, rest
+    action = rest.pop(0)
+    if action not in actions:
+        from nemo_kcpt.config import nearest
+
+        raise BadInput(f"command line: unknown action '{action}'; {nearest(action, list(actions))}")
+    module, sources = actions[action]
+    for place, source in enumerate(sources[: len(rest)]):
+        if rest[place].startswith("-") or _KEY.match(rest[place]):
+            break
+        rest[place] = f"{source}={rest[place]}"
+    return module, [re.sub(r"^--to(?==|$)", "--out", word) for word in rest]
+
+
+def _stage_help(name: str, module: object, arguments: str = "") -> str:
     from nemo_kcpt.config import config_help
 
     return "\n".join(
         [
             f"kcpt {name}: {(getattr(module, '__doc__', '') or '').strip()}",
             "",
-            f"usage: kcpt {name} [--config FILE.yaml] [--redo] [--log FILE] [key=value | --key value ...]",
+            f"usage: kcpt {name}{arguments} [--config FILE.yaml] [--redo] [--log FILE] [key=value | --key value ...]",
             "",
             "keys:",
             config_help(module.Config),  # type: ignore[attr-defined]
@@ -57,6 +101,27 @@ def _stage_help(name: str, module: object) -> str:
             "  --redo               make the result again although it, or one from other inputs, is there",
             "  --log FILE           write every message and warning there",
         ]
+    )
+
+
+def _arguments(module: str, sources: Sequence[str]) -> str:
+    """What follows an action in its usage: the sources, and where the result goes."""
+    from nemo_kcpt.config import MISSING
+
+    target = "--to OUT" if str(importlib.import_module(module).Config.out) == MISSING else "[--to OUT]"
+    return "".join(f" {source.upper()}" for source in sources) + f" {target}"
+
+
+def _help(name: str, words: Sequence[str]) -> str:
+    """The help of a stage; of one with actions that of the one named, else of all."""
+    actions = ACTIONS.get(name)
+    if not actions:
+        return _stage_help(name, importlib.import_module(find_stage(name, ())[0]))
+    chosen = [word for word in words[:1] if word in actions] or list(actions)
+    return "\n\n\n".join(
+        _stage_help(f"{name} {action}", importlib.import_module(module), _arguments(module, sources))
+        for action, (module, sources) in actions.items()
+        if action in chosen
     )
 
 
@@ -87,10 +152,11 @@ def _run_stage(name: str, words: Sequence[str]) -> None:
     from nemo_kcpt import logs
     from nemo_kcpt.config import load_config
 
-    module = importlib.import_module({**STAGES, **HIDDEN}[name][0])
     if "--help" in words or "-h" in words:
-        print(_stage_help(name, module))
+        print(_help(name, words))
         return
+    path, words = find_stage(name, words)
+    module = importlib.import_module(path)
     options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     options.add_argument("--config", type=Path)
     options.add_argument("--redo", action="store_true")
@@ -126,9 +192,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         _run_stage(words[0], words[1:])
+        sys.stdout.flush()
     except KcptError as error:
         print(f"kcpt {words[0]}: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # `kcpt … | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OSError as error:  # no space, no permission: the message names the file
         print(f"kcpt {words[0]}: {error}", file=sys.stderr)
         return 1

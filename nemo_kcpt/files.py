@@ -16,6 +16,11 @@ from typing import IO, Any
 from nemo_kcpt.errors import BadInput
 
 
+def file_in(path: Path, name: str) -> Path:
+    """`path/name` if `path` is a stage's folder, else `path` itself."""
+    return path / name if path.is_dir() else path
+
+
 def canonical_json(value: Any) -> str:
     """`value` as JSON with sorted keys and no spaces: equal values give equal text, so its hash is an identity."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
@@ -88,6 +93,10 @@ def read_json(path: Path) -> Any:
         raise BadInput(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from None
     except json.JSONDecodeError as error:
         raise BadInput(f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg})") from None
+    except RecursionError:
+        raise BadInput(
+            f"{path}: lists in lists deeper than anybody writes; use a file from a source you trust"
+        ) from None
 
 
 def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> int:

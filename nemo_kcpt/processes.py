@@ -1,9 +1,10 @@
-"""Child processes that never outlive their parent, with everything they print in a log file."""
+"""Child processes that never outlive their parent, with everything they print in a log file; memory of this one."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,14 +15,30 @@ PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: between fork and exec little is safe
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int | None = None) -> None:
     """Ask Linux to kill this process when its parent ends, even by SIGKILL; elsewhere nothing happens.
 
     For Popen's `preexec_fn`; it outlasts exec. Without it a killed run would leave a training behind that writes into
     the folder of the run that follows.
+
+    Args:
+        parent: the parent's process id, where the caller knows it: a parent that ended before this call is noticed.
     """
     if _LIBC is not None:
         _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if parent is not None and os.getppid() != parent:
+            os._exit(1)
+
+
+def peak_memory() -> int:
+    """Most bytes that this process has had in memory so far.
+
+    Not `getrusage`'s where Linux can tell better: that one counts what the parent had when it started this process.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:

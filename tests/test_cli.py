@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import nemo_kcpt
-from nemo_kcpt.cli import STAGES, _overrides, main
+from nemo_kcpt.cli import STAGES, _overrides, find_stage, main
 from nemo_kcpt.errors import BadInput
 
 Kcpt = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -36,6 +38,16 @@ def test_help_of_a_stage_explains_its_keys(kcpt: Kcpt) -> None:
     assert done.returncode == 0
     assert "input  [str, required]" in done.stdout
     assert "--redo" in done.stdout
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    """`kcpt … --help | head -1`"""
+    command = [Path(sys.executable).with_name("kcpt"), "pack", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 128 + signal.SIGPIPE
 
 
 def test_exit_codes(kcpt: Kcpt, tmp_path: Path, document: Path) -> None:
@@ -113,3 +125,36 @@ def test_an_interrupt_that_a_library_wrapped_is_an_interrupt(
     monkeypatch.setattr("nemo_kcpt.cli._run_stage", wrapped)
     assert main(["corpus"]) == 130
     assert "the same command goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        (["import", "a/b", "--to", "c"], ["hf=a/b", "--out", "c"]),
+        (["import", "runs/--step=1-last", "--to=c"], ["hf=runs/--step=1-last", "--out=c"]),
+        (["import", "--to", "c", "hf=a"], ["--out", "c", "hf=a"]),
+        (["export", "a", "--to", "c", "check=false"], ["checkpoint=a", "--out", "c", "check=false"]),
+        (["verify", "a/b", "runs/--step=1-last", "--to", "c"], ["a=a/b", "b=runs/--step=1-last", "--out", "c"]),
+        (["verify", "a/b", "b=c/d", "json=true"], ["a=a/b", "b=c/d", "json=true"]),
+        (["verify", "a/b", "--json"], ["a=a/b", "--json"]),
+        (["verify"], []),
+        (["checkpoint=a", "out=c"], ["checkpoint=a", "out=c"]),
+        (["--out", "c"], ["--out", "c"]),
+    ],
+)
+def test_a_stage_with_actions_takes_its_source_by_place(words: list[str], keys: list[str]) -> None:
+    module, found = find_stage("convert", words)
+    assert found == keys
+    expected = {"import": "import_stage", "verify": "verify_stage"}.get(words[0], "stage")
+    assert module == f"nemo_kcpt.conversion.{expected}"
+    assert find_stage("corpus", ["import"]) == (STAGES["corpus"][0], ["import"])
+
+
+def test_actions_are_taught_and_misspelt_ones_named(kcpt: Kcpt) -> None:
+    both = kcpt("convert", "--help").stdout
+    for action in ("import HF --to OUT", "export CHECKPOINT --to OUT", "verify A B [--to OUT]"):
+        usage = f"usage: kcpt convert {action} "
+        assert usage in both and usage in kcpt("convert", action.split()[0], "--help").stdout
+    assert "export" not in kcpt("convert", "import", "--help").stdout
+    misspelt = kcpt("convert", "imprt", "a", "--to", "b")
+    assert misspelt.returncode == 2 and "unknown action 'imprt'; did you mean 'import'?" in misspelt.stderr

@@ -1,7 +1,7 @@
 """The documents are true: commands parse, names exist, links lead somewhere, marked blocks run, tables match the code.
 
 `.venv/bin/python tests/test_docs.py` writes what comes from the code: the table of overrides in docs/cpu-backend.md,
-and in docs/demo.md the keys' defaults and the values in the demo's commands.
+that of the recipes in docs/recipes.md, and in docs/demo.md the keys' defaults and the values in the demo's commands.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.cli import HIDDEN, STAGES, _overrides
+from nemo_kcpt.cli import HIDDEN, STAGES, _overrides, find_stage
 from nemo_kcpt.config import load_config
 from nemo_kcpt.demo.stage import Config as DemoConfig
 from nemo_kcpt.demo.steps import Budget, Layout, steps_for_arm
+from nemo_kcpt.planning.catalogue import RECIPES
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = (ROOT / "README.md", ROOT / "README.ja.md")
@@ -125,10 +126,11 @@ def check_stage(command: Command) -> None:
     stage = command.words[1]
     known = {**STAGES, **HIDDEN}
     assert stage in known, f"{' '.join(command.words)}: no stage {stage}"
-    config_class = importlib.import_module(known[stage][0]).Config
+    module, words = find_stage(stage, command.words[2:])
+    config_class = importlib.import_module(module).Config
     fields = dataclasses.fields(config_class)
     flags = {field.name for field in fields if field.type in (bool, "bool")}
-    config, rest = split_options(list(command.words[2:]))
+    config, rest = split_options(words)
     keys = _overrides(rest, flags)
     unknown = {key.partition("=")[0] for key in keys} - {field.name for field in fields}
     assert command.refused or not unknown, f"{' '.join(command.words)}: unknown keys {unknown}"
@@ -179,6 +181,13 @@ def factories() -> dict[str, Factory]:
                 task = ast.unparse(given["target"]).rsplit(".", 1)[-1] if "target" in given else None
                 arguments = [*node.args.args, *node.args.kwonlyargs]
                 found[name] = Factory(name, task, frozenset(argument.arg for argument in arguments))
+            if node.name == "arguments":  # what all recipes for GPUs take, which are made from the catalogue
+                shared = frozenset(argument.arg for argument in node.args.args)
+                found |= {
+                    name: Factory(name, entry.task, shared if entry.from_folder else shared - {"model"})
+                    for name, entry in RECIPES.items()
+                    if entry.on_gpus
+                }
     return found
 
 
@@ -192,6 +201,17 @@ def data_module_arguments() -> set[str]:
     }
 
 
+def called(text: str) -> Factory:
+    """The registered factory that `text` names or calls, its arguments checked."""
+    call = ast.parse(text if "(" in text else f"{text}()", mode="eval").body
+    assert isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+    factory = factories().get(call.func.id)
+    assert factory is not None, f"no factory {call.func.id} in recipes/"
+    given = {word.arg for word in call.keywords}
+    assert given <= factory.parameters, f"{factory.name} has no arguments {given - factory.parameters}"
+    return factory
+
+
 def check_nemo(words: tuple[str, ...]) -> None:
     registered = factories()
     assert words[1] == "llm" and words[2] in ("pretrain", "finetune"), f"nemo has no {' '.join(words[1:3])}"
@@ -200,17 +220,14 @@ def check_nemo(words: tuple[str, ...]) -> None:
     factory = words[words.index("--factory") + 1]
     if ELLIPSIS in factory:
         return
-    call = ast.parse(factory if "(" in factory else f"{factory}()", mode="eval").body
-    assert isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-    recipe = registered.get(call.func.id)
-    assert recipe is not None, f"no factory {call.func.id} in recipes/"
+    recipe = called(factory)
     assert recipe.task == words[2], f"{recipe.name} is for nemo llm {recipe.task}"
-    given = {word.arg for word in call.keywords}
-    assert given <= recipe.parameters, f"{recipe.name} has no arguments {given - recipe.parameters}"
     for word in words[words.index("--factory") + 2 :]:
         path, equals, value = word.partition("=")
         if not equals:
             assert word in ("--yes", "--help"), word
+        elif path == "data":
+            assert called(value).task is None
         elif path == "run.executor":
             assert value in registered and registered[value].task is None, f"no executor {value}"
         else:
@@ -394,7 +411,8 @@ def test_marked_blocks_run(page: Path, tmp_path: Path) -> None:
             printed = done.stdout + done.stderr
             assert done.returncode in block.codes, f"{block.body}\n{printed}"
         elif block.mark == "output":
-            assert printed.strip().splitlines() == block.body.strip().splitlines()
+            shown, written = (text.strip().splitlines() for text in (printed, block.body))
+            assert [line.rstrip() for line in shown] == [line.rstrip() for line in written]
 
 
 def overrides_table() -> str:
@@ -417,14 +435,6 @@ def test_the_table_of_overrides_is_the_code_s() -> None:
     text = (ROOT / "docs/cpu-backend.md").read_text(encoding="utf-8")
     written = text.split(MARKS[0])[1].split(MARKS[1])[0]
     assert written == overrides_table(), WRITE_AGAIN
-
-
-def write_overrides_table() -> None:
-    page = ROOT / "docs/cpu-backend.md"
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(MARKS[0].strip())
-    after = rest.split(MARKS[1].strip())[1]
-    page.write_text(f"{before}{MARKS[0]}{overrides_table()}{MARKS[1]}{after}", encoding="utf-8")
 
 
 def with_values(line: str, actual: Iterator[dict[str, str]]) -> str:
@@ -451,6 +461,28 @@ def write_demo_values() -> None:
     page.write_text(keys + "## Step by step" + "\n".join(lines), encoding="utf-8")
 
 
+RECIPES_MARKS = ("<!-- recipes:start -->\n", "\n<!-- recipes:end -->")
+
+
+def recipes_table() -> str:
+    from nemo_kcpt.planning import recipes_stage
+
+    return recipes_stage.markdown(recipes_stage.rows(recipes_stage.Config()))
+
+
+def test_the_table_of_recipes_is_the_command_s() -> None:
+    text = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
+    assert text.split(RECIPES_MARKS[0])[1].split(RECIPES_MARKS[1])[0] == recipes_table(), WRITE_AGAIN
+
+
+def write_between(page: Path, marks: tuple[str, str], table: str) -> None:
+    text = page.read_text(encoding="utf-8")
+    before, rest = text.split(marks[0].strip())
+    after = rest.split(marks[1].strip())[1]
+    page.write_text(f"{before}{marks[0]}{table}{marks[1]}{after}", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    write_overrides_table()
+    write_between(ROOT / "docs/cpu-backend.md", MARKS, overrides_table())
+    write_between(ROOT / "docs/recipes.md", RECIPES_MARKS, recipes_table())
     write_demo_values()

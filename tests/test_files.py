@@ -124,3 +124,10 @@ def test_write_is_a_new_file_so_readers_keep_theirs(tmp_path: Path) -> None:
         assert reader.read() == "old"
     assert path.stat().st_ino != before
     assert path.stat().st_mtime <= time.time() + 1
+
+
+def test_json_that_is_too_deep(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 200_000)
+    with pytest.raises(BadInput, match=r"deep\.json: lists in lists"):
+        read_json(path)

@@ -1,82 +1,160 @@
-"""Megatron checkpoint to Hugging Face folder: tensors are read one at a time and written in safetensors shards."""
+"""Megatron checkpoint to Hugging Face folder: tensors are read and written one at a time, shard by shard."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.conversion.checkpoint import CheckpointReader
-from nemo_kcpt.conversion.llama_mapping import LlamaShape, hf_tensors
-from nemo_kcpt.files import publish, read_json, write_json
-from nemo_kcpt.packing.tokenise import TOKENIZER_FILES, PackTokenizer
+from nemo_kcpt.conversion.hf_tokenizer import special_ids, write_tokenizer
+from nemo_kcpt.conversion.llama_mapping import Part, Reader, hf_sizes, megatron_parts, split
+from nemo_kcpt.conversion.origin import LICENCES, Origin
+from nemo_kcpt.conversion.safetensors_file import TYPES, write_safetensors
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.files import atomic_write, write_json
+from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.pages import environment
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SHARD_BYTES = 4 << 30
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
-def _shards(tensors: Iterator[tuple[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
-    shard: dict[str, Tensor] = {}
+class Average:
+    """Reads the mean of several checkpoints' tensors, in float32."""
+
+    def __init__(self, readers: Sequence[CheckpointReader]) -> None:
+        self._readers = readers
+
+    def read(self, part: Part) -> Tensor:
+        """A tensor of `part.size`; at most two are in memory."""
+        total = self._readers[0].read(part).float()
+        for reader in self._readers[1:]:
+            total += reader.read(part)
+        return total.div_(len(self._readers))
+
+
+def shards(shape: LlamaShape, dtype: str, largest: int) -> list[list[Part]]:
+    """The model's tensors in the groups that go into a file each, of at most `largest` bytes if more than one."""
+    groups: list[list[Part]] = [[]]
     size = 0
-    for name, tensor in tensors:
-        if shard and size + tensor.nbytes > SHARD_BYTES:
-            yield shard
-            shard, size = {}, 0
-        shard[name] = tensor.contiguous().clone()
-        size += tensor.nbytes
-    yield shard
+    for part in megatron_parts(shape):
+        own = math.prod(part.size) * TYPES[dtype][1]
+        if groups[-1] and size + own > largest:
+            groups.append([])
+            size = 0
+        groups[-1].append(part)
+        size += own
+    return groups
 
 
-def write_weights(reader: CheckpointReader, shape: LlamaShape, out: Path) -> list[Path]:
-    """Write `model.safetensors`, or shards with an index; at most one shard is in memory."""
-    from safetensors.torch import save_file
+def write_weights(
+    read: Reader, shape: LlamaShape, out: Path, dtype: str, largest: int, seen: Callable[[int], object] = lambda _: None
+) -> list[Path]:
+    """Write `model.safetensors`, or shards with an index; shards that are there are passed over.
 
-    partial: list[tuple[Path, list[str], int]] = []
-    for number, shard in enumerate(_shards(hf_tensors(shape, reader.read)), start=1):
-        path = out / f".part-{number:05d}.safetensors"
-        save_file(shard, path, metadata={"format": "pt"})
-        partial.append((path, list(shard), sum(tensor.nbytes for tensor in shard.values())))
-    if len(partial) == 1:
-        return [publish(partial[0][0], out / "model.safetensors")]
-    paths, weight_map = [], {}
-    for number, (path, names, _) in enumerate(partial, start=1):
-        final = f"model-{number:05d}-of-{len(partial):05d}.safetensors"
-        paths.append(publish(path, out / final))
-        weight_map.update(dict.fromkeys(names, final))
-    index = out / "model.safetensors.index.json"
-    write_json(index, {"metadata": {"total_size": sum(size for *_, size in partial)}, "weight_map": weight_map})
-    return [*paths, index]
+    Args:
+        read: gives Megatron's tensors.
+        shape: the model.
+        out: folder to write into; what is in it under these names must be of this model.
+        dtype: of the tensors written, a key of `TYPES`.
+        largest: bytes of a shard.
+        seen: is told the number of weights that each tensor had.
 
+    Returns:
+        The files.
+    """
+    sizes, groups = hf_sizes(shape), shards(shape, dtype, largest)
 
-def write_model_config(shape: LlamaShape, out: Path, dtype: str, special: dict[str, Any]) -> Path:
-    """Write `config.json`: the shape, the ids of special tokens, the weights' dtype."""
-    path = out / "config.json"
-    write_json(path, {**shape.hf_config(), **special, "torch_dtype": dtype, "use_cache": True})
-    return path
+    def tensors(parts: list[Part]) -> Iterator[Tensor]:
+        for part in parts:
+            yield from split(shape, part, read(part))
+            seen(math.prod(part.size))
 
-
-def write_configs(shape: LlamaShape, tokenizer: Path, out: Path, dtype: str) -> list[Path]:
-    """Write `config.json`, generation config (both with the ids of bos, eos and pad) and the tokenizer's files."""
-    ids = PackTokenizer(tokenizer)
-    special: dict[str, Any] = {
-        f"{role}_token_id": ids.token_id(f"{role}_token")
-        for role in ("bos", "eos", "pad")
-        if ids.token_id(f"{role}_token") is not None
-    }
-    paths = [write_model_config(shape, out, dtype, special), out / "generation_config.json"]
-    write_json(paths[1], special)
-    for name in TOKENIZER_FILES:
-        source = tokenizer / name
-        if not source.is_file():
-            continue
-        shutil.copyfile(source, out / name)
+    paths, places = [], {}
+    for number, parts in enumerate(groups, start=1):
+        name = SINGLE if len(groups) == 1 else f"model-{number:05d}-of-{len(groups):05d}.safetensors"
+        own = {source: sizes[source] for part in parts for source in part.sources}
+        places.update(dict.fromkeys(own, name))
         paths.append(out / name)
-    config = read_json(out / "tokenizer_config.json")
-    # transformers 5 tokenises differently under a slow class's name; the fast class gives the same ids in both.
-    config["tokenizer_class"] = "PreTrainedTokenizerFast"
-    config.pop("auto_map", None)
-    write_json(out / "tokenizer_config.json", config)
+        if paths[-1].is_file():
+            seen(sum(math.prod(part.size) for part in parts))
+        else:
+            write_safetensors(paths[-1], own, dtype, tensors(parts))
+    if len(groups) > 1:
+        total = shape.parameters() * TYPES[dtype][1]
+        write_json(out / INDEX, {"metadata": {"total_size": total}, "weight_map": places})
+        paths.append(out / INDEX)
     return paths
+
+
+def _generation_config(base: dict[str, Any], ids: dict[str, int]) -> dict[str, Any]:
+    """The base model's, with the tokenizer's ids: text ends at its end-of-sequence token, and at the base's too."""
+    stops = base.get("eos_token_id", [])
+    stops = [one for one in (stops if isinstance(stops, list) else [stops]) if isinstance(one, int)]
+    own = ids.get("eos_token_id")
+    if own is not None and own not in stops:
+        if stops:
+            LOG.warning(
+                "convert: the tokenizer's eos_token has id %d, the base model's generation config stops at %s; "
+                "the exported one stops at each of them. Correct generation_config.json if one is wrong",
+                own,
+                stops,
+            )
+        stops = [own, *stops]
+    eos = {} if not stops else {"eos_token_id": stops if len(stops) > 1 else stops[0]}
+    return {**base, **ids, **eos}
+
+
+def write_configs(shape: LlamaShape, tokenizer: Path | None, origin: Origin, out: Path, dtype: str) -> list[Path]:
+    """Write `config.json`, `generation_config.json` and the tokenizer's files, if there is a tokenizer."""
+    ids = {} if tokenizer is None else special_ids(PackTokenizer(tokenizer))
+    generation = _generation_config(origin.base.generation_config if origin.base else {}, ids)
+    paths = [out / "config.json", out / "generation_config.json"]
+    write_json(paths[0], {**shape.hf_config(), **ids, "torch_dtype": dtype, "use_cache": True})
+    write_json(paths[1], generation)
+    return paths + ([] if tokenizer is None else write_tokenizer(tokenizer, out, shape.positions))
+
+
+def write_card(shape: LlamaShape, origin: Origin, averaged: Sequence[str], out: Path, dtype: str) -> list[Path]:
+    """Write the model card, `README.md`, and the base model's licence files."""
+    import yaml
+
+    licences = origin.base.licence_files if origin.base else {}
+    for name in licences:
+        if Path(name).name != name or not any(fnmatch(name, pattern) for pattern in LICENCES):
+            raise BadInput(
+                f"origin.json of the checkpoint: '{name}' is no name of a licence file; the checkpoint may be hostile. "
+                "Use one from a source you trust"
+            )
+    front: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["nemo_kcpt"]}
+    if origin.base is not None:
+        front |= {"base_model": origin.base.name} | ({"license": origin.base.licence} if origin.base.licence else {})
+    template = environment(Path(__file__).parent, markdown=True).get_template("model_card.md.j2")
+    text = template.render(
+        name=out_name(out),
+        shape=shape,
+        base=origin.base,
+        trainings=origin.trainings,
+        averaged=averaged,
+        dtype=dtype,
+        licences=sorted(licences),
+    )
+    text = f"---\n{yaml.safe_dump(front, allow_unicode=True)}---\n\n{text}"
+    paths = []
+    for name, content in {"README.md": text, **licences}.items():
+        paths.append(out / name)
+        with atomic_write(paths[-1]) as stream:
+            stream.write(content)
+    return paths
+
+
+def out_name(folder: Path) -> str:
+    """The name that a folder under way is going to have."""
+    return folder.name.removeprefix(".").removesuffix(".partial")

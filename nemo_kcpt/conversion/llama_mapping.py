@@ -1,4 +1,4 @@
-"""Where each Hugging Face Llama tensor comes from in a Megatron model.
+"""Where each Hugging Face Llama tensor comes from in a Megatron model, and the other way round.
 
 Megatron keeps q, k and v of a layer in one matrix, interleaved by query group (for group g: its heads/groups query
 heads, its key head, its value head), and the gate above the up projection in `linear_fc1`. Norms carry Transformer
@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nemo_kcpt.errors import BadInput
+from nemo_kcpt.llama_shape import LlamaShape
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Reader = Callable[[int | None, tuple[str, ...]], "Tensor"]
-"""Gives a tensor by layer number (None outside the layers) and the names it may have there."""
 
 EMBEDDING = ("embedding.word_embeddings.weight",)
 OUTPUT = ("output_layer.weight",)
@@ -28,44 +25,12 @@ PROJECTION = ("self_attention.linear_proj.weight",)
 MLP_NORM = ("mlp.linear_fc1.layer_norm_weight", "pre_mlp_layernorm.weight")
 GATE_UP = ("mlp.linear_fc1.weight",)
 DOWN = ("mlp.linear_fc2.weight",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LlamaShape:
-    """The sizes and constants that a Llama `config.json` holds, under Megatron's names."""
-
-    num_layers: int
-    hidden_size: int
-    ffn_hidden_size: int
-    num_attention_heads: int
-    num_query_groups: int
-    kv_channels: int
-    vocab_rows: int
-    seq_length: int
-    rotary_base: float
-    layernorm_epsilon: float
-    tied: bool
-
-    def hf_config(self) -> dict[str, Any]:
-        """The model's part of `config.json`; `rope_theta` and positions are those that were trained with."""
-        return {
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
-            "hidden_size": self.hidden_size,
-            "intermediate_size": self.ffn_hidden_size,
-            "num_hidden_layers": self.num_layers,
-            "num_attention_heads": self.num_attention_heads,
-            "num_key_value_heads": self.num_query_groups,
-            "head_dim": self.kv_channels,
-            "vocab_size": self.vocab_rows,
-            "rms_norm_eps": self.layernorm_epsilon,
-            "rope_theta": self.rotary_base,
-            "max_position_embeddings": self.seq_length,
-            "tie_word_embeddings": self.tied,
-            "hidden_act": "silu",
-            "attention_bias": False,
-            "mlp_bias": False,
-        }
+NAMES = {
+    names[0]: names for names in (EMBEDDING, OUTPUT, FINAL_NORM, INPUT_NORM, QKV, PROJECTION, MLP_NORM, GATE_UP, DOWN)
+}
+"""For each tensor's first name all that it may have."""
+PADDED = frozenset((*EMBEDDING, *OUTPUT))
+"""Tensors that may have more rows in a checkpoint: Megatron pads the vocabulary for tensor parallelism."""
 
 
 def split_qkv(shape: LlamaShape, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -78,36 +43,99 @@ def split_qkv(shape: LlamaShape, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return query, key, value
 
 
-def rows(tensor: Tensor, wanted: int, name: str) -> Tensor:
-    """The first `wanted` rows: Megatron pads the vocabulary for tensor parallelism, Hugging Face must not see that.
+@dataclass(frozen=True)
+class Part:
+    """A tensor of Megatron's, by name and layer (None outside the layers), and the Hugging Face tensors it is made of.
 
-    Raises:
-        BadInput: the checkpoint has fewer rows than its own config says.
+    Args:
+        name: as checkpoints have it; `NAMES` has the others.
+        size: of the tensor; in a checkpoint, where layers are stacked, that of one layer. Without padding.
+        sources: one name, query, key and value, or gate and up projection.
     """
-    if tensor.shape[0] < wanted:
-        raise BadInput(
-            f"{name}: {tensor.shape[0]} vocabulary rows in the checkpoint, its config says {wanted}; "
-            "the checkpoint is damaged"
-        )
-    return tensor[:wanted]
+
+    name: str
+    layer: int | None
+    size: tuple[int, ...]
+    sources: tuple[str, ...]
+
+
+Reader = Callable[[Part], "Tensor"]
+"""Gives a tensor of `part.size` from a checkpoint."""
+
+
+def hf_sizes(shape: LlamaShape) -> dict[str, tuple[int, ...]]:
+    """Names and sizes of all tensors of the Hugging Face model."""
+    hidden, ffn = shape.hidden_size, shape.ffn_hidden_size
+    query, key = shape.num_attention_heads * shape.kv_channels, shape.num_query_groups * shape.kv_channels
+    layer = {
+        "input_layernorm.weight": (hidden,),
+        "self_attn.q_proj.weight": (query, hidden),
+        "self_attn.k_proj.weight": (key, hidden),
+        "self_attn.v_proj.weight": (key, hidden),
+        "self_attn.o_proj.weight": (hidden, query),
+        "post_attention_layernorm.weight": (hidden,),
+        "mlp.gate_proj.weight": (ffn, hidden),
+        "mlp.up_proj.weight": (ffn, hidden),
+        "mlp.down_proj.weight": (hidden, ffn),
+    }
+    sizes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (shape.vocab_rows, hidden)}
+    for number in range(shape.num_layers):
+        sizes |= {f"model.layers.{number}.{name}": size for name, size in layer.items()}
+    sizes["model.norm.weight"] = (hidden,)
+    if not shape.tied:
+        sizes["lm_head.weight"] = (shape.vocab_rows, hidden)
+    return sizes
+
+
+def megatron_parts(shape: LlamaShape) -> Iterator[Part]:
+    """All tensors of the Megatron model in its order, under the names that checkpoints of every layer spec have."""
+    sizes = hf_sizes(shape)
+
+    def part(name: str, layer: int | None, *sources: str) -> Part:
+        rows_of = [sizes[source] for source in sources]
+        return Part(name, layer, (sum(size[0] for size in rows_of), *rows_of[0][1:]), sources)
+
+    yield part(EMBEDDING[0], None, "model.embed_tokens.weight")
+    for layer in range(shape.num_layers):
+        prefix = f"model.layers.{layer}."
+        attention, mlp = f"{prefix}self_attn.", f"{prefix}mlp."
+        yield part(INPUT_NORM[0], layer, f"{prefix}input_layernorm.weight")
+        yield part(QKV[0], layer, *(f"{attention}{letter}_proj.weight" for letter in "qkv"))
+        yield part(PROJECTION[0], layer, f"{attention}o_proj.weight")
+        yield part(MLP_NORM[0], layer, f"{prefix}post_attention_layernorm.weight")
+        yield part(GATE_UP[0], layer, f"{mlp}gate_proj.weight", f"{mlp}up_proj.weight")
+        yield part(DOWN[0], layer, f"{mlp}down_proj.weight")
+    yield part(FINAL_NORM[0], None, "model.norm.weight")
+    if not shape.tied:
+        yield part(OUTPUT[0], None, "lm_head.weight")
+
+
+def split(shape: LlamaShape, part: Part, tensor: Tensor) -> tuple[Tensor, ...]:
+    """The Hugging Face tensors `part.sources` from Megatron's: the inverse of :func:`fuse`."""
+    if part.name == QKV[0]:
+        return split_qkv(shape, tensor)
+    return (tensor,) if len(part.sources) == 1 else tensor.chunk(len(part.sources), dim=0)
 
 
 def hf_tensors(shape: LlamaShape, read: Reader) -> Iterator[tuple[str, Tensor]]:
-    """Hugging Face names and tensors in the order of the model; one layer's worth is in memory at a time."""
-    yield "model.embed_tokens.weight", rows(read(None, EMBEDDING), shape.vocab_rows, EMBEDDING[0])
-    for layer in range(shape.num_layers):
-        prefix = f"model.layers.{layer}."
-        yield prefix + "input_layernorm.weight", read(layer, INPUT_NORM)
-        query, key, value = split_qkv(shape, read(layer, QKV))
-        yield prefix + "self_attn.q_proj.weight", query
-        yield prefix + "self_attn.k_proj.weight", key
-        yield prefix + "self_attn.v_proj.weight", value
-        yield prefix + "self_attn.o_proj.weight", read(layer, PROJECTION)
-        yield prefix + "post_attention_layernorm.weight", read(layer, MLP_NORM)
-        gate, up = read(layer, GATE_UP).chunk(2, dim=0)
-        yield prefix + "mlp.gate_proj.weight", gate
-        yield prefix + "mlp.up_proj.weight", up
-        yield prefix + "mlp.down_proj.weight", read(layer, DOWN)
-    yield "model.norm.weight", read(None, FINAL_NORM)
-    if not shape.tied:
-        yield "lm_head.weight", rows(read(None, OUTPUT), shape.vocab_rows, OUTPUT[0])
+    """Hugging Face names and tensors in the order of the model; one tensor of Megatron's is in memory at a time."""
+    for part in megatron_parts(shape):
+        yield from zip(part.sources, split(shape, part, read(part)))
+
+
+def fuse_qkv(shape: LlamaShape, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """The inverse of :func:`split_qkv`."""
+    import torch
+
+    grouped = (tensor.reshape(shape.num_query_groups, -1, shape.hidden_size) for tensor in (query, key, value))
+    return torch.cat(tuple(grouped), dim=1).reshape(-1, shape.hidden_size)
+
+
+def fuse(shape: LlamaShape, part: Part, read: Callable[[str], Tensor]) -> Tensor:
+    """The tensor `part`, of `part.size`, from the Hugging Face tensors that `read` gives by name."""
+    import torch
+
+    tensors = [read(source) for source in part.sources]
+    if part.name == QKV[0]:
+        return fuse_qkv(shape, *tensors)
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)

@@ -47,6 +47,8 @@ class Config:
     """NAME=FOLDER[,NAME=FOLDER...], a list of those, or in YAML a mapping of names to Hugging Face folders."""
     engine: str = "auto"
     """auto, vllm or transformers; see above."""
+    system: str = ""
+    """A system message before each question, as kcpt pack had it."""
     max_new_tokens: int = 128
     """Longest answer, in tokens."""
     dtype: str = "float32"
@@ -189,7 +191,8 @@ def run(config: Config, redo: bool = False) -> None:
             return
         questions = read_questions(config.questions)
         prompts = {
-            name: build_prompts(name, folder, questions, config.max_new_tokens) for name, folder in models.items()
+            name: build_prompts(name, folder, questions, config.max_new_tokens, config.system)
+            for name, folder in models.items()
         }
         journal = Journal(config.out, current.fingerprint)
         if redo:

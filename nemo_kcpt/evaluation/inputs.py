@@ -7,18 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.files import file_in, read_jsonl
 
 QUESTION_FIELDS = ("question_id", "split", "paper_id", "kind", "question", "answer")
 ANSWER_FIELDS = ("question_id", "model", "answer")
 
 Key = tuple[str, str]
 """(question_id, model)."""
-
-
-def file_in(path: Path, name: str) -> Path:
-    """`path/name` if `path` is a stage's folder, else `path` itself."""
-    return path / name if path.is_dir() else path
 
 
 def read_questions(path: Path) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.packing.tokenise import Messages, PackTokenizer, with_system
 
 Key = tuple[str, str]
 BLOCK = 128
@@ -26,7 +26,7 @@ class Prompt:
     """A question as the model reads it."""
 
     question_id: str
-    question: str
+    messages: Messages
     prompt_ids: list[int]
 
 
@@ -67,9 +67,9 @@ def model_files(folder: Path) -> dict[str, Path]:
 
 
 def build_prompts(
-    name: str, folder: Path, questions: Mapping[str, Mapping[str, Any]], max_new_tokens: int
+    name: str, folder: Path, questions: Mapping[str, Mapping[str, Any]], max_new_tokens: int, system: str = ""
 ) -> ModelRequest:
-    """Every question as prompt ids of the model in `folder`.
+    """Every question as prompt ids of the model in `folder`, after a system message if one is given.
 
     Raises:
         BadInput: a prompt with its answer does not fit the model's positions; names the question.
@@ -78,13 +78,14 @@ def build_prompts(
     positions = int(read_json(folder / "config.json").get("max_position_embeddings") or 1 << 30)
     request = ModelRequest(name=name, folder=folder)
     for question_id, record in questions.items():
-        ids = tokenizer.prompt_ids([{"role": "user", "content": record["question"]}])
+        messages = with_system([{"role": "user", "content": record["question"]}], system)
+        ids = tokenizer.prompt_ids(messages)
         if len(ids) + max_new_tokens > positions:
             raise BadInput(
                 f"question '{question_id}': {len(ids)} prompt tokens and max_new_tokens={max_new_tokens} exceed "
                 f"the {positions} positions of model '{name}'; lower max_new_tokens or drop the question"
             )
-        request.prompts.append(Prompt(question_id=question_id, question=record["question"], prompt_ids=ids))
+        request.prompts.append(Prompt(question_id=question_id, messages=messages, prompt_ids=ids))
     return request
 
 

@@ -21,8 +21,7 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.inputs import file_in
-from nemo_kcpt.files import read_json, read_jsonl, write_jsonl
+from nemo_kcpt.files import file_in, read_json, read_jsonl, write_jsonl
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import shaping, stage
 

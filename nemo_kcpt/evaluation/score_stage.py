@@ -23,8 +23,8 @@ from typing import Any
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.exact_match import exact_match
-from nemo_kcpt.evaluation.inputs import Key, file_in, missing_answers, read_answers, read_papers, read_questions
-from nemo_kcpt.files import read_jsonl, write_jsonl
+from nemo_kcpt.evaluation.inputs import Key, missing_answers, read_answers, read_papers, read_questions
+from nemo_kcpt.files import file_in, read_jsonl, write_jsonl
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import shaping, stage
 

@@ -30,15 +30,20 @@ def events_descriptor() -> int:
     return events
 
 
+def prompt_ids(tokenizer: Any, question: dict[str, Any]) -> list[int]:
+    """A question's prompt as this environment tokenises it; one that has a `text` is that text without a template."""
+    if "text" in question:
+        return list(tokenizer(question["text"], add_special_tokens=False)["input_ids"])
+    options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
+    return list(tokenizer.apply_chat_template(question["messages"], **options)["input_ids"])
+
+
 def first_difference(tokenizer: Any, model: dict[str, Any]) -> dict[str, Any] | None:
     """The first question whose prompt this environment tokenises otherwise than training does, or None."""
     for question in model["questions"]:
-        messages = [{"role": "user", "content": question["question"]}]
-        found = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)[
-            "input_ids"
-        ]
-        if list(found) != question["prompt_ids"]:
-            return {"question_id": question["question_id"], "expected": question["prompt_ids"], "found": list(found)}
+        found = prompt_ids(tokenizer, question)
+        if found != question["prompt_ids"]:
+            return {"question_id": question["question_id"], "expected": question["prompt_ids"], "found": found}
     return None
 
 

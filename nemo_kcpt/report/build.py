@@ -9,10 +9,10 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.exact_match import find_values
-from nemo_kcpt.evaluation.inputs import Key, file_in
+from nemo_kcpt.evaluation.inputs import Key
 from nemo_kcpt.evaluation.score_stage import alternatives
 from nemo_kcpt.evaluation.statistics import bootstrap_interval, paired_difference, share_interval
-from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.files import file_in, read_jsonl
 
 SPLITS = ("test", "train")
 PROPORTIONS = ("exact_match", "judge")

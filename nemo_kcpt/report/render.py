@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemo_kcpt.pages import environment
+from nemo_kcpt.pages import count, environment, share
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -76,8 +76,8 @@ def pieces(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _environment(markdown: bool) -> Any:
     found = environment(Path(__file__).parent, markdown=markdown)
-    found.filters |= {"number": number, "interval": interval, "signed": signed, "duration": duration}
-    found.globals |= {"pieces": pieces, "metric_names": METRIC_NAMES, "split_names": SPLIT_NAMES}
+    found.filters |= {"number": number, "interval": interval, "signed": signed, "duration": duration, "count": count}
+    found.globals |= {"pieces": pieces, "metric_names": METRIC_NAMES, "split_names": SPLIT_NAMES, "share": share}
     found.globals["interval_note"] = INTERVAL_NOTE
     return found
 
@@ -94,6 +94,7 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
     """SVG of every plot for which there are numbers."""
     from markupsafe import Markup
 
+    from nemo_kcpt.packing.plots import pack_plots
     from nemo_kcpt.report import plots
 
     metrics = _metrics_run(report)
@@ -116,6 +117,8 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
         drawn["losses"] = plots.losses(report["losses"])
     if report["stages"]:
         drawn["times"] = plots.times(report["stages"])
+    for pack in report["packs"]:
+        drawn[f"pack {pack['name']}"] = "\n".join(pack_plots(pack, pack["seq_length"], pack["name"]))
     # The SVG is matplotlib's own markup, which escapes the texts in it.
     return {name: Markup(svg) for name, svg in drawn.items()}
 

@@ -15,7 +15,7 @@ class Part(NamedTuple):
     end: int
 
 
-_BORDERS = (
+BORDERS = (
     re.compile(r"\n(?=#{1,6} |(?:第\s?)?\d{1,2}(?:\.\d{1,2})*[.．章節]?[ \u3000]\S)"),  # a heading follows
     re.compile(r"\n\s*\n"),
     re.compile(r"\n"),
@@ -86,7 +86,7 @@ def _longest(text: str, start: int, guess: int, limit: int, count: Callable[[str
 
 def _border(text: str, start: int, end: int) -> int:
     earliest = start + (end - start) // 2
-    for pattern in _BORDERS:
+    for pattern in BORDERS:
         ends = [match.end() for match in pattern.finditer(text, earliest, end)]
         if ends:
             return ends[-1]

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from torch.distributed.checkpoint.metadata import Metadata
 
-from nemo_kcpt.conversion.checkpoint import ALLOWED, CheckpointReader, find_checkpoint, identity, read_shape
+from nemo_kcpt.conversion.checkpoint import CheckpointReader, find_checkpoint, identity, read_shape
+from nemo_kcpt.conversion.unpickle import ALLOWED
 from nemo_kcpt.errors import BadInput
 
 MODEL = {
@@ -63,7 +65,7 @@ def gadgets(mark: Path) -> dict[str, tuple[Any, str]]:
         "in a list": ([{"state": (1, evaluated)}], r"builtins\.eval"),
         "in metadata": (Metadata(state_dict_metadata={"a": shell}), r"(posix|nt)\.system"),
         "as an argument": (
-            Gadget(torch.device, Gadget(builtins.eval, f"open({str(mark)!r}, 'w') and 'cpu'")),
+            Gadget(torch.Size, Gadget(builtins.eval, f"[open({str(mark)!r}, 'w') and 1]")),
             r"builtins\.eval",
         ),
     }
@@ -124,21 +126,27 @@ def test_a_real_checkpoint_passes(tmp_path: Path) -> None:
     tensors = {"module.a": torch.arange(6).reshape(2, 3), "module.decoder.layers.b": torch.rand(4, 5)}
     save(dict(tensors), storage_writer=FileSystemWriter(tmp_path / "weights"), no_dist=True)
     reader = CheckpointReader(tmp_path)
-    assert torch.equal(reader.read(None, ("none", "a")), tensors["module.a"])
-    assert torch.equal(reader.read(2, ("b",)), tensors["module.decoder.layers.b"][2])
+    assert torch.equal(reader.tensor("module.a"), tensors["module.a"])
+    assert torch.equal(reader.tensor("module.a", (1, 0), (1, 2)), tensors["module.a"][1:, :2])
+    assert torch.equal(
+        reader.tensor("module.decoder.layers.b", (2, 0), (1, 5))[0], tensors["module.decoder.layers.b"][2]
+    )
 
 
 def test_the_newest_finished_checkpoint_is_found(tmp_path: Path) -> None:
     checkpoints = tmp_path / "checkpoints"
     for time, name in enumerate(("step=1", "step=2", "step=3")):
-        write_metadata(checkpoints / name, b"")
+        write_metadata(checkpoints / name, pickle.dumps(Metadata(state_dict_metadata={}, storage_data={})))
         os.utime(checkpoints / name / "weights" / ".metadata", (1000 + time, 1000 + time))
     assert find_checkpoint(tmp_path) == checkpoints / "step=3"
     (checkpoints / "step=3-unfinished").touch()
     assert find_checkpoint(tmp_path) == checkpoints / "step=2"
     (checkpoints / "step=2" / "weights" / ".metadata").unlink()
     assert find_checkpoint(tmp_path) == checkpoints / "step=1"
-    assert find_checkpoint(checkpoints / "step=2") == checkpoints / "step=2"  # named, so meant
+    assert find_checkpoint(checkpoints / "step=1") == checkpoints / "step=1"
+    for name in ("step=2", "step=3"):
+        with pytest.raises(BadInput, match=f"{name}: half written"):
+            find_checkpoint(checkpoints / name)
     (checkpoints / "step=1-unfinished").touch()
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(BadInput, match="no finished checkpoint in it"):

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from nemo_kcpt.conversion.checkpoint import CheckpointReader
-from nemo_kcpt.conversion.llama_mapping import LlamaShape, hf_tensors, rows, split_qkv
+from nemo_kcpt.conversion.llama_mapping import Part, hf_tensors, split_qkv
 from nemo_kcpt.errors import BadInput
-from tests.conversion.tiny import LOCAL, PADDED_ROWS, SHAPES, TRANSFORMER_ENGINE, layer_weights, make_shape, state_dict
+from nemo_kcpt.llama_shape import LlamaShape
+from tests.conversion.tiny import LOCAL, SHAPES, TRANSFORMER_ENGINE, layer_weights, make_shape, state_dict
 
 NAMES = {"transformer engine": TRANSFORMER_ENGINE, "local": LOCAL}
 Save = Callable[[dict[str, torch.Tensor]], CheckpointReader]
@@ -109,12 +110,10 @@ def test_the_dtype_is_kept(save: Save) -> None:
 
 def test_one_layer_is_read_at_a_time() -> None:
     shape, asked = make_shape(), []
-    state = state_dict(shape, LOCAL, stacked=False)
 
-    def read(layer: int | None, names: tuple[str, ...]) -> torch.Tensor:
-        asked.append(layer)
-        prefix = "module." if layer is None else f"module.decoder.layers.{layer}."
-        return next(state[prefix + name] for name in names if prefix + name in state)
+    def read(part: Part) -> torch.Tensor:
+        asked.append(part.layer)
+        return torch.zeros(part.size)
 
     for name, _ in hf_tensors(shape, read):
         if name.startswith("model.layers."):
@@ -141,10 +140,23 @@ def test_a_missing_tensor_is_named(missing: str, message: str, save: Save) -> No
         list(hf_tensors(shape, save(state).read))
 
 
-def test_fewer_rows_than_the_config_says() -> None:
-    with pytest.raises(BadInput, match="name: 16 vocabulary rows in the checkpoint, its config says 17"):
-        rows(torch.zeros(PADDED_ROWS, 8), 17, "name")
-    assert len(rows(torch.zeros(PADDED_ROWS, 8), PADDED_ROWS, "name")) == PADDED_ROWS
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"vocab_rows": 17}, r"has 16 vocabulary rows, the model's config 17"),
+        ({"hidden_size": 12}, r"word_embeddings\.weight is of size \(16, 8\), the model's config makes it \(16, 12\)"),
+        ({"num_layers": 4}, r"is of size \(3, 8\), the model's config makes it \(8,\) a layer"),
+        (
+            {"ffn_hidden_size": 11},
+            r"fc1\.weight is of size \(3, 20, 8\), the model's config makes it \(22, 8\) a layer",
+        ),
+    ],
+)
+def test_sizes_are_held_against_the_config(given: dict[str, int], message: str, save: Save) -> None:
+    """Before memory is taken for them."""
+    reader = save(state_dict(make_shape(), LOCAL, stacked=True))
+    with pytest.raises(BadInput, match=message):
+        list(hf_tensors(make_shape(**given), reader.read))
 
 
 def test_a_fused_matrix_of_another_size_is_not_split() -> None:

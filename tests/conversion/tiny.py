@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from nemo_kcpt.conversion.llama_mapping import LlamaShape
+from nemo_kcpt.llama_shape import LlamaShape
 
 TRANSFORMER_ENGINE = {
     "input_norm": "self_attention.linear_qkv.layer_norm_weight",
@@ -35,7 +35,7 @@ def make_shape(**more: Any) -> LlamaShape:
         "num_query_groups": 2,
         "kv_channels": 2,
         "vocab_rows": PADDED_ROWS,
-        "seq_length": 32,
+        "positions": 32,
         "rotary_base": 10_000.0,
         "layernorm_epsilon": 1e-5,
         "tied": False,

@@ -11,21 +11,32 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from nemo_kcpt.config import conf_folder
+from nemo_kcpt.conversion.checkpoint import CheckpointReader, find_checkpoint
 from nemo_kcpt.demo import stage as demo
 from nemo_kcpt.demo.runner import Clock, clock_time
 from nemo_kcpt.demo.steps import Budget, Layout, Step, steps_for_arm
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_json, write_json
+from nemo_kcpt.files import read_json, sha256_file, write_json
+from tests.waiting import wait_for
 
 SMOKE = conf_folder() / "demo" / "smoke.yaml"
 STEPS = [step.name for step in steps_for_arm(Layout(run=Path("x"), budget=Budget()), "full", "ja", 1, "auto", ["full"])]
+TRAININGS = [name for name in STEPS if name.endswith(("pretraining", "tuning"))]
+KILLED_LATE = "continual-pretraining"
+"""The training that is killed behind its checkpoint in the middle; the others at any time, mostly before."""
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+"""Two demos run at once, on a core each; and sums are to be made in the same order."""
 
 
 def command(out: Path, *words: str) -> list[str]:
@@ -33,13 +44,30 @@ def command(out: Path, *words: str) -> list[str]:
 
 
 def finish(out: Path, *words: str) -> str:
-    done = subprocess.run(command(out, *words), capture_output=True, text=True, timeout=900)
+    done = subprocess.run(command(out, *words), capture_output=True, text=True, timeout=1500, env=ENVIRONMENT)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def started(out: Path, name: str) -> bool:
-    return (out / "logs" / f"{name}.log").is_file() or (out / "steps" / name / "manifest.json").is_file()
+def manifest(out: Path, name: str) -> Path:
+    return out / "steps" / name / "manifest.json"
+
+
+def losses(out: Path, training: str) -> list[bytes]:
+    """The lines of a training's own record, one a step."""
+    path = out / "train" / training / "metrics.jsonl"
+    return path.read_bytes().splitlines() if path.is_file() else []
+
+
+def is_behind_the_middle(lines: list[bytes]) -> bool:
+    """Whether a training has done a step after its checkpoint in the middle."""
+    return bool(lines) and len(lines) > json.loads(lines[0])["max_steps"] // 2
+
+
+def tensors(out: Path, training: str) -> dict[str, torch.Tensor]:
+    """All tensors of a training's newest checkpoint, the optimizer's too."""
+    reader = CheckpointReader(find_checkpoint(out / "train" / training))
+    return {name: reader.tensor(name) for name, meta in reader._metadata.items() if hasattr(meta, "properties")}
 
 
 def results(out: Path) -> dict[str, Any]:
@@ -50,89 +78,170 @@ def results(out: Path) -> dict[str, Any]:
     timeless = {name for name in report["fingerprints"] if name in ("questions", "papers", "facts") or "pack" in name}
     assert len(timeless) >= 4
     kept["fingerprints"] = {name: report["fingerprints"][name] for name in sorted(timeless)}
-    losses = {
-        path.parent.name: [json.loads(line)["loss"] for line in path.read_text().splitlines()]
-        for path in sorted(out.glob("train/*/metrics.jsonl"))
+    learnt = {
+        path.name: [json.loads(line)["loss"] for line in losses(out, path.name)] for path in sorted(out.glob("train/*"))
     }
+    models = {path.parent.name: sha256_file(path) for path in sorted(out.glob("hf/*/model.safetensors"))}
     answers = sorted((out / "answers").rglob("answers.jsonl"))[0].read_text()
-    return json.loads(json.dumps({"report": kept, "losses": losses, "answers": answers}).replace(str(out), "RUN"))
+    found = {"report": kept, "losses": learnt, "models": models, "answers": answers}
+    return json.loads(json.dumps(found).replace(str(out), "RUN"))
 
 
-def kill_during(out: Path, name: str, number: int, delay: float) -> None:
-    """Start the demo, send signal `number` `delay` seconds after step `name` began, wait until nothing of it runs."""
-    # A shell's background jobs, and what they start, have Ctrl-C ignored; this one must not.
-    process = subprocess.Popen(
-        command(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    deadline = time.monotonic() + 300
-    while not started(out, name) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(delay)
-    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
-    if number == signal.SIGINT and process.returncode not in (0, None):
-        assert process.returncode == 130, output
-        assert "interrupted" in output
-    _, alive = psutil.wait_procs(family, timeout=30)
-    assert not alive, f"orphans after killing {name}: {alive}"
+@dataclass(frozen=True)
+class Undisturbed:
+    """A demo that nobody kills, called thrice, beside the one that is killed. Each call is a test's to look at."""
+
+    out: Path
+    first: Future[dict[str, Any]]
+    """Its results."""
+    second: Future[tuple[str, set[str]]]
+    """What the second call said, and the files that it changed."""
+    raw: Future[set[str]]
+    """The models in the report after the raw arm."""
+
+    def seconds(self, step: str) -> float:
+        """How long a step took, once it has ended."""
+        path = manifest(self.out, step)
+        wait_for(lambda: path.is_file() or self.first.done(), 900)
+        if self.first.done():
+            self.first.result()  # raises what went wrong
+        return float(read_json(path)["seconds"])
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
     out = tmp_path_factory.mktemp("demo") / "run"
+
+    def first() -> dict[str, Any]:
+        finish(out)
+        return results(out)
+
+    def second() -> tuple[str, set[str]]:
+        files = [path for path in out.rglob("*") if path.is_file() and "report" not in path.name]
+        before = {path: path.stat().st_mtime_ns for path in files}
+        output = finish(out)
+        return output, {path.name for path in files if path.stat().st_mtime_ns != before[path]}
+
+    def raw() -> set[str]:
+        finish(out, "--arm", "raw")
+        return {row["name"] for row in read_json(out / "report.json")["models"]}
+
+    with ThreadPoolExecutor(1) as one_after_the_other:
+        submit = one_after_the_other.submit
+        yield Undisturbed(out, first=submit(first), second=submit(second), raw=submit(raw))
+        one_after_the_other.shutdown(cancel_futures=True)
+
+
+def kill_during(out: Path, name: str, number: int, moment: Callable[[], bool]) -> bool:
+    """Start the demo, send signal `number` at a `moment` after step `name` began, wait until nothing of it runs.
+
+    Returns:
+        Whether the step was killed; else it had ended by then.
+    """
+    log = out / "logs" / f"{name}.log"
+    size = log.stat().st_size if log.is_file() else -1
+    # A shell's background jobs, and what they start, have Ctrl-C ignored; this one must not.
+    process = subprocess.Popen(
+        command(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+
+    def over() -> bool:
+        return process.poll() is not None or manifest(out, name).is_file()
+
+    wait_for(lambda: over() or (log.is_file() and log.stat().st_size > size), 900)
+    wait_for(lambda: over() or moment(), 900)
+    if process.poll() is not None:
+        assert manifest(out, name).is_file(), f"it failed by itself: {process.communicate()[0]}"
+    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=120)
+    if number == signal.SIGINT and process.returncode != 0:
+        assert process.returncode == 130, output
+        assert "interrupted" in output
+    _, alive = psutil.wait_procs(family, timeout=60)
+    assert not alive, f"orphans after killing {name}: {alive}"
+    return not manifest(out, name).is_file()
+
+
+def after(seconds: float) -> Callable[[], bool]:
+    """Whether so much time has passed since it was first asked."""
+    begun: list[float] = []
+
+    def moment() -> bool:
+        begun.append(time.monotonic())
+        return begun[-1] - begun[0] >= seconds
+
+    return moment
+
+
+def kill_at_every_step(out: Path, undisturbed: Undisturbed, generator: random.Random) -> list[bytes]:
+    """Kill a demo at each of its steps; returns what the training that is killed late had recorded by then.
+
+    The demo that nobody kills is ahead of it, and so tells how long a step takes.
+    """
+    recorded: list[bytes] = []
+    for index, name in enumerate(STEPS):
+        number = signal.SIGINT if index % 4 == 3 else signal.SIGKILL
+        share = generator.uniform(0.0, 0.8)
+        if name == KILLED_LATE:
+            assert kill_during(out, name, number, lambda: is_behind_the_middle(losses(out, KILLED_LATE)))
+            recorded = losses(out, name)
+            continue
+        delay = share * undisturbed.seconds(name)
+        while not kill_during(out, name, number, after(delay)):
+            manifest(out, name).unlink()  # it had ended: it is to be done again, and killed earlier
+            delay /= 2
+        print(f"{name}: killed {delay:.1f} s after it began")
+    return recorded
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_killed_at_every_step_it_ends_with_the_same_result(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    seed = int(os.environ.get("KCPT_KILL_SEED", "20261123"))
+    out = tmp_path / "run"
+    recorded = kill_at_every_step(out, undisturbed, random.Random(seed))
     finish(out)
-    return out
+    assert results(out) == undisturbed.first.result(), f"seed {seed}"
+    # Times and speeds up to the checkpoint are still the killed process's: it was resumed, not done again.
+    resumed = losses(out, KILLED_LATE)
+    middle = len(resumed) // 2
+    assert middle < len(recorded) < len(resumed)
+    assert resumed[:middle] == recorded[:middle] and resumed[middle] != recorded[middle]
+    for training in TRAININGS:
+        ours, theirs = tensors(out, training), tensors(undisturbed.out, training)
+        assert ours.keys() == theirs.keys() and any(name.startswith("optimizer") for name in ours)
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours), training
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_killed_at_every_step_it_ends_with_the_same_result(reference: Path, tmp_path: Path) -> None:
-    seed = int(os.environ.get("KCPT_KILL_SEED", "20261123"))
-    generator = random.Random(seed)
-    seconds = {path.parent.name: read_json(path)["seconds"] for path in reference.glob("steps/*/manifest.json")}
-    out = tmp_path / "run"
-    for index, name in enumerate(STEPS):
-        number = signal.SIGINT if index % 4 == 3 else signal.SIGKILL
-        kill_during(out, name, number, generator.uniform(0.0, 0.8) * seconds[name])
-    finish(out)
-    assert results(out) == results(reference), f"seed {seed}"
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_second_call_does_nothing_and_the_first_one_shows_its_way(reference: Path) -> None:
-    before = {
-        path: path.stat().st_mtime_ns for path in reference.rglob("*") if path.is_file() and "report" not in path.name
-    }
-    output = finish(reference)
+def test_the_second_call_does_nothing_and_the_first_one_shows_its_way(undisturbed: Undisturbed) -> None:
+    output, changed = undisturbed.second.result()
     assert output.count("finished before") == len(STEPS)
-    assert re.search(r"logits differ from Megatron's by at most \d\.\de-\d+ at \d+ positions", output)
+    assert re.search(r"logits differ from Megatron's by at most \d\.\de[+-]\d+ at \d+ positions", output)
     assert re.search(r"report: \S+/report\.html\s*$", output)
-    after = {path: path.stat().st_mtime_ns for path in before}
-    changed = [path.name for path in before if before[path] != after[path] and path.name != "timings.json"]
-    assert changed == [] or set(changed) <= {".lock"}
-    parity = read_json(reference / "hf/trained/parity.json")
+    assert changed <= {".lock", "timings.json"}
+    parity = read_json(undisturbed.out / "hf/trained/parity.json")
     assert parity["max_abs_diff"] <= 1e-4 and parity["argmax_equal"] == parity["positions"] > 0
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_raw_arm_joins_the_report(reference: Path) -> None:
-    finish(reference, "--arm", "raw")
-    names = {row["name"] for row in read_json(reference / "report.json")["models"]}
-    assert names == {"base", "trained", "raw"}
+@pytest.mark.timeout(1800)
+def test_the_raw_arm_joins_the_report(undisturbed: Undisturbed) -> None:
+    assert undisturbed.raw.result() == {"base", "trained", "raw"}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_step_that_fails_says_what_its_log_says(reference: Path, tmp_path: Path) -> None:
+@pytest.mark.timeout(1800)
+def test_a_step_that_fails_says_what_its_log_says(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    undisturbed.raw.exception()  # waits: it is the last one that writes there
     out = tmp_path / "run"
-    shutil.copytree(reference, out, ignore=shutil.ignore_patterns("train", "hf"))
+    shutil.copytree(undisturbed.out, out, ignore=shutil.ignore_patterns("train", "hf"))
     shutil.rmtree(out / "steps" / "packs")
     (out / "packs/concat-64/manifest.json").write_text("{}")
-    done = subprocess.run(command(out), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command(out), capture_output=True, text=True, timeout=900)
     assert done.returncode == 2
     assert (
         "step packs ended with code 2" in done.stderr and "manifest.json" in done.stderr and "whole log:" in done.stderr

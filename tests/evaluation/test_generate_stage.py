@@ -93,11 +93,12 @@ def test_prompts_are_those_of_transformers_chat_template(tmp_path: Path) -> None
     tokenizer = AutoTokenizer.from_pretrained(make_tokenizer(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 512}))
     asked = {record["question_id"]: record for record in questions()}
-    for prompt in build_prompts("m", tmp_path, asked, 8).prompts:
-        expected = tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt.question}], add_generation_prompt=True
-        )
-        assert prompt.prompt_ids == list(expected)
+    for system in ("", "簡潔に答えよ。"):
+        for prompt in build_prompts("m", tmp_path, asked, 8, system).prompts:
+            message = {"role": "user", "content": asked[prompt.question_id]["question"]}
+            messages = [{"role": "system", "content": system}, message] if system else [message]
+            assert prompt.messages == messages
+            assert prompt.prompt_ids == list(tokenizer.apply_chat_template(messages, add_generation_prompt=True))
 
 
 def test_a_prompt_too_long_names_the_question(world: dict[str, Path]) -> None:
@@ -163,7 +164,7 @@ def test_a_torn_line_is_cut_off_so_that_the_next_stands_alone(tmp_path: Path) ->
 
 def test_kv_cache_holds_a_whole_batch(tmp_path: Path) -> None:
     write_stub_model(tmp_path)
-    prompts = [Prompt(question_id=str(index), question="?", prompt_ids=[0] * 300) for index in range(10)]
+    prompts = [Prompt(question_id=str(index), messages=[], prompt_ids=[0] * 300) for index in range(10)]
     request = ModelRequest(name="m", folder=tmp_path, prompts=prompts)
     one_token = 2 * 2 * 64 * 4  # keys and values, 2 layers, hidden 64, float32
     found = kv_cache_bytes(request, 100, 64, 4)

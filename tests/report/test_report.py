@@ -27,6 +27,13 @@ TEXTS = {
     "raw$_1": ["3,000件です", "2021年です", "12,400件", "2019年"],
 }
 
+PACK = {
+    "windows": 1234, "tokens": 5678, "fill_rate": 0.987, "pairs": 4321, "cut_pairs": 7, "co_location": 0.964,
+    "repeated_share": 0.875, "replay_share": 0.0, "fill_histogram": [0, 0, 34, 1200],
+    "pair_length_histogram": [[23, 4000], [32, 321]],
+    "kinds": {"qa_easy": {"pairs": 4321, "tokens": 5000, "cut": 7, "beside": 4165}},
+}  # fmt: skip
+
 
 @pytest.fixture
 def finished(tmp_path: Path) -> dict[str, Any]:
@@ -56,9 +63,8 @@ def finished(tmp_path: Path) -> dict[str, Any]:
         "inputs": {},
         "outputs": {},
     }
-    write_json(
-        tmp_path / "pack" / "manifest.json", {**pack, "counts": {"windows": 1234, "tokens": 5678, "fill_rate": 0.987}}
-    )
+    write_json(tmp_path / "pack" / "manifest.json", {**pack, "counts": PACK})
+    write_json(tmp_path / "bare" / "manifest.json", {**pack, "counts": {"windows": 9, "tokens": 99}})
     write_json(
         tmp_path / "timings.json", [{"name": "pack", "seconds": 1.5, "cached": True}, {"name": "train", "seconds": 90}]
     )
@@ -67,7 +73,7 @@ def finished(tmp_path: Path) -> dict[str, Any]:
         **paths,
         "scores": tmp_path / "scores",
         "metrics": {"pretrain": str(tmp_path / "metrics.jsonl")},
-        "packs": {"concat": str(tmp_path / "pack")},
+        "packs": {"anchored": str(tmp_path / "pack"), "bare": str(tmp_path / "bare")},
         "timings": tmp_path / "timings.json",
         "parity": tmp_path / "parity.json",
         "out": tmp_path / "report",
@@ -100,12 +106,13 @@ def test_numbers(report: dict[str, Any]) -> None:
     assert report["headline"]["name"] == "raw$_1" and report["headline"]["split"] == "test"
     assert {row["fact"] for row in report["by_fact"]} == {"dataset_size", "year"}
     assert report["packs"] == [
-        {"name": "concat", "seq_length": 512, "windows": 1234, "tokens": 5678, "fill_rate": 0.987}
+        {"name": "anchored", "seq_length": 512, **PACK},
+        {"name": "bare", "seq_length": 512, "windows": 9, "tokens": 99},
     ]
     assert report["stages"][0] == {"name": "pack", "seconds": 1.5, "cached": True}
     curve = report["losses"][0]
     assert len(curve["points"]) < 400 and curve["points"][0] == [1, 5.0] and curve["points"][-1][0] == 1000
-    assert set(report["fingerprints"]) >= {"questions", "answers", "scores", "metrics/pretrain", "packs/concat"}
+    assert set(report["fingerprints"]) >= {"questions", "answers", "scores", "metrics/pretrain", "packs/anchored"}
 
 
 def test_intervals_are_over_papers() -> None:
@@ -170,7 +177,7 @@ def test_the_page_needs_nothing_else(report: dict[str, Any]) -> None:
     assert all(link == "" or link.startswith(("#", "data:")) for link in links)
     assert not re.search(r"url\((?!#)", page)
     ids = [attributes["id"] for _, attributes in parser.tags if attributes.get("id")]
-    assert page.count("<svg") == 5 and len(ids) > 5
+    assert page.count("<svg") == 7 and len(ids) > 5
     assert len(set(ids)) == len(ids)
 
 
@@ -191,6 +198,16 @@ def test_every_section_stands_in_page_and_markdown(report: dict[str, Any]) -> No
     for text in (page, markdown):
         for shown in ("50.0 %", "98.7 %", "make demo", "Two papers.", "questions on 1 paper", "bootstrap over papers"):
             assert shown in text
+
+
+def test_packs_are_shown_with_what_their_manifests_count(report: dict[str, Any]) -> None:
+    page, markdown = render(report), render_markdown(report)
+    cells = ["512", "1,234", "5,678", "98.7 %", "4,321", "7", "96.4 %", "87.5 %", "0 %"]
+    assert "".join(f'<td class="n">{cell}</td>' for cell in cells) in page
+    rows = [f"| anchored | {' | '.join(cells)} |", f"| bare | 512 | 9 | 99 |{' – |' * 6}"]
+    assert "\n".join(rows) in markdown
+    (plots,) = re.findall(r"<details><summary>anchored.*?</details>", page, re.DOTALL)
+    assert plots.count("<svg") == 2 and "qa_easy" in plots
 
 
 def test_a_bare_report_renders_without_the_optional_sections(finished: dict[str, Any]) -> None:

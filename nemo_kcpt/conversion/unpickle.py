@@ -1,0 +1,346 @@
+"""The one place where the project unpickles what a user may have been sent: a checkpoint's pickles.
+
+`.metadata` is a pickle of records, and `common.pt` and every entry of a `.distcp` file are archives of `torch.save`
+with a pickle in them. All go through an unpickler that knows only the operations and the names listed here: names are
+looked up in the list and never imported, records are made empty, and the few calls that are left are made by functions
+of ours that make nothing larger than what the file holds. What a pickle can take is so bounded by the file's size.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NoReturn
+
+from nemo_kcpt.errors import BadInput
+
+METADATA_BYTES = 64 << 20
+"""Largest `.metadata`; SmolLM2-135M's with its optimizer's state has 0.2 MB."""
+LARGEST_PATH = 4096
+MOST_DIMENSIONS = 16
+SINGLE = (str, int, float, bytes, type(None))
+"""What is hashed and printed in no time, as lists in lists in lists are not."""
+
+DCP, PLANNER = "torch.distributed.checkpoint.metadata", "torch.distributed.checkpoint.planner"
+MEGATRON = "megatron.core.dist_checkpointing.strategies.torch"
+TYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
+ALLOWED: dict[tuple[str, str], str] = {
+    ("torch", "Size"): "sizes and offsets of tensors",
+    **{("torch", name): "type of a tensor" for name in TYPES},
+    ("torch.serialization", "_get_layout"): "layout of a tensor, by name",
+    (DCP, "_MEM_FORMAT_ENCODING"): "memory format of a tensor, by number",
+    (DCP, "TensorProperties"): "record: type, layout and memory format of a tensor",
+    (DCP, "ChunkStorageMetadata"): "record: offsets and sizes of a part of a tensor",
+    (DCP, "TensorStorageMetadata"): "record: a tensor",
+    (DCP, "BytesStorageMetadata"): "record: an object that is no tensor",
+    (DCP, "MetadataIndex"): "record: which part of which tensor",
+    ("torch.distributed.checkpoint.filesystem", "_StorageInfo"): "record: file, offset and length of a part",
+    (DCP, "StorageMeta"): "record: where and when the checkpoint was saved",
+    ("pathlib", "PosixPath"): "path in it; read as text, never opened",
+    (DCP, "Metadata"): "record: the whole of `.metadata`",
+    (MEGATRON, "MCoreMetadata"): "record: Megatron's form of it; a stand-in of ours is made",
+    (MEGATRON, "MCoreSavePlan"): "record: what a rank saved; a stand-in of ours is made",
+    (PLANNER, "WriteItem"): "record: in such a plan",
+    (PLANNER, "WriteItemType"): "kind of such an item, by number",
+    (PLANNER, "TensorWriteData"): "record: tensor of such an item",
+    ("collections", "OrderedDict"): "dictionary, made empty",
+}
+"""Every name that `.metadata` may hold, and what for."""
+
+STORAGES = {
+    "DoubleStorage": 8, "FloatStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "LongStorage": 8, "IntStorage": 4,
+    "ShortStorage": 2, "CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1,
+}  # fmt: skip
+"""torch's names of what tensors are kept in, and the bytes of an element."""
+ALLOWED_IN_ARCHIVES: dict[tuple[str, str], str] = {
+    ("torch._utils", "_rebuild_tensor_v2"): "tensor; looked at, not made",
+    **{("torch", name): "what a tensor is kept in; its size is held against the archive's" for name in STORAGES},
+    ("collections", "OrderedDict"): "dictionary, made empty",
+    ("torch", "Size"): "sizes of a tensor",
+    ("pathlib", "PosixPath"): "where a training went on from, in what ModelCheckpoint saves; looked at, not made",
+    **{("torch", name): "type of a tensor, in what callbacks save" for name in TYPES},
+    ("torch", "device"): "device, in what callbacks save; looked at, not made",
+    ("_codecs", "encode"): "bytes, as protocol 2 writes them; looked at, not made",
+    ("builtins", "set"): "set; looked at, not made",
+    ("__builtin__", "set"): "the same, as protocol 2 calls it",
+}
+"""Every name that the pickles of `common.pt` and `.distcp` files may hold, and what for."""
+
+OPERATIONS = frozenset({
+    "PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1",
+    "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "SHORT_BINBYTES", "BINBYTES", "EMPTY_LIST", "APPEND", "APPENDS",
+    "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_DICT", "SETITEM", "SETITEMS", "BINGET",
+    "LONG_BINGET", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GLOBAL", "STACK_GLOBAL", "REDUCE", "NEWOBJ", "BUILD",
+    "BINPERSID",
+})  # fmt: skip
+"""What a pickle may do: nothing that allocates more than it brings along, and of classes only what is handled below."""
+
+
+class Refused(Exception):
+    """What is wrong with a pickle, without the file's name."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a name in a pickle stands for.
+
+    Args:
+        make: gives the object that a call in the pickle makes, or its class if it is a record.
+        record: whether it is made empty and then filled, rather than called.
+    """
+
+    make: Any
+    record: bool = False
+
+
+class _Operations(dict[int, Callable[[Any], None]]):
+    def __missing__(self, code: int) -> NoReturn:
+        name = _NAMES.get(code)
+        raise Refused(
+            f"its pickle does {name}, which no checkpoint needs; the file may be hostile and was not read further. "
+            "Use a checkpoint from a source you trust"
+            if name
+            else f"damaged (no pickle operation has the number {code}); copy it again, or take another checkpoint"
+        )
+
+
+_NAMES = {ord(operation.code): operation.name for operation in pickletools.opcodes}
+_PYTHONS: Any = pickle._Unpickler
+"""Python's unpickler in Python: a memo of the one in C takes gigabytes when told of an entry 2³²-1."""
+
+
+class _Unpickler(_PYTHONS):
+    """Knows `known`, and for an archive the sizes of the `tensors` in it by their names."""
+
+    def __init__(self, content: bytes, known: Mapping[tuple[str, str], Any], tensors: Mapping[str, int]) -> None:
+        super().__init__(io.BytesIO(content), fix_imports=False)
+        self._known, self._tensors = known, tensors
+        self._records = {one.make for one in known.values() if isinstance(one, _Known) and one.record}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._known:
+            raise Refused(
+                f"it names {module}.{name}, which no Megatron checkpoint needs; the file may be hostile and was "
+                "not read further. Use a checkpoint from a source you trust"
+            )
+        return self._known[module, name]
+
+    def persistent_load(self, pid: Any) -> None:
+        kind, element, key, _, count = pid
+        if kind != "storage" or [type(element), type(key), type(count)] != [int, str, int] or count < 0:
+            raise Refused("it refers to something that is no tensor's storage")
+        if self._tensors.get(key) != element * count:
+            raise Refused(
+                f"tensor {key} should have {element * count} bytes, {self._tensors.get(key, 'none')} are there"
+            )
+
+    def load_reduce(self) -> None:
+        arguments = self.stack.pop()
+        function = self.stack[-1]
+        if not isinstance(function, _Known) or function.record:
+            raise Refused("it calls what is no function of the list; the file may be hostile")
+        self.stack[-1] = function.make(*arguments)
+
+    def load_newobj(self) -> None:
+        arguments = self.stack.pop()
+        kind = self.stack[-1]
+        if not isinstance(kind, _Known) or not kind.record or arguments != ():
+            raise Refused("it makes an object of what is no record of the list; the file may be hostile")
+        self.stack[-1] = kind.make.__new__(kind.make)
+
+    def load_build(self) -> None:
+        state = self.stack.pop()
+        record = self.stack[-1]
+        if type(record) not in self._records:
+            raise Refused("it sets attributes of what is no record of the list; the file may be hostile")
+        if hasattr(record, "__setstate__"):
+            if any(isinstance(value, (tuple, list, dict)) for value in state):
+                raise Refused("a record is filled with what is no single value")
+            record.__setstate__(state)
+        else:
+            vars(record).update(state)
+
+    def load_setitem(self) -> None:
+        self._check_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        self._check_keys(self.stack[::2])
+        super().load_setitems()
+
+    def _check_keys(self, keys: list[Any]) -> None:
+        """Single values, or records of them and of sizes: Python dies of hashing tuples in tuples in tuples."""
+        for key in keys:
+            inside = vars(key).values() if type(key) in self._records else [key]
+            # Of what is derived from tuples, only sizes are ever made.
+            if not all(
+                isinstance(one, SINGLE) or (isinstance(one, tuple) and type(one) is not tuple) for one in inside
+            ):
+                raise Refused("the key of a dictionary is no single value")
+
+    dispatch = _Operations(
+        {code: function for code, function in _PYTHONS.dispatch.items() if _NAMES[code] in OPERATIONS}
+        | {
+            pickle.REDUCE[0]: load_reduce,
+            pickle.NEWOBJ[0]: load_newobj,
+            pickle.BUILD[0]: load_build,
+            pickle.SETITEM[0]: load_setitem,
+            pickle.SETITEMS[0]: load_setitems,
+        }
+    )
+
+
+def _size(values: Any) -> Any:
+    """torch.Size, of a length that tensors have: a pickle can refer to a long tuple a million times."""
+    import torch
+
+    if not isinstance(values, (tuple, list)) or len(values) > MOST_DIMENSIONS:
+        raise Refused("a size of something else than a few numbers")
+    return torch.Size(values)
+
+
+def _one(make: Callable[[Any], Any]) -> _Known:
+    """A call of a function that looks up a single value."""
+
+    def made(value: Any) -> Any:
+        if not isinstance(value, SINGLE):
+            raise Refused("it looks up what is no single value")
+        return make(value)
+
+    return _Known(made)
+
+
+def _path(*parts: Any) -> PurePosixPath:
+    if not all(isinstance(part, str) for part in parts) or sum(map(len, parts)) > LARGEST_PATH:
+        raise Refused("a path of something else than a few names")
+    return PurePosixPath(*parts)
+
+
+def _known_in_metadata() -> dict[tuple[str, str], Any]:
+    import torch
+    from torch.distributed.checkpoint import filesystem, metadata, planner
+    from torch.serialization import _get_layout
+
+    own: dict[tuple[str, str], Any] = {
+        ("torch", "Size"): _Known(_size),
+        ("torch.serialization", "_get_layout"): _one(_get_layout),
+        (DCP, "_MEM_FORMAT_ENCODING"): _one(metadata._MEM_FORMAT_ENCODING),
+        ("pathlib", "PosixPath"): _Known(_path),
+        (MEGATRON, "MCoreMetadata"): _Known(type("MCoreMetadata", (metadata.Metadata,), {}), record=True),
+        (MEGATRON, "MCoreSavePlan"): _Known(type("MCoreSavePlan", (), {}), record=True),
+        (PLANNER, "WriteItemType"): _one(planner.WriteItemType),
+        ("collections", "OrderedDict"): _Known(lambda: OrderedDict()),
+    }
+    modules = {DCP: metadata, PLANNER: planner, "torch.distributed.checkpoint.filesystem": filesystem}
+    for module, name in ALLOWED.keys() - own.keys():
+        own[module, name] = getattr(torch, name) if module == "torch" else _Known(getattr(modules[module], name), True)
+    return own
+
+
+_LOOKED_AT = _Known(lambda *_: None)
+KNOWN_IN_ARCHIVES: dict[tuple[str, str], Any] = {
+    **dict.fromkeys(ALLOWED_IN_ARCHIVES, _LOOKED_AT),
+    **{("torch", name): element for name, element in STORAGES.items()},
+    ("collections", "OrderedDict"): _Known(lambda: OrderedDict()),
+    ("torch", "Size"): _Known(_size),
+}
+
+
+def unpickled(content: bytes, where: str, known: Mapping[tuple[str, str], Any], tensors: Mapping[str, int]) -> Any:
+    """What a pickle holds.
+
+    Args:
+        content: the pickle.
+        where: what to call it in messages.
+        known: what names in it stand for.
+        tensors: of an archive, the bytes of each tensor's storage by its name.
+
+    Raises:
+        BadInput: it names or does what is not known, or is damaged.
+    """
+    try:
+        return _Unpickler(content, known, tensors).load()
+    except Refused as error:
+        raise BadInput(f"{where}: {error}") from None
+    except Exception as error:  # whatever a damaged pickle makes of itself
+        shown = " ".join(str(error).split())[:200]
+        raise BadInput(
+            f"{where}: damaged ({type(error).__name__}: {shown}); copy it again, or take another checkpoint"
+        ) from None
+
+
+def _read(path: Path) -> bytes:
+    if path.stat().st_size > METADATA_BYTES:
+        raise BadInput(
+            f"{path}: {path.stat().st_size} bytes; no checkpoint's .metadata has more than {METADATA_BYTES}. "
+            "Use a checkpoint from a source you trust"
+        )
+    return path.read_bytes()
+
+
+def read_metadata(path: Path) -> Any:
+    """The contents of a `.metadata` file, a `torch.distributed.checkpoint.metadata.Metadata` with plain fields.
+
+    Raises:
+        BadInput: it names something outside `ALLOWED`, of which nothing is run then, claims what no file can hold (a
+            negative offset, a file outside its folder), or is damaged.
+    """
+    from torch.distributed.checkpoint.metadata import Metadata
+
+    metadata = unpickled(_read(path), str(path), _known_in_metadata(), {})
+    if not isinstance(metadata, Metadata):
+        raise BadInput(f"{path}: expected the metadata of a torch_dist checkpoint, found a {type(metadata).__name__}")
+    try:
+        _check_tensors(metadata)
+        _check_places(metadata)
+    except (Refused, AttributeError, TypeError, ValueError) as error:
+        raise BadInput(f"{path}: {str(error)[:300]}; use a checkpoint from a source you trust") from None
+    return metadata
+
+
+def _whole_numbers(values: Any) -> bool:
+    return all(type(value) is int and 0 <= value < 1 << 63 for value in values)
+
+
+def _check_tensors(metadata: Any) -> None:
+    import torch
+    from torch.distributed.checkpoint.metadata import BytesStorageMetadata
+
+    for key, tensor in metadata.state_dict_metadata.items():
+        if not isinstance(key, str):
+            raise Refused("the name of a tensor is no text")
+        if isinstance(tensor, BytesStorageMetadata):
+            continue
+        if not isinstance(tensor.properties.dtype, torch.dtype):
+            raise Refused(f"{key[:100]} is of no type")
+        boxes = [(part.offsets, part.sizes) for part in tensor.chunks]
+        if not all(isinstance(size, torch.Size) for size in (tensor.size, *(one for box in boxes for one in box))):
+            raise Refused(f"{key[:100]} has a size that is none")
+        for offsets, sizes in boxes:
+            inside = len(offsets) == len(sizes) == len(tensor.size) and all(
+                offset + size <= whole for offset, size, whole in zip(offsets, sizes, tensor.size)
+            )
+            if not inside or not _whole_numbers((*offsets, *sizes)):
+                raise Refused(f"{key[:100]} has a part that is not in it, of size {tuple(sizes)} at {tuple(offsets)}")
+
+
+def _check_places(metadata: Any) -> None:
+    from torch.distributed.checkpoint.filesystem import _StorageInfo
+
+    for place in (metadata.storage_data or {}).values():
+        if not isinstance(place, _StorageInfo):
+            raise Refused(f"a place in a file is a {type(place).__name__}")
+        name = place.relative_path
+        if not isinstance(name, str) or type(place.offset) is not int or type(place.length) is not int:
+            raise Refused("a place in a file is no name with two numbers")
+        if Path(name).name != name:
+            raise Refused(f"a tensor is said to be in '{name[:100]}', which is not the name of a file in weights/")
+        if not _whole_numbers((place.offset, place.length)):
+            raise Refused(f"a tensor is said to be at byte {place.offset}, {place.length} long")
+        if getattr(place, "transform_descriptors", None):
+            raise Refused("tensors are said to be packed, which NeMo never does")

@@ -1,0 +1,52 @@
+"""Token ids as an environment's transformers gives them: a script for the python of either environment.
+
+    python -I tokenizer_worker.py REQUEST.json RESULT.json
+
+The request has `folders`, `texts` and `prompts`. The result has transformers' `version` and for each folder the ids of
+the texts, with and without the special tokens around them, and of the prompts as one user's message in the chat
+template, null without one; or an `error`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+
+def ids_of(folder: str, texts: list[str], prompts: list[str]) -> dict[str, Any]:
+    """The ids that AutoTokenizer gives; no code of the folder is run."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        chats = None
+        if tokenizer.chat_template:
+            conversations = [[{"role": "user", "content": text}] for text in prompts]
+            options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
+            chats = [list(tokenizer.apply_chat_template(one, **options)["input_ids"]) for one in conversations]
+        return {
+            "texts": [list(tokenizer(text)["input_ids"]) for text in texts],
+            "plain": [list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts],
+            "chats": chats,
+        }
+    except Exception as error:  # whatever a tokenizer's files make of themselves, it is the answer
+        return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+
+
+def main() -> None:
+    """Answer the request."""
+    import transformers
+
+    with open(sys.argv[1], encoding="utf-8") as stream:
+        request = json.load(stream)
+    result = {
+        "version": transformers.__version__,
+        "folders": {folder: ids_of(folder, request["texts"], request["prompts"]) for folder in request["folders"]},
+    }
+    with open(sys.argv[2], "w", encoding="utf-8") as stream:
+        json.dump(result, stream)
+
+
+if __name__ == "__main__":
+    main()
