@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.logs import LOG
@@ -19,6 +20,14 @@ SAID = 500
 
 Cost = Callable[[Mapping[str, int]], float]
 """Tokens of a call -> its price."""
+
+
+class Asked(Protocol):
+    """Whatever a reply can be an answer to."""
+
+    def pairs(self, reply: str) -> Any:
+        """What the reply says; raises UnreadableReply where it has another form."""
+        ...
 
 
 @dataclass
@@ -193,7 +202,7 @@ def failed_row(key: str, request: TeacherRequest, number: int, fault: TeacherFau
 
 
 def answered_row(
-    key: str, call: Call, request: TeacherRequest, number: int, reply: TeacherReply, seconds: float, cost: Cost
+    key: str, call: Asked, request: TeacherRequest, number: int, reply: TeacherReply, seconds: float, cost: Cost
 ) -> Row:
     """The journal's row of a request that was answered, readable or not."""
     text = reply.text.encode("utf-8", "replace").decode()  # half a UTF-16 character cannot be stored

@@ -112,7 +112,7 @@ class BatchTeacher(OpenAITeacher):
 
         created = await self._call("batches.create", create, instead=lambda: self._listed(mark))
         notes.note(name, {"about": about, "id": created.id})
-        LOG.info("synthesize: batch %s submitted with %d requests", created.id, len(about))
+        LOG.info("teacher: batch %s submitted with %d requests", created.id, len(about))
 
     async def _collect(self, notes: Notes, deliver: Deliver, watch: Callable[[str], None]) -> int:
         """Wait for every noted batch and deliver what came of it."""
@@ -168,9 +168,7 @@ class BatchTeacher(OpenAITeacher):
             notes.forget(name)
             raise KcptError(f"batch {batch.id} was refused: {self._said(reasons or 'no reason given')}")
         if waiting:  # expired or cancelled: asked for again by the next call
-            LOG.warning(
-                "synthesize: batch %s: %d requests were not answered (%s)", batch.id, len(waiting), batch.status
-            )
+            LOG.warning("teacher: batch %s: %d requests were not answered (%s)", batch.id, len(waiting), batch.status)
             for key in sorted(waiting):
                 fault = TeacherFault(f"batch_{batch.status}", f"batch {batch.id} ended as {batch.status}")
                 deliver(key, waiting[key], fault)
@@ -187,7 +185,7 @@ class BatchTeacher(OpenAITeacher):
                 record = json.loads(line)
                 key, response, error = str(record["custom_id"]), record.get("response"), record.get("error")
             except (ValueError, TypeError, KeyError, AttributeError):
-                LOG.warning("synthesize: a line of a batch's result is not readable and was passed over")
+                LOG.warning("teacher: a line of a batch's result is not readable and was passed over")
                 continue
             response = response if isinstance(response, dict) else {}
             body = response.get("body")

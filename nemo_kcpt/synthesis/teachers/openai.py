@@ -144,10 +144,10 @@ class OpenAITeacher(Asking):
                     break
                 if fault.name != "bad_request" or mode == "none":
                     raise
-                LOG.info("synthesize: the server refuses structured output as %s (%s)", mode, fault)
+                LOG.info("teacher: the server refuses structured output as %s (%s)", mode, fault)
                 continue
             break
-        LOG.info("synthesize: structured output: %s", self.structured)
+        LOG.info("teacher: structured output: %s", self.structured)
 
     async def complete(self, request: TeacherRequest, *, probe: bool = False) -> TeacherReply:
         """Answer one request, with as many attempts as are configured.
@@ -193,7 +193,7 @@ class OpenAITeacher(Asking):
             self._lost_since = time.monotonic()
         self._lost += 1
         if self._lost == TOLD:
-            LOG.warning("synthesize: no connection, trying again: %s", fault)
+            LOG.warning("teacher: no connection, trying again: %s", fault)
         if self._lost >= LOST and time.monotonic() - self._lost_since >= LOST_FOR:
             raise TeacherFault("connection", f"no server answers: {fault}", fatal=True)
 

@@ -91,7 +91,7 @@ class VllmTeacher(OpenAITeacher):
         self._key = os.environ[KEY] = secrets.token_hex(16)
         self._config = replace(self._config, base_url=f"http://127.0.0.1:{port}/v1")
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        LOG.info("synthesize: starting vLLM with %s (log: %s)", self.model, self._log)
+        LOG.info("teacher: starting vLLM with %s (log: %s)", self.model, self._log)
         dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
         environment = {name: value for name, value in os.environ.items() if name not in dropped}
         environment |= {"VLLM_API_KEY": self._key, "VLLM_NO_USAGE_STATS": "1"}

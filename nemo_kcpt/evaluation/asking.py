@@ -1,0 +1,340 @@
+"""Asking an LLM short questions with short, structured answers: the judge's and the context filter's common part.
+
+Requests go through the teachers of `kcpt synthesize` and into the same kind of journal: each is on disk before it
+counts as done, so that nothing is asked or paid for twice but what was under way when a run was killed. A reply that
+cannot be read is asked for again with another seed and, since a greedy model heeds no seed, a reminder; one that stays
+unreadable is told as such, never as a verdict. Equal requests are made once, whatever they are called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nemo_kcpt.errors import BadInput, KcptError
+from nemo_kcpt.logs import LOG
+
+if TYPE_CHECKING:
+    from nemo_kcpt.synthesis.collect import Committer
+    from nemo_kcpt.synthesis.journal import Journal, Row
+    from nemo_kcpt.synthesis.stage import Config
+    from nemo_kcpt.synthesis.teacher import Messages, Teacher, TeacherFault, TeacherRequest
+
+ENGINES = ("openai", "vllm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Llm:
+    """Which model is asked, where, and how. Keys of the same name mean what they mean for `kcpt synthesize`."""
+
+    model: str
+    key: str = "model"
+    """The user's key that names the model, for messages."""
+    engine: str = "openai"
+    """openai: any server with OpenAI's chat completions; vllm: a server in the serve environment, for this run."""
+    base_url: str = ""
+    api_key_env: str = "OPENAI_API_KEY"
+    temperature: float = 0.0
+    max_tokens: int = 512
+    seed: int = 0
+    structured: str = "auto"
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    window: int = 0
+    """Tokens of prompt and reply together that vllm is started for; 0: the model's own."""
+    concurrency: int = 32
+    requests_per_minute: float = 0
+    tokens_per_minute: float = 0
+    timeout: float = 120
+    retries: int = 8
+    reply_retries: int = 2
+    price_prompt: float = 0
+    price_cached: float = -1
+    price_completion: float = 0
+    gpu_memory: float = 0.9
+    tensor_parallel: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inquiry:
+    """One thing to ask."""
+
+    name: str
+    """Unique among those asked together; stands in the journal and in messages."""
+    kind: str
+    """What it is asked for, as `judge`."""
+    messages: Messages | Callable[[], Messages]
+    """The prompt, or what makes it when it is needed: thousands of papers' prompts need not be in memory at once."""
+    schema: Mapping[str, Any]
+    """JSON schema of the reply."""
+    read: Callable[[str], Any]
+    """Reply -> its meaning; raises UnreadableReply where it has another form."""
+    reminder: str = ""
+    """What is added to the last message when a reply could not be read."""
+
+    def pairs(self, reply: str) -> Any:
+        """The reply's meaning, under the name that the journal's rows are made with."""
+        return self.read(reply)
+
+    def requests(self, seed: int, number: int) -> list[TeacherRequest]:
+        """The request, and those to make where replies cannot be read: `number` in all."""
+        from nemo_kcpt.synthesis.teacher import TeacherRequest
+
+        name = self.name.encode("utf-8", "replace").decode()  # half a UTF-16 character cannot be stored
+        first = self.messages() if callable(self.messages) else self.messages
+        *before, last = first
+        later = (*before, {**last, "content": last["content"] + self.reminder})
+        return [
+            TeacherRequest(
+                self.name, self.kind, "", later if attempt else first, seed=seed + attempt, schema=self.schema
+            )
+            for attempt in range(number)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What came of an inquiry."""
+
+    value: Any = None
+    """What `read` made of the reply; None if there is no readable one."""
+    fault: str = ""
+    """Why there is no value."""
+    reply: str = ""
+    """Raw, of the last request."""
+
+
+@dataclass(kw_only=True)
+class Totals:
+    """What asking took, over all runs that the journal knows; what several inquiries share counts once."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+
+def ask(inquiries: Sequence[Inquiry], llm: Llm, journal: Path, title: str) -> tuple[dict[str, Answered], Totals]:
+    """Ask for whatever the journal does not answer yet.
+
+    Args:
+        inquiries: with different names.
+        llm: whom to ask.
+        journal: SQLite file; made if it is not there. Several models may share one.
+        title: of the progress bar and of messages.
+
+    Returns:
+        What came of each inquiry, by its name, in their order; and tokens and cost of these inquiries.
+
+    Raises:
+        KcptError: nothing can be asked (no server, a wrong key) or the journal cannot be used; answers are kept.
+        ValueError: two inquiries have one name.
+    """
+    twice = [name for name, number in Counter(inquiry.name for inquiry in inquiries).items() if number > 1]
+    if twice:
+        raise ValueError(f"two inquiries are called {twice[0]}")
+    if not inquiries:
+        return {}, Totals()
+    return asyncio.run(_ask(inquiries, llm, journal, title))
+
+
+def make_teacher(llm: Llm, folder: Path) -> Teacher:
+    """The client of `llm`; `folder` takes the log of a server that is started.
+
+    Raises:
+        BadInput: a value that cannot be, no address or key where one is needed, or no serve environment.
+    """
+    from nemo_kcpt.synthesis import teachers
+
+    return teachers.make(_teacher_config(llm, folder))
+
+
+def _teacher_config(llm: Llm, folder: Path) -> Config:
+    from nemo_kcpt.synthesis.stage import Config
+
+    try:
+        return Config(
+            corpus=folder, out=folder, teacher=llm.engine, model=llm.model, base_url=llm.base_url,
+            api_key_env=llm.api_key_env, temperature=llm.temperature, top_p=1.0, max_tokens=llm.max_tokens,
+            seed=llm.seed, structured=llm.structured, extra_body=dict(llm.extra_body), window=llm.window,
+            concurrency=llm.concurrency, requests_per_minute=llm.requests_per_minute,
+            tokens_per_minute=llm.tokens_per_minute, timeout=llm.timeout, retries=llm.retries,
+            reply_retries=llm.reply_retries, price_prompt=llm.price_prompt, price_cached=llm.price_cached,
+            price_completion=llm.price_completion, gpu_memory=llm.gpu_memory, tensor_parallel=llm.tensor_parallel,
+        )  # fmt: skip
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+
+
+async def _ask(inquiries: Sequence[Inquiry], llm: Llm, path: Path, title: str) -> tuple[dict[str, Answered], Totals]:
+    from nemo_kcpt.synthesis.journal import Journal
+    from nemo_kcpt.synthesis.teacher import TeacherFault
+
+    teacher = make_teacher(llm, path.parent)
+    try:
+        with Journal(path) as journal:
+            if damaged := journal.damaged():
+                LOG.warning("%s: %s: %d damaged rows; they are asked for again", title, path, damaged)
+            noted = f"structured {llm.model}"
+            mode = journal.notes(noted).get(noted)
+            if mode and getattr(teacher, "structured", "") == "auto":
+                teacher.structured = mode  # type: ignore[attr-defined]
+            asking = _Asking(teacher, journal, llm, title)
+            if getattr(teacher, "structured", "") == "auto" or asking.waiting(inquiries):
+                try:
+                    await teacher.prepare()
+                except TeacherFault as fault:
+                    raise KcptError(f"{title}: {_told(fault, llm)}") from fault
+                journal.note(noted, getattr(teacher, "structured", ""))
+                asking = _Asking(teacher, journal, llm, title)  # the form that was found enters the requests' keys
+            await asking.run(inquiries)
+            return asking.outcome(inquiries)
+    finally:
+        await teacher.close()
+
+
+class _Asking:
+    """One run of `ask`."""
+
+    def __init__(self, teacher: Teacher, journal: Journal, llm: Llm, title: str) -> None:
+        self._teacher, self._journal, self._llm, self._title = teacher, journal, llm, title
+        self._cost = _teacher_config(llm, Path()).cost
+        self._known: dict[str, list[str]] = {}
+
+    def _requests(self, inquiry: Inquiry) -> list[tuple[str, TeacherRequest]]:
+        from nemo_kcpt.synthesis.teacher import request_sha256
+
+        requests = inquiry.requests(self._llm.seed, self._llm.reply_retries + 1)
+        return [(request_sha256(self._teacher.model, self._teacher.params, one), one) for one in requests]
+
+    def _keys(self, inquiry: Inquiry) -> list[str]:
+        if inquiry.name not in self._known:
+            self._known[inquiry.name] = [key for key, _ in self._requests(inquiry)]
+        return self._known[inquiry.name]
+
+    def _rows(self, inquiry: Inquiry) -> list[Row]:
+        """What the journal has of an inquiry, attempt by attempt, up to the first readable reply or failure."""
+        from nemo_kcpt.synthesis.journal import DONE, FAILED, UNREADABLE
+
+        found = []
+        for key in self._keys(inquiry):
+            row = self._journal.get(key)
+            if row is None:
+                break
+            if row.status == DONE and not _readable(inquiry, row.reply):
+                row = replace(row, status=UNREADABLE, fault="unreadable: by this version's reading")
+            found.append(row)
+            if row.status in (DONE, FAILED):
+                break
+        return found
+
+    def next_attempt(self, inquiry: Inquiry) -> int | None:
+        """Number of the request to make next, from 0; None if there is nothing left to ask."""
+        from nemo_kcpt.synthesis.journal import DONE, FAILED
+
+        rows = self._rows(inquiry)
+        if rows and rows[-1].status == DONE:
+            return None
+        if rows and rows[-1].status == FAILED:
+            return len(rows) - 1  # the server did not answer it: the same request again
+        return len(rows) if len(rows) <= self._llm.reply_retries else None
+
+    def waiting(self, inquiries: Sequence[Inquiry]) -> list[Inquiry]:
+        """One inquiry for each request that is still to be made."""
+        open_ones = (inquiry for inquiry in inquiries if self.next_attempt(inquiry) is not None)
+        return list({self._keys(inquiry)[0]: inquiry for inquiry in open_ones}.values())
+
+    async def run(self, inquiries: Sequence[Inquiry]) -> None:
+        """Ask what is open, a bounded number at once."""
+        from nemo_kcpt.progress import progress
+        from nemo_kcpt.synthesis.collect import Committer
+
+        waiting, different = self.waiting(inquiries), len({self._keys(inquiry)[0] for inquiry in inquiries})
+        if len(waiting) < different:
+            LOG.info("%s: %d of %d are in the journal already", self._title, different - len(waiting), different)
+        committer = Committer(self._journal)
+        queue = iter(waiting)
+        with progress() as bar:
+            task = bar.add_task(self._title, total=different, completed=different - len(waiting))
+
+            async def work() -> None:
+                for inquiry in queue:
+                    await self._one(inquiry, committer)
+                    bar.advance(task)
+
+            workers = [asyncio.create_task(work()) for _ in range(min(self._llm.concurrency, len(waiting)))]
+            try:
+                await asyncio.gather(*workers)
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+                await committer.close()
+
+    async def _one(self, inquiry: Inquiry, committer: Committer) -> None:
+        from nemo_kcpt.synthesis.collect import answered_row, failed_row
+        from nemo_kcpt.synthesis.journal import DONE
+        from nemo_kcpt.synthesis.teacher import TeacherFault
+
+        for number, (key, request) in list(enumerate(self._requests(inquiry)))[self.next_attempt(inquiry) :]:
+            started = time.monotonic()
+            try:
+                reply = await self._teacher.complete(request)
+            except TeacherFault as fault:
+                row = failed_row(key, request, number, fault, time.monotonic() - started)
+                await asyncio.shield(committer.commit(row))
+                if fault.fatal:
+                    raise KcptError(
+                        f"{self._title}: {_told(fault, self._llm)}. Answers so far are kept; the same command goes on"
+                    ) from fault
+                return
+            row = answered_row(key, inquiry, request, number, reply, time.monotonic() - started, self._cost)
+            await asyncio.shield(committer.commit(row))  # another's fault must not lose what was answered
+            if row.status == DONE:
+                return
+
+    def outcome(self, inquiries: Sequence[Inquiry]) -> tuple[dict[str, Answered], Totals]:
+        """What the journal says of each."""
+        from nemo_kcpt.synthesis.journal import DONE
+
+        totals, found = Totals(), {}
+        counted: set[str] = set()
+        for inquiry in inquiries:
+            rows = self._rows(inquiry)
+            for row in rows:
+                if row.key in counted:
+                    continue
+                counted.add(row.key)
+                totals.requests += 1
+                totals.prompt_tokens += row.prompt_tokens
+                totals.cached_tokens += row.cached_tokens
+                totals.completion_tokens += row.completion_tokens
+                totals.cost += row.cost
+            last = rows[-1] if rows else None
+            if last is not None and last.status == DONE:
+                found[inquiry.name] = Answered(value=inquiry.read(last.reply), reply=last.reply)
+            else:
+                found[inquiry.name] = Answered(
+                    fault=last.fault if last else "never asked", reply=last.reply if last else ""
+                )
+        return found, totals
+
+
+def _told(fault: TeacherFault, llm: Llm) -> str:
+    """What a teacher says, with the key by which the user names the model."""
+    return str(fault).replace("model=", f"{llm.key}=")
+
+
+def _readable(inquiry: Inquiry, reply: str) -> bool:
+    from nemo_kcpt.synthesis.replies import UnreadableReply
+
+    try:
+        inquiry.read(reply)
+    except UnreadableReply:
+        return False
+    return True

@@ -1,0 +1,198 @@
+"""Names of a text: organisations, people, places, tools, data sets, titles.
+
+In Japanese text a name is what the tagger (Sudachi: Takaoka et al., LREC 2018; its core dictionary) calls a proper noun
+or does not know, Latin-script terms, and the katakana or Latin parts that are written together with them; in other text
+words with capitals or digits inside, and capitalised words that do not begin a sentence. Quoted titles are names in both.
+A name counts as standing in a text if it stands there as a whole, whatever the tagger makes of that text.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from nemo_kcpt.evaluation.facts.numbers import plain
+
+_JAPANESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+_KATAKANA = re.compile(r"[ァ-ヺー・]+")
+_LATIN = re.compile(r"[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ0-9]*(?:[-_.+/&'’][A-Za-z0-9À-ÿ]+)*\+*")
+_CAPITAL = r"[A-Z0-9](?:[\w.+&'’-]*[\w+])?"
+_SEATS = (
+    "University|Institute|Department|Ministry|Bank|School|College|Academy|Journal|Association|Bureau|Centre|Center|"
+    "Council|Agency|Museum|House|Society|Laboratory|Faculty|Republic|Kingdom|Church"
+)
+_SEATED = "|".join(f"(?<={word})" for word in _SEATS.split("|"))
+_ENGLISH = re.compile(
+    rf"{_CAPITAL}(?:(?:(?:{_SEATED}) (?:of|for)(?: the)? |\s+(?:(?:de|van|von|der|di|la) )?){_CAPITAL})*"
+)
+_QUOTED = re.compile(r"『([^『』]{2,60})』|「([^「」]{2,40})」|“([^“”]{2,60})”|\"([^\"]{2,60})\"")
+_WHOLE = (("[a-z0-9à-ÿ]", "(?<![a-z0-9à-ÿ])", "(?![a-z0-9à-ÿ])"), ("[ァ-ヺー]", "(?<![ァ-ヺー])", "(?![ァ-ヺー])"))
+_COMMON = frozenset(
+    "モデル データ データセット システム タスク スコア ベース テスト ベースライン アルゴリズム ネットワーク パラメータ パラメーター "
+    "ファイル プログラム サービス グループ チーム プロジェクト メンバー テキスト ユーザー ユーザ クラス レベル ページ コーパス "
+    "センター タイプ シリーズ タイトル".split()
+)
+"""Katakana words that join no name beside them."""
+_USUAL = frozenset(
+    "the a an it its this that these those in on at of for from by with to and or but as if when while after before since "
+    "he she they we i you his her their our my there here what which who how why where according answer yes no not both "
+    "each all some many most more one two three four five six seven eight nine ten however although though because thus "
+    "therefore then also january february march april may june july august september october november december monday "
+    "tuesday wednesday thursday friday saturday sunday correct answers paper method question is are was were do does did "
+    "table figure section".split()
+)
+_LONGEST = 12_000
+"""Characters that the tagger gets at once; it takes 49,149 bytes."""
+_TAGGER = threading.local()
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name in a text."""
+
+    key: str
+    """As it is compared: NFKC, lower case, without spaces between its Latin words' parts and middle dots."""
+    start: int
+    end: int
+    """Place in the text: text[start:end]."""
+
+
+def names(text: str) -> list[Name]:
+    """The names of a text in reading order, none inside another."""
+    spans = [match.span(place) for match in _QUOTED.finditer(text) for place in range(1, 5) if match[place]]
+    spans += _japanese(text) if _JAPANESE.search(text) else _english(text)
+    kept: list[tuple[int, int]] = []
+    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if not kept or start >= kept[-1][1]:
+            kept.append((start, end))
+    found = (Name(name_key(text[start:end]), start, end) for start, end in kept)
+    return [name for name in found if len(name.key) > 1 and not name.key.isdigit()]
+
+
+@lru_cache(maxsize=4096)
+def cached_names(text: str) -> tuple[Name, ...]:
+    """As `names`, kept for texts that are asked for again and again."""
+    return tuple(names(text))
+
+
+def name_key(text: str) -> str:
+    """A name as it is compared."""
+    return re.sub(r"[\s・･=＝\-‐‑–_]+", "", plain(text)[0]).rstrip("ー")
+
+
+def _tokens(text: str) -> list[tuple[int, int, Any]]:
+    """Start, end and morpheme of each token; long texts line by line."""
+    tagger = getattr(_TAGGER, "tagger", None)
+    if tagger is None:
+        from sudachipy import Dictionary, SplitMode
+
+        tagger = _TAGGER.tagger = Dictionary(dict="core").tokenizer(SplitMode.C)
+    found = []
+    place = 0
+    while place < len(text):
+        end = min(place + _LONGEST, len(text))
+        if end < len(text):
+            border = max(text.rfind(sign, place, end) for sign in "\n。.、 ")
+            end = border + 1 if border > place else end
+        found += [(place + token.begin(), place + token.end(), token) for token in tagger.tokenize(text[place:end])]
+        place = end
+    return found
+
+
+def _japanese(text: str) -> list[tuple[int, int]]:
+    """Names by the tagger: proper nouns and unknown words, with what is written together with them."""
+    parts: list[tuple[int, int, str]] = []  # start, end, and what it is: name, part (joins a name) or nothing
+    for start, end, token in _tokens(text):
+        surface, speech = text[start:end], token.part_of_speech()
+        kind = ""
+        if _LATIN.fullmatch(surface):
+            kind = "name" if len(surface) > 1 and not surface.islower() else "part"
+        elif speech[0] == "名詞" and speech[1] == "固有名詞":
+            kind = "name"
+        elif speech[0] == "名詞" and speech[1] != "数詞" and token.is_oov() and _KATAKANA.search(surface):
+            kind = "name"
+        elif surface not in _COMMON and _KATAKANA.fullmatch(surface) and len(surface) > 1 and speech[0] == "名詞":
+            kind = "part"
+        elif surface in ("-", "・", "‐", "=", "＝", "_", "+", "/", ".") or (surface.isdigit() and surface.isascii()):
+            kind = "glue"
+        elif speech[0] == "接尾辞" and speech[1] == "名詞的" and speech[2] == "一般":
+            kind = "suffix"
+        parts.append((start, end, kind))
+    spans = []
+    place = 0
+    while place < len(parts):
+        if parts[place][2] not in ("name", "part"):
+            place += 1
+            continue
+        last = place
+        while last + 1 < len(parts) and _joins(parts, last, text):
+            last += 1
+        while parts[last][2] == "glue" and not text[parts[last][0] : parts[last][1]].isdigit():
+            last -= 1
+        run = parts[place : last + 1]
+        whole = text[run[0][0] : run[-1][1]]
+        if any(kind == "name" for *_, kind in run) or (len(run) > 1 and re.search(r"[A-Za-z\d]", whole)):
+            spans.append((run[0][0], run[-1][1]))
+        place = last + 1
+    return spans
+
+
+def _joins(parts: list[tuple[int, int, str]], last: int, text: str) -> bool:
+    """Whether the next part belongs to the name that `last` is of."""
+    (start, end, kind), (following, stop, other) = parts[last], parts[last + 1]
+    if following != end:
+        return False
+    if other == "glue":
+        # 3-gram and GPT-4 go together, 東京2020年 does not.
+        if text[following:stop] == "・":
+            return kind in ("name", "part")
+        return kind != "suffix" and text[start:end].isascii()
+    if kind == "glue":
+        return other in ("name", "part") and (text[following:stop].isascii() or text[start:end] == "・")
+    if other == "suffix":
+        return kind == "name"
+    return other in ("name", "part")
+
+
+def _english(text: str) -> list[tuple[int, int]]:
+    """Capitalised words but for a sentence's first, and words with capitals or digits inside."""
+    spans = []
+    for match in _ENGLISH.finditer(text):
+        start, end = match.span()
+        words = list(re.finditer(r"\S+", match[0]))
+        while words and (words[0][0].lower().strip(".") in _USUAL or words[0][0][0].isdigit()):
+            words.pop(0)
+        while words and (words[-1][0].lower() in _USUAL or words[-1][0][0].isdigit() and len(words) == 1):
+            words.pop()
+        if not words:
+            continue
+        start, end = start + words[0].start(), start + words[-1].end()
+        name = text[start:end]
+        first = not text[:start].rstrip() or text[:start].rstrip()[-1] in ".!?:\n"
+        telling = re.search(r"[A-Z\d]", name[1:]) is not None
+        if telling or not first:
+            spans.append((start, end))
+    return spans
+
+
+class NameText:
+    """A text in which names are looked up."""
+
+    def __init__(self, text: str) -> None:
+        self._key = name_key(text)
+        self._spaced = plain(text)[0]
+
+    def holds(self, key: str) -> bool:
+        """Whether the name stands there as a whole: `BERT` is not in `RoBERTa`, `東京` is in `東京大学`."""
+        if key not in self._key:
+            return False
+        before = next((border for kind, border, _ in _WHOLE if re.match(kind, key[0])), "")
+        after = next((border for kind, _, border in _WHOLE if re.match(kind, key[-1])), "")
+        if not before and not after:
+            return True
+        # Latin words run together without their spaces: look with them.
+        pieces = r"[\s・=\-‐‑–_]*".join(map(re.escape, key))
+        return re.search(before + pieces + r"ー?" + after, self._spaced) is not None
