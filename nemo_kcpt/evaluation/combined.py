@@ -2,8 +2,8 @@
 
 A logistic model (scikit-learn's LogisticRegression) over a few features between 0 and 1, each with a coefficient that
 one can read. The shipped coefficients were fitted on answers about the project's own fictional papers, right and wrong
-by construction (tools/bench_evaluation.py), without BERTScore and judge, so that they hold whatever encoder is used. With
-ratings of one's own (`kcpt score calibrate=ratings.jsonl`) it is fitted anew, with whatever scores are there.
+by construction (tools/bench_evaluation.py), without BERTScore and judge, so that they hold whatever encoder is used.
+With ratings of one's own (`kcpt score calibrate=ratings.jsonl`) it is fitted anew, with whatever scores are there.
 """
 
 from __future__ import annotations
@@ -158,8 +158,7 @@ def fit(rows: Sequence[Mapping[str, float | None]], labels: Sequence[int], origi
     names = list(FEATURES)
     names += [name for name in OPTIONAL if 2 * sum(row.get(name) is not None for row in rows) >= len(rows)]
     means = {
-        name: float(np.mean([row[name] for row in rows if row.get(name) is not None] or [0.0]))  # type: ignore[misc]
-        for name in names
+        name: float(np.mean([value for row in rows if (value := row.get(name)) is not None] or [0.0])) for name in names
     }
     table = np.array(
         [[means[name] if row.get(name) is None else row[name] for name in names] for row in rows], dtype=float
@@ -173,6 +172,29 @@ def fit(rows: Sequence[Mapping[str, float | None]], labels: Sequence[int], origi
         origin=origin,
         n=len(labels),
     )
+
+
+def fold_scores(
+    rows: Sequence[Mapping[str, float | None]], labels: Sequence[int], groups: Sequence[str], folds: int = 5
+) -> list[float] | None:
+    """Each answer's score by a model that was fitted without any answer of its group (its paper).
+
+    So that labelled answers can be used for fitting and still for finding out what the score is worth. None where there
+    are too few answers or groups for that.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    if len(set(groups)) < folds:
+        return None
+    scores = [0.0] * len(rows)
+    for fitted, left_out in GroupKFold(folds).split(rows, labels, groups):
+        try:
+            model = fit([rows[place] for place in fitted], [labels[place] for place in fitted], "a fold")
+        except BadInput:
+            return None
+        for place in left_out:
+            scores[place] = model.score(rows[place])
+    return scores
 
 
 def read_combined(path: Path = SHIPPED) -> Combined:

@@ -1,7 +1,7 @@
 """Answers that are right or wrong by construction, to find out what a score is worth (tools/bench_evaluation.py).
 
-From a question with its right answer come right variants (reworded, longer, a number in another notation) and wrong ones
-(a number changed, a name swapped for one of another paper, negated, fluent nonsense: the right answer to another
+From a question with its right answer come right variants (reworded, longer, a number in another notation) and wrong
+ones (a number changed, a name swapped for one of another paper, negated, fluent nonsense: the right answer to another
 question). Right and wrong ones have the same frames and lengths, so that neither tells which is which.
 """
 
@@ -206,12 +206,12 @@ def renotate(answer: str, language: str, rng: random.Random) -> str:
     match = max(places, key=lambda found: len(found[0]))
     digits = match[0].replace(",", "")
     before, after = answer[: match.start()], answer[match.end() :]
-    if before[-1:].isalpha() and before[-1:].isascii():
+    if re.search(r"[A-Za-z][-_]?$", before):
         return answer  # GPT-4, H100
     ways: list[Callable[[], str]] = [lambda: _wide(match[0])] if language == "ja" else []
     value = float(digits)
     whole = "." not in digits and len(digits) < 16 and not digits.startswith("0")
-    if whole and value >= 1000 and not (after[:1] == "年"):
+    if whole and value >= 1000 and after[:1] != "年":
         ways.append(lambda: f"{int(value):,}" if "," not in match[0] else digits)
         if value >= 10_000 and value % 100 == 0 and after[:1] not in "万億兆千" and language == "ja":
             ways.append(lambda: _myriads(int(value)))

@@ -84,7 +84,7 @@ def test_a_missing_paper_and_a_missing_encoder(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "papers.jsonl", [{"paper_id": "a", "text": "-"}])
     with pytest.raises(BadInput, match=r"papers.jsonl: paper 'b' of question 'b:dataset_size' is not in it"):
         run(_config(tmp_path, papers=tmp_path / "papers.jsonl"))
-    with pytest.raises(BadInput, match="no config.json there"):
+    with pytest.raises(BadInput, match="no such folder"):
         run(_config(tmp_path, encoder=str(tmp_path / "nowhere")))
     with pytest.raises(BadInput, match="encoder_tokenizer=FOLDER"):
         run(_config(tmp_path, encoder="placeholder"))
@@ -113,7 +113,8 @@ def test_bertscore_with_the_placeholder(tmp_path: Path) -> None:
     assert 0 < scores[3]["bertscore_sent"] < 1
     assert all("placeholder" in score["encoder"] for score in scores)
     manifest = read_json(tmp_path / "out" / "manifest.json")
-    assert manifest["counts"]["truncated_texts"] == 1
+    assert manifest["counts"]["truncated_texts"] == 0
+    assert manifest["counts"]["windowed_texts"] == 1
 
     folder = tmp_path / "out" / scores[0]["encoder"]
     settings = read_json(folder / "tokenizer_config.json")
@@ -125,3 +126,84 @@ def test_bertscore_with_the_placeholder(tmp_path: Path) -> None:
     assert again[1] == pytest.approx(1, abs=1e-5)  # two tokens or fewer, which bert-score could take for empty
     with pytest.raises(ValueError, match="1 candidates and 2 references"):
         unlimited.f1(["a"], ["a", "b"])
+
+
+def _records(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(record["question_id"], record["model"]): record for record in read_jsonl(folder / "scores.jsonl")}
+
+
+def test_facts_and_the_combined_score(tmp_path: Path) -> None:
+    write_inputs(tmp_path, TEXTS)
+    run(_config(tmp_path, papers=tmp_path / "papers.jsonl"))
+    found = _records(tmp_path / "out")
+    size = questions()[0]["question_id"]
+    right, wrong = found[size, "trained"], found[size, "base"]
+    assert right["combined"] > 0.6 > 0.4 > wrong["combined"]
+    assert (right["fact_recall"], wrong["fact_recall"]) == (1.0, 0.0)
+    assert [fact["status"] for fact in right["facts"]] == ["supported"]
+    assert wrong["facts"][0] == {
+        "text": "3,000件", "start": 0, "end": 6, "kind": "number", "status": "contradicted", "where": "",
+    }  # fmt: skip
+    empty = found[questions()[2]["question_id"], "base"]
+    assert empty["combined"] == 0.0 and empty["facts"] == []
+    assert read_json(tmp_path / "out" / "combined.json")["coefficients"]["fact_recall"] > 0
+    run(_config(tmp_path, out=tmp_path / "without", fact_checks=False))
+    assert {record["combined"] for record in _records(tmp_path / "without").values()} == {None}
+
+
+def test_verdicts_come_from_the_judge(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_inputs(tmp_path, TEXTS)
+    ids = [question["question_id"] for question in questions()]
+    rows = [{"question_id": ids[0], "model": "trained", "judge": 1, "judge_reason": "同じ数"}]
+    rows += [{"question_id": ids[1], "model": "trained", "judge": None, "judge_reason": None}]
+    write_jsonl(tmp_path / "verdicts.jsonl", rows)
+    run(_config(tmp_path, verdicts=tmp_path / "verdicts.jsonl"))
+    found = _records(tmp_path / "out")
+    assert (found[ids[0], "trained"]["judge"], found[ids[0], "trained"]["judge_reason"]) == (1, "同じ数")
+    assert found[ids[1], "trained"]["judge"] is None and found[ids[0], "base"]["judge"] is None
+    assert read_json(tmp_path / "out" / "manifest.json")["counts"]["without_verdict"] == 7
+    write_jsonl(tmp_path / "verdicts.jsonl", [{**rows[0], "judge": 2}])
+    with pytest.raises(BadInput, match="record 1: judge is 2; expected 0, 1 or null"):
+        run(_config(tmp_path, out=tmp_path / "again", verdicts=tmp_path / "verdicts.jsonl"))
+
+
+def test_agreement_is_written_also_when_the_scores_are_there(tmp_path: Path) -> None:
+    write_inputs(tmp_path, TEXTS)
+    run(_config(tmp_path))
+    stamp = (tmp_path / "out" / "scores.jsonl").stat().st_mtime_ns
+    run(_config(tmp_path, agreement="oracle"))
+    assert (tmp_path / "out" / "scores.jsonl").stat().st_mtime_ns == stamp, "nothing was scored again"
+    found = read_json(tmp_path / "out" / "agreement.json")
+    rows = {row["score"]: row for row in found["scores"]}
+    assert found["n"] == 8 and rows["exact_match"]["per_answer"]["auroc"]["value"] == 1.0
+    assert rows["combined"]["per_answer"]["auroc"]["value"] > 0.5
+    ratings = [{"question_id": question["question_id"], "model": "base", "rating": 0} for question in questions()]
+    write_jsonl(tmp_path / "ratings.jsonl", ratings)
+    run(_config(tmp_path, agreement=str(tmp_path / "ratings.jsonl")))
+    assert read_json(tmp_path / "out" / "agreement.json")["n"] == 4
+    assert "| combined | 4 |" in (tmp_path / "out" / "agreement.md").read_text()
+
+
+def test_calibration_on_ratings(tmp_path: Path) -> None:
+    """30 papers, a judge that is always right: it gets the weight, and rated answers are scored out of fold."""
+    asked, given, verdicts, ratings = [], [], [], []
+    for number in range(60):
+        about = {"question_id": f"q{number}", "split": "test", "paper_id": f"p{number % 30}", "kind": "qa_easy"}
+        asked.append({**about, "question": f"第{number}の値は何ですか。", "answer": f"{100 + number}件", "kept": True})
+        right = number % 3 != 0
+        given.append({"question_id": f"q{number}", "model": "m", "answer": f"{100 + number if right else 7}件です。"})
+        verdicts.append({"question_id": f"q{number}", "model": "m", "judge": int(right), "judge_reason": ""})
+        ratings.append({"question_id": f"q{number}", "model": "m", "rating": int(right)})
+    for name, records in (("questions", asked), ("answers", given), ("verdicts", verdicts), ("ratings", ratings)):
+        write_jsonl(tmp_path / f"{name}.jsonl", records)
+    more = {"verdicts": tmp_path / "verdicts.jsonl", "calibrate": tmp_path / "ratings.jsonl"}
+    run(_config(tmp_path, **more, agreement=str(tmp_path / "ratings.jsonl")))
+    model = read_json(tmp_path / "out" / "combined.json")
+    assert model["n"] == 60 and model["coefficients"]["judge"] > 0.5 and "ratings.jsonl" in model["origin"]
+    rows = {row["score"]: row for row in read_json(tmp_path / "out" / "agreement.json")["scores"]}
+    assert rows["combined"]["per_answer"]["auroc"]["value"] == 1.0
+    run(_config(tmp_path, out=tmp_path / "other", combined=tmp_path / "out" / "combined.json"))
+    assert read_json(tmp_path / "other" / "combined.json") == model
+    write_jsonl(tmp_path / "ratings.jsonl", ratings[:10])
+    with pytest.raises(BadInput, match="10 rated answers"):
+        run(_config(tmp_path, out=tmp_path / "few", **more))

@@ -2,8 +2,8 @@
 
 In Japanese text a name is what the tagger (Sudachi: Takaoka et al., LREC 2018; its core dictionary) calls a proper noun
 or does not know, Latin-script terms, and the katakana or Latin parts that are written together with them; in other text
-words with capitals or digits inside, and capitalised words that do not begin a sentence. Quoted titles are names in both.
-A name counts as standing in a text if it stands there as a whole, whatever the tagger makes of that text.
+words with capitals or digits inside, and capitalised words that do not begin a sentence. Quoted titles are names in
+both. A name counts as standing in a text if it stands there as a whole, whatever the tagger makes of that text.
 """
 
 from __future__ import annotations
@@ -31,18 +31,24 @@ _ENGLISH = re.compile(
 _QUOTED = re.compile(r"『([^『』]{2,60})』|「([^「」]{2,40})」|“([^“”]{2,60})”|\"([^\"]{2,60})\"")
 _WHOLE = (("[a-z0-9à-ÿ]", "(?<![a-z0-9à-ÿ])", "(?![a-z0-9à-ÿ])"), ("[ァ-ヺー]", "(?<![ァ-ヺー])", "(?![ァ-ヺー])"))
 _COMMON = frozenset(
-    "モデル データ データセット システム タスク スコア ベース テスト ベースライン アルゴリズム ネットワーク パラメータ パラメーター "
-    "ファイル プログラム サービス グループ チーム プロジェクト メンバー テキスト ユーザー ユーザ クラス レベル ページ コーパス "
-    "センター タイプ シリーズ タイトル".split()
+    re.findall(
+        r"\w+",
+        """モデル データ データセット システム タスク スコア ベース テスト ベースライン アルゴリズム ネットワーク
+        パラメータ パラメーター ファイル プログラム サービス グループ チーム プロジェクト メンバー テキスト ユーザー ユーザ クラス
+        レベル ページ コーパス センター タイプ シリーズ タイトル""",
+    )
 )
 """Katakana words that join no name beside them."""
 _USUAL = frozenset(
-    "the a an it its this that these those in on at of for from by with to and or but as if when while after before since "
-    "he she they we i you his her their our my there here what which who how why where according answer yes no not both "
-    "each all some many most more one two three four five six seven eight nine ten however although though because thus "
-    "therefore then also january february march april may june july august september october november december monday "
-    "tuesday wednesday thursday friday saturday sunday correct answers paper method question is are was were do does did "
-    "table figure section".split()
+    re.findall(
+        r"\w+",
+        """the a an it its this that these those in on at of for from by with to and or but as if when while after
+        before since he she they we i you his her their our my there here what which who how why where according answer yes no
+        not both each all some many most more one two three four five six seven eight nine ten however although though
+        because thus therefore then also january february march april may june july august september october november
+        december monday tuesday wednesday thursday friday saturday sunday correct answers paper method question is are
+        was were do does did table figure section""",
+    )
 )
 _LONGEST = 12_000
 """Characters that the tagger gets at once; it takes 49,149 bytes."""
@@ -110,9 +116,7 @@ def _japanese(text: str) -> list[tuple[int, int]]:
         kind = ""
         if _LATIN.fullmatch(surface):
             kind = "name" if len(surface) > 1 and not surface.islower() else "part"
-        elif speech[0] == "名詞" and speech[1] == "固有名詞":
-            kind = "name"
-        elif speech[0] == "名詞" and speech[1] != "数詞" and token.is_oov() and _KATAKANA.search(surface):
+        elif speech[:2] == ("名詞", "固有名詞") or _unknown(token, speech, surface):
             kind = "name"
         elif surface not in _COMMON and _KATAKANA.fullmatch(surface) and len(surface) > 1 and speech[0] == "名詞":
             kind = "part"
@@ -140,6 +144,11 @@ def _japanese(text: str) -> list[tuple[int, int]]:
     return spans
 
 
+def _unknown(token: Any, speech: tuple[str, ...], surface: str) -> bool:
+    """A noun with katakana that the dictionary does not have."""
+    return token.is_oov() and speech[0] == "名詞" and speech[1] != "数詞" and _KATAKANA.search(surface) is not None
+
+
 def _joins(parts: list[tuple[int, int, str]], last: int, text: str) -> bool:
     """Whether the next part belongs to the name that `last` is of."""
     (start, end, kind), (following, stop, other) = parts[last], parts[last + 1]
@@ -165,7 +174,7 @@ def _english(text: str) -> list[tuple[int, int]]:
         words = list(re.finditer(r"\S+", match[0]))
         while words and (words[0][0].lower().strip(".") in _USUAL or words[0][0][0].isdigit()):
             words.pop(0)
-        while words and (words[-1][0].lower() in _USUAL or words[-1][0][0].isdigit() and len(words) == 1):
+        while words and (words[-1][0].lower() in _USUAL or (words[-1][0][0].isdigit() and len(words) == 1)):
             words.pop()
         if not words:
             continue

@@ -1,8 +1,8 @@
 """Numbers of a text as quantities: value, unit, and how exact they are meant.
 
 4400万, 44,000,000, ４４００万, 四千四百万, 4.4×10⁷, 4.4e7 and 44 million are one value; 85 % and 0.85 too, 令和3年 and
-2021年, 3 km and 3000 m. 約, 程度, about and the like make a value approximate, 以上, 未満, at least and the like a bound.
-Digits inside names (GPT-4, H100) are no numbers.
+2021年, 3 km and 3000 m. 約, 程度, about and the like make a value approximate, 以上, 未満, at least and the like a
+bound. Digits inside names (GPT-4, H100) are no numbers.
 """
 
 from __future__ import annotations
@@ -248,9 +248,8 @@ def agree(stated: Quantity, known: Quantity) -> bool:
         return False
     value, step, rough, other = stated.value, stated.step, stated.rough, known.value
     if stated.measure != known.measure:
-        if stated.measure not in _LOOSE or known.measure not in _LOOSE:
-            if stated.measure and known.measure:
-                return False
+        if stated.measure and known.measure and not {stated.measure, known.measure} <= _LOOSE:
+            return False
         if "percent" in (stated.measure, known.measure):
             if abs(value) <= 1 and stated.measure != "percent":
                 value, step, rough = value * 100, step * 100, rough * 100

@@ -1,0 +1,101 @@
+"""Names, and each fact of an answer looked up in reference, paper and corpus."""
+
+from __future__ import annotations
+
+import pytest
+
+from nemo_kcpt.evaluation.facts.check import Corpus, Source, check
+from nemo_kcpt.evaluation.facts.names import NameText, name_key, names
+
+PAPERS = {
+    "a": {
+        "title": "カスミNet",
+        "text": "カスミNetは文法誤り訂正の手法である。東京大学の高橋美咲が2021年に提案した。"
+        "正解率は83.7%で、12,400件で学習した。",
+    },
+    "b": {"title": "アサギ", "text": "アサギは京都大学で開発された。ミヤビコーパスで75.2%に達した。"},
+}
+QUESTION, REFERENCE = "カスミNetの正解率はいくつですか。", "カスミNetの正解率は83.7%です。"
+
+
+def _names(text: str) -> list[str]:
+    return [text[name.start : name.end] for name in names(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("手塚治虫の出身地は兵庫県宝塚市で、1928年に生まれた。", ["手塚治虫", "兵庫県宝塚市"]),
+        ("カスミNetは東京大学と理化学研究所が開発したモデルです。", ["カスミNet", "東京大学", "理化学研究所"]),
+        ("BERTモデルを用い、GPT-4と比べた。", ["BERT", "GPT-4"]),
+        ("データセットはミヤビコーパスで、山田太郎が評価した。", ["ミヤビコーパス", "山田太郎"]),
+        ("フランシス・ベーコンが書いた「新大陸」", ["フランシス・ベーコン", "新大陸"]),
+        ("これはデータのモデルである。", []),
+        (
+            "Kasumi-Net was proposed by Haruka Sato of the University of Tokyo. It uses BERT-base.",
+            ["Kasumi-Net", "Haruka Sato", "University of Tokyo", "BERT-base"],
+        ),
+        ("This is the method. It works.", []),
+    ],
+)
+def test_names(text: str, expected: list[str]) -> None:
+    assert _names(text) == [name.strip("「」") for name in expected] or _names(text) == expected
+
+
+def test_a_name_stands_in_a_text_as_a_whole() -> None:
+    text = NameText("RoBERTaと東京大学、Llama 3.1、フランシス・ベーコン、サーバー")
+    held = [
+        text.holds(name_key(name))
+        for name in ("BERT", "東京", "Llama-3.1", "フランシスベーコン", "シスベーコン", "サーバ")
+    ]
+    assert held == [False, True, True, True, False, True]
+
+
+def _check(answer: str, **more):  # type: ignore[no-untyped-def]
+    corpus = Corpus(PAPERS)
+    return check(QUESTION, answer, REFERENCE, corpus.source("a"), corpus, **more)
+
+
+@pytest.mark.parametrize(
+    ("answer", "precision", "recall", "statuses"),
+    [
+        ("83.7%です。", 1.0, 1.0, ["supported"]),
+        ("カスミNetの正解率は0.837である。", 1.0, 1.0, ["supported"]),  # the name is the question's: not counted
+        ("75.2%です。", 0.0, 0.0, ["contradicted"]),
+        ("12,400件で学習し、正解率は83.7%です。", 1.0, 1.0, ["supported", "supported"]),
+        ("京都大学で75.2%に達した。", 0.0, 0.0, ["unknown", "contradicted"]),
+        ("分かりません。", None, 0.0, []),
+        ("", None, 0.0, []),
+    ],
+)
+def test_statuses(answer: str, precision: float | None, recall: float, statuses: list[str]) -> None:
+    found = _check(answer)
+    assert (found.precision, found.recall) == (precision, recall)
+    assert [fact.status for fact in found.facts] == statuses
+    assert all(answer[fact.start : fact.end] == fact.text for fact in found.facts)
+
+
+def test_where_a_fact_stands() -> None:
+    found = _check("高橋美咲の83.7%ではなく、京都大学の75.2%と理化学研究所")
+    assert {fact.text: fact.where for fact in found.facts} == {
+        "高橋美咲": "paper", "83.7%": "reference", "京都大学": "b", "75.2%": "b", "理化学研究所": "",
+    }  # fmt: skip
+
+
+def test_accepted_forms_count_as_the_reference() -> None:
+    found = check("何件ですか。", "1万2,400件です。", "12,400件", accepted=("1万2,400",))
+    assert found.recall == 1.0 and found.precision == 1.0
+    assert check("誰ですか。", "Misaki Takahashi です", "高橋美咲", accepted=("Misaki Takahashi",)).recall == 1.0
+
+
+def test_a_short_reference_without_facts_is_one_term() -> None:
+    found = check("課題は何ですか。", "文法誤り訂正です。", "文法誤り訂正")
+    assert found.wanted == (("文法誤り訂正", "term", True),) and found.recall == 1.0
+    assert check("課題は何ですか。", "対話です。", "文法誤り訂正").recall == 0.0
+    assert check("なぜですか。", "はい。", "学習データの偏りを減らすためであり、これが課題でした。").recall is None
+
+
+def test_a_long_answer_and_odd_characters_do_no_harm() -> None:
+    odd = "\u202e83.7%\u202c\x00﷽" + "長い答え。" * 20_000 + "75.2%"
+    found = check(QUESTION, odd, REFERENCE, Source(PAPERS["a"]["text"]))
+    assert found.recall == 1.0 and [fact.status for fact in found.facts][-1] == "unknown"
