@@ -3,10 +3,13 @@
 Engines:
   vllm          in the serve environment ($KCPT_SERVE_PYTHON, else .venv-serve), as a process of its own
   transformers  in this process; for tiny models
+  server        any server with OpenAI's chat completions; models=NAME=MODEL then names models of that server, and
+                template=FOLDER (the tokenizer that training used) lets the prompts' lengths be compared with training's
   auto          vllm; where it cannot be had (not Linux on x86-64 or ARM, or Python 3.10) transformers, and says so
 
 Models are given as NAME=FOLDER, separated by commas:
   kcpt generate questions=runs/a/questions out=runs/a/answers models=base=runs/a/base/hf,trained=runs/a/trained/hf
+  kcpt generate questions=… out=… engine=server base_url=http://localhost:8000/v1 models=trained=my-model
 or in --config FILE.yaml as a mapping (models: {base: runs/a/base/hf, trained: ...}). Call the untrained one base.
 
 Answers are kept in a journal batch by batch; a killed run goes on where it stopped. Writes answers.jsonl.
@@ -31,7 +34,7 @@ from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
 from nemo_kcpt.runs import shaping, stage
 
-ENGINES = ("auto", "vllm", "transformers")
+ENGINES = ("auto", "vllm", "transformers", "server")
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -46,7 +49,17 @@ class Config:
     models: Any = MISSING
     """NAME=FOLDER[,NAME=FOLDER...], a list of those, or in YAML a mapping of names to Hugging Face folders."""
     engine: str = "auto"
-    """auto, vllm or transformers; see above."""
+    """auto, vllm, transformers or server; see above."""
+    base_url: str = ""
+    """Address of the server, as http://localhost:8000/v1; empty: OPENAI_BASE_URL, else OpenAI's own."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable with the server's key; servers without keys need none."""
+    template: Path | None = None
+    """Tokenizer folder with training's chat template, for engine=server."""
+    concurrency: int = 32
+    """Requests under way at once, for engine=server."""
+    timeout: float = 600
+    """Seconds until a request to the server is given up and made again."""
     system: str = ""
     """A system message before each question, as kcpt pack had it."""
     max_new_tokens: int = 128
@@ -60,7 +73,7 @@ class Config:
         for name, allowed in (("engine", ENGINES), ("dtype", DTYPES)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(allowed)}")
-        for name in ("max_new_tokens", "batch_size"):
+        for name in ("max_new_tokens", "batch_size", "concurrency", "timeout"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} given, at least 1 is needed")
 
@@ -148,7 +161,7 @@ def _answer(config: Config, requests: list[ModelRequest], journal: Path) -> dict
 def _records(
     questions: Mapping[str, Any], prompts: Mapping[str, ModelRequest], found: Mapping[Key, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """answers.jsonl: question by question, each by every model."""
+    """answers.jsonl from token ids: question by question, each by every model."""
     texts: dict[Key, str] = {}
     lengths: dict[Key, int] = {}
     for name, request in prompts.items():
@@ -170,6 +183,34 @@ def _records(
     ]
 
 
+def _from_server(
+    config: Config, models: Mapping[str, Path], questions: Mapping[str, Any], journal: Journal
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """answers.jsonl from a server's texts, in the same order, and the engine's name."""
+    from nemo_kcpt.evaluation import server_engine
+
+    wanted = [(question_id, name) for question_id in questions for name in models]
+    found = journal.read()
+    requests = [
+        server_engine.Request(question_id, name, models[name].as_posix(), questions[question_id]["question"])
+        for question_id, name in wanted
+        if (question_id, name) not in found
+    ]
+    if found:
+        LOG.info("generate: %d of %d answers are in the journal already", len(found), len(wanted))
+    expected = server_engine.prompt_lengths(config.template, questions, config.system)
+    server_engine.check_lengths(expected, found)
+    if requests:
+        with progress() as bars:
+            tasks = {name: bars.add_task(f"answers of {name}", total=len(questions)) for name in models}
+            for _, name in found:
+                bars.advance(tasks[name])
+            server_engine.generate(config, requests, journal.path, expected, lambda name: bars.advance(tasks[name]))
+        found = journal.read()
+    fields = ("question_id", "model", "answer", "finish_reason", "prompt_tokens", "completion_tokens", "engine")
+    return [{field: found[key][field] for field in fields} for key in wanted], {"engine": "server"}
+
+
 def _remaining(prompts: Mapping[str, ModelRequest], found: Mapping[Key, Any]) -> list[ModelRequest]:
     left = []
     for name, request in prompts.items():
@@ -179,37 +220,54 @@ def _remaining(prompts: Mapping[str, ModelRequest], found: Mapping[Key, Any]) ->
     return left
 
 
+def _from_folders(
+    config: Config, models: Mapping[str, Path], questions: Mapping[str, Any], journal: Journal
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """answers.jsonl from models in folders, and the engine with its start-up times."""
+    prompts = {
+        name: build_prompts(name, folder, questions, config.max_new_tokens, config.system)
+        for name, folder in models.items()
+    }
+    found = journal.read()
+    requests = _remaining(prompts, found)
+    if found:
+        LOG.info("generate: %d of %d answers are in the journal already", len(found), len(questions) * len(models))
+    used: dict[str, Any] = _answer(config, requests, journal.path) if requests else {"engine": "journal"}
+    return _records(questions, prompts, journal.read()), used
+
+
 def run(config: Config, redo: bool = False) -> None:
     """Write the answers unless they are there; goes on from the journal of a killed run."""
     models = parse_models(config.models)
-    inputs = {"questions": config.questions}
-    inputs |= {f"{name}/{file}": path for name, folder in models.items() for file, path in model_files(folder).items()}
-    shape = shaping(config, "models", "batch_size") | {"models": list(models)}
+    served = config.engine == "server"
+    inputs: dict[str, Path] = {"questions": config.questions}
+    if not served:
+        inputs |= {
+            f"{name}/{file}": path for name, folder in models.items() for file, path in model_files(folder).items()
+        }
+    shape = shaping(config, "models", "batch_size", "base_url", "api_key_env", "template", "concurrency", "timeout")
+    shape["models"] = {name: folder.as_posix() for name, folder in models.items()} if served else list(models)
     with stage("generate", config.out, config=shape, inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("generate: %s is finished", config.out)
             return
         questions = read_questions(config.questions)
-        prompts = {
-            name: build_prompts(name, folder, questions, config.max_new_tokens, config.system)
-            for name, folder in models.items()
-        }
         journal = Journal(config.out, current.fingerprint)
         if redo:
             journal.remove()
-        found = journal.read()
-        requests = _remaining(prompts, found)
-        wanted = len(questions) * len(models)
-        if found:
-            LOG.info("generate: %d of %d answers are in the journal already", len(found), wanted)
+        before = set(journal.read())
         started = time.perf_counter()
-        used: dict[str, Any] = _answer(config, requests, journal.path) if requests else {"engine": "journal"}
+        records, used = (_from_server if served else _from_folders)(config, models, questions, journal)
         seconds = time.perf_counter() - started
-        found = journal.read()
-        records = _records(questions, prompts, found)
         write_jsonl(config.out / "answers.jsonl", records)
         journal.remove()
         current.add(config.out / "answers.jsonl")
+        made = [record for record in records if (record["question_id"], record["model"]) not in before]
         tokens = sum(record["completion_tokens"] for record in records)
+        rate = sum(record["completion_tokens"] for record in made) / max(seconds, 1e-9)
         current.counts = {"answers": len(records), "models": list(models), "completion_tokens": tokens, **used}
-        LOG.info("generate: %d answers of %s in %.0f s (%s)", wanted, ", ".join(models), seconds, used["engine"])
+        current.counts["tokens_per_second"] = round(rate, 1)
+        LOG.info(
+            "generate: %d answers of %s in %.0f s (%s, %.0f tokens/s with start-up)",
+            len(records), ", ".join(models), seconds, used["engine"], rate,
+        )  # fmt: skip

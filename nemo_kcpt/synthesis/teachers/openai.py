@@ -115,6 +115,8 @@ class OpenAITeacher(Asking):
         self._requests = PerMinute(config.requests_per_minute)
         self._tokens = PerMinute(config.tokens_per_minute)
         self._lost, self._lost_since = 0, 0.0
+        self.empty_is_a_reply = False
+        """Take a reply without content that ended by itself for an empty text, instead of asking again."""
 
     def body(self, request: TeacherRequest) -> dict[str, Any]:
         """The request; a field that `extra_body` sets to null is left out, for models that refuse it."""
@@ -239,6 +241,8 @@ class OpenAITeacher(Asking):
         finish = str(getattr(choices[0], "finish_reason", "") or "")
         if refusal := getattr(message, "refusal", None):
             raise TeacherFault("refused", self._said(refusal))
+        if content is None and finish == "stop" and self.empty_is_a_reply:
+            content = ""
         if not isinstance(content, str):
             said = f"the server's answer has no content (finish_reason {finish or 'none'})"
             # The same request would be paid for again to end in the same way.

@@ -14,7 +14,10 @@ def _one(text: str):  # type: ignore[no-untyped-def]
     return found
 
 
-WAYS = "4400万|44,000,000|４４００万|４４，０００，０００|四千四百万|4.4×10^7|4.4×10⁷|4.4 x 10^7|4.4e7|44 million|0.44億|4千4百万"
+WAYS = (
+    "4400万|44,000,000|４４００万|４４，０００，０００|四千四百万|4.4×10^7|4.4×10⁷|4.4 x 10^7"
+    "|4.4e7|44 million|0.44億|4千4百万"
+)
 
 
 @pytest.mark.parametrize("text", WAYS.split("|"))

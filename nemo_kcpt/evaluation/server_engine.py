@@ -1,0 +1,149 @@
+"""Answers from any server with OpenAI's chat completions, many requests at a time, each on disk when it is there.
+
+The server applies the model's chat template. What it reports as a prompt's tokens is held against the length that
+training's template gives, so that a server with another template, or a system message of its own, is noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nemo_kcpt.errors import BadInput, KcptError
+
+if TYPE_CHECKING:
+    from nemo_kcpt.evaluation.generate_stage import Config
+    from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
+
+
+@dataclass(frozen=True)
+class Request:
+    """A question for one of the server's models."""
+
+    question_id: str
+    name: str
+    """The model's name in the answers."""
+    model: str
+    """Its name on the server."""
+    question: str
+
+
+def prompt_lengths(template: Path | None, questions: Mapping[str, Mapping[str, Any]], system: str) -> dict[str, int]:
+    """Tokens of each question's prompt by training's chat template; empty without a template."""
+    if template is None:
+        return {}
+    from nemo_kcpt.packing.tokenise import PackTokenizer, with_system
+
+    tokenizer = PackTokenizer(template)
+    return {
+        question_id: len(tokenizer.prompt_ids(with_system([{"role": "user", "content": record["question"]}], system)))
+        for question_id, record in questions.items()
+    }
+
+
+def check_lengths(expected: Mapping[str, int], found: Mapping[Any, Mapping[str, Any]]) -> None:
+    """Hold the prompts' lengths that a server reported against training's.
+
+    Raises:
+        BadInput: one differs.
+    """
+    for record in found.values():
+        wanted, said = expected.get(record["question_id"]), record["prompt_tokens"]
+        if wanted is not None and said and said != wanted:
+            raise BadInput(
+                f"question '{record['question_id']}': the server counts {said} prompt tokens for model "
+                f"'{record['model']}', training's chat template gives {wanted}. Start the server with the model's own "
+                "chat template and without a system message, or give the system= that training had"
+            )
+
+
+def _teacher(config: Config, model: str) -> OpenAITeacher:
+    from nemo_kcpt.synthesis.stage import Config as Asking
+    from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
+
+    asking = Asking(
+        corpus=config.out, out=config.out, teacher="openai", model=model, base_url=config.base_url,
+        api_key_env=config.api_key_env, temperature=0.0, top_p=1.0, max_tokens=config.max_new_tokens,
+        structured="none", concurrency=config.concurrency, timeout=config.timeout, window=0,
+    )  # fmt: skip
+    teacher = OpenAITeacher(asking)
+    teacher.empty_is_a_reply = True
+    return teacher
+
+
+def generate(
+    config: Config,
+    requests: Sequence[Request],
+    journal: Path,
+    expected: Mapping[str, int],
+    progress: Callable[[str], None],
+) -> None:
+    """Answer every request, appending to `journal`; `progress` gets the model's name of each answer.
+
+    Raises:
+        KcptError: the server does not answer, or not all; answers so far are in the journal.
+        BadInput: a prompt's length differs from training's.
+    """
+    asyncio.run(_all(config, requests, journal, expected, progress))
+
+
+async def _all(
+    config: Config,
+    requests: Sequence[Request],
+    journal: Path,
+    expected: Mapping[str, int],
+    progress: Callable[[str], None],
+) -> None:
+    from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherRequest
+
+    teachers = {model: _teacher(config, model) for model in dict.fromkeys(one.model for one in requests)}
+    queue, failed = iter(requests), []
+    messages = [{"role": "system", "content": config.system}] if config.system else []
+    with journal.open("a", encoding="utf-8") as stream:
+
+        async def work() -> None:
+            for request in queue:
+                asked = (*messages, {"role": "user", "content": request.question})
+                try:
+                    reply = await teachers[request.model].complete(
+                        TeacherRequest(request.question_id, "answer", "", asked)
+                    )
+                except TeacherFault as fault:
+                    if fault.fatal:
+                        raise KcptError(f"{fault}. Answers so far are kept; the same command goes on") from fault
+                    failed.append(f"question '{request.question_id}', model '{request.name}': {fault}")
+                    continue
+                record = {
+                    "question_id": request.question_id,
+                    "model": request.name,
+                    "answer": reply.text.encode("utf-8", "replace").decode().strip(),
+                    "finish_reason": reply.finish_reason,
+                    "prompt_tokens": reply.usage.get("prompt_tokens", 0),
+                    "completion_tokens": reply.usage.get("completion_tokens", 0),
+                    "engine": "server",
+                }
+                check_lengths(expected, {0: record})
+                stream.write(json.dumps(record) + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+                progress(request.name)
+
+        workers = [asyncio.create_task(work()) for _ in range(min(config.concurrency, len(requests)))]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+            for teacher in teachers.values():
+                await teacher.close()
+    if failed:
+        raise KcptError(
+            f"{len(failed)} of {len(requests)} questions were not answered, the first: {failed[0]}. "
+            "The others are kept; the same command asks for these again"
+        )
