@@ -16,7 +16,11 @@ from nemo_kcpt.files import file_in, read_jsonl
 
 SPLITS = ("test", "train")
 PROPORTIONS = ("exact_match", "judge")
-METRICS = ("exact_match", "bertscore_sent", "bertscore_doc", "judge", "fact_precision", "fact_recall")
+METRICS = (
+    "exact_match", "combined", "judge", "bertscore_sent", "bertscore_doc", "fact_precision", "fact_recall",
+)  # fmt: skip
+HEADLINES = ("exact_match", "combined", "judge", "bertscore_sent")
+"""What the headline tells: the first that was run."""
 ANSWER_LIMIT = 400
 """Characters of an answer that an example shows."""
 CURVE_POINTS = 300
@@ -191,7 +195,11 @@ def example(
     scores: Scores,
     values: Mapping[str, tuple[str, ...]],
 ) -> dict[str, Any]:
-    """A question with every model's answer; `marks` are [start, end, right] of the values that an answer states."""
+    """A question with every model's answer.
+
+    `marks` are [start, end, right] of the values that an answer states; of a question without accepted values those of
+    its numbers and names that are supported or contradicted.
+    """
     accepted = question.get("accepted") or ()
     shown = []
     for name in names:
@@ -199,14 +207,20 @@ def example(
         if key not in answers:
             continue
         text = str(answers[key]["answer"])
-        marks = find_values(text, accepted, alternatives(question, values)) if accepted else []
+        if accepted:
+            found = find_values(text, accepted, alternatives(question, values))
+            marks = [[mark.start, mark.end, mark.right] for mark in found]
+        else:
+            facts = [fact for fact in scores[key].get("facts") or () if fact["status"] != "unknown"]
+            marks = [[fact["start"], fact["end"], fact["status"] == "supported"] for fact in facts]
         kept = text[:ANSWER_LIMIT]
         shown.append(
             {
                 "name": name,
                 "answer": kept + ("…" if len(text) > ANSWER_LIMIT else ""),
-                "marks": [[mark.start, mark.end, mark.right] for mark in marks if mark.end <= len(kept)],
+                "marks": [mark for mark in marks if mark[1] <= len(kept)],
                 "exact_match": scores[key].get("exact_match"),
+                "combined": scores[key].get("combined"),
                 "bertscore_sent": scores[key].get("bertscore_sent"),
             }
         )
@@ -215,8 +229,8 @@ def example(
 
 
 def headline(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The one number: on held-out questions, the last model against the base, by exact match, else BERTScore Sent."""
-    for metric in ("exact_match", "bertscore_sent"):
+    """The one number: on held-out questions, the last model against the base, by the first of `HEADLINES`."""
+    for metric in HEADLINES:
         found = [row for row in differences if row["metric"] == metric and row["split"] == "test"]
         if found:
             row = found[-1]

@@ -12,20 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.pages import count, environment, share
+from nemo_kcpt.report.build import HEADLINES
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 METRIC_NAMES = {
     "exact_match": "Exact match",
+    "combined": "Combined",
+    "judge": "Judge",
     "bertscore_sent": "BERTScore Sent",
     "bertscore_doc": "BERTScore Doc",
-    "judge": "Judge",
     "fact_precision": "Fact precision",
     "fact_recall": "Fact recall",
 }
 SPLIT_NAMES = {"test": "held-out", "train": "train"}
-SHARES = ("exact_match", "judge", "fact_precision", "fact_recall")
+SHARES = ("exact_match", "combined", "judge", "fact_precision", "fact_recall")
 INTERVAL_NOTE = (
     "95 % intervals from a bootstrap over papers: all questions on a paper are drawn together, since they are answered "
     "right or wrong together. For shares of one question a paper, and where all answers are right or none is, Wilson's "
@@ -99,7 +101,7 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
 
     metrics = _metrics_run(report)
     drawn: dict[str, str] = {}
-    main = next((metric for metric in ("exact_match", "bertscore_sent") if metric in metrics), None)
+    main = next((metric for metric in HEADLINES if metric in metrics), None)
     if main is not None:
         rows = [
             {**row, "value": row[main], "ci95": row["ci95"][main]} for row in report["models"] if row[main] is not None
