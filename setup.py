@@ -38,7 +38,7 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=[*find_packages(include=["nemo_kcpt", "nemo_kcpt.*"]), "nemo_kcpt.conf", "nemo_kcpt_recipes"],
     package_dir={"nemo_kcpt.conf": "conf", "nemo_kcpt_recipes": "recipes"},
-    package_data={"nemo_kcpt": ["**/*.j2", "py.typed"], "nemo_kcpt.conf": ["**/*.yaml"]},
+    package_data={"nemo_kcpt": ["**/*.j2", "**/*.jsonl", "py.typed"], "nemo_kcpt.conf": ["**/*.yaml"]},
     install_requires=[*BASE, *DATA],
     extras_require={
         "train": [

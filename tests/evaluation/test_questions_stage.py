@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.inputs import read_questions
 from nemo_kcpt.evaluation.questions_stage import Config, run
 from nemo_kcpt.files import read_jsonl, write_json, write_jsonl
 
@@ -60,7 +61,7 @@ def test_splits_kinds_and_duplicates(tmp_path: Path, corpus: Path, synthetic: Pa
     common = [record["split"] for record in records if "共通" in record["question"]]
     assert common == ["train"]  # the full-width question mark is no difference
     assert len({record["question_id"] for record in records}) == len(records)
-    assert all(record["kept"] is True and record["filter"]["by"] == "none" for record in records)
+    assert all(record["kept"] is True and record["filter"]["by"] == "rules" for record in records)
 
 
 def test_a_question_in_both_splits_is_no_test_question(tmp_path: Path, corpus: Path) -> None:
@@ -95,6 +96,8 @@ def test_questions_from_fact_sheets(tmp_path: Path) -> None:
     records = list(read_jsonl(tmp_path / "out" / "questions.jsonl"))
     assert {record["paper_id"] for record in records if record["split"] == "test"} == set(ids[4:])
     assert all(record["accepted"] and record["fact"] for record in records)
+    assert {(record["kept"], record["filter"]["by"]) for record in records} == {(True, "none")}
+    assert len(records) == len({record["question"] for record in records}) > 6 * 6
 
 
 def test_a_second_call_does_nothing_and_other_inputs_are_refused(tmp_path: Path, corpus: Path, synthetic: Path) -> None:
@@ -112,13 +115,78 @@ def test_a_second_call_does_nothing_and_other_inputs_are_refused(tmp_path: Path,
     [
         ([{"paper_id": "z", "kind": "qa_easy", "pairs": []}], "record 1: paper 'z' is not in split.json"),
         ([{"paper_id": "a", "kind": "qa_easy", "pairs": [_pair(" ")]}], "record 1, pair 0: instruction or output"),
+        ([{"paper_id": "a", "kind": "qa_easy", "pairs": ["x"]}], "record 1, pair 0: instruction or output"),
         ([{"paper_id": "a", "kind": "summary", "pairs": [_pair("x")]}], "no question in it"),
+        (
+            [{"paper_id": "a", "kind": "qa_easy", "pairs": [_pair("x?")]}] * 2,
+            "kind qa_easy of paper 'a' stands there twice",
+        ),
+        (
+            [{"paper_id": "a", "kind": "qa_easy", "pairs": [_pair("本論文の目的は何ですか。")]}],
+            "the filter 'rules' kept none of 1 questions; .* filter=none",
+        ),
     ],
 )
 def test_bad_synthetic_data(tmp_path: Path, corpus: Path, records: list[dict[str, Any]], message: str) -> None:
     write_jsonl(tmp_path / "synthetic.jsonl", records)
     with pytest.raises(BadInput, match=message):
         run(Config(out=tmp_path / "out", corpus=corpus, synthetic=tmp_path / "synthetic.jsonl"))
+
+
+def test_synthetic_data_in_another_encoding(tmp_path: Path, corpus: Path) -> None:
+    path = tmp_path / "synthetic.jsonl"
+    good = '{"paper_id": "a", "kind": "qa_easy", "pairs": [{"instruction": "問", "output": "答"}]}\n'
+    path.write_bytes(good.encode() + good.encode("cp932"))
+    with pytest.raises(BadInput, match="line 2: not UTF-8"):
+        run(Config(out=tmp_path / "out", corpus=corpus, synthetic=path))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"n": -1}, "n: -1 is negative"),
+        ({"filter": "gpt"}, "filter: 'gpt' is not one of auto, rules, llm, none"),
+        ({"near": 1.5}, "near: 1.5 is not a similarity"),
+        ({"audit": -5}, "audit: -5 was given; at least 0"),
+        ({"engine": "hf"}, "engine: 'hf' is not one of openai, vllm"),
+    ],
+)
+def test_bad_keys(tmp_path: Path, keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Config(out=tmp_path, **keys)
+
+
+def test_kinds_and_sources_that_are_not_there(tmp_path: Path, corpus: Path, synthetic: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(BadInput, match="no question of kind 'qa_esay' in .*did you mean 'qa_easy'"):
+        run(Config(out=out, corpus=corpus, synthetic=synthetic, kinds=["qa_esay"]))
+    with pytest.raises(BadInput, match="needs synthetic=FOLDER"):
+        run(Config(out=out, corpus=corpus))
+    with pytest.raises(BadInput, match="needs corpus=FOLDER"):
+        run(Config(out=out, synthetic=synthetic))
+    with pytest.raises(BadInput, match="contradict each other"):
+        run(Config(out=out, corpus=corpus, synthetic=synthetic, facts=synthetic))
+    run(Config(out=out, corpus=corpus, synthetic=synthetic, kinds=["keywords"]))
+    assert {record["kind"] for record in read_jsonl(out / "questions.jsonl")} == {"keywords"}
+
+
+def test_a_dropped_question_stays_in_the_file_and_is_passed_over(tmp_path: Path, corpus: Path) -> None:
+    path = tmp_path / "synthetic.jsonl"
+    asked = [
+        *(_pair(f"「カスミ{index}」の正解率は?") for index in range(20)),
+        *(_pair(f"表{index}の値は?") for index in range(20)),
+    ]
+    write_jsonl(
+        path, [{"paper_id": paper, "kind": "qa_easy", "pairs": asked[place::3]} for place, paper in enumerate("abc")]
+    )
+    run(Config(out=tmp_path / "out", corpus=corpus, synthetic=path, n=5))
+    records = list(read_jsonl(tmp_path / "out" / "questions.jsonl"))
+    assert sum(record["kept"] for record in records) == 10
+    dropped = [record for record in records if not record["kept"]]
+    assert dropped and all(
+        record["filter"]["verdict"] == 0 and "表" in record["filter"]["reason"] for record in dropped
+    )
+    assert set(read_questions(tmp_path / "out")) == {record["question_id"] for record in records if record["kept"]}
 
 
 def test_a_paper_in_both_splits_is_refused(tmp_path: Path, corpus: Path, synthetic: Path) -> None:

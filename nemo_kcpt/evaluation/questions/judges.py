@@ -1,0 +1,190 @@
+"""The context filters by name: rules, an LLM, or none. Each keeps its verdict and the reason with the question."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nemo_kcpt.errors import KcptError
+from nemo_kcpt.evaluation.questions import rules
+from nemo_kcpt.files import canonical_json, sha256_text
+
+if TYPE_CHECKING:
+    from nemo_kcpt.evaluation.asking import Inquiry, Llm
+
+FILTERS = ("rules", "llm", "none")
+JOURNAL = "journal.sqlite"
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+FIELDS = ("reason", "self_contained")
+SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"reason": {"type": "string"}, "self_contained": {"type": "integer", "enum": [0, 1]}},
+    "required": list(FIELDS),
+    "additionalProperties": False,
+}
+"""Of the reply; the reason is thought before the verdict is given, so it comes first."""
+REMINDERS = {
+    "ja": '\n\n返答は {"reason": "…", "self_contained": 0 または 1} の形の JSON オブジェクト一つだけです。',
+    "en": '\n\nReply with one JSON object {"reason": "…", "self_contained": 0 or 1} and nothing else.',
+}
+LONGEST_REASON = 500
+"""Characters of a reason that are kept."""
+HOPELESS = 20
+"""Questions after which a model that mostly gives no readable verdict is not asked any more."""
+
+_FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n?[ \t]*```", re.DOTALL)
+
+
+@dataclass(kw_only=True)
+class NoFilter:
+    """Keeps every question; a reason that a question brings along stays."""
+
+    name: str = "none"
+
+    def judge(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """`kept` and `filter` of each record."""
+        given = [record.get("filter") or {"reason": "no context filter was asked for"} for record in records]
+        return [{"kept": True, "filter": {"by": self.name, "verdict": None, **one}} for one in given]
+
+
+@dataclass(kw_only=True)
+class Rules:
+    """The offline filter; see `rules`."""
+
+    titles: Mapping[str, str]
+    """paper_id -> title."""
+    name: str = rules.NAME
+
+    def judge(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """`kept` and `filter` of each record."""
+        found = []
+        for record in records:
+            verdict = rules.judge(record["question"], self.titles.get(record["paper_id"], ""))
+            found.append(
+                {
+                    "kept": verdict.self_contained == 1,
+                    "filter": {"by": self.name, "verdict": verdict.self_contained, "reason": verdict.reason},
+                }
+            )
+        return found
+
+
+@dataclass(kw_only=True)
+class LlmFilter:
+    """Asks an LLM whether a question stands alone; replies are in the journal, and nothing is asked twice."""
+
+    llm: Llm
+    journal: Path
+    max_invalid: float
+    """Questions that may stay without a readable verdict: a share of those asked if below 1, else a number."""
+    asked: int = 0
+    invalid: int = 0
+    counts: dict[str, float] = field(default_factory=dict)
+    """Requests, tokens and cost."""
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self.llm.model
+
+    def judge(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """`kept` and `filter` of each record; one without a readable verdict is not kept.
+
+        Raises:
+            KcptError: there is no server, or most questions asked have no verdict.
+        """
+        from nemo_kcpt.evaluation.asking import ask
+
+        inquiries = [inquiry(str(record["question_id"]), str(record["question"])) for record in records]
+        answered, totals = ask(inquiries, self.llm, self.journal, "context filter")
+        for name, value in vars(totals).items():
+            self.counts[name] = self.counts.get(name, 0) + value
+        found: list[dict[str, Any]] = []
+        for one in inquiries:
+            verdict, reason = answered[one.name].value or (None, f"no readable verdict: {answered[one.name].fault}")
+            found.append({"kept": verdict == 1, "filter": {"by": self.name, "verdict": verdict, "reason": reason}})
+        self.asked += len(found)
+        self.invalid += sum(entry["filter"]["verdict"] is None for entry in found)
+        if self.asked >= HOPELESS and self.invalid > self.asked / 2:
+            self.check()
+        return found
+
+    def check(self) -> None:
+        """
+        Raises:
+            KcptError: more than `max_invalid` of the questions asked have no verdict.
+        """
+        if self.invalid > (self.max_invalid * self.asked if self.max_invalid < 1 else self.max_invalid):
+            raise KcptError(
+                f"context filter: {self.invalid} of {self.asked} questions have no readable verdict of {self.name}, "
+                f"more than max_invalid={self.max_invalid}. Run it again (verdicts so far are kept, what the server "
+                "did not answer is asked again), try structured= or another model, or allow more with max_invalid="
+            )
+
+
+def inquiry(name: str, question: str) -> Inquiry:
+    """What the LLM is asked about a question: in its language, the question fenced as data."""
+    from nemo_kcpt.evaluation.asking import Inquiry
+    from nemo_kcpt.evaluation.judge.fences import NONCE, fenced, harmless
+
+    language = "ja" if rules.is_japanese(question) else "en"
+    shown = harmless(question)
+    nonce = sha256_text(canonical_json([question]))[:NONCE]  # whoever could write it into the question changes it
+    messages = (
+        {"role": "system", "content": _instructions(language)},
+        {"role": "user", "content": fenced("QUESTION", shown, nonce)},
+    )
+    return Inquiry(
+        name=name, kind="context", messages=messages, schema=SCHEMA, read=read_verdict, reminder=REMINDERS[language]
+    )
+
+
+def _instructions(language: str) -> str:
+    return (TEMPLATES / f"context.{language}.j2").read_text(encoding="utf-8").strip()
+
+
+def prompts_sha256() -> str:
+    """Identity of the instructions, for fingerprints."""
+    return sha256_text("\0".join(_instructions(language) for language in REMINDERS))
+
+
+def read_verdict(reply: str) -> tuple[int, str]:
+    """Verdict and reason of a reply: one JSON object of the schema and nothing else, after <think>…</think> if any,
+    bare or in one code fence.
+
+    Raises:
+        UnreadableReply: it has any other form; names the fault.
+    """
+    from nemo_kcpt.evaluation.judge.fences import shortened, visible
+    from nemo_kcpt.synthesis.replies import UnreadableReply
+
+    text = reply.strip()
+    if text.startswith("<think>"):
+        if text.count("</think>") != 1:
+            raise UnreadableReply("where the thought ends is unclear")
+        text = text.partition("</think>")[2].strip()
+    if match := _FENCE.fullmatch(text):
+        text = match[1].strip()
+    try:
+        value = json.loads(text, object_pairs_hook=_distinct)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableReply(f"the reply is not one JSON object ({error})") from None
+    if not isinstance(value, dict) or set(value) != set(FIELDS):
+        raise UnreadableReply(f"expected the fields reason and self_contained alone, found {ascii(value)[:80]}")
+    verdict, reason = value["self_contained"], value["reason"]
+    if type(verdict) is not int or verdict not in (0, 1):
+        raise UnreadableReply(f"self_contained is {ascii(verdict)[:40]}, expected 0 or 1")
+    if not isinstance(reason, str) or not reason.strip():
+        raise UnreadableReply(f"reason is {ascii(reason)[:40]}, expected a text")
+    return verdict, shortened(visible(reason.strip()), LONGEST_REASON)[0]
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a field stands there twice")
+    return found

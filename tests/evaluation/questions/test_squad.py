@@ -1,0 +1,155 @@
+"""Human questions of a SQuAD-style file: ids and split as the corpus has them, all answers accepted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nemo_kcpt.corpus.stage import Config as CorpusConfig
+from nemo_kcpt.corpus.stage import run as make_corpus
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.questions_stage import Config, run
+from nemo_kcpt.files import read_json, read_jsonl
+
+NAMES = ("アオバ", "カスミ", "ミナモ", "ツバメ")
+
+
+def article(name: str) -> dict[str, Any]:
+    def qa(number: int, question: str, *answers: str, **more: Any) -> dict[str, Any]:
+        found = {"question": question, "answers": [{"text": text, "answer_start": 0} for text in answers], **more}
+        return found | ({"id": f"{name}-{number}"} if name != "ツバメ" else {})
+
+    return {
+        "title": f"{name}川の歴史",
+        "paragraphs": [
+            {
+                "context": f"{name}川は{len(name)}00年前に{name}山の雪から生まれた長い川である。" * 3,
+                "qas": [
+                    qa(0, f"{name}川は何から生まれましたか。", f"{name}山の雪", "雪", "雪"),
+                    qa(1, "この川の長さはどのくらいですか。", "長い"),
+                    qa(2, f"{name}川の色は何色ですか。", is_impossible=True),
+                    qa(3, f"{name}川はいつ生まれましたか。"),
+                ],
+            },
+            {"context": f"{name}の橋", "qas": [qa(4, f"{name}川の橋の名前は何ですか。", f"{name}の橋")]},
+        ],
+    }
+
+
+def written(path: Path) -> Path:
+    path.parent.mkdir()
+    path.write_text(json.dumps({"version": "1", "data": [article(name) for name in NAMES]}, ensure_ascii=False))
+    return path
+    return path
+
+
+@pytest.fixture
+def squad(tmp_path: Path) -> Path:
+    return written(tmp_path / "in" / "rivers.json")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made from an equal file."""
+    out = tmp_path_factory.mktemp("made")
+    file = written(out / "in" / "rivers.json")
+    make_corpus(CorpusConfig(input=str(file), out=out / "corpus", heldout_count=1, workers=1, near_duplicates=0))
+    return out / "corpus"
+
+
+def test_human_questions(tmp_path: Path, corpus: Path, squad: Path) -> None:
+    run(Config(out=tmp_path / "out", corpus=corpus, squad=squad))
+    records = list(read_jsonl(tmp_path / "out" / "questions.jsonl"))
+    heldout = set(read_json(corpus / "split.json")["heldout"])
+    assert all((one["split"] == "test") == (one["paper_id"] in heldout) for one in records)
+    assert {one["kind"] for one in records} == {"human"}
+    first = next(one for one in records if one["question"] == "カスミ川は何から生まれましたか。")
+    assert (first["answer"], first["accepted"], first["kept"]) == ("カスミ山の雪", ["カスミ山の雪", "雪"], True)
+    assert [one["question"] for one in records if not one["kept"]] == ["この川の長さはどのくらいですか。"]
+    counts = read_json(tmp_path / "out" / "manifest.json")["counts"]
+    assert (counts["unanswered"], counts["duplicates"], counts["context_dependent"]) == (8, 3, 1)
+    of_corpus = {one["question_id"]: one["split"] for one in read_jsonl(corpus / "questions.jsonl")}
+    ours = [*records, *read_jsonl(tmp_path / "out" / "dropped.jsonl")]
+    assert {one["question_id"]: one["split"] for one in ours} == of_corpus
+
+
+def test_human_and_synthetic_questions_together(tmp_path: Path, corpus: Path, squad: Path) -> None:
+    pairs = [{"instruction": f"アオバ川の支流{index}はどこですか。", "output": "北"} for index in range(6)]
+    line = {"paper_id": "rivers-0000", "kind": "qa_easy", "pairs": pairs}
+    (tmp_path / "synthetic.jsonl").write_text(json.dumps(line))
+    run(Config(out=tmp_path / "out", corpus=corpus, squad=squad.parent, synthetic=tmp_path / "synthetic.jsonl"))
+    assert {one["kind"] for one in read_jsonl(tmp_path / "out" / "questions.jsonl")} == {"human", "qa_easy"}
+
+
+def test_a_file_in_another_encoding(tmp_path: Path, corpus: Path, squad: Path) -> None:
+    squad.write_bytes(squad.read_text().encode("utf-16"))
+    run(Config(out=tmp_path / "out", corpus=corpus, squad=squad))
+    assert len(list(read_jsonl(tmp_path / "out" / "questions.jsonl"))) == 9
+
+
+def rewritten(squad: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    content = json.loads(squad.read_text())
+    change(content)
+    squad.write_text(json.dumps(content, ensure_ascii=False))
+    return squad
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["data"].append(article("ハヤセ")), r"data\[4\]: article 'rivers-0004' is not in .*corpus"),
+        (lambda c: c["data"].reverse(), r"data\[0\]: its title is 'ツバメ川の歴史', but the corpus's paper"),
+        (lambda c: c.pop("data"), "expected SQuAD-style JSON"),
+        (lambda c: c.update(data=[]), "with at least one article"),
+        (
+            lambda c: c["data"][0]["paragraphs"][0]["qas"][0].pop("question"),
+            r"qas\[0\]: expected a text in \"question\"",
+        ),
+        (lambda c: c["data"][0]["paragraphs"][0].update(qas={}), None),
+        (lambda c: c["data"][0]["paragraphs"][0].update(qas=3), r"paragraphs\[0\]: expected a list"),
+        (lambda c: c["data"][0]["paragraphs"][0]["qas"][0].update(answers=["雪"]), "expected answers of the form"),
+    ],
+)
+def test_files_that_are_not_the_corpus_s(
+    tmp_path: Path, corpus: Path, squad: Path, change: Callable[[dict[str, Any]], object], message: str | None
+) -> None:
+    config = Config(out=tmp_path / "out", corpus=corpus, squad=rewritten(squad, change))
+    if message is None:
+        run(config)
+        return
+    with pytest.raises(BadInput, match=message):
+        run(config)
+
+
+def test_files_that_are_not_there_or_not_text(tmp_path: Path, corpus: Path, squad: Path) -> None:
+    with pytest.raises(BadInput, match="no such file or folder"):
+        run(Config(out=tmp_path / "out", corpus=corpus, squad=tmp_path / "nowhere"))
+    with pytest.raises(BadInput, match="no SQuAD-style JSON file in it"):
+        run(Config(out=tmp_path / "out", corpus=corpus, squad=corpus))
+    squad.write_bytes(b'{"data": ' + bytes([0x80, 0x81, 0xFF]) * 9)
+    with pytest.raises(BadInput, match=r"rivers\.json"):
+        run(Config(out=tmp_path / "out", corpus=corpus, squad=squad))
+
+
+def test_questions_about_papers_that_the_corpus_left_out_are_counted(tmp_path: Path, squad: Path) -> None:
+    rewritten(squad, lambda content: content["data"].append(content["data"][0]))
+    make_corpus(CorpusConfig(input=str(squad), out=tmp_path / "corpus", heldout_count=1, workers=1, near_duplicates=0))
+    run(Config(out=tmp_path / "out", corpus=tmp_path / "corpus", squad=squad))
+    assert read_json(tmp_path / "out" / "manifest.json")["counts"]["of_dropped_papers"] == 5
+
+
+def test_jaquad(tmp_path: Path, shared_data: Path) -> None:
+    """Real questions that people asked with a paragraph at hand; nearly all of them stand alone."""
+    file = shared_data / "jaquad" / "jaquad_train_0000.json"
+    make_corpus(CorpusConfig(input=str(file), out=tmp_path / "corpus", workers=1))
+    run(Config(out=tmp_path / "out", corpus=tmp_path / "corpus", squad=file, n=0))
+    records = list(read_jsonl(tmp_path / "out" / "questions.jsonl"))
+    kept = sum(one["kept"] for one in records)
+    assert len(records) > 900 and 0.95 < kept / len(records) < 1
+    assert {one["question_id"] for one in records} <= {
+        one["question_id"] for one in read_jsonl(tmp_path / "corpus" / "questions.jsonl")
+    }
