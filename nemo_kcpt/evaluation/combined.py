@@ -18,6 +18,7 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.facts.check import FactCheck, Source
+from nemo_kcpt.evaluation.facts.numbers import plain
 from nemo_kcpt.files import read_json
 
 FEATURES: dict[str, str] = {
@@ -52,7 +53,7 @@ def terms(text: str) -> set[str]:
     """Words, numbers and the 2- and 3-grams of Japanese characters."""
     from nemo_kcpt.packing.passages import terms as found
 
-    return {term for term in found(text) if len(term) > 1 or term.isdigit()}
+    return {term for term in found(plain(text)[0]) if len(term) > 1 or term.isdigit()}
 
 
 @lru_cache(maxsize=2048)
@@ -61,13 +62,12 @@ def _cached_terms(text: str) -> frozenset[str]:
 
 
 def negates(text: str, about: str = "") -> bool:
-    """Whether a text negates: the sentence that has most of `about`'s terms, or any if none has one."""
+    """Whether a text negates: the sentence that has most of `about`'s terms, the first of equals."""
     sentences = [sentence.strip() for sentence in _SENTENCES.split(text) if sentence.strip()]
     wanted = _cached_terms(about)
     if wanted and len(sentences) > 1:
         shared = [len(wanted & terms(sentence)) for sentence in sentences]
-        if most := max(shared):
-            sentences = [sentence for sentence, number in zip(sentences, shared) if number == most][:1]
+        sentences = [sentences[shared.index(max(shared))]]
     return any(_NEGATION.search(sentence) for sentence in sentences)
 
 

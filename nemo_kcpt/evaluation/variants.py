@@ -105,7 +105,7 @@ def variants(items: Sequence[Item], seed: int = 0) -> list[Variant]:
         for text, right, kind in made:
             long = bool(item.context) and (kind == "longer" or (kind != "reworded" and rng.random() < 0.4))
             if long:
-                text = _longer(item, text, rng)
+                text = _longer(item, text, right, rng)
             found.append(Variant(question_id=item.question_id, text=text, right=right, kind=kind, long=long))
     return found
 
@@ -134,8 +134,10 @@ def _is_sentence(text: str, language: str) -> bool:
     return len(text.split()) > 7
 
 
-def _longer(item: Item, text: str, rng: random.Random) -> str:
-    more = rng.choice(item.context).strip()
+def _longer(item: Item, text: str, right: bool, rng: random.Random) -> str:
+    """The answer with a true sentence of the paper; after a wrong one it is not one that gives the right answer."""
+    usable = item.context if right else [line for line in item.context if _bare(item.answer) not in line]
+    more = rng.choice(usable).strip() if usable else ""
     return f"{text}{more}" if item.language == "ja" else f"{text} {more}"
 
 

@@ -104,6 +104,7 @@ def test_prompts_of_another_length_than_trainings_are_refused(folder: Path) -> N
         run(_config(folder, server, out=folder / "other", template=template))
 
 
+@pytest.mark.slow
 def test_killed_runs_ask_again_only_for_what_was_under_way(folder: Path) -> None:
     """Three kills at random moments: the same answers as an unkilled run, and hardly a question asked twice."""
     rng, kills, concurrency = random.Random(7), 3, 3

@@ -6,7 +6,7 @@ unknown        neither has it, and nothing stands against it; `where` says if an
 
 Facts that the question itself gives are not counted. Precision is the share of the answer's facts that are supported,
 recall the share of the reference's facts that the answer states. A short reference without numbers and names, such as
-文法誤り訂正, is one fact of kind `term`.
+文法誤り訂正, is one fact of kind `term`; of a sentence without them its compound nouns are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nemo_kcpt.evaluation.facts.names import Name, NameText, cached_names, name_key
+from nemo_kcpt.evaluation.facts.names import Name, NameText, cached_names, compounds, name_key
 from nemo_kcpt.evaluation.facts.numbers import Quantity, agree, cached_quantities, quantities, same_kind
 
 LONGEST_TERM = 40
@@ -136,9 +136,15 @@ def check(
     asked = Source(question)
     right = Source("\n".join([reference, *accepted]))
     said = Source(answer)
-    numbers = [number for number in _numbers(reference) if not asked.number(number)]
-    names = [name for name in cached_names(reference) if not asked.names.holds(name.key)]
-    wanted = _wanted(reference, accepted, numbers, names, said)
+    numbers, names = _numbers(reference), _names(reference)
+    news = [number for number in numbers if not asked.number(number)]
+    named = [name for name in names if not asked.names.holds(name.key)]
+    if _is_term(reference) and not (news or named):
+        # The question names what it wants chosen, and the choice is the fact; an answer may begin with the question.
+        said = Source(answer[_shared_beginning(question, answer) :])
+    else:
+        numbers, names = news, named
+    wanted = _wanted(reference, accepted, numbers, names, asked, said)
     missing_numbers = [number for number in numbers if not said.number(number)]
     missing_names = any(kind == "name" and not stated for _, kind, stated in wanted)
     facts: list[tuple[Any, str, str, str]] = []
@@ -147,7 +153,7 @@ def check(
             continue
         against = any(same_kind(number, other) for other in missing_numbers)
         facts.append(_status(number, "number", right.number(number), paper, against, corpus))
-    for name in cached_names(answer):
+    for name in _names(answer):
         if asked.names.holds(name.key):
             continue
         facts.append(_status(name, "name", right.names.holds(name.key), paper, missing_names, corpus))
@@ -164,8 +170,19 @@ def _numbers(text: str) -> list[Quantity]:
     return list({(number.value, number.measure): number for number in cached_quantities(text)}.values())
 
 
+def _names(text: str) -> list[Name]:
+    """The names of a text but those that are part of a number, as 平成 of 平成22年."""
+    spans = [(number.start, number.end) for number in cached_quantities(text)]
+    return [name for name in cached_names(text) if not any(s <= name.start and name.end <= e for s, e in spans)]
+
+
 def _wanted(
-    reference: str, accepted: Sequence[str], numbers: Sequence[Quantity], names: Sequence[Name], said: Source
+    reference: str,
+    accepted: Sequence[str],
+    numbers: Sequence[Quantity],
+    names: Sequence[Name],
+    asked: Source,
+    said: Source,
 ) -> list[tuple[str, str, bool]]:
     """The reference's facts, and whether they are stated."""
     others = [Source(form) for form in accepted]
@@ -177,13 +194,28 @@ def _wanted(
     ]
     keys = {name.key: reference[name.start : name.end] for name in names}
     wanted += [(text, "name", whole or said.names.holds(key)) for key, text in keys.items()]
-    if not wanted:
-        term = reference.strip().strip('。.「」『』"')
-        if 0 < len(term) <= LONGEST_TERM and not _SENTENCE.search(term):
-            key = name_key(term)
-            if len(key) > 1:
-                wanted = [(term, "term", whole or said.names.holds(key))]
+    key = name_key(_bare(reference)) if not wanted and _is_term(reference) else ""
+    if len(key) > 1 or "\u3400" <= key <= "\u9fff":
+        wanted = [(_bare(reference), "term", whole or said.names.holds(key))]
+    elif not wanted:
+        terms = {term.key: reference[term.start : term.end] for term in compounds(reference)}
+        new = {key: text for key, text in terms.items() if not asked.names.holds(key)}
+        wanted = [(text, "term", whole or said.names.holds(key)) for key, text in new.items()]
     return wanted
+
+
+def _shared_beginning(first: str, second: str) -> int:
+    return next((place for place, (a, b) in enumerate(zip(first, second)) if a != b), min(len(first), len(second)))
+
+
+def _bare(reference: str) -> str:
+    return reference.strip().strip('。.「」『』"')
+
+
+def _is_term(reference: str) -> bool:
+    """Whether a reference is a word or two and no sentence."""
+    term = _bare(reference)
+    return 0 < len(term) <= LONGEST_TERM and not _SENTENCE.search(reference.strip())
 
 
 def _states(form: Source, said: Source) -> bool:

@@ -143,7 +143,7 @@ def quantities(text: str) -> list[Quantity]:
         end = match.end()
         if measure == "":
             measure, factor, end = _unit(found, end)
-            if measure == "year" and not (match["kanji"] or value >= 100):
+            if measure == "year" and value < 100:
                 measure, factor = "months", 12.0  # 3年: a span of time
             value, step = value * factor, step * factor
         before, after = found[: match.start()][-20:], found[end : end + 12]
