@@ -26,6 +26,11 @@ DATA = [
     "openai>=1.60",
     "json-repair",
     "matplotlib",
+    # `kcpt score`: the tagger that finds Japanese names, and the combined score's model; `kcpt human`: the workbook
+    "sudachipy",
+    "sudachidict-core",
+    "scikit-learn",
+    "openpyxl",
 ]
 
 setup(
@@ -56,6 +61,7 @@ setup(
         "gpu": ["transformer-engine[pytorch]"],
         "dev": [
             "datasketch",
+            "playwright",
             "pytest",
             "pytest-timeout",
             "hypothesis",

@@ -30,7 +30,12 @@ STAGES: dict[str, tuple[str, str]] = {
     ),
     "questions": ("nemo_kcpt.evaluation.questions_stage", "train and held-out questions: questions.jsonl"),
     "generate": ("nemo_kcpt.evaluation.generate_stage", "answers from memory with vLLM: answers.jsonl"),
+    "judge": ("nemo_kcpt.evaluation.judge.stage", "an LLM judges each answer, with a reason: verdicts.jsonl"),
     "score": ("nemo_kcpt.evaluation.score_stage", "exact match and BERTScore: scores.jsonl"),
+    "human": (
+        "nemo_kcpt.evaluation.human.sheet_stage",
+        "people rate: a blind sheet as page and workbook (sheet), and their ratings together (collect)",
+    ),
     "report": ("nemo_kcpt.report.stage", "report.json, report.html, report.md"),
     "demo": ("nemo_kcpt.demo.stage", "the whole way on fictional papers, on a laptop CPU"),
     "doctor": ("nemo_kcpt.doctor", "what is installed, what is missing, and the command that fixes it"),
@@ -47,6 +52,10 @@ ACTIONS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
         "import": ("nemo_kcpt.conversion.import_stage", ("hf",)),
         "export": ("nemo_kcpt.conversion.stage", ("checkpoint",)),
         "verify": ("nemo_kcpt.conversion.verify_stage", ("a", "b")),
+    },
+    "human": {
+        "sheet": ("nemo_kcpt.evaluation.human.sheet_stage", ()),
+        "collect": ("nemo_kcpt.evaluation.human.collect_stage", ()),
     },
 }
 """Stages whose first word says what to do: the module, and the keys whose values may follow without their names.

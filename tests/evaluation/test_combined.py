@@ -132,3 +132,10 @@ def test_negation() -> None:
     assert combined.negates("正解率は83.7%ではありません。") and not combined.negates("正解率は83.7%です。")
     assert combined.negates("It is not 83.7%.") and not combined.negates("It is 83.7%, nothing else.")
     assert not combined.negates("正解率は83.7%です。学習は要らない。", "正解率は83.7%"), "another sentence negates"
+
+
+def test_the_documents_show_the_shipped_coefficients() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
+    model = combined.read_combined()
+    rows = [f"| {value:+.2f} | `{name}` | {combined.FEATURES[name]} |" for name, value in model.coefficients.items()]
+    assert all(row in page for row in [*rows, f"| {model.intercept:+.2f} | intercept | |"]), "write the table again"

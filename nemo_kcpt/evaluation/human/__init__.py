@@ -1,0 +1,1 @@
+"""People rate answers: a blind sheet for them, and what their ratings say together."""
