@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,9 +89,7 @@ class Inquiry:
         *before, last = first
         later = (*before, {**last, "content": last["content"] + self.reminder})
         return [
-            TeacherRequest(
-                self.name, self.kind, "", later if attempt else first, seed=seed + attempt, schema=self.schema
-            )
+            TeacherRequest(name, self.kind, "", later if attempt else first, seed=seed + attempt, schema=self.schema)
             for attempt in range(number)
         ]
 
@@ -117,6 +115,23 @@ class Totals:
     cached_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+
+    def __str__(self) -> str:
+        money = f", cost {self.cost:.2f}" if self.cost else ""
+        return f"{(self.prompt_tokens + self.completion_tokens) / 1e6:.2f} M tokens{money}"
+
+    def count(self, row: Row) -> None:
+        """Count a request."""
+        self.requests += 1
+        self.prompt_tokens += row.prompt_tokens
+        self.cached_tokens += row.cached_tokens
+        self.completion_tokens += row.completion_tokens
+        self.cost += row.cost
+
+    def add(self, other: Totals) -> None:
+        """Count another model's as well."""
+        for field_ in fields(self):
+            setattr(self, field_.name, getattr(self, field_.name) + getattr(other, field_.name))
 
 
 def ask(inquiries: Sequence[Inquiry], llm: Llm, journal: Path, title: str) -> tuple[dict[str, Answered], Totals]:
@@ -185,11 +200,13 @@ async def _ask(inquiries: Sequence[Inquiry], llm: Llm, path: Path, title: str) -
             if mode and getattr(teacher, "structured", "") == "auto":
                 teacher.structured = mode  # type: ignore[attr-defined]
             asking = _Asking(teacher, journal, llm, title)
-            if getattr(teacher, "structured", "") == "auto" or asking.waiting(inquiries):
+            unknown = getattr(teacher, "structured", "") == "auto"
+            if unknown or asking.waiting(inquiries):
                 try:
                     await teacher.prepare()
                 except TeacherFault as fault:
                     raise KcptError(f"{title}: {_told(fault, llm)}") from fault
+            if unknown:
                 journal.note(noted, getattr(teacher, "structured", ""))
                 asking = _Asking(teacher, journal, llm, title)  # the form that was found enters the requests' keys
             await asking.run(inquiries)
@@ -205,6 +222,7 @@ class _Asking:
         self._teacher, self._journal, self._llm, self._title = teacher, journal, llm, title
         self._cost = _teacher_config(llm, Path()).cost
         self._known: dict[str, list[str]] = {}
+        self._now = Totals()
 
     def _requests(self, inquiry: Inquiry) -> list[tuple[str, TeacherRequest]]:
         from nemo_kcpt.synthesis.teacher import request_sha256
@@ -265,7 +283,7 @@ class _Asking:
             async def work() -> None:
                 for inquiry in queue:
                     await self._one(inquiry, committer)
-                    bar.advance(task)
+                    bar.update(task, advance=1, description=f"{self._title} ({self._now})")
 
             workers = [asyncio.create_task(work()) for _ in range(min(self._llm.concurrency, len(waiting)))]
             try:
@@ -287,14 +305,15 @@ class _Asking:
                 reply = await self._teacher.complete(request)
             except TeacherFault as fault:
                 row = failed_row(key, request, number, fault, time.monotonic() - started)
-                await asyncio.shield(committer.commit(row))
+                await asyncio.shield(committer.commit(_storable(row)))
                 if fault.fatal:
                     raise KcptError(
                         f"{self._title}: {_told(fault, self._llm)}. Answers so far are kept; the same command goes on"
                     ) from fault
                 return
             row = answered_row(key, inquiry, request, number, reply, time.monotonic() - started, self._cost)
-            await asyncio.shield(committer.commit(row))  # another's fault must not lose what was answered
+            await asyncio.shield(committer.commit(_storable(row)))  # another's fault must not lose what was answered
+            self._now.count(row)
             if row.status == DONE:
                 return
 
@@ -310,11 +329,7 @@ class _Asking:
                 if row.key in counted:
                     continue
                 counted.add(row.key)
-                totals.requests += 1
-                totals.prompt_tokens += row.prompt_tokens
-                totals.cached_tokens += row.cached_tokens
-                totals.completion_tokens += row.completion_tokens
-                totals.cost += row.cost
+                totals.count(row)
             last = rows[-1] if rows else None
             if last is not None and last.status == DONE:
                 found[inquiry.name] = Answered(value=inquiry.read(last.reply), reply=last.reply)
@@ -323,6 +338,13 @@ class _Asking:
                     fault=last.fault if last else "never asked", reply=last.reply if last else ""
                 )
         return found, totals
+
+
+def _storable(row: Row) -> Row:
+    """The row as SQLite can hold it, whatever a server says: no half characters, no numbers beyond 64 bits."""
+    texts = {name: getattr(row, name).encode("utf-8", "replace").decode() for name in ("fault", "finish_reason")}
+    numbers = {name: min(getattr(row, name), 2**62) for name in ("prompt_tokens", "cached_tokens", "completion_tokens")}
+    return replace(row, **texts, **numbers)
 
 
 def _told(fault: TeacherFault, llm: Llm) -> str:

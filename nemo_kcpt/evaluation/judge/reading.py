@@ -1,0 +1,99 @@
+"""What a judge replied, as a verdict: by JSON alone, strictly.
+
+Nothing is repaired, and no verdict is looked for in prose: a reply may quote the candidate's answer, and whatever
+stands in that answer must not become the verdict. What is anything but one object of the form asked for is unreadable.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nemo_kcpt.evaluation.judge.fences import shortened, visible
+from nemo_kcpt.synthesis.replies import UnreadableReply
+
+SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"reason": {"type": "string"}, "verdict": {"type": "integer", "enum": [0, 1]}},
+    "required": ["reason", "verdict"],
+    "additionalProperties": False,
+}
+"""Of the reply, in the form that OpenAI's structured output takes (strict). The reason is thought before the verdict is
+given, so it comes first."""
+LONGEST_REASON = 2000
+"""Characters of a reason that are kept."""
+SHOWN = 60
+
+_OPEN, _CLOSE = "<think>", "</think>"
+_FENCES = ("```", "```json")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A readable reply."""
+
+    judge: int
+    """1: the answer is factual; 0: it is not."""
+    reason: str
+
+
+def read_verdict(reply: str) -> Verdict:
+    """The verdict of a reply: one JSON object {"reason": text, "verdict": 0 or 1}, after <think>…</think> if any, bare
+    or in one ```json fence. The text "0" or "1" is taken for the number; nothing else is.
+
+    Raises:
+        UnreadableReply: it has any other form; names what is wrong.
+    """
+    value = _object(_without_thought(reply.strip()))
+    if list(value) != ["reason", "verdict"] and list(value) != ["verdict", "reason"]:
+        raise UnreadableReply(f"the keys are {_shown(list(value))}, expected reason and verdict alone")
+    verdict, reason = value["verdict"], value["reason"]
+    if not (type(verdict) is int and verdict in (0, 1)) and verdict not in ("0", "1"):
+        raise UnreadableReply(f"verdict is {_shown(verdict)}, expected 0 or 1")
+    if not isinstance(reason, str) or not reason.strip():
+        raise UnreadableReply(f"reason is {_shown(reason)}, expected a text")
+    return Verdict(int(verdict), shortened(visible(reason.strip()), LONGEST_REASON)[0])
+
+
+def _without_thought(text: str) -> str:
+    if not text.startswith(_OPEN):
+        return text
+    thought, closed, rest = text.partition(_CLOSE)
+    if not closed or _CLOSE in rest or _OPEN in thought[len(_OPEN) :]:
+        raise UnreadableReply("where the thought ends is unclear: expected one <think>…</think> before the object")
+    return rest.strip()
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    first, _, rest = text.partition("\n")
+    if first.rstrip() in _FENCES and rest.endswith("```"):
+        text = rest[:-3].strip()
+    if not text:
+        raise UnreadableReply("the reply is empty")
+    try:
+        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
+    except UnreadableReply:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise UnreadableReply(f"not one JSON object ({_shown(str(error))}); it begins with {_shown(text)}") from None
+    if not isinstance(value, dict):
+        raise UnreadableReply(f"a {type(value).__name__}, expected one JSON object; it begins with {_shown(text)}")
+    return value
+
+
+def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise UnreadableReply(f"a key stands there twice: {_shown([key for key, _ in pairs])}")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise UnreadableReply(f"{name} is not JSON")
+
+
+def _shown(value: Any) -> str:
+    text = visible(ascii(value) if not isinstance(value, str) else repr(value))
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

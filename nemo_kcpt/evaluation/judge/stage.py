@@ -1,0 +1,312 @@
+"""An LLM judges every answer: 1 if it is factual given the reference and the paper, else 0, with a reason (method §5).
+
+    kcpt judge questions=… answers=… papers=… out=… judge=gpt-4o-mini
+    kcpt judge … judge=[qwen,llama=http://host:8001/v1] base_url=http://localhost:8000/v1   # a panel
+    kcpt judge … evidence=corpus                # evidence from all papers, as people looked for it
+    kcpt judge … --estimate price_prompt=0.15   # how many requests and tokens, and what they would cost
+
+Writes verdicts.jsonl, one record for each question and model: judge (0, 1 or null), judge_reason, judge_fault (why it
+is null), judges (each judge's own verdict), evidence (what was shown of which papers: paper_id, start, end) and cut
+(what was too long to be shown whole); and invalid.jsonl, the replies without a readable verdict, which count as
+invalid and never as 0 or 1. Every request is in journal.sqlite before it counts as done: a run that was killed asks
+only for what is missing. Equal answers to a question are judged once; the judge does not learn whose they are.
+
+Of several judges the majority decides; a tie is null. How far they agree is in the manifest and the log.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.config import MISSING
+from nemo_kcpt.errors import KcptError
+from nemo_kcpt.evaluation.asking import ENGINES, Answered, Llm, Totals, ask
+from nemo_kcpt.evaluation.inputs import missing_answers
+from nemo_kcpt.evaluation.judge.prompts import prompts_sha256
+from nemo_kcpt.files import sha256_text, write_jsonl
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.runs import Stage, exclusive, hash_files, shaping, stage
+from nemo_kcpt.synthesis.journal import NAME
+
+RUNNING = (
+    "engine", "base_url", "api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout",
+    "retries", "price_prompt", "price_cached", "price_completion", "max_invalid", "gpu_memory", "tensor_parallel",
+    "window", "estimate", "salvage", "tokenizer", "judge", "papers", "questions", "answers",
+)  # fmt: skip
+"""Keys that do not shape a verdict, or that enter the fingerprint in another form."""
+SECRET = "fence secret"
+REPLY_TOKENS = 120
+"""Tokens of a reply, for the estimate."""
+
+
+@dataclass(kw_only=True)
+class Config:
+    """Keys of `kcpt judge`."""
+
+    out: Path = Path(MISSING)
+    """Folder for verdicts.jsonl and the journal."""
+    questions: Path = Path(MISSING)
+    """Folder of kcpt questions, or a questions.jsonl."""
+    answers: Path = Path(MISSING)
+    """Folder of kcpt generate, or an answers.jsonl."""
+    papers: Path = Path(MISSING)
+    """Folder of kcpt corpus, or a papers.jsonl."""
+    evidence: str = "paper"
+    """paper: the question's paper; corpus: the best passages of all papers, the question's own among them."""
+    models: list[str] = field(default_factory=list)
+    """Models whose answers are judged; empty: all."""
+    judge: Any = "gpt-4o-mini"
+    """Name of a model on the server, or NAME=URL for one on another server, whose key is read from another variable
+    (OPENAI_API_KEY_NAME); several as [one,other] are a panel."""
+    engine: str = "openai"
+    """openai: any server with OpenAI's chat completions; vllm: in this machine's serve environment, for the run."""
+    base_url: str = ""
+    """Address of the server, as http://localhost:8000/v1; empty: OPENAI_BASE_URL, else OpenAI's own."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable with the key; servers without keys need none."""
+    structured: str = "auto"
+    """Structured output: auto (as the server offers it), json_schema, json_object or none."""
+    language: str = "auto"
+    """Of the prompts: ja, en, or auto: by the question."""
+    passages: int = 6
+    """Passages looked for with the question, and as many with question and answer; evidence=corpus."""
+    paper_tokens: int = 32000
+    """Tokens of a paper that are shown; of a longer one the best passages; evidence=paper."""
+    tokenizer: Path | None = None
+    """The judge's tokenizer (folder or tokenizer.json) to count with; without it a cautious estimate."""
+    temperature: float = 0.0
+    """Of the sampling."""
+    max_tokens: int = 1024
+    """Tokens a reply may have; more for models that think first."""
+    seed: int = 0
+    """Of the sampling; a reply that cannot be read is asked for again with the next one, and a reminder of the form."""
+    extra_body: dict[str, Any] = field(default_factory=dict)
+    """More fields of the request, as {chat_template_kwargs: {enable_thinking: false}}."""
+    concurrency: int = 32
+    """Requests under way at once."""
+    requests_per_minute: float = 0
+    """Limit of the server; 0: none."""
+    tokens_per_minute: float = 0
+    """Limit of the server, prompt and reply together; 0: none."""
+    timeout: float = 120
+    """Seconds until a request is given up and made again."""
+    retries: int = 8
+    """Times a request is made again after 429, 5xx, a time-out or a broken connection."""
+    reply_retries: int = 2
+    """Times a reply that cannot be read is asked for again."""
+    max_invalid: float = 0.01
+    """Judgements that may stay without a readable verdict: a share if below 1, else a number; more end with code 1."""
+    price_prompt: float = 0
+    """Price of a million prompt tokens, in any currency."""
+    price_cached: float = -1
+    """Price of a million prompt tokens from the server's cache; -1: as price_prompt."""
+    price_completion: float = 0
+    """Price of a million tokens of replies."""
+    window: int = 0
+    """Tokens that prompt and reply may have together; engine=vllm; 0: the model's own."""
+    tensor_parallel: int = 1
+    """GPUs the model is divided among; engine=vllm."""
+    gpu_memory: float = 0.9
+    """Share of a GPU's memory; engine=vllm."""
+    estimate: bool = False
+    """Show the number of requests, their tokens and cost, and end."""
+    salvage: bool = False
+    """Copy what is whole of a damaged journal into a new one, and go on."""
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("evidence", self.evidence, ("paper", "corpus")),
+            ("engine", self.engine, ENGINES),
+            ("structured", self.structured, ("auto", "json_schema", "json_object", "none")),
+            ("language", self.language, ("auto", "ja", "en")),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
+        for name, least in (
+            ("passages", 1), ("paper_tokens", 100), ("max_tokens", 1), ("concurrency", 1), ("retries", 0),
+            ("reply_retries", 0), ("timeout", 1), ("max_invalid", 0), ("temperature", 0), ("window", 0),
+        ):  # fmt: skip
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")
+        if isinstance(self.judge, str):
+            self.judge = [self.judge]
+        if not isinstance(self.judge, list) or not all(isinstance(name, str) for name in self.judge):
+            raise ValueError(f"judge: {self.judge!r} was given; expected a model's name, or several as [one,other]")
+        names = [name for name, _, _ in self.servers()]
+        if self.engine == "vllm" and any(address != self.base_url for _, address, _ in self.servers()):
+            raise ValueError("judge: NAME=URL is for servers that run; engine=vllm starts its own")
+        if not names or not all(names):
+            raise ValueError("judge: give the name of a model, or several as judge=[one,other]")
+        if len(set(names)) < len(names):
+            raise ValueError(f"judge: {', '.join(names)}: each judge needs a name of its own")
+
+    def servers(self) -> list[tuple[str, str, str]]:
+        """(model, address, variable with the key) of each judge; one server's key is not sent to another."""
+        found = []
+        for text in self.judge:
+            name, own, rest = text.partition("=http")
+            key = re.sub(r"\W", "_", f"{self.api_key_env}_{name.upper()}", flags=re.ASCII)
+            found.append((name, f"http{rest}", key) if own else (name, self.base_url, self.api_key_env))
+        return found
+
+    def llms(self) -> list[Llm]:
+        """How each judge is asked."""
+        return [
+            Llm(
+                model=name, key="judge", engine=self.engine, base_url=address, api_key_env=key,
+                temperature=self.temperature, max_tokens=self.max_tokens, seed=self.seed, structured=self.structured,
+                extra_body=self.extra_body, window=self.window, concurrency=self.concurrency,
+                requests_per_minute=self.requests_per_minute, tokens_per_minute=self.tokens_per_minute,
+                timeout=self.timeout, retries=self.retries, reply_retries=self.reply_retries,
+                price_prompt=self.price_prompt, price_cached=self.price_cached,
+                price_completion=self.price_completion, gpu_memory=self.gpu_memory,
+                tensor_parallel=self.tensor_parallel,
+            )
+            for name, address, key in self.servers()
+        ]  # fmt: skip
+
+
+def run(config: Config, redo: bool = False) -> None:
+    """Write the verdicts unless they are there; or show what they would cost."""
+    if config.estimate:
+        _estimate(config)
+        return
+    if config.salvage:
+        from nemo_kcpt.synthesis.journal import salvage
+
+        with exclusive(config.out):
+            kept, old = salvage(config.out / NAME)
+        LOG.info("judge: %d requests are whole and were kept; the damaged file is %s", kept, old)
+    inputs: dict[str, Path | str] = {
+        "questions": config.questions, "answers": config.answers, "papers": config.papers,
+    }  # fmt: skip
+    if config.tokenizer is not None:
+        inputs["tokenizer"] = hash_files(config.tokenizer)
+    shape = {**shaping(config, *RUNNING), "judge": [name for name, _, _ in config.servers()]}
+    shape["prompts"] = prompts_sha256()
+    with stage("judge", config.out, config=shape, inputs=inputs, redo=redo) as current:
+        if current.done:
+            LOG.info("judge: %s is finished", config.out)
+            return
+        _judge(config, current)
+
+
+def _estimate(config: Config) -> None:
+    from nemo_kcpt.evaluation.judge.work import Work
+
+    work = Work(config)
+    made = {}
+    for key in work.evidence:
+        text = "\n".join(message["content"] for message in work.inquiry(key, SECRET).requests(0, 1)[0].messages)
+        made[sha256_text(text)] = work.count(text)
+    requests, prompt = len(made) * len(config.judge), sum(made.values()) * len(config.judge)
+    cost = (prompt * config.price_prompt + requests * REPLY_TOKENS * config.price_completion) / 1e6
+    priced = f", cost {cost:.2f}" if cost else "; give price_prompt= and price_completion= to see the cost"
+    print(
+        f"judge: {len(work.answers)} answers, {len(config.judge)} judges: {requests} requests, {prompt:,} {work.unit} "
+        f"of prompts (without what a prefix cache saves), about {requests * REPLY_TOKENS:,} tokens of replies{priced}"
+    )
+
+
+def _judge(config: Config, current: Stage) -> None:
+    from nemo_kcpt.evaluation.judge.panel import TIE, agreement, majority
+    from nemo_kcpt.evaluation.judge.work import Work, name_of
+
+    work = Work(config)
+    journal = config.out / NAME
+    secret = _secret(journal)
+    inquiries = [work.inquiry(key, secret) for key in work.evidence]
+    replies: list[dict[str, Answered]] = []
+    totals = Totals()
+    for llm in config.llms():
+        found, took = ask(inquiries, llm, journal, f"judge {llm.model}")
+        replies.append(found)
+        totals.add(took)
+    members = {
+        key: [_member(llm, found[name_of(key)]) for llm, found in zip(config.llms(), replies)] for key in work.answers
+    }
+    invalid = [
+        {"question_id": key[0], "model": key[1], "judge": member["model"], "fault": member["fault"]}
+        | {"reply": found[name_of(key)].reply}
+        for key, panel in members.items()
+        for member, found in zip(panel, replies)
+        if member["judge"] is None
+    ]
+    write_jsonl(config.out / "invalid.jsonl", invalid)
+    LOG.info(
+        "judge: %d requests, %.3f M prompt tokens (%.0f %% from the cache), %.3f M of replies, cost %.4f",
+        totals.requests, totals.prompt_tokens / 1e6, 100 * totals.cached_tokens / max(totals.prompt_tokens, 1),
+        totals.completion_tokens / 1e6, totals.cost,
+    )  # fmt: skip
+    _refuse_too_many(config, len(invalid), len(members) * len(replies))
+    records = [
+        {"question_id": key[0], "model": key[1], **majority(panel), "judges": panel}
+        | {"evidence": work.evidence[key].records, "cut": work.cut(key)}
+        for key, panel in members.items()
+    ]
+    write_jsonl(config.out / "verdicts.jsonl", records)
+    current.add(config.out / "verdicts.jsonl", config.out / "invalid.jsonl")
+    ties = sum(record["judge_fault"] == TIE for record in records)
+    missing = missing_answers(work.questions, work.answers)
+    agreements = agreement(list(members.values()))
+    current.counts = {
+        "verdicts": len(records), "factual": sum(record["judge"] == 1 for record in records),
+        "not_factual": sum(record["judge"] == 0 for record in records), "ties": ties, "invalid": len(invalid),
+        "missing_answers": len(missing), "cut": sum(bool(record["cut"]) for record in records),
+        "agreement": agreements, **asdict(totals),
+    }  # fmt: skip
+    if missing:
+        LOG.warning("judge: %d answers are missing, the first is %s by %s", len(missing), *missing[0])
+    for pair in agreements:
+        LOG.info(
+            "judge: %s and %s agree on %s of %d answers, Cohen's kappa %s",
+            *pair["judges"], _shown(pair["agreement"]), pair["n"], _shown(pair["kappa"]),
+        )  # fmt: skip
+    LOG.info(
+        "judge: %d answers: %d factual, %d not, %d ties; %d of %d judgements are invalid",
+        len(records), current.counts["factual"], current.counts["not_factual"], ties, len(invalid),
+        len(members) * len(replies),
+    )  # fmt: skip
+
+
+def _secret(path: Path) -> str:
+    """The secret of the run folder, made once: the same fences make the same requests when a run goes on."""
+    from nemo_kcpt.synthesis.journal import Journal
+
+    with Journal(path) as journal:
+        known = journal.notes(SECRET).get(SECRET)
+        if not known:
+            known = secrets.token_hex(16)
+            journal.note(SECRET, known)
+    return str(known)
+
+
+def _member(llm: Llm, answered: Answered) -> dict[str, Any]:
+    verdict = answered.value
+    return {
+        "model": llm.model,
+        "judge": verdict.judge if verdict is not None else None,
+        "reason": verdict.reason if verdict is not None else None,
+        "fault": answered.fault,
+    }
+
+
+def _refuse_too_many(config: Config, invalid: int, judgements: int) -> None:
+    accepted = config.max_invalid * judgements if config.max_invalid < 1 else config.max_invalid
+    if invalid <= accepted:
+        return
+    (config.out / "verdicts.jsonl").unlink(missing_ok=True)
+    raise KcptError(
+        f"{invalid} of {judgements} judgements have no readable verdict; they are in {config.out / 'invalid.jsonl'} "
+        "with their faults and raw replies, and everything else is kept. The same command asks again for those that "
+        f"the judge did not answer, a higher reply_retries= for unreadable ones; max_invalid={invalid} goes on "
+        "without them"
+    )
+
+
+def _shown(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
