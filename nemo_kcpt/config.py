@@ -127,7 +127,10 @@ def config_help(cls: type) -> str:
     """The table of keys with type, default and explanation, for `kcpt STAGE --help`."""
     docs = field_docs(cls)
     lines = []
-    for field in dataclasses.fields(cls):
+    own = inspect.get_annotations(cls)
+    for field in sorted(
+        dataclasses.fields(cls), key=lambda known: known.name not in own
+    ):  # what it inherits comes last
         default = field.default
         if default is dataclasses.MISSING:
             default = field.default_factory() if field.default_factory is not dataclasses.MISSING else MISSING

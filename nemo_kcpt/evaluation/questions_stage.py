@@ -39,28 +39,25 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation import asking
+from nemo_kcpt.evaluation.asking import Llm, ServerKeys
 from nemo_kcpt.files import canonical_json, file_in, read_jsonl, sha256_file, sha256_text, write_jsonl
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import MANIFEST, Stage, exclusive, read_manifest, shaping, stage
 
 if TYPE_CHECKING:
-    from nemo_kcpt.evaluation.asking import Llm
     from nemo_kcpt.evaluation.questions.judges import LlmFilter, NoFilter, Rules
     from nemo_kcpt.evaluation.questions.sources import Papers
 
 FILTERS = ("auto", "rules", "llm", "none")
-RUNNING = (
-    "corpus", "synthetic", "facts", "squad", "labelled", "audit", "engine", "base_url", "api_key_env", "concurrency",
-    "requests_per_minute", "tokens_per_minute", "timeout", "retries", "price_prompt", "price_cached",
-    "price_completion", "max_invalid", "window", "gpu_memory", "tensor_parallel",
-)  # fmt: skip
+RUNNING = (*asking.RUNNING, "corpus", "synthetic", "facts", "squad", "labelled", "audit", "max_invalid")
 """Keys that do not shape the questions, or whose content enters the fingerprint instead."""
-LLM_KEYS = ("model", "structured", "extra_body", "max_tokens")
+LLM_KEYS = ("model", *asking.SHAPING)
 """Keys that shape verdicts if an LLM gives them."""
 
 
 @dataclass(kw_only=True)
-class Config:
+class Config(ServerKeys):
     """Keys of `kcpt questions`."""
 
     out: Path = Path(MISSING)
@@ -85,42 +82,8 @@ class Config:
     """Context filter: rules (offline), llm, or none; auto is rules, and none with facts=."""
     model: str = "gpt-4o-mini"
     """Name of the filter's model on the server; for engine=vllm also a folder. This and what follows: filter=llm."""
-    engine: str = "openai"
-    """openai: any server with OpenAI's chat completions; vllm: in this machine's serve environment, for the run."""
-    base_url: str = ""
-    """Address of the server, as http://localhost:8000/v1; empty: OPENAI_BASE_URL, else OpenAI's own."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Environment variable with the key; servers without keys need none."""
-    structured: str = "auto"
-    """Structured output: auto (as the server offers it), json_schema, json_object or none."""
-    extra_body: dict[str, Any] = field(default_factory=dict)
-    """More fields of the request, as {chat_template_kwargs: {enable_thinking: false}}."""
-    max_tokens: int = 512
-    """Tokens a reply may have; more for models that think first."""
-    concurrency: int = 32
-    """Requests under way at once."""
-    requests_per_minute: float = 0
-    """Limit of the server; 0: none."""
-    tokens_per_minute: float = 0
-    """Limit of the server, prompt and reply together; 0: none."""
-    timeout: float = 120
-    """Seconds until a request is given up and made again."""
-    retries: int = 8
-    """Times a request is made again after 429, 5xx, a time-out or a broken connection."""
     max_invalid: float = 0.01
     """Questions that may stay without a readable verdict: a share if below 1, else a number; more end with code 1."""
-    price_prompt: float = 0
-    """Price of a million prompt tokens, in any currency."""
-    price_cached: float = -1
-    """Price of a million prompt tokens from the server's cache; -1: as price_prompt."""
-    price_completion: float = 0
-    """Price of a million tokens of replies."""
-    window: int = 0
-    """Tokens that prompt and reply may have together; engine=vllm; 0: the model's own."""
-    tensor_parallel: int = 1
-    """GPUs the model is divided among; engine=vllm."""
-    gpu_memory: float = 0.9
-    """Share of a GPU's memory; engine=vllm."""
     audit: int = 0
     """Write the page to check the filter by eye, with so many questions."""
     labelled: Path | None = None
@@ -129,19 +92,13 @@ class Config:
     def __post_init__(self) -> None:
         if self.n < 0:
             raise ValueError(f"n: {self.n} is negative; give the number of questions per split, or 0 for all")
-        for name, value, allowed in (
-            ("filter", self.filter, FILTERS),
-            ("engine", self.engine, ("openai", "vllm")),
-            ("structured", self.structured, ("auto", "json_schema", "json_object", "none")),
-        ):
+        for name, value, allowed in (("filter", self.filter, FILTERS),):
             if value not in allowed:
                 raise ValueError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
+        self.check_keys()
         if not 0 <= self.near <= 1:
             raise ValueError(f"near: {self.near} is not a similarity from 0 to 1")
-        for name, least in (
-            ("audit", 0), ("max_tokens", 1), ("concurrency", 1), ("retries", 0), ("timeout", 1), ("max_invalid", 0),
-            ("window", 0),
-        ):  # fmt: skip
+        for name, least in (("audit", 0), ("max_invalid", 0)):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")
 
@@ -153,16 +110,7 @@ class Config:
 
     def llm(self) -> Llm:
         """How the LLM is asked."""
-        from nemo_kcpt.evaluation.asking import Llm
-
-        return Llm(
-            model=self.model, engine=self.engine, base_url=self.base_url, api_key_env=self.api_key_env,
-            max_tokens=self.max_tokens, structured=self.structured, extra_body=self.extra_body, window=self.window,
-            concurrency=self.concurrency, requests_per_minute=self.requests_per_minute,
-            tokens_per_minute=self.tokens_per_minute, timeout=self.timeout, retries=self.retries,
-            price_prompt=self.price_prompt, price_cached=self.price_cached, price_completion=self.price_completion,
-            gpu_memory=self.gpu_memory, tensor_parallel=self.tensor_parallel,
-        )  # fmt: skip
+        return Llm.of(self, model=self.model)
 
 
 def run(config: Config, redo: bool = False) -> None:

@@ -24,7 +24,8 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.evaluation.asking import ENGINES, Answered, Llm, Totals, ask
+from nemo_kcpt.evaluation import asking
+from nemo_kcpt.evaluation.asking import Answered, Llm, ServerKeys, Totals, ask
 from nemo_kcpt.evaluation.inputs import missing_answers
 from nemo_kcpt.evaluation.judge.prompts import prompts_sha256
 from nemo_kcpt.files import sha256_text, write_jsonl
@@ -33,9 +34,7 @@ from nemo_kcpt.runs import Stage, exclusive, hash_files, shaping, stage
 from nemo_kcpt.synthesis.journal import NAME
 
 RUNNING = (
-    "engine", "base_url", "api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout",
-    "retries", "price_prompt", "price_cached", "price_completion", "max_invalid", "gpu_memory", "tensor_parallel",
-    "window", "estimate", "salvage", "tokenizer", "judge", "papers", "questions", "answers",
+    *asking.RUNNING, "max_invalid", "estimate", "salvage", "tokenizer", "judge", "papers", "questions", "answers",
 )  # fmt: skip
 """Keys that do not shape a verdict, or that enter the fingerprint in another form."""
 SECRET = "fence secret"
@@ -44,7 +43,7 @@ REPLY_TOKENS = 120
 
 
 @dataclass(kw_only=True)
-class Config:
+class Config(ServerKeys):
     """Keys of `kcpt judge`."""
 
     out: Path = Path(MISSING)
@@ -62,14 +61,6 @@ class Config:
     judge: Any = "gpt-4o-mini"
     """Name of a model on the server, or NAME=URL for one on another server, whose key is read from another variable
     (OPENAI_API_KEY_NAME); several as [one,other] are a panel."""
-    engine: str = "openai"
-    """openai: any server with OpenAI's chat completions; vllm: in this machine's serve environment, for the run."""
-    base_url: str = ""
-    """Address of the server, as http://localhost:8000/v1; empty: OPENAI_BASE_URL, else OpenAI's own."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Environment variable with the key; servers without keys need none."""
-    structured: str = "auto"
-    """Structured output: auto (as the server offers it), json_schema, json_object or none."""
     language: str = "auto"
     """Of the prompts: ja, en, or auto: by the question."""
     passages: int = 6
@@ -84,51 +75,25 @@ class Config:
     """Tokens a reply may have; more for models that think first."""
     seed: int = 0
     """Of the sampling; a reply that cannot be read is asked for again with the next one, and a reminder of the form."""
-    extra_body: dict[str, Any] = field(default_factory=dict)
-    """More fields of the request, as {chat_template_kwargs: {enable_thinking: false}}."""
-    concurrency: int = 32
-    """Requests under way at once."""
-    requests_per_minute: float = 0
-    """Limit of the server; 0: none."""
-    tokens_per_minute: float = 0
-    """Limit of the server, prompt and reply together; 0: none."""
-    timeout: float = 120
-    """Seconds until a request is given up and made again."""
-    retries: int = 8
-    """Times a request is made again after 429, 5xx, a time-out or a broken connection."""
     reply_retries: int = 2
     """Times a reply that cannot be read is asked for again."""
     max_invalid: float = 0.01
     """Judgements that may stay without a readable verdict: a share if below 1, else a number; more end with code 1."""
-    price_prompt: float = 0
-    """Price of a million prompt tokens, in any currency."""
-    price_cached: float = -1
-    """Price of a million prompt tokens from the server's cache; -1: as price_prompt."""
-    price_completion: float = 0
-    """Price of a million tokens of replies."""
-    window: int = 0
-    """Tokens that prompt and reply may have together; engine=vllm; 0: the model's own."""
-    tensor_parallel: int = 1
-    """GPUs the model is divided among; engine=vllm."""
-    gpu_memory: float = 0.9
-    """Share of a GPU's memory; engine=vllm."""
     estimate: bool = False
     """Show the number of requests, their tokens and cost, and end."""
     salvage: bool = False
     """Copy what is whole of a damaged journal into a new one, and go on."""
 
     def __post_init__(self) -> None:
+        self.check_keys()
         for name, value, allowed in (
             ("evidence", self.evidence, ("paper", "corpus")),
-            ("engine", self.engine, ENGINES),
-            ("structured", self.structured, ("auto", "json_schema", "json_object", "none")),
             ("language", self.language, ("auto", "ja", "en")),
         ):
             if value not in allowed:
                 raise ValueError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
         for name, least in (
-            ("passages", 1), ("paper_tokens", 100), ("max_tokens", 1), ("concurrency", 1), ("retries", 0),
-            ("reply_retries", 0), ("timeout", 1), ("max_invalid", 0), ("temperature", 0), ("window", 0),
+            ("passages", 1), ("paper_tokens", 100), ("reply_retries", 0), ("max_invalid", 0), ("temperature", 0),
         ):  # fmt: skip
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")
@@ -156,18 +121,18 @@ class Config:
     def llms(self) -> list[Llm]:
         """How each judge is asked."""
         return [
-            Llm(
-                model=name, key="judge", engine=self.engine, base_url=address, api_key_env=key,
-                temperature=self.temperature, max_tokens=self.max_tokens, seed=self.seed, structured=self.structured,
-                extra_body=self.extra_body, window=self.window, concurrency=self.concurrency,
-                requests_per_minute=self.requests_per_minute, tokens_per_minute=self.tokens_per_minute,
-                timeout=self.timeout, retries=self.retries, reply_retries=self.reply_retries,
-                price_prompt=self.price_prompt, price_cached=self.price_cached,
-                price_completion=self.price_completion, gpu_memory=self.gpu_memory,
-                tensor_parallel=self.tensor_parallel,
+            Llm.of(
+                self,
+                model=name,
+                key="judge",
+                base_url=address,
+                api_key_env=key,
+                temperature=self.temperature,
+                seed=self.seed,
+                reply_retries=self.reply_retries,
             )
             for name, address, key in self.servers()
-        ]  # fmt: skip
+        ]
 
 
 def run(config: Config, redo: bool = False) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,8 +34,6 @@ LONGEST_REASON = 500
 """Characters of a reason that are kept."""
 HOPELESS = 20
 """Questions after which a model that mostly gives no readable verdict is not asked any more."""
-
-_FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n?[ \t]*```", re.DOTALL)
 
 
 @dataclass(kw_only=True)
@@ -167,8 +164,9 @@ def read_verdict(reply: str) -> tuple[int, str]:
         if text.count("</think>") != 1:
             raise UnreadableReply("where the thought ends is unclear")
         text = text.partition("</think>")[2].strip()
-    if match := _FENCE.fullmatch(text):
-        text = match[1].strip()
+    first, _, rest = text.partition("\n")
+    if first.rstrip() in ("```", "```json") and rest.endswith("```"):
+        text = rest[:-3].strip()
     try:
         value = json.loads(text, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
