@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true", help="fit the combined score on fictional papers and keep it")
     parser.add_argument("--encoder", type=Path, help="Hugging Face folder of BERTScore's encoder")
     parser.add_argument("--no-bertscore", action="store_true", help="leave BERTScore out")
-    parser.add_argument("--questions", type=int, default=800, help="of each set, at most")
+    parser.add_argument("--questions", type=int, default=300, help="of each set, at most")
     words = parser.parse_args()
     started = time.perf_counter()
     if words.fit:
@@ -218,7 +218,7 @@ def main() -> None:
             columns |= {"BERTScore Sent": sent, "BERTScore Doc": doc}
         report(name, answers, columns)
     if not words.no_bertscore:
-        print(f"\nBERTScore's encoder: {encoder.name}")
+        print(f"\nBERTScore's encoder: {words.encoder or ENCODER}")
     print(f"{len(SHARES)} simulated models a set; {time.perf_counter() - started:.0f} s")
 
 
