@@ -39,8 +39,8 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation import asking
-from nemo_kcpt.evaluation.asking import Llm, ServerKeys
+from nemo_kcpt.evaluation import llm as keys
+from nemo_kcpt.evaluation.llm import Llm, ServerKeys
 from nemo_kcpt.files import canonical_json, file_in, read_jsonl, sha256_file, sha256_text, write_jsonl
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import MANIFEST, Stage, exclusive, read_manifest, shaping, stage
@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from nemo_kcpt.evaluation.questions.sources import Papers
 
 FILTERS = ("auto", "rules", "llm", "none")
-RUNNING = (*asking.RUNNING, "corpus", "synthetic", "facts", "squad", "labelled", "audit", "max_invalid")
+RUNNING = (*keys.RUNNING, "corpus", "synthetic", "facts", "squad", "labelled", "audit", "max_invalid")
 """Keys that do not shape the questions, or whose content enters the fingerprint instead."""
-LLM_KEYS = ("model", *asking.SHAPING)
+LLM_KEYS = ("model", *keys.SHAPING)
 """Keys that shape verdicts if an LLM gives them."""
 
 

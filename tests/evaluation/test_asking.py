@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation.asking import Answered, Inquiry, Llm, Totals, ask
+from nemo_kcpt.evaluation.asking import Answered, Inquiry, Totals, ask
+from nemo_kcpt.evaluation.llm import Llm
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.synthesis.replies import UnreadableReply
 from nemo_kcpt.synthesis.teachers import openai as client

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,17 @@ from tests.evaluation.encoders import SENTENCES, make_encoder, pairs, text
 
 KINDS = ("Bert", "Roberta", "Albert", "DistilBert", "DebertaV2", "ModernBert", "Llama", "T5")
 NOTHING = Prf(0, 0, 0)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads gain nothing on networks this small, and lose much on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +60,7 @@ def difference(ours: list[list[float]], reference: list[list[float]]) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 def test_equals_bert_score(tmp_path: Path, kind: str, layers: int) -> None:
     folder = make_encoder(tmp_path / kind.lower(), kind)
-    candidates, references = pairs(24, 400)
+    candidates, references = pairs(12, 400)
     candidates[3] = f"  {candidates[3]}\n"
     candidates[5] = "これは[SEP]と[CLS]を含む。"
     scorer = BertScore(folder, layers)
@@ -62,7 +75,7 @@ def test_equals_bert_score(tmp_path: Path, kind: str, layers: int) -> None:
 def test_equals_bert_score_whatever_the_tokenizer_adds(tmp_path: Path, template: str) -> None:
     """As llm-jp's, which adds <s> alone: a token that counts, because it is neither [CLS] nor [SEP]."""
     folder = make_encoder(tmp_path / "e", template=template)
-    candidates, references = pairs(16, 200)
+    candidates, references = pairs(8, 200)
     assert (
         difference(rows(BertScore(folder).score(candidates, references)), theirs(folder, 3, candidates, references))
         <= 1e-5
@@ -109,12 +122,14 @@ def test_equals_bert_score_on_transformers_5(tmp_path: Path, root: Path) -> None
     python = serve_python()
     if python is None:
         pytest.skip("no serve environment")
-    folders = [make_encoder(tmp_path / kind.lower(), kind) for kind in ("Bert", "Roberta", "ModernBert")]
-    candidates, references = pairs(16, 300)
+    kinds = ("Bert", "Roberta", "ModernBert", "T5")
+    folders = [make_encoder(tmp_path / kind.lower(), kind) for kind in kinds]
+    candidates, references = pairs(8, 300)
     blank = {"candidates": [*candidates, "", "あ", " \n"], "references": [*references, "あ", "", ""]}
     (tmp_path / "given.json").write_text(json.dumps({"folders": list(map(str, folders)), **blank}))
     command = [str(python), "-c", SERVE, str(tmp_path / "given.json"), str(tmp_path / "found.json")]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["version"].startswith("5.")
@@ -141,7 +156,7 @@ LINES = st.text(alphabet=sorted({*"".join(SENTENCES), "漢", "\n"}), max_size=60
 
 
 @given(lines=st.lists(LINES, min_size=1, max_size=6), seed=st.integers(0, 9))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_properties(bert_scorers: tuple[BertScore, BertScore], lines: list[str], seed: int) -> None:
     usual, tight = bert_scorers
     candidates, references = zip(*((a, b) for a in lines for b in lines))
@@ -173,10 +188,13 @@ def test_references_are_encoded_once_for_all_models(bert: Path) -> None:
     questions = [papers[number % 4] for number in range(20)]
     answers = [text(20 + number, 100 + number) for number in range(60)]
     scorer.score(answers, questions * 3)
-    assert scorer.statistics.texts == 64
-    scorer.score(answers, [text(30, 200 + number) for number in range(20)] * 3)
-    assert scorer.statistics.texts == 84, "the answers are still there"
-    assert (scorer.windowed, scorer.windowed_rate, scorer.truncated) == (4, 4 / 84, 0)
+    different = {*answers, *papers}
+    assert scorer.statistics.texts == len(different)
+    short = [text(30, 200 + number) for number in range(20)]
+    scorer.score(answers, short * 3)
+    different |= {*short}
+    assert scorer.statistics.texts == len(different), "the answers are still there"
+    assert (scorer.windowed, scorer.windowed_rate, scorer.truncated) == (4, 4 / len(different), 0)
 
 
 @pytest.mark.parametrize("longest", [60, 450])
@@ -188,13 +206,15 @@ def test_little_is_padded(bert: Path, longest: int) -> None:
 
 
 def test_a_small_cache_gives_the_same_numbers(bert: Path) -> None:
-    candidates, references = pairs(40, 1500)
+    candidates, references = pairs(40, 800)
     references = [references[number // 8] for number in range(40)]
     expected = rows(BertScore(bert).score(candidates, references))
     scorer = BertScore(bert, cache_bytes=100_000)
     assert difference(rows(scorer.score(candidates, references)), expected) <= 1e-6
     assert sum(one.size for one in scorer._cache.values()) <= 100_000 + 1502 * 32 * 4
-    assert scorer.statistics.texts == 45, "a reference that spans two chunks is not encoded again"
+    assert scorer.statistics.texts == len({*candidates, *references}), (
+        "a reference that spans two chunks is not encoded again"
+    )
 
 
 def test_lower_precision_only_if_asked(bert: Path) -> None:

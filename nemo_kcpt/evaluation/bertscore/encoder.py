@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -194,6 +195,27 @@ def _read(source: Source, dtype: str) -> tuple[Any, Any, set[str]]:
     return tokenizer, model, set(report["missing_keys"])
 
 
+def _encoding_part(folder: Path, model: Any, missing: set[str]) -> Any:
+    """The network without heads and decoder, of which no weight may be missing.
+
+    Raises:
+        BadInput: weights are missing (transformers only warns, and makes them random), or it has no layers.
+    """
+    if not isinstance(getattr(model.config, "num_hidden_layers", None), int):
+        raise BadInput(f"{folder}/config.json: no num_hidden_layers; an encoder such as BERT was expected")
+    start = model.base_model_prefix + "."
+    base = model.base_model
+    needed = {name for name in base.state_dict() if not name.startswith(("pooler.", "decoder."))}
+    lacking = {name.removeprefix(start) for name in missing} & needed
+    if lacking:
+        raise BadInput(
+            f"{folder}: {len(lacking)} tensors of the encoder are not in its files ({min(lacking)}, …) and "
+            "would be random; download it again, or take an encoder whose weights are of its own architecture"
+        )
+    # T5's config may say that it has no decoder: what counts is what was made.
+    return base.encoder if hasattr(base, "encoder") and hasattr(base, "decoder") else base
+
+
 def load_encoder(source: Source, layers: int = 0, dtype: str = "float32") -> Encoder:
     """Load tokenizer and network, on the GPU if there is one.
 
@@ -212,24 +234,12 @@ def load_encoder(source: Source, layers: int = 0, dtype: str = "float32") -> Enc
     try:
         tokenizer, model, missing = _read(source, dtype)
     except Exception as error:  # transformers, tokenizers, safetensors and custom code each have their own kinds
+        reason = next(iter(str(error).strip().splitlines()), "")
         raise BadInput(
-            f"{source.folder}: cannot be loaded as an encoder: {type(error).__name__}: {error}; a Hugging Face folder "
+            f"{source.folder}: cannot be loaded as an encoder: {type(error).__name__}: {reason}; a Hugging Face folder "
             "with config.json, tokenizer files and model.safetensors was expected"
         ) from error
-    config = model.config
-    if not isinstance(getattr(config, "num_hidden_layers", None), int):
-        raise BadInput(f"{source.folder}/config.json: no num_hidden_layers; an encoder such as BERT was expected")
-    start = model.base_model_prefix + "."
-    model = model.base_model  # without the head of AutoModelForMaskedLM
-    needed = {name for name in model.state_dict() if not name.startswith(("pooler.", "decoder."))}
-    missing = {name.removeprefix(start) for name in missing} & needed
-    if getattr(config, "is_encoder_decoder", False):
-        model = model.get_encoder()
-    if missing:
-        raise BadInput(
-            f"{source.folder}: {len(missing)} tensors of the encoder are not in its files ({min(missing)}, …) and "
-            "would be random; download it again, or take an encoder whose weights are of its own architecture"
-        )
+    model, config = _encoding_part(source.folder, model, missing), model.config
     total = int(config.num_hidden_layers)
     chosen = layers or _default_layers(source, config)
     if not 1 <= chosen <= total:

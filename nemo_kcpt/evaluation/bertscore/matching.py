@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-BLOCK = 2048
-"""Tokens a side whose similarities are computed together: 16 MiB, however long the texts are."""
+BLOCK = 1024
+"""Tokens a side whose similarities are computed together: 4 MiB, however long the texts are."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 _SLACK = 4
 """Tokens of padding that a sequence may always have: very short ones would fill no batch otherwise."""
-_FILL = 0.8
-"""Shortest sequence of a batch against the longest: padded / real stays below 1 / 0.8 but for the slack."""
+_FILL = 0.9
+"""Shortest sequence of a batch against the longest: padded / real stays below 1 / 0.9 but for the slack."""
 
 
 @dataclass(frozen=True)

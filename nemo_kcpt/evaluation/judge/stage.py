@@ -24,17 +24,18 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.evaluation import asking
-from nemo_kcpt.evaluation.asking import Answered, Llm, ServerKeys, Totals, ask
+from nemo_kcpt.evaluation import llm as keys
+from nemo_kcpt.evaluation.asking import Answered, Totals, ask
 from nemo_kcpt.evaluation.inputs import missing_answers
 from nemo_kcpt.evaluation.judge.prompts import prompts_sha256
+from nemo_kcpt.evaluation.llm import Llm, ServerKeys
 from nemo_kcpt.files import sha256_text, write_jsonl
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import Stage, exclusive, hash_files, shaping, stage
 from nemo_kcpt.synthesis.journal import NAME
 
 RUNNING = (
-    *asking.RUNNING, "max_invalid", "estimate", "salvage", "tokenizer", "judge", "papers", "questions", "answers",
+    *keys.RUNNING, "max_invalid", "estimate", "salvage", "tokenizer", "judge", "papers", "questions", "answers",
 )  # fmt: skip
 """Keys that do not shape a verdict, or that enter the fingerprint in another form."""
 SECRET = "fence secret"

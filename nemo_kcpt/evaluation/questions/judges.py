@@ -13,7 +13,8 @@ from nemo_kcpt.evaluation.questions import rules
 from nemo_kcpt.files import canonical_json, sha256_text
 
 if TYPE_CHECKING:
-    from nemo_kcpt.evaluation.asking import Inquiry, Llm
+    from nemo_kcpt.evaluation.asking import Inquiry
+from nemo_kcpt.evaluation.llm import Llm
 
 FILTERS = ("rules", "llm", "none")
 JOURNAL = "journal.sqlite"

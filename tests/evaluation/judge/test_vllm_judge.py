@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from nemo_kcpt.environments import serve_python
-from nemo_kcpt.evaluation.asking import Inquiry, Llm, ask
+from nemo_kcpt.evaluation.asking import Inquiry, ask
+from nemo_kcpt.evaluation.llm import Llm
 from nemo_kcpt.files import read_jsonl, write_jsonl
 from nemo_kcpt.runs import read_manifest
 from nemo_kcpt.synthesis.journal import DONE, Journal

@@ -1,0 +1,88 @@
+"""Which LLM is asked, where and how: the keys that `kcpt questions` and `kcpt judge` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+ENGINES = ("openai", "vllm")
+
+
+@dataclass(kw_only=True)
+class ServerKeys:
+    """Keys of every stage that asks an LLM; those of the same name mean what they mean for `kcpt synthesize`."""
+
+    engine: str = "openai"
+    """openai: any server with OpenAI's chat completions; vllm: in this machine's serve environment, for the run."""
+    base_url: str = ""
+    """Address of the server, as http://localhost:8000/v1; empty: OPENAI_BASE_URL, else OpenAI's own."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable with the key; servers without keys need none."""
+    structured: str = "auto"
+    """Structured output: auto (as the server offers it), json_schema, json_object or none."""
+    extra_body: dict[str, Any] = field(default_factory=dict)
+    """More fields of the request, as {chat_template_kwargs: {enable_thinking: false}}."""
+    max_tokens: int = 512
+    """Tokens a reply may have; more for models that think first."""
+    concurrency: int = 32
+    """Requests under way at once."""
+    requests_per_minute: float = 0
+    """Limit of the server; 0: none."""
+    tokens_per_minute: float = 0
+    """Limit of the server, prompt and reply together; 0: none."""
+    timeout: float = 120
+    """Seconds until a request is given up and made again."""
+    retries: int = 8
+    """Times a request is made again after 429, 5xx, a time-out or a broken connection."""
+    price_prompt: float = 0
+    """Price of a million prompt tokens, in any currency."""
+    price_cached: float = -1
+    """Price of a million prompt tokens from the server's cache; -1: as price_prompt."""
+    price_completion: float = 0
+    """Price of a million tokens of replies."""
+    window: int = 0
+    """Tokens that prompt and reply may have together; engine=vllm; 0: the model's own."""
+    tensor_parallel: int = 1
+    """GPUs the model is divided among; engine=vllm."""
+    gpu_memory: float = 0.9
+    """Share of a GPU's memory; engine=vllm."""
+
+    def check_keys(self) -> None:
+        """Refuse what no server can be asked with.
+
+        Raises:
+            ValueError: names the key.
+        """
+        for name, allowed in (("engine", ENGINES), ("structured", ("auto", "json_schema", "json_object", "none"))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(allowed)}")
+        for name, least in (("max_tokens", 1), ("concurrency", 1), ("retries", 0), ("timeout", 1), ("window", 0)):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")
+
+
+SHAPING = ("structured", "extra_body", "max_tokens")
+"""Of these keys those that shape a reply."""
+RUNNING = tuple(known.name for known in fields(ServerKeys) if known.name not in SHAPING)
+"""The others."""
+
+
+@dataclass(kw_only=True)
+class Llm(ServerKeys):
+    """Which model is asked, where, and how."""
+
+    model: str
+    """Its name on the server."""
+    key: str = "model"
+    """The user's key that names the model, for messages."""
+    temperature: float = 0.0
+    """Of the sampling."""
+    seed: int = 0
+    """Of the sampling."""
+    reply_retries: int = 2
+    """Times a reply that cannot be read is asked for again."""
+
+    @classmethod
+    def of(cls, config: ServerKeys, **more: Any) -> Llm:
+        """The model of a stage's keys; `more` adds to them or stands for them."""
+        return cls(**{known.name: getattr(config, known.name) for known in fields(ServerKeys)} | more)
