@@ -63,7 +63,7 @@ class Config:
     encoder_tokenizer: Path | None = None
     """Tokenizer folder for encoder=placeholder, such as a model's folder."""
     allow_code: str = ""
-    """The encoder's REPOSITORY@REVISION whose own code may be run; the refusal says what to give."""
+    """The encoder whose own code may run: REPOSITORY@COMMIT, or sha256:… of a folder; the refusal says what to give."""
     tokens_per_batch: int = 8192
     """Tokens that the encoder takes at a time."""
     fact_checks: bool = True
@@ -167,15 +167,20 @@ def _bertscores(
     references = {"sent": [question["answer"] for question in asked]}
     if papers is not None:
         references["doc"] = [papers[question["paper_id"]]["text"] for question in asked]
-    name = Path(folder).name if Path(folder).is_dir() else str(folder)
+    name = Path(folder).name if Path(folder).is_dir() else scorer.name
     for side, wanted in references.items():
-        for row, found in zip(rows, scorer.score(texts, wanted)):
+        for row, found in zip(rows, scorer.score(texts, wanted, f"BERTScore {side}")):
             row[f"bertscore_{side}"] = found.f1
             row[f"bertscore_{side}_precision"], row[f"bertscore_{side}_recall"] = found.precision, found.recall
             row["encoder"] = name
     if scorer.windowed:
         LOG.info("score: %d texts are longer than the encoder's limit and were read in windows", scorer.windowed)
-    return rows, {"encoder": name, "windowed_texts": scorer.windowed, "truncated_texts": scorer.truncated}
+    return rows, {
+        "encoder": name,
+        "windowed_texts": scorer.windowed,
+        "windowed_rate": scorer.windowed_rate,
+        "truncated_texts": scorer.truncated,
+    }
 
 
 def _fact_rows(
