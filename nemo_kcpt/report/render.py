@@ -93,14 +93,14 @@ def _names(report: Mapping[str, Any]) -> list[str]:
 
 
 def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
-    """SVG of every plot for which there are numbers."""
+    """SVG of every plot; empty where there are no numbers for it."""
     from markupsafe import Markup
 
     from nemo_kcpt.packing.plots import pack_plots
     from nemo_kcpt.report import plots
 
     metrics = _metrics_run(report)
-    drawn: dict[str, str] = {}
+    drawn = dict.fromkeys(("models", "fact", "wording", "losses", "times"), "")
     main = next((metric for metric in HEADLINES if metric in metrics), None)
     if main is not None:
         rows = [

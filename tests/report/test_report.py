@@ -219,6 +219,23 @@ def test_a_bare_report_renders_without_the_optional_sections(finished: dict[str,
     assert not re.search(r"<h2>(Training|Packs|Time|Export checked)</h2>", page)
 
 
+def test_questions_without_known_facts_are_reported_by_the_combined_score(finished: dict[str, Any]) -> None:
+    folder = finished["out"].parent
+    known = list(read_jsonl(folder / "questions.jsonl"))
+    plain = [{key: value for key, value in record.items() if key not in ("accepted", "fact")} for record in known]
+    write_jsonl(folder / "questions.jsonl", plain)
+    inputs = {name: folder / f"{name}.jsonl" for name in ("questions", "answers", "papers")}
+    score_stage.run(score_stage.Config(out=folder / "plain", encoder="none", **inputs))
+    paths = {name: folder / f"{name}.jsonl" for name in ("questions", "answers")}
+    run(Config(out=folder / "plain-report", scores=folder / "plain", **paths))
+    found = read_json(folder / "plain-report" / "report.json")
+    assert found["headline"]["metric"] == "combined" and found["by_fact"] == []
+    assert any(mark for item in found["examples"] for answer in item["answers"] for mark in answer["marks"])
+    page = render(found)
+    assert "Combined" in page and "how likely people would call the answer right" in page
+    assert '<mark class="wrong">' in page and "how likely people" in render_markdown(found)
+
+
 def test_marks_cut_an_answer_without_losing_a_character(report: dict[str, Any]) -> None:
     for item in report["examples"]:
         for shown in item["answers"]:
