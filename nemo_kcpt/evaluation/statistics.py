@@ -153,3 +153,46 @@ def paired_difference(
     differences = [b - a for a, b in zip(first, second)]
     low, high = bootstrap_interval(differences, clusters, seed, confidence)
     return Difference(sum(differences) / len(differences), low, high, len(differences))
+
+
+def paired_p(first: Sequence[float], second: Sequence[float], clusters: Clusters = None, seed: int = 0) -> float:
+    """Two-sided p of a paired permutation test: if nothing differed, a cluster's differences could have either sign.
+
+    Fisher's randomisation test (The Design of Experiments, 1935, section 21) with whole clusters flipped; exact where
+    there are at most 13 of them, else by 9,999 random flips. 1 where nothing differs, and for one cluster alone.
+
+    Raises:
+        ValueError: the two are of different length or empty, or not one cluster for each pair.
+    """
+    import numpy as np
+    from scipy.stats import permutation_test
+
+    if len(first) != len(second):
+        raise ValueError(f"paired values differ in number: {len(first)} and {len(second)}")
+    _check(first, clusters)
+    names = list(range(len(first))) if clusters is None else clusters
+    sums: dict[Hashable, float] = {}
+    for name, a, b in zip(names, first, second):
+        sums[name] = sums.get(name, 0.0) + (b - a)
+    differences = np.array(list(sums.values()))
+    if len(differences) < 2 or not differences.any():
+        return 1.0
+    result = permutation_test(
+        (differences,),
+        lambda sample, axis: sample.sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        random_state=np.random.default_rng(seed),
+    )
+    return float(result.pvalue)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p values corrected for being several, in their order (Holm 1979, Scand. J. Stat. 6, 65-70)."""
+    corrected = [0.0] * len(values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        largest = max(largest, min(1.0, (len(values) - rank) * values[index]))
+        corrected[index] = largest
+    return corrected

@@ -11,7 +11,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.exact_match import find_values
 from nemo_kcpt.evaluation.inputs import Key
 from nemo_kcpt.evaluation.score_stage import alternatives
-from nemo_kcpt.evaluation.statistics import bootstrap_interval, paired_difference, share_interval
+from nemo_kcpt.evaluation.statistics import bootstrap_interval, holm, paired_difference, paired_p, share_interval
 from nemo_kcpt.files import file_in, read_jsonl
 
 SPLITS = ("test", "train")
@@ -120,9 +120,13 @@ def grouped_rows(names: Iterable[str], questions: Records, scores: Scores, field
 
 
 def difference_rows(names: Sequence[str], questions: Records, scores: Scores) -> list[dict[str, Any]]:
-    """Every other model minus the base on the questions that both answered, per split and metric."""
+    """Every other model minus the base on the questions that both answered, per split and metric.
+
+    `p` is of a paired permutation test over papers, `p_holm` the same corrected for the models that are compared in
+    this split by this metric.
+    """
     base, *others = names
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in others:
         for split in SPLITS:
             for metric in METRICS:
@@ -137,9 +141,13 @@ def difference_rows(names: Sequence[str], questions: Records, scores: Scores) ->
                     found = paired_difference(first, second, papers)
                     rows.append(
                         {"name": name, "base": base, "split": split, "metric": metric, "n": found.n, "mean": found.mean}
-                        | {"papers": len(set(papers))}
+                        | {"papers": len(set(papers)), "p": paired_p(first, second, papers)}
                         | {"ci95": [found.low, found.high], "excludes_zero": found.excludes_zero}
                     )
+    for split, metric in dict.fromkeys((row["split"], row["metric"]) for row in rows):
+        compared = [row for row in rows if (row["split"], row["metric"]) == (split, metric)]
+        for row, corrected in zip(compared, holm([row["p"] for row in compared])):
+            row["p_holm"] = corrected
     return rows
 
 

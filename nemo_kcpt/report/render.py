@@ -56,6 +56,11 @@ def signed(value: float, metric: str = "") -> str:
     return text.replace("-", "−")
 
 
+def probability(value: float) -> str:
+    """A p value for reading."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def duration(seconds: float | None) -> str:
     """Seconds for reading: 12 s, 3 min 05 s."""
     if seconds is None:
@@ -79,6 +84,7 @@ def pieces(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _environment(markdown: bool) -> Any:
     found = environment(Path(__file__).parent, markdown=markdown)
     found.filters |= {"number": number, "interval": interval, "signed": signed, "duration": duration, "count": count}
+    found.filters["probability"] = probability
     found.globals |= {"pieces": pieces, "metric_names": METRIC_NAMES, "split_names": SPLIT_NAMES, "share": share}
     found.globals["interval_note"] = INTERVAL_NOTE
     return found

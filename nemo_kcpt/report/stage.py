@@ -1,4 +1,5 @@
-"""The report of a run: report.json with every number, and from it alone report.html (one page) and report.md.
+"""The report of a run: report.json with every number, and from it alone report.html (one page), report.md and
+tables as LaTeX and CSV.
 
 It compares the untrained model (base=NAME, "base" by default) with the others on held-out (test) and train questions,
 with 95 % intervals (bootstrap over papers, for shares, means and paired differences), and shows loss curves, packs,
@@ -22,7 +23,7 @@ from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.generate_stage import parse_models
 from nemo_kcpt.evaluation.inputs import read_answers, read_papers, read_questions
-from nemo_kcpt.files import atomic_write, read_json, write_json
+from nemo_kcpt.files import atomic_write, file_in, read_json, write_json
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import MANIFEST, hash_input, read_manifest, shaping, stage
 
@@ -32,7 +33,7 @@ class Config:
     """Keys of `kcpt report`."""
 
     out: Path = Path(MISSING)
-    """Folder for report.json, report.html and report.md."""
+    """Folder for report.json, report.html, report.md, report.tex and the tables."""
     questions: Path = Path(MISSING)
     """Folder of kcpt questions, or a questions.jsonl."""
     answers: Path = Path(MISSING)
@@ -41,6 +42,8 @@ class Config:
     """Folder of kcpt score, or a scores.jsonl."""
     papers: Path | None = None
     """Folder of kcpt corpus, or a papers.jsonl; for the number of papers."""
+    people: Path | None = None
+    """Folder of kcpt human collect, or a people.json: what people say of the models."""
     facts: Path | None = None
     """facts.jsonl of the demo's fictional papers, to mark wrong values in the examples."""
     metrics: Any = None
@@ -73,7 +76,7 @@ def _named(given: Any) -> dict[str, Path]:
 
 def _inputs(config: Config) -> dict[str, Path]:
     inputs = {"questions": config.questions, "answers": config.answers, "scores": config.scores}
-    for name in ("papers", "facts", "parity", "environment"):
+    for name in ("papers", "people", "facts", "parity", "environment"):
         path = getattr(config, name)
         if path is not None:
             inputs[name] = path
@@ -153,6 +156,7 @@ def build_report(config: Config) -> dict[str, Any]:
         "by_wording": build.grouped_rows(names, questions, scores, "wording"),
         "encoder": next((score["encoder"] for score in scores.values() if score.get("encoder")), None),
         "engines": engines,
+        "people": _object(file_in(config.people, "people.json")) if config.people is not None else None,
         "losses": [build.loss_curve(name, path) for name, path in _named(config.metrics).items()],
         "packs": _packs(config.packs),
         "stages": _stages(config.timings),
@@ -167,12 +171,14 @@ def build_report(config: Config) -> dict[str, Any]:
 def run(config: Config, redo: bool = False) -> None:
     """Write the report unless it is there."""
     from nemo_kcpt.report.render import render, render_markdown
+    from nemo_kcpt.report.tables import csv_tables, latex_tables
 
     paths = (
         "questions",
         "answers",
         "scores",
         "papers",
+        "people",
         "facts",
         "metrics",
         "packs",
@@ -187,10 +193,13 @@ def run(config: Config, redo: bool = False) -> None:
             return
         write_json(config.out / "report.json", build_report(config))
         report = read_json(config.out / "report.json")
-        for name, text in (("report.html", render(report)), ("report.md", render_markdown(report))):
+        written = {"report.html": render(report), "report.md": render_markdown(report)}
+        written |= {"report.tex": latex_tables(report)}
+        written |= {f"{name}.csv": text for name, text in csv_tables(report).items()}
+        for name, text in written.items():
             with atomic_write(config.out / name) as stream:
                 stream.write(text)
-        current.add(*(config.out / name for name in ("report.json", "report.html", "report.md")))
+        current.add(*(config.out / name for name in ("report.json", *written)))
         current.counts = {
             "models": len({row["name"] for row in report["models"]}),
             "answers": report["counts"]["answers"],

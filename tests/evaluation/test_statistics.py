@@ -9,8 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import ttest_rel
 
-from nemo_kcpt.evaluation.statistics import bootstrap_interval, paired_difference, share_interval, wilson_interval
+from nemo_kcpt.evaluation.statistics import (
+    bootstrap_interval,
+    holm,
+    paired_difference,
+    paired_p,
+    share_interval,
+    wilson_interval,
+)
 
 
 def test_wilson_against_the_published_formula() -> None:
@@ -156,3 +164,22 @@ def test_no_difference_is_not_called_one() -> None:
     assert not paired_difference(first, second).excludes_zero
     with pytest.raises(ValueError, match="differ in number"):
         paired_difference([1.0], [])
+
+
+def test_holm() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_paired_p_is_the_permutation_test_over_clusters() -> None:
+    assert paired_p([0] * 8, [1] * 8) == pytest.approx(2 / 2**8)
+    assert paired_p([0] * 8, [1] * 8, list("aabbccdd")) == pytest.approx(2 / 2**4), "clusters are flipped whole"
+    assert paired_p([1, 0], [1, 0]) == 1.0 and paired_p([0, 0], [1, 1], ["a", "a"]) == 1.0
+    rng = random.Random(0)
+    first = [rng.random() for _ in range(60)]
+    second = [value + rng.gauss(0.1, 0.3) for value in first]
+    assert paired_p(first, second) == pytest.approx(float(ttest_rel(first, second).pvalue), abs=0.02)
+    assert paired_p(second, first) == pytest.approx(paired_p(first, second), abs=0.01)
+    with pytest.raises(ValueError, match="differ in number"):
+        paired_p([1], [1, 2])

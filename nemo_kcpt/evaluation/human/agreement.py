@@ -1,4 +1,4 @@
-"""How far raters agree, and whether two models differ: kappa, alpha, McNemar's exact test, Holm's correction.
+"""How far raters agree, and whether two models differ: kappa, alpha, McNemar's exact test.
 
 Where a figure is not defined it is None, with a sentence that says why.
 """
@@ -88,13 +88,3 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
     if only_first + only_second == 0:
         return 1.0
     return float(binomtest(only_first, only_first + only_second, 0.5).pvalue)
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """p values corrected for being several, in their order (Holm 1979, Scand. J. Stat. 6, 65-70)."""
-    corrected = [0.0] * len(values)
-    largest = 0.0
-    for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        largest = max(largest, min(1.0, (len(values) - rank) * values[index]))
-        corrected[index] = largest
-    return corrected

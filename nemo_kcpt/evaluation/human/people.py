@@ -12,9 +12,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from nemo_kcpt.evaluation.human.agreement import cohen_kappa, holm, krippendorff_alpha, mcnemar_exact
+from nemo_kcpt.evaluation.human.agreement import cohen_kappa, krippendorff_alpha, mcnemar_exact
 from nemo_kcpt.evaluation.human.ratings import Collected
-from nemo_kcpt.evaluation.statistics import paired_difference, share_interval, wilson_interval
+from nemo_kcpt.evaluation.statistics import holm, paired_difference, share_interval, wilson_interval
 from nemo_kcpt.files import atomic_write, write_json
 from nemo_kcpt.pages import environment
 

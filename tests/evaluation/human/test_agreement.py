@@ -1,10 +1,10 @@
-"""Kappa, alpha, McNemar and Holm against published and hand-computed values, and where they are not defined."""
+"""Kappa, alpha and McNemar against published and hand-computed values, and where they are not defined."""
 
 from __future__ import annotations
 
 import pytest
 
-from nemo_kcpt.evaluation.human.agreement import cohen_kappa, holm, krippendorff_alpha, mcnemar_exact
+from nemo_kcpt.evaluation.human.agreement import cohen_kappa, krippendorff_alpha, mcnemar_exact
 
 
 def _units(*raters: str) -> list[list[str]]:
@@ -59,9 +59,3 @@ def test_where_kappa_is_not_defined() -> None:
 )
 def test_mcnemar(first: int, second: int, p: float) -> None:
     assert mcnemar_exact(first, second) == pytest.approx(p)
-
-
-def test_holm() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.5, 0.9]) == [1.0, 1.0]
-    assert holm([]) == []
