@@ -7,6 +7,7 @@ exit code. Save number N (from 1; 0 for none) never ends: ``SAVING`` is answered
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -38,7 +39,10 @@ def train_and_hang(folder: str, hanging_save: int, losses: str, answer: int) -> 
         nonlocal written
         written += 1
         if saves == hanging_save and written == 5:
-            os.write(answer, b"SAVING\n")
+            # Megatron writes in several processes, and each comes here: the first one tells.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(f"{losses}.saving", os.O_CREAT | os.O_EXCL))
+                os.write(answer, b"SAVING\n")
             time.sleep(900)
         return write(*arguments, **options)
 
