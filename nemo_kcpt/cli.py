@@ -32,6 +32,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "generate": ("nemo_kcpt.evaluation.generate_stage", "answers from memory with vLLM: answers.jsonl"),
     "judge": ("nemo_kcpt.evaluation.judge.stage", "an LLM judges each answer, with a reason: verdicts.jsonl"),
     "score": ("nemo_kcpt.evaluation.score_stage", "exact match and BERTScore: scores.jsonl"),
+    "perplexity": ("nemo_kcpt.evaluation.perplexity_stage", "what a training cost: perplexity on general text"),
     "human": (
         "nemo_kcpt.evaluation.human.sheet_stage",
         "people rate: a blind sheet as page and workbook (sheet), and their ratings together (collect)",

@@ -23,6 +23,9 @@ corpus made the papers, as JaQuAD) those that people asked, as kind human with a
 and recall on the package's own labelled questions, Japanese and English, of the rules and with filter=llm of the LLM,
 which is asked about these as well. It works later, too, on a finished folder, with out= (and the server's keys) alone.
 
+With general=ja, en or both it writes the project's own general-knowledge questions instead, with all right answers:
+what a model knew before, to be asked before and after the training.
+
 With facts=FILE (the fictional papers of `kcpt demo`) the questions come from the fact sheets instead, and carry beside
 the contract `fact`, `accepted` (all right forms of the answer) and `wording` (seen or unseen in training).
 
@@ -70,6 +73,8 @@ class Config(ServerKeys):
     """SQuAD-style file or folder with human questions: the one from which the corpus was made."""
     facts: Path | None = None
     """facts.jsonl of the demo's fictional papers: questions with known exact answers."""
+    general: str = ""
+    """ja, en or both: nothing but the project's 40 or 80 general-knowledge questions, to see what a model forgot."""
     kinds: list[str] = field(default_factory=list)
     """Kinds to take, as [qa_easy,keywords,human]; empty: all that are there."""
     n: int = 500
@@ -96,6 +101,8 @@ class Config(ServerKeys):
             if value not in allowed:
                 raise ValueError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
         self.check_keys()
+        if self.general and self.general not in ("ja", "en", "both"):
+            raise ValueError(f"general: '{self.general}' is not ja, en or both")
         if not 0 <= self.near <= 1:
             raise ValueError(f"near: {self.near} is not a similarity from 0 to 1")
         for name, least in (("audit", 0), ("max_invalid", 0)):
@@ -115,6 +122,9 @@ class Config(ServerKeys):
 
 def run(config: Config, redo: bool = False) -> None:
     """Write the questions unless they are there; and the page, if it is asked for."""
+    if config.general:
+        _general(config, redo)
+        return
     if config.corpus is None and config.audit and not redo and (config.out / MANIFEST).is_file():
         _audit(config)
         return
@@ -126,6 +136,23 @@ def run(config: Config, redo: bool = False) -> None:
             _make(config, current)
     if config.audit:
         _audit(config)
+
+
+def _general(config: Config, redo: bool) -> None:
+    """Write the general questions, which belong to no corpus."""
+    sources = {"corpus", "synthetic", "squad", "facts"}
+    if given := [name for name in sorted(sources) if getattr(config, name) is not None]:
+        raise BadInput(f"general= and {given[0]}= contradict each other: general questions are about no document")
+    path = Path(__file__).with_name("general") / "questions.jsonl"
+    with stage("questions", config.out, config={"general": config.general}, inputs={"general": path}, redo=redo) as now:
+        if now.done:
+            LOG.info("questions: %s is finished", config.out)
+            return
+        found = [one for one in read_jsonl(path) if config.general in ("both", one["language"])]
+        write_jsonl(config.out / "questions.jsonl", found)
+        now.add(config.out / "questions.jsonl")
+        now.counts = {"train": 0, "test": len(found)}
+        LOG.info("questions: %d general questions", len(found))
 
 
 def _inputs(config: Config) -> dict[str, Path | str]:

@@ -89,10 +89,23 @@ def bootstrap_interval(
     Raises:
         ValueError: no values, or not one cluster for each value.
     """
+    return ratio_interval(*_cluster_sums(values, clusters), seed, confidence)
+
+
+def ratio_interval(
+    numerators: Sequence[float], denominators: Sequence[float], seed: int = 0, confidence: float = 0.95
+) -> Interval:
+    """Expanded percentile interval of the sum of `numerators` over the sum of `denominators`, drawn in pairs.
+
+    Raises:
+        ValueError: no values, or not as many of the one as of the other.
+    """
     import numpy as np
     from scipy.stats import bootstrap, norm, t
 
-    sums, counts = _cluster_sums(values, clusters)
+    if len(numerators) != len(denominators) or not len(numerators):
+        raise ValueError(f"{len(numerators)} numerators and {len(denominators)} denominators")
+    sums, counts = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
     size = len(sums)
     if size == 1 or np.ptp(sums / counts) == 0:
         return float(sums[0] / counts[0]), float(sums[0] / counts[0])
