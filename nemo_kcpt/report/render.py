@@ -56,6 +56,14 @@ def signed(value: float, metric: str = "") -> str:
     return text.replace("-", "−")
 
 
+def estimate(entry: Mapping[str, float | None]) -> str:
+    """A measure with its interval, such as 0.85 (0.81 to 0.92); – where it is not defined."""
+    if entry["value"] is None:
+        return "–"
+    bounds = f" ({entry['low']:.2f} to {entry['high']:.2f})" if entry["low"] is not None else ""
+    return f"{entry['value']:.2f}{bounds}".replace("-", "−")
+
+
 def probability(value: float) -> str:
     """A p value for reading."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
@@ -84,7 +92,7 @@ def pieces(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _environment(markdown: bool) -> Any:
     found = environment(Path(__file__).parent, markdown=markdown)
     found.filters |= {"number": number, "interval": interval, "signed": signed, "duration": duration, "count": count}
-    found.filters["probability"] = probability
+    found.filters |= {"probability": probability, "estimate": estimate}
     found.globals |= {"pieces": pieces, "metric_names": METRIC_NAMES, "split_names": SPLIT_NAMES, "share": share}
     found.globals["interval_note"] = INTERVAL_NOTE
     return found

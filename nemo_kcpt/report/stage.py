@@ -44,6 +44,10 @@ class Config:
     """Folder of kcpt corpus, or a papers.jsonl; for the number of papers."""
     people: Path | None = None
     """Folder of kcpt human collect, or a people.json: what people say of the models."""
+    agreement: Path | None = None
+    """agreement.json of kcpt score --agreement: does each score agree with people?"""
+    perplexity: Path | None = None
+    """Folder of kcpt perplexity, or a perplexity.json: what the training cost."""
     facts: Path | None = None
     """facts.jsonl of the demo's fictional papers, to mark wrong values in the examples."""
     metrics: Any = None
@@ -76,7 +80,7 @@ def _named(given: Any) -> dict[str, Path]:
 
 def _inputs(config: Config) -> dict[str, Path]:
     inputs = {"questions": config.questions, "answers": config.answers, "scores": config.scores}
-    for name in ("papers", "people", "facts", "parity", "environment"):
+    for name in ("papers", "people", "agreement", "perplexity", "facts", "parity", "environment"):
         path = getattr(config, name)
         if path is not None:
             inputs[name] = path
@@ -157,6 +161,8 @@ def build_report(config: Config) -> dict[str, Any]:
         "encoder": next((score["encoder"] for score in scores.values() if score.get("encoder")), None),
         "engines": engines,
         "people": _object(file_in(config.people, "people.json")) if config.people is not None else None,
+        "agreement": _object(config.agreement),
+        "perplexity": _object(file_in(config.perplexity, "perplexity.json")) if config.perplexity is not None else None,
         "losses": [build.loss_curve(name, path) for name, path in _named(config.metrics).items()],
         "packs": _packs(config.packs),
         "stages": _stages(config.timings),
@@ -179,6 +185,8 @@ def run(config: Config, redo: bool = False) -> None:
         "scores",
         "papers",
         "people",
+        "agreement",
+        "perplexity",
         "facts",
         "metrics",
         "packs",

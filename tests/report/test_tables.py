@@ -39,7 +39,14 @@ def folder(tmp_path: Path) -> Path:
         ],
     }
     write_json(tmp_path / "people.json", people)
-    run(Config(out=tmp_path / "report", scores=tmp_path / "scores", people=tmp_path / "people.json", **paths))
+    score_stage.run(score_stage.Config(out=tmp_path / "scores", encoder="none", agreement="oracle", **paths))
+    row = {"model": "base", "texts": 3, "tokens": 90, "perplexity": 12.5, "perplexity_ci95": [11.0, 14.0]}
+    row |= {"bits_per_byte": 1.25, "bits_per_byte_ci95": [1.1, 1.4], "difference": None, "difference_ci95": None}
+    other = {**row, "model": "=cmd|x", "difference": 0.5, "difference_ci95": [0.25, 0.75]}
+    write_json(tmp_path / "perplexity.json", {"base": "base", "models": [row, other]})
+    more = {name: tmp_path / f"{name}.json" for name in ("people", "perplexity")}
+    more["agreement"] = tmp_path / "scores" / "agreement.json"
+    run(Config(out=tmp_path / "report", scores=tmp_path / "scores", **more, **paths))
     return tmp_path / "report"
 
 
@@ -102,4 +109,6 @@ def test_people_stand_on_the_page(report: dict[str, Any]) -> None:
     page, markdown = render(report), render_markdown(report)
     for text in (page, markdown):
         assert "What people say" in text and "25.0 %" in text and "0.766" in text and "2 raters" in text
+        assert "What the training cost" in text and "12.500" in text and "+0.500" in text and "0.250 to 0.750" in text
+        assert "Do the scores agree with people?" in text and "12 rated answers of 3 models about 2 papers" in text
     assert "Holm" in page and "Holm" in markdown
