@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.evaluation import score_stage
+from nemo_kcpt.evaluation.human import collect_stage, sheet_stage
+from nemo_kcpt.evaluation.perplexity_stage import measure
 from nemo_kcpt.files import read_json, write_json
 from nemo_kcpt.report.render import render, render_markdown
 from nemo_kcpt.report.stage import Config, run
 from nemo_kcpt.report.tables import csv_tables, escape_latex, latex_tables
+from tests.evaluation.human import sheets
 from tests.evaluation.small import write_inputs
 
 TEXTS = {
@@ -30,21 +34,24 @@ def folder(tmp_path: Path) -> Path:
     write_inputs(tmp_path, TEXTS)
     paths = {name: tmp_path / f"{name}.jsonl" for name in ("questions", "answers", "papers")}
     score_stage.run(score_stage.Config(out=tmp_path / "scores", encoder="none", **paths))
-    people = {
-        "raters": ["佐藤", "Tanaka"],
-        "alpha": {"value": 0.766, "n": 4, "reason": ""},
-        "models": [
-            {"model": "base", "n": 4, "right": 1, "accuracy": 0.25, "wilson95": [0.046, 0.699], "unresolved": 0},
-            {"model": "=cmd|x", "n": 0, "right": 0, "accuracy": None, "wilson95": None, "unresolved": 4},
-        ],
-    }
-    write_json(tmp_path / "people.json", people)
+    made = sheet_stage.Config(out=tmp_path / "sheet", questions=paths["questions"], answers=paths["answers"])
+    sheet_stage.run(made)
+    key = sheets.read_key(tmp_path / "sheet")
+    for rater in ("佐藤", "Tanaka"):
+        said = [sheets.line(key, one["item"], rater, int("base" not in one["models"])) for one in key["items"]]
+        sheets.write_ratings(tmp_path / "ratings" / f"{rater}.jsonl", said)
+    collect = collect_stage.Config(
+        out=tmp_path / "people", sheet=tmp_path / "sheet", ratings=[str(tmp_path / "ratings")]
+    )
+    collect_stage.run(collect)
     score_stage.run(score_stage.Config(out=tmp_path / "scores", encoder="none", agreement="oracle", **paths))
-    row = {"model": "base", "texts": 3, "tokens": 90, "perplexity": 12.5, "perplexity_ci95": [11.0, 14.0]}
-    row |= {"bits_per_byte": 1.25, "bits_per_byte_ci95": [1.1, 1.4], "difference": None, "difference_ci95": None}
-    other = {**row, "model": "=cmd|x", "difference": 0.5, "difference_ci95": [0.25, 0.75]}
-    write_json(tmp_path / "perplexity.json", {"base": "base", "models": [row, other]})
-    more = {name: tmp_path / f"{name}.json" for name in ("people", "perplexity")}
+    measured = [
+        {"question_id": str(n), "model": model, "tokens": 90, "bytes": 100, "nats": nats}
+        for model, nats in (("base", 100 * math.log(2)), ("=cmd|x", 150 * math.log(2)))
+        for n in range(3)
+    ]
+    write_json(tmp_path / "perplexity.json", {"base": "base", "models": measure(measured, "base")})
+    more = {"people": tmp_path / "people", "perplexity": tmp_path / "perplexity.json"}
     more["agreement"] = tmp_path / "scores" / "agreement.json"
     run(Config(out=tmp_path / "report", scores=tmp_path / "scores", **more, **paths))
     return tmp_path / "report"
@@ -77,7 +84,7 @@ def test_csv_has_every_number(report: dict[str, Any]) -> None:
             assert [float(found[key]) for key in ("value", "low", "high")] == [row[metric], *bounds]
     differences = _rows(tables["differences"])
     assert [float(row["p_holm"]) for row in differences] == [row["p_holm"] for row in report["differences"]]
-    assert len(_rows(tables["people"])) == 2
+    assert len(_rows(tables["people"])) == 3
 
 
 def test_p_values_are_corrected_for_the_models(report: dict[str, Any]) -> None:
@@ -108,7 +115,7 @@ def test_latex_is_accepted_by_latex(report: dict[str, Any], tmp_path: Path) -> N
 def test_people_stand_on_the_page(report: dict[str, Any]) -> None:
     page, markdown = render(report), render_markdown(report)
     for text in (page, markdown):
-        assert "What people say" in text and "25.0 %" in text and "0.766" in text and "2 raters" in text
-        assert "What the training cost" in text and "12.500" in text and "+0.500" in text and "0.250 to 0.750" in text
+        assert "What people say" in text and "100.0 %" in text and "alpha 1.000" in text and "2 raters" in text
+        assert "What the training cost" in text and "1.500" in text and "+0.500" in text and "0.500 to 0.500" in text
         assert "Do the scores agree with people?" in text and "12 rated answers of 3 models about 2 papers" in text
     assert "Holm" in page and "Holm" in markdown
