@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,6 +183,17 @@ async def _ask(inquiries: Sequence[Inquiry], llm: Llm, path: Path, title: str) -
         await teacher.close()
 
 
+async def side_by_side(work: Callable[[], Coroutine[Any, Any, None]], number: int) -> None:
+    """Run `work` so many times at once; where one fails the others are cancelled, and have ended on return."""
+    workers = [asyncio.create_task(work()) for _ in range(number)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+
 class _Asking:
     """One run of `ask`."""
 
@@ -253,13 +264,9 @@ class _Asking:
                     await self._one(inquiry, committer)
                     bar.update(task, advance=1, description=f"{self._title} ({self._now})")
 
-            workers = [asyncio.create_task(work()) for _ in range(min(self._llm.concurrency, len(waiting)))]
             try:
-                await asyncio.gather(*workers)
+                await side_by_side(work, min(self._llm.concurrency, len(waiting)))
             finally:
-                for worker in workers:
-                    worker.cancel()
-                await asyncio.gather(*workers, return_exceptions=True)
                 await committer.close()
 
     async def _one(self, inquiry: Inquiry, committer: Committer) -> None:

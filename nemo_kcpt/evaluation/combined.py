@@ -76,10 +76,11 @@ def features(
 ) -> dict[str, float]:
     """The features of an answer, by the names of `FEATURES`, each between 0 and 1."""
     asked, wanted = _cached_terms(question), _cached_terms(reference)
-    said = terms(answer) - asked
+    stated = terms(answer)
+    said = stated - asked
     right = (wanted - asked) or wanted
     known = wanted | (_cached_terms(paper.text) if paper is not None else frozenset())
-    term_recall = len(right & terms(answer)) / len(right) if right else 0.0
+    term_recall = len(right & stated) / len(right) if right else 0.0
     recall = checked.recall
     return {
         "fact_recall": term_recall if recall is None else recall,

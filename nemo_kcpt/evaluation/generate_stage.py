@@ -184,20 +184,21 @@ def _records(
 
 
 def _from_server(
-    config: Config, models: Mapping[str, Path], questions: Mapping[str, Any], journal: Journal
+    config: Config,
+    models: Mapping[str, Path],
+    questions: Mapping[str, Any],
+    journal: Journal,
+    found: Mapping[Key, Mapping[str, Any]],
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """answers.jsonl from a server's texts, in the same order, and the engine's name."""
     from nemo_kcpt.evaluation import server_engine
 
     wanted = [(question_id, name) for question_id in questions for name in models]
-    found = journal.read()
     requests = [
         server_engine.Request(question_id, name, models[name].as_posix(), questions[question_id]["question"])
         for question_id, name in wanted
         if (question_id, name) not in found
     ]
-    if found:
-        LOG.info("generate: %d of %d answers are in the journal already", len(found), len(wanted))
     expected = server_engine.prompt_lengths(config.template, questions, config.system)
     server_engine.check_lengths(expected, found)
     if requests:
@@ -221,17 +222,18 @@ def _remaining(prompts: Mapping[str, ModelRequest], found: Mapping[Key, Any]) ->
 
 
 def _from_folders(
-    config: Config, models: Mapping[str, Path], questions: Mapping[str, Any], journal: Journal
+    config: Config,
+    models: Mapping[str, Path],
+    questions: Mapping[str, Any],
+    journal: Journal,
+    found: Mapping[Key, Mapping[str, Any]],
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """answers.jsonl from models in folders, and the engine with its start-up times."""
     prompts = {
         name: build_prompts(name, folder, questions, config.max_new_tokens, config.system)
         for name, folder in models.items()
     }
-    found = journal.read()
     requests = _remaining(prompts, found)
-    if found:
-        LOG.info("generate: %d of %d answers are in the journal already", len(found), len(questions) * len(models))
     used: dict[str, Any] = _answer(config, requests, journal.path) if requests else {"engine": "journal"}
     return _records(questions, prompts, journal.read()), used
 
@@ -255,9 +257,11 @@ def run(config: Config, redo: bool = False) -> None:
         journal = Journal(config.out, current.fingerprint)
         if redo:
             journal.remove()
-        before = set(journal.read())
+        before = journal.read()
+        if before:
+            LOG.info("generate: %d of %d answers are in the journal already", len(before), len(questions) * len(models))
         started = time.perf_counter()
-        records, used = (_from_server if served else _from_folders)(config, models, questions, journal)
+        records, used = (_from_server if served else _from_folders)(config, models, questions, journal, before)
         seconds = time.perf_counter() - started
         write_jsonl(config.out / "answers.jsonl", records)
         journal.remove()

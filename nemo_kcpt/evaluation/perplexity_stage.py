@@ -202,10 +202,10 @@ def run(config: Config, redo: bool = False) -> None:
                     bar.advance(task)
         records = [found[text, name] for name in models for text in texts]
         write_jsonl(config.out / "perplexity.jsonl", records)
-        write_json(config.out / "perplexity.json", {"base": config.base, "models": measure(records, config.base)})
+        rows = measure(records, config.base)
+        write_json(config.out / "perplexity.json", {"base": config.base, "models": rows})
         journal.remove()
         current.add(config.out / "perplexity.jsonl", config.out / "perplexity.json")
-        rows = measure(records, config.base)
         current.counts = {"texts": len(texts), "models": list(models)}
         for row in rows:
             apart = ""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.errors import BadInput, KcptError
+from nemo_kcpt.evaluation.asking import side_by_side
 
 if TYPE_CHECKING:
     from nemo_kcpt.evaluation.generate_stage import Config
@@ -133,13 +134,9 @@ async def _all(
                 os.fsync(stream.fileno())
                 progress(request.name)
 
-        workers = [asyncio.create_task(work()) for _ in range(min(config.concurrency, len(requests)))]
         try:
-            await asyncio.gather(*workers)
+            await side_by_side(work, min(config.concurrency, len(requests)))
         finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
             for teacher in teachers.values():
                 await teacher.close()
     if failed:

@@ -135,8 +135,8 @@ def check(
     """
     asked = Source(question)
     right = Source("\n".join([reference, *accepted]))
-    said = Source(answer)
-    numbers, names = _numbers(reference), _names(reference)
+    whole = said = Source(answer)
+    numbers, names = _numbers(reference), _names(reference, cached_quantities(reference))
     news = [number for number in numbers if not asked.number(number)]
     named = [name for name in names if not asked.names.holds(name.key)]
     if _is_term(reference) and not (news or named):
@@ -148,12 +148,12 @@ def check(
     missing_numbers = [number for number in numbers if not said.number(number)]
     missing_names = any(kind == "name" and not stated for _, kind, stated in wanted)
     facts: list[tuple[Any, str, str, str]] = []
-    for number in cached_quantities(answer):
+    for number in whole.numbers:
         if asked.number(number):
             continue
         against = any(same_kind(number, other) for other in missing_numbers)
         facts.append(_status(number, "number", right.number(number), paper, against, corpus))
-    for name in _names(answer):
+    for name in _names(answer, whole.numbers):
         if asked.names.holds(name.key):
             continue
         facts.append(_status(name, "name", right.names.holds(name.key), paper, missing_names, corpus))
@@ -170,9 +170,9 @@ def _numbers(text: str) -> list[Quantity]:
     return list({(number.value, number.measure): number for number in cached_quantities(text)}.values())
 
 
-def _names(text: str) -> list[Name]:
-    """The names of a text but those that are part of a number, as 平成 of 平成22年."""
-    spans = [(number.start, number.end) for number in cached_quantities(text)]
+def _names(text: str, numbers: Sequence[Quantity]) -> list[Name]:
+    """The names of a text but those that are part of one of its numbers, as 平成 of 平成22年."""
+    spans = [(number.start, number.end) for number in numbers]
     return [name for name in cached_names(text) if not any(s <= name.start and name.end <= e for s, e in spans)]
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from nemo_kcpt.evaluation.agreement import kappa
+
 ONE_VALUE = "all of these ratings are the same, so agreement by chance is certain and the coefficient is not defined"
 
 
@@ -23,8 +25,6 @@ class Coefficient:
 def cohen_kappa(first: Sequence[int], second: Sequence[int]) -> Coefficient:
     """Agreement of two raters beyond chance, over what both rated (Cohen 1960, Educ. Psychol. Meas. 20, 37-46).
 
-    Computed by scikit-learn.
-
     Raises:
         ValueError: not as many ratings of the one as of the other.
     """
@@ -34,9 +34,7 @@ def cohen_kappa(first: Sequence[int], second: Sequence[int]) -> Coefficient:
         return Coefficient(None, 0, "they rated nothing in common")
     if len({*first, *second}) == 1:
         return Coefficient(None, len(first), ONE_VALUE)
-    from sklearn.metrics import cohen_kappa_score
-
-    return Coefficient(float(cohen_kappa_score(first, second)), len(first))
+    return Coefficient(kappa(first, second), len(first))
 
 
 def krippendorff_alpha(units: Iterable[Sequence[object]]) -> Coefficient:

@@ -46,7 +46,7 @@ def read_verdict(reply: str) -> Verdict:
     Raises:
         UnreadableReply: it has any other form; names what is wrong.
     """
-    value = _object(_without_thought(reply.strip()))
+    value = read_object(reply)
     if list(value) != ["reason", "verdict"] and list(value) != ["verdict", "reason"]:
         raise UnreadableReply(f"the keys are {_shown(list(value))}, expected reason and verdict alone")
     verdict, reason = value["verdict"], value["reason"]
@@ -55,6 +55,15 @@ def read_verdict(reply: str) -> Verdict:
     if not isinstance(reason, str) or not reason.strip():
         raise UnreadableReply(f"reason is {_shown(reason)}, expected a text")
     return Verdict(int(verdict), shortened(visible(reason.strip()), LONGEST_REASON)[0])
+
+
+def read_object(reply: str) -> Mapping[str, Any]:
+    """The one JSON object of a reply, after <think>…</think> if any, bare or in one ```json fence; no key twice.
+
+    Raises:
+        UnreadableReply: it has any other form; names what is wrong.
+    """
+    return _object(_without_thought(reply.strip()))
 
 
 def _without_thought(text: str) -> str:

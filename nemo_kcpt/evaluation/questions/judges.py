@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from nemo_kcpt.files import canonical_json, sha256_text
 
 if TYPE_CHECKING:
     from nemo_kcpt.evaluation.asking import Inquiry
-from nemo_kcpt.evaluation.llm import Llm
+    from nemo_kcpt.evaluation.llm import Llm
 
 FILTERS = ("rules", "llm", "none")
 JOURNAL = "journal.sqlite"
@@ -158,21 +157,11 @@ def read_verdict(reply: str) -> tuple[int, str]:
         UnreadableReply: it has any other form; names the fault.
     """
     from nemo_kcpt.evaluation.judge.fences import shortened, visible
+    from nemo_kcpt.evaluation.judge.reading import read_object
     from nemo_kcpt.synthesis.replies import UnreadableReply
 
-    text = reply.strip()
-    if text.startswith("<think>"):
-        if text.count("</think>") != 1:
-            raise UnreadableReply("where the thought ends is unclear")
-        text = text.partition("</think>")[2].strip()
-    first, _, rest = text.partition("\n")
-    if first.rstrip() in ("```", "```json") and rest.endswith("```"):
-        text = rest[:-3].strip()
-    try:
-        value = json.loads(text, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableReply(f"the reply is not one JSON object ({error})") from None
-    if not isinstance(value, dict) or set(value) != set(FIELDS):
+    value = read_object(reply)
+    if set(value) != set(FIELDS):
         raise UnreadableReply(f"expected the fields reason and self_contained alone, found {ascii(value)[:80]}")
     verdict, reason = value["self_contained"], value["reason"]
     if type(verdict) is not int or verdict not in (0, 1):
@@ -180,10 +169,3 @@ def read_verdict(reply: str) -> tuple[int, str]:
     if not isinstance(reason, str) or not reason.strip():
         raise UnreadableReply(f"reason is {ascii(reason)[:40]}, expected a text")
     return verdict, shortened(visible(reason.strip()), LONGEST_REASON)[0]
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a field stands there twice")
-    return found
