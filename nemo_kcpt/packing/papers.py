@@ -133,19 +133,28 @@ class Records:
     shuffle_seed: int | None = None
 
     @classmethod
-    def index(cls, path: Path, heldout: Iterable[str], shuffle_seed: int | None = None) -> Records:
+    def index(
+        cls, path: Path, heldout: Iterable[str], shuffle_seed: int | None = None, kinds: Sequence[str] = ()
+    ) -> Records:
         """Read the file once, keeping where each record stands that may be trained on.
 
         Args:
             path: synthetic.jsonl.
             heldout: papers whose questions and keywords are kept out.
             shuffle_seed: shuffle a paper's records with it; None keeps the file's order.
+            kinds: those to keep; empty for all.
+
+        Raises:
+            BadInput: no record is of one of the kinds.
         """
-        excluded = set(heldout)
+        excluded, found = set(heldout), set()
         places: dict[str, array[int]] = {}
         for offset, record in _with_offsets(path):
-            if not (record["paper_id"] in excluded and is_heldout(record)):
+            found.add(record["kind"])
+            if not (record["paper_id"] in excluded and is_heldout(record)) and (not kinds or record["kind"] in kinds):
                 places.setdefault(record["paper_id"], array("q")).append(offset)
+        if absent := sorted(set(kinds) - found):
+            raise BadInput(f"{path}: kinds: no record of '{absent[0]}'; there are {', '.join(sorted(found))}")
         return cls(path, places, shuffle_seed)
 
     def of(self, paper_id: str) -> list[dict[str, Any]]:

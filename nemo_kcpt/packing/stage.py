@@ -18,7 +18,7 @@ kcpt pack out=PACK --report                       writes PACK/pack.html: fill, l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,8 @@ class Config:
     raw."""
     synthetic: Path | None = None
     """Folder of kcpt synthesize, or a file of such records (paper_id, kind, pairs); for anchored and concat."""
+    kinds: list[str] = field(default_factory=list)
+    """Kinds of synthetic data to pack, as [paraphrase,summary]; empty: all that are there."""
     sft: Path | None = None
     """One file of kcpt sft-data, such as sft/all_included.jsonl; for instruction."""
     bos: bool = True
@@ -178,7 +180,7 @@ class _Pack:
             assert config.synthetic is not None
             heldout = self._heldout(config.corpus)
             read.append(file_in(config.synthetic, "synthetic.jsonl"))
-            records = Records.index(read[1], heldout, config.seed if config.shuffle_kinds else None)
+            records = Records.index(read[1], heldout, config.seed if config.shuffle_kinds else None, config.kinds)
         chunks = chunked(sources(path, records), lambda source: source.size)
         found = self._counted(in_parallel(chunks, tokenise, self.settings, self._workers(*read)), path)
         if config.mode == "anchored":
@@ -268,6 +270,8 @@ def run(config: Config, redo: bool = False) -> None:
         return
     inputs = _inputs(config)
     shape = {**shaping(config, *NOT_SHAPING), "replay_share": config.replay_share if config.replay else None}
+    if not config.kinds:
+        del shape["kinds"]  # so that packs of before this key are still known
     with stage("pack", config.out, config=shape, inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("pack: %s is finished", config.out)
