@@ -14,177 +14,23 @@ with the same command. `tools/slurm.py COMMAND --help` lists the options; docs/m
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import functools
-import importlib.util
-import os
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from slurm_chain import __doc__ as chain_help
-from slurm_chain import read_chain
-from slurm_jobs import RUNS_DIRECTORY, Job, Resources, quote, stage_jobs, train_job
-from slurm_recipes import recipes_folder
-
-from nemo_kcpt.errors import BadInput, KcptError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Site:
-    """What all jobs of a call share."""
-
-    account: str | None
-    container: str | None
-    mounts: tuple[str, ...]
-    venv: Path
-    env: tuple[str, ...]
-    jobs: Path
-    retries: int
-    sbatch: dict[str, Any]
-
-
-@functools.cache
-def _executors() -> Any:
-    """recipes/executors.py by its path: the package would import NeMo."""
-    specification = importlib.util.spec_from_file_location("kcpt_executors", recipes_folder() / "executors.py")
-    assert specification is not None and specification.loader is not None
-    executors = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(executors)
-    return executors
-
-
-def executor_config(job: Job, site: Site) -> Any:
-    """The job's run.Config of a SlurmExecutor, made of the same `kcpt_slurm` that NeMo's command line offers."""
-    import nemo_run as run
-
-    size = job.resources
-    config = _executors().kcpt_slurm(
-        account=site.account,
-        partition=size.partition,
-        nodes=size.nodes,
-        gpus=size.gpus,
-        time=size.time,
-        container_image=site.container,
-    )
-    if not job.torchrun:
-        config.launcher, config.ntasks_per_node = None, 1
-    if job.shards:
-        config.array = f"0-{job.shards - 1}"
-    config.cpus_per_task = size.cpus
-    config.srun_args = [f"--cpus-per-task={size.cpus}"] if size.cpus else None  # srun does not inherit it
-    if site.container:
-        config.container_image = quote(site.container)  # nemo-run does not
-        config.container_mounts = [quote(mount) for mount in site.mounts]
-        config.container_env = list(site.env) or None
-    else:
-        config.setup_lines = f'export PATH={quote(str(site.venv / "bin"))}:"$PATH"'
-    config.additional_parameters = {
-        **({"export": ",".join(("ALL", *site.env))} if site.env else {}),
-        **({"kill_on_invalid_dep": "yes"} if job.after else {}),  # else they wait for ever for a job that failed
-        **site.sbatch,
-    }
-    config.retries = site.retries
-    # nemo-run 0.11 writes a script under base_dir/experiments and submits the one under the tunnel's job_dir.
-    config.tunnel = run.Config(run.LocalTunnel, job_dir=str(site.jobs / "experiments"))
-    config.poll_estimated_start_time = False
-    return config
-
-
-def launch(title: str, jobs: Sequence[Job], site: Site, *, submit: bool) -> None:
-    """Print the scripts, and with `submit` what was submitted instead.
-
-    Raises:
-        KcptError: Slurm refused a job.
-    """
-    import fiddle
-    import nemo_run as run
-
-    with contextlib.ExitStack() as stack:
-        base = str(site.jobs) if submit else stack.enter_context(tempfile.TemporaryDirectory())
-        # Its messages would stand among the scripts.
-        silence = stack.enter_context(open(os.devnull, "w"))
-        experiment = run.Experiment(
-            title, base_dir=base, log_level="ERROR", clean_mode=True, enable_goodbye_message=False,
-            threadpool_workers=1, skip_status_at_exit=True, serialize_metadata_for_scripts=False,
-        )  # fmt: skip
-        with contextlib.redirect_stdout(silence), experiment:
-            for job in jobs:
-                executor = fiddle.build(executor_config(job, site))
-                task = run.Script(inline=job.script)
-                experiment.add(task, executor=executor, name=job.name, dependencies=list(job.after) or None)
-            if submit:
-                _submit(experiment)
-            else:
-                experiment.dryrun(log=False, delete_exp_dir=False)
-        show = _show_submitted if submit else _show_scripts
-        show(experiment, jobs)
-
-
-def _submit(experiment: Any) -> None:
-    from invoke.exceptions import UnexpectedExit
-
-    try:
-        experiment.run(detach=True)
-    except UnexpectedExit as error:
-        message = f"Slurm refused a job: {error.result.stderr.strip() or error.result.command}"
-        submitted = [_job_id(job) for job in experiment.jobs if job.handle]
-        if submitted:
-            message += f"\nthose before it are queued; to take them back: scancel {' '.join(submitted)}"
-        raise KcptError(message) from None
-
-
-def _job_id(job: Any) -> str:
-    """Slurm's id, from nemo-run's handle `slurm_tunnel://session/id/…`."""
-    return str(job.handle.partition("://")[2].split("/")[1])
-
-
-def _show_submitted(experiment: Any, jobs: Sequence[Job]) -> None:
-    for job, submitted in zip(jobs, experiment.jobs):
-        after = f", after {', '.join(job.after)}" if job.after else ""
-        print(f"{_job_id(submitted)}  {job.name}{after}; log in {_place(submitted)}/{job.name}/")
-    print(f"watch: squeue --me; take back: scancel {' '.join(map(_job_id, experiment.jobs))}")
-
-
-def _place(submitted: Any) -> str:
-    return str(submitted.executor.tunnel.job_dir)
-
-
-def _show_scripts(experiment: Any, jobs: Sequence[Job]) -> None:
-    for number, (job, planned) in enumerate(zip(jobs, experiment.jobs), start=1):
-        written = Path(planned.executor.experiment_dir)
-        ids = ":".join(f"${_variable(one)}" for one in job.after)
-        dependency = f"--dependency=afterok:{ids} " if ids else ""
-        tasks = f", {job.shards} tasks" if job.shards else ""
-        print(f"# ======== {number} of {len(jobs)}: {job.name}{tasks}")
-        submission = f"sbatch --requeue --parsable {dependency}{_place(planned)}/{job.name}_sbatch.sh"
-        print(f"# {_variable(job.name)}=$({submission})")
-        print((written / f"{job.name}_sbatch.sh").read_text(encoding="utf-8"))
-        inner = written / job.name / "scripts" / f"{job.name}.sh"
-        print(f"# -------- {_place(planned)}/{job.name}/scripts/{job.name}.sh")
-        print(inner.read_text(encoding="utf-8"))
-    print("# nothing was submitted; --submit does")
-
-
-def _variable(name: str) -> str:
-    return re.sub(r"\W", "_", name)
+from nemo_kcpt.errors import KcptError
+from nemo_kcpt.slurm import Job, Resources, Site, launch_graph, stage_jobs, train_job
+from nemo_kcpt.slurm.chain import __doc__ as chain_help
+from nemo_kcpt.slurm.chain import read_chain
+from nemo_kcpt.slurm.site import JOBS, make_site, sbatch_option
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return int(text)
-
-
-def _sbatch_option(text: str) -> tuple[str, str | bool]:
-    key, equals, value = text.lstrip("-").partition("=")
-    return key.replace("-", "_"), value if equals else True
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -197,7 +43,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--cpus", type=_positive, help="CPU cores of each node's task; default: Slurm's, often one")
     group.add_argument("--retries", type=int, default=0, help="times a failed job is queued again (%(default)s); "
                        "preempted ones always are. All of them go on where they were")  # fmt: skip
-    group.add_argument("--sbatch", action="append", default=[], type=_sbatch_option, metavar="NAME[=VALUE]",
+    group.add_argument("--sbatch", action="append", default=[], type=sbatch_option, metavar="NAME[=VALUE]",
                        help="another option of sbatch, as qos=high or exclusive; can be repeated")  # fmt: skip
     group = parser.add_argument_group("the environment")
     place = group.add_mutually_exclusive_group()
@@ -212,9 +58,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
                        help="variable that the job needs, as OPENAI_API_KEY: its value is inherited from your shell "
                        "and written nowhere; can be repeated")  # fmt: skip
     group = parser.add_argument_group("what to do")
-    group.add_argument(
-        "--jobs", type=Path, default=Path("runs/slurm"), help="folder for scripts and logs (%(default)s)"
-    )
+    group.add_argument("--jobs", type=Path, default=JOBS, help="folder for scripts and logs (%(default)s)")
     do = group.add_mutually_exclusive_group()
     do.add_argument("--dryrun", action="store_true", help="show the scripts and submit nothing; the default")
     do.add_argument("--submit", action="store_true", help="submit")
@@ -282,49 +126,19 @@ def _resources(given: argparse.Namespace) -> Resources:
     return Resources(cpus=given.cpus, time=given.time, partition=given.partition)
 
 
-def _site(given: argparse.Namespace, jobs: Sequence[Job]) -> Site:
+def _site(given: argparse.Namespace) -> Site:
     """The options that all jobs share, checked."""
-    folder = Path.cwd()
-    where = (folder / given.jobs).resolve()
-    if re.search(r"\s", str(where)) or RUNS_DIRECTORY in str(where):
-        raise BadInput(
-            f"--jobs {where}: nemo-run cannot have white space or {RUNS_DIRECTORY} in this path; give another"
-        )
-    for name in given.env:
-        if not name.isidentifier():
-            raise BadInput("--env takes the name of a variable alone; its value is inherited from your shell")
-        if name not in os.environ:
-            raise BadInput(f"--env {name}: not set in this shell; export {name} first")
-    if given.submit and shutil.which("sbatch") is None:
-        raise BadInput("no sbatch here: submit from a login node of the cluster")
-    mounts = [
-        mount if ":" in mount else f"{(folder / mount).resolve()}:{(folder / mount).resolve()}"
-        for mount in given.mounts
-    ]
-    mounts.insert(0, f"{folder}:{folder}")
-    venv = (folder / given.venv).absolute()
-    if given.container:
-        _check_mounted(jobs, mounts)
-    elif not (venv / "bin" / "kcpt").is_file():
-        raise BadInput(f"--venv {venv}: no bin/kcpt in it; make one with make setup GPU=1, or give --container IMAGE")
-    return Site(
+    return make_site(
+        Path.cwd(),
         account=given.account,
         container=given.container,
-        mounts=tuple(mounts),
-        venv=venv,
-        env=tuple(given.env),
-        jobs=where,
+        mounts=given.mounts,
+        venv=given.venv,
+        env=given.env,
+        jobs=given.jobs,
         retries=given.retries,
         sbatch=dict(given.sbatch),
     )
-
-
-def _check_mounted(jobs: Sequence[Job], mounts: Sequence[str]) -> None:
-    seen = [Path(parts[0]) for mount in mounts if (parts := mount.split(":")) and parts[0] == parts[1]]
-    for job in jobs:
-        for path in (*job.reads, *job.makes):
-            if not any(path == place or place in path.parents for place in seen):
-                raise BadInput(f"{job.name}: the container would not see {path}; add --mounts {path.parent}")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -342,7 +156,7 @@ def main(words: Sequence[str] | None = None) -> int:
     given, make = read(parser, words[1:])
     try:
         jobs = make()
-        launch(given.name, jobs, _site(given, jobs), submit=given.submit)
+        launch_graph(given.name, jobs, _site(given), submit=given.submit)
     except KcptError as error:
         print(f"tools/slurm.py {command}: {error}", file=sys.stderr)
         return error.exit_code

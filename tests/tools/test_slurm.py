@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import pickle
 import re
 import shlex
 import subprocess
@@ -19,13 +18,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from torch.distributed.checkpoint.metadata import Metadata
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).with_name("golden")
-sys.path.insert(0, str(ROOT / "tools"))  # a script finds what lies beside it
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests/slurm")]  # as a script it does not see tests as a package
 
 import slurm  # noqa: E402
+from places import SECRETS, STUBS, make_place, normalised, stub  # noqa: E402
 
 CHAIN = ROOT / "conf/slurm/chain-13b.yaml"
 COMMON = ("--account", "acct", "--partition", "gpu", "--jobs", "../jobs")
@@ -56,27 +55,6 @@ SCENARIOS: dict[str, tuple[str, ...]] = {
 """Golden files by name, and the words that they come from."""
 
 
-def make_place(place: Path) -> Path:
-    """A user's folders, with what jobs read; returns the one where the tool is called, with a blank in its name."""
-    project = place / "my project"
-    for pack in ("anchored 4096", "sft"):
-        (project / "packs" / pack).mkdir(parents=True)
-        (project / "packs" / pack / "manifest.json").write_text("{}")
-    for folder in ("corpus", "base/weights"):
-        (project / "runs/13b" / folder).mkdir(parents=True)
-    (project / "runs/13b/base/weights/.metadata").write_bytes(pickle.dumps(Metadata({}, storage_data={})))
-    (project / "models/llm-jp-3-13b").mkdir(parents=True)
-    (place / "venv/bin").mkdir(parents=True)
-    stub(place / "venv/bin/kcpt", "")
-    return project
-
-
-def stub(path: Path, text: str) -> None:
-    """A stand-in for a program."""
-    path.write_text(f"#!/bin/bash\n{text}\n")
-    path.chmod(0o755)
-
-
 def call(project: Path, *words: str) -> tuple[int, str, str]:
     """The tool in this process, called in `project`: exit code, output, messages."""
     here, out, err = Path.cwd(), io.StringIO(), io.StringIO()
@@ -89,12 +67,6 @@ def call(project: Path, *words: str) -> tuple[int, str, str]:
     finally:
         os.chdir(here)
     return code, out.getvalue(), err.getvalue()
-
-
-def normalised(text: str, place: Path) -> str:
-    """Without what differs from run to run: the temporary folder, nemo-run's ids and torchrun's."""
-    text = text.replace(str(place), "/home/me")
-    return re.sub(r"--rdzv-id \d+", "--rdzv-id N", re.sub(r"_\d{19}\b", "_ID", text))
 
 
 def scenario(name: str, place: Path) -> str:
@@ -113,9 +85,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("LOGLEVEL", raising=False)
     return tmp_path
-
-
-SECRETS = {"OPENAI_API_KEY": "sk-fake-6f1d", "HF_TOKEN": "hf_fake_77a0"}
 
 
 def scripts(shown: str) -> list[str]:
@@ -149,23 +118,6 @@ def test_the_example_chain_goes_from_synthesis_to_report() -> None:
         "synthesize", "sft-data", "pack", "pack", "questions", "kcpt_llmjp3_13b_4k", "kcpt_sft_llmjp3_13b_4k",
         "convert", "generate", "score", "report",
     ]  # fmt: skip
-
-
-STUBS = {
-    # Runs what is submitted, as task 1 if it is an array, and gives ids from 101 on.
-    "sbatch": 'id=$((101 + $(grep -c ^sbatch "$CALLS"))); echo "sbatch $id: $*" >> "$CALLS"; script="${@: -1}"; '
-    'SLURM_JOB_ID=$id SLURM_JOB_NODELIST=n0 SLURM_NODEID=0 SLURM_ARRAY_TASK_ID=1 bash "$script" >> "$LOG" 2>&1; '
-    'echo "ended with $?" >> "$CALLS"; echo $id',
-    "srun": 'while [[ "$1" == -* ]]; do case "$1" in --output|-w) shift 2;; --chdir) shift 2;; '
-    '--chdir=*) cd "${1#*=}" || exit 9; shift;; *) shift;; esac; done; exec "$@"',
-    "scontrol": 'case "$1" in show) echo n0;; *) echo "scontrol $*" >> "$CALLS";; esac',
-    "hostname": "echo 10.0.0.1",
-    "torchrun": 'while [ "$1" != --no-python ]; do options+=" $1"; shift; done; echo "torchrun$options" >> "$CALLS"; '
-    'shift; exec "$@"',
-    "kcpt": 'printf "<%s>" kcpt "$@" >> "$CALLS"; echo " in $PWD" >> "$CALLS"; exit 3',
-    "nemo": 'printf "<%s>" nemo "$@" >> "$CALLS"; echo " in $PWD" >> "$CALLS"',
-}
-"""Stand-ins for Slurm, torchrun and what they start: stubs."""
 
 
 def submit(place: Path, project: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
@@ -248,7 +200,8 @@ def test_what_slurm_refuses_is_told_with_what_is_queued(place: Path, monkeypatch
     words = ("stage", *SYNTHESIZE, "--shards", "2", "--jobs", str(place / "jobs"))
     done, _ = submit(place, place / "my project", *words)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "invalid partition" in done.stderr and "scancel 77" in done.stderr
+    assert "refused job synthesize-merge: sbatch: error: invalid partition" in done.stderr
+    assert "scancel 77" in done.stderr
 
 
 REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
@@ -295,68 +248,6 @@ def test_a_recipe_of_ones_own_is_passed_on(place: Path) -> None:
     code, shown, said = call(place / "my project", *words, *VENV, *COMMON)
     assert code == 0, said
     assert shlex.quote("llama3_8b(name='mine')") in shown and "--nnodes 2 --nproc-per-node 4" in shown
-
-
-CHAINS = {
-    "no such file": (None, "chain.yaml: cannot be read"),
-    "not YAML": ("jobs: [", "chain.yaml: not YAML"),
-    "no jobs": ("train: x", "expected one key, jobs"),
-    "twice": ("jobs: {a: {stage: report}, a: {stage: score}}", "job a: stands there twice"),
-    "neither": ("jobs: {a: {gpus: 1}}", "job a: expected either train: RECIPE or stage: NAME"),
-    "unknown key": ("jobs: {a: {stage: report, shard: 2}}", "job a: unknown key 'shard'; did you mean 'shards'"),
-    "nodes of a stage": (
-        "jobs: {a: {stage: report, nodes: 2}}",
-        "job a: unknown key 'nodes'; a stage on several nodes",
-    ),
-    "time of YAML": (
-        "jobs: {a: {stage: report, time: 24:00:00}}",
-        "job a: time: 86400 is not a text; put it in quotes",
-    ),
-    "gpus": ("jobs: {a: {stage: report, gpus: many}}", "job a: gpus: 'many' is not a number above 0"),
-    "keys": ("jobs: {a: {stage: report, keys: out=x}}", "job a: keys: 'out=x' is not a list of texts"),
-    "after": (
-        "jobs: {a: {stage: corpus, keys: [input=x, out=x], after: [b]}}",
-        "job a: after: no job 'b' above this one",
-    ),
-    "recipe": ("jobs: {a: {train: kcpt_tinny}}", "job a: train: no recipe kcpt_tinny"),
-    "not made": (
-        "jobs: {a: {stage: corpus, keys: [input=x, out=c]}, b: {stage: synthesize, keys: [corpus=d, out=s]}}",
-        "job b: stage: kcpt synthesize: corpus: ",
-    ),
-    "made by no one before": (
-        "jobs: {a: {stage: corpus, keys: [input=x, out=c]}, b: {stage: questions, keys: [corpus=c, out=q], after: []}}",
-        "no earlier job makes it",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CHAINS)
-def test_an_error_in_a_chain_names_file_job_and_key(name: str, place: Path) -> None:
-    text, message = CHAINS[name]
-    chain = place / "chain.yaml"
-    if text is not None:
-        chain.write_text(text)
-    code, _, said = call(place / "my project", "chain", str(chain), *VENV, *COMMON)
-    assert code == 2 and str(chain) in said and message in said, said
-
-
-def test_nemos_own_command_line_builds_the_executor() -> None:
-    import fiddle
-    from nemo_run.cli.api import RunContext
-    from nemo_run.core.serialization.zlib_json import ZlibJSONSerializer
-
-    kcpt_slurm = slurm._executors().kcpt_slurm
-    context = RunContext(name="pretrain")
-    config = context.parse_executor("kcpt_slurm", "account=mine", "partition=gpu", "nodes=2")
-    assert config == context.parse_executor("kcpt_slurm(account='mine',partition='gpu',nodes=2)")
-    assert config == kcpt_slurm(account="mine", partition="gpu", nodes=2)
-    assert ZlibJSONSerializer().deserialize(ZlibJSONSerializer().serialize(config)) == config
-    executor = fiddle.build(config)
-    assert executor.clone() == executor
-    executor.get_launcher()
-    assert (executor.nnodes(), executor.nproc_per_node(), executor.ntasks_per_node) == (2, 8, 1)
-    assert str(Path(sys.executable).parent) in executor.setup_lines
-    assert fiddle.build(kcpt_slurm(container_image="image")).setup_lines is None
 
 
 def documented(page: Path) -> Iterator[list[str]]:

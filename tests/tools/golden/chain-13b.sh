@@ -717,6 +717,6 @@ fi
 #!/usr/bin/bash
 set -euo pipefail
 cd '/home/me/my project'
-exec kcpt report 'questions=/home/me/my project/runs/13b/questions' 'answers=/home/me/my project/runs/13b/answers' 'scores=/home/me/my project/runs/13b/scores' metrics=pretrain=runs/13b/pretrain/metrics.jsonl,tune=runs/13b/tune/metrics.jsonl packs=anchored=runs/13b/packs/anchored-4096 'out=/home/me/my project/runs/13b/report'
+exec kcpt report 'questions=/home/me/my project/runs/13b/questions' answers=runs/13b/answers scores=runs/13b/scores metrics=pretrain=runs/13b/pretrain/metrics.jsonl,tune=runs/13b/tune/metrics.jsonl packs=anchored=runs/13b/packs/anchored-4096 'out=/home/me/my project/runs/13b/report'
 
 # nothing was submitted; --submit does

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slurm_recipes import Recipe, parse_call, recipes
-
 from nemo_kcpt.cli import HIDDEN, STAGES
 from nemo_kcpt.config import load_config, nearest
 from nemo_kcpt.conversion.checkpoint import find_checkpoint
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.slurm.recipes import Recipe, parse_call, recipes
 
 FOLDERS = ("model", "pack", "dir", "restore", "steps_like", "validation")
 """Arguments of the recipes that name a folder."""
@@ -78,6 +77,47 @@ def made_before(path: Path, made: Iterable[Path]) -> bool:
     return any(path == one or one in path.parents or path in one.parents for one in made)
 
 
+def command_job(
+    name: str,
+    command: Sequence[str],
+    wanted: Resources,
+    folder: Path,
+    *,
+    after: Sequence[str] = (),
+    reads: Sequence[Path] = (),
+    makes: Sequence[Path] = (),
+    torchrun: bool = False,
+) -> Job:
+    """Any command, once on one node; or, with `torchrun`, a training's, on every rank of its nodes.
+
+    Args:
+        name: the job's.
+        command: its words; those that are paths are the caller's to make absolute or relative to `folder`.
+        wanted: a command without torchrun takes one node, whatever stands there.
+        folder: the command runs there; relative paths of `reads` and `makes` start there.
+        after: jobs that must have succeeded before.
+        reads: files and folders that the command is given, for what a container sees.
+        makes: folders that it writes, likewise.
+        torchrun: start it by torchrun once for each GPU, as `nemo llm …` wants it; `wanted` then says how many.
+
+    Raises:
+        BadInput: no command, or a training without nodes and GPUs.
+    """
+    if not command:
+        raise BadInput(f"job {name}: no command was given")
+    if torchrun and not (wanted.nodes and wanted.gpus):
+        raise BadInput(f"job {name}: torchrun needs nodes and gpus; give both")
+    return Job(
+        name=name,
+        script=task_script(folder, command),
+        resources=wanted if torchrun else dataclasses.replace(wanted, nodes=1),
+        torchrun=torchrun,
+        after=tuple(after),
+        reads=tuple(_path(folder, path) for path in reads),
+        makes=tuple(_path(folder, path) for path in makes),
+    )
+
+
 def train_job(
     name: str,
     call: str,
@@ -87,6 +127,7 @@ def train_job(
     *,
     task: str | None = None,
     made: Sequence[Path] = (),
+    after: Sequence[str] = (),
 ) -> Job:
     """A training by torchrun across nodes.
 
@@ -98,6 +139,7 @@ def train_job(
         folder: relative paths start here.
         task: pretrain or finetune; needed only for recipes that are not of this package, which are passed on as given.
         made: folders that earlier jobs make, which need not be there yet.
+        after: jobs that must have succeeded before.
 
     Raises:
         BadInput: the recipe would end at its start.
@@ -131,6 +173,7 @@ def train_job(
         script=task_script(folder, words),
         resources=dataclasses.replace(wanted, nodes=nodes, gpus=gpus),
         torchrun=True,
+        after=tuple(after),
         reads=tuple(paths.values()),
         makes=(paths["dir"],) if "dir" in paths else (),
     )
@@ -217,6 +260,7 @@ def stage_jobs(
     shards: int = 0,
     config: Path | None = None,
     made: Sequence[Path] = (),
+    after: Sequence[str] = (),
 ) -> list[Job]:
     """A stage of `kcpt` as one job, or as an array with a shard a task and the job that unites them.
 
@@ -229,6 +273,7 @@ def stage_jobs(
         shards: tasks of the array, for stages that take a share of the work (`--shard`).
         config: YAML file of keys.
         made: folders that earlier jobs make, which need not be there yet.
+        after: jobs that must have succeeded before the first.
 
     Raises:
         BadInput: the stage would end at its start.
@@ -263,6 +308,7 @@ def stage_jobs(
         script=task_script(folder, command, shards),
         resources=dataclasses.replace(wanted, nodes=1),
         shards=shards,
+        after=tuple(after),
         reads=reads,
         makes=tuple(makes),
     )

@@ -29,7 +29,7 @@ def recipes_folder() -> Path:
     """
     found = importlib.util.find_spec("nemo_kcpt_recipes")
     if found is None or not found.submodule_search_locations:
-        raise BadInput("nemo_kcpt is not installed in this environment; run tools/slurm.py with .venv/bin/python")
+        raise BadInput("nemo_kcpt is not installed in this environment; call it with .venv/bin/python")
     return Path(found.submodule_search_locations[0])
 
 

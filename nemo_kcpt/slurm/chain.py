@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from slurm_jobs import Job, Resources, stage_jobs, train_job
 
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.slurm.jobs import Job, Resources, stage_jobs, train_job
 
 NUMBERS, TEXTS, LISTS = ("nodes", "gpus", "cpus", "shards"), ("time", "partition", "task", "config"), ("after",)
 COMMON = ("gpus", "cpus", "time", "partition", "after")
