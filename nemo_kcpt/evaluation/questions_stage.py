@@ -235,7 +235,9 @@ def _read(config: Config, papers: Papers, counts: Counter[str]) -> list[dict[str
         return list(sources.from_facts(config.facts, papers, config.seed))
     found: list[dict[str, Any]] = []
     if config.synthetic is not None:
-        found += sources.from_pairs(file_in(config.synthetic, "synthetic.jsonl"), papers)
+        found += sources.from_pairs(
+            file_in(config.synthetic, "synthetic.jsonl"), papers, without_human=config.squad is not None
+        )
     if config.squad is not None:
         found += sources.from_squad(config.squad, papers, counts)
     return found

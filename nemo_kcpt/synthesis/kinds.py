@@ -31,7 +31,10 @@ KINDS: tuple[str, ...] = (
 HELDOUT_KINDS: tuple[str, ...] = (*QA_KINDS, "keywords")
 """Kinds that never reach training for a held-out paper: its test questions are made from them."""
 
+HUMAN = "human"
+"""Kind of the pairs that people wrote (teacher=rules with squad=), as `kcpt questions squad=` calls their questions."""
+
 
 def is_heldout(record: Mapping[str, Any]) -> bool:
     """Whether a record of synthetic.jsonl must not reach training if its paper is held out; a file cannot unsay it."""
-    return record["kind"] in HELDOUT_KINDS or bool(record.get("heldout"))
+    return record["kind"] in (*HELDOUT_KINDS, HUMAN) or bool(record.get("heldout"))

@@ -50,7 +50,7 @@ class Call:
             UnreadableReply: it has another form.
         """
         if not self.request.messages:
-            return read_pairs(reply)
+            return read_pairs(reply, may_be_none=self.request.paper is not None)
         return read_reply(reply, self.prompt, self.paper, self.request.part, self.parts)
 
     @property
@@ -152,6 +152,8 @@ class Plan:
                 if self.teacher.reads_prompts:
                     messages = prompts.messages(kind, paper, head, part=part, parts=len(spans), example=example)
                     request = replace(request, messages=messages, schema=prompt.schema)
+                elif getattr(self.teacher, "reads_papers", False):
+                    request = replace(request, paper=paper)
                 yield Call(paper, prompt, request, len(spans), model, params)
 
     def _spans(self, paper: Mapping[str, Any], prompts: Prompts) -> list[str]:

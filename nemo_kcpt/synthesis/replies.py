@@ -46,7 +46,7 @@ def read_reply(
     return read
 
 
-def read_pairs(text: str) -> list[dict[str, str]]:
+def read_pairs(text: str, *, may_be_none: bool = False) -> list[dict[str, str]]:
     """The pairs of a reply that stands alone, as the template teacher's: strict, and nothing is changed.
 
     Raises:
@@ -59,7 +59,7 @@ def read_pairs(text: str) -> list[dict[str, str]]:
     pairs = [
         _pair(pair if isinstance(pair, dict) else {}, place) for place, pair in enumerate(_list(reply, "pairs"), 1)
     ]
-    if not pairs:
+    if not pairs and not may_be_none:
         raise UnreadableReply(f"the reply has no pairs; it begins with {_shown(text)}")
     return pairs
 

@@ -17,6 +17,9 @@ Teachers:
     openai     any server with OpenAI's chat completions (vLLM, OpenAI, …); the key comes from the environment
     batch      OpenAI's Batch API: half the price, within a day
     vllm       vLLM in this machine's serve environment, started for the run and stopped with it
+    rules      no LLM, for documents in Japanese or English: rules that quote, reorder and blank out the text, and with
+               squad= the questions that people asked (kind human). Lower quality, of 8 kinds: for baselines, studies
+               and tests
     template   the demo's stand-in for fictional papers, which knows their fact sheets; not an LLM
 """
 
@@ -30,12 +33,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.config import MISSING
-from nemo_kcpt.errors import BadInput, KcptError
+from nemo_kcpt.errors import KcptError
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import Shard, Stage, exclusive, hash_files, shaping, stage
+from nemo_kcpt.synthesis.counting import token_counter as token_counter
 from nemo_kcpt.synthesis.filters import FILTERS, Screen
 from nemo_kcpt.synthesis.journal import NAME, Journal, salvage
 from nemo_kcpt.synthesis.kinds import KINDS
+from nemo_kcpt.synthesis.rules import QUOTED, check_rules
 
 if TYPE_CHECKING:
     from nemo_kcpt.synthesis.plan import Plan
@@ -45,11 +50,11 @@ __doc__ += "\nFilters, in the order in which they are asked; switch off by name 
     f"    {name:16s} {what.split(': ')[0].rstrip('.')}\n" for name, what in FILTERS.items()
 )
 
-TEACHERS = ("openai", "batch", "vllm", "template")
+TEACHERS = ("openai", "batch", "vllm", "rules", "template")
 RUNNING = (
     "concurrency", "requests_per_minute", "tokens_per_minute", "timeout", "retries", "base_url", "api_key_env",
     "price_prompt", "price_cached", "price_completion", "max_failed", "shard", "merge", "status", "prefix_report",
-    "salvage", "facts", "gpu_memory", "tensor_parallel", "poll",
+    "salvage", "facts", "squad", "gpu_memory", "tensor_parallel", "poll",
 )  # fmt: skip
 """Keys that do not shape a result, or whose content enters the fingerprint instead of their text."""
 SHARDS = "shards"
@@ -64,7 +69,7 @@ class Config:
     out: Path = Path(MISSING)
     """Folder for synthetic.jsonl, the journal and the page."""
     teacher: str = "template"
-    """openai, batch, vllm or template (a stand-in for fictional papers, not an LLM)."""
+    """openai, batch, vllm, rules (no LLM; lower quality) or template (a stand-in for fictional papers, not an LLM)."""
     model: str = "Qwen/Qwen2.5-72B-Instruct"
     """Name of the model on the server; for teacher=vllm also a folder."""
     base_url: str = ""
@@ -72,13 +77,15 @@ class Config:
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable with the key; servers without keys need none."""
     kinds: list[str] = field(default_factory=list)
-    """Kinds to write, in order; empty: the 16 and those in your own prompts."""
+    """Kinds to write, in order; empty: the 16 and those in your own prompts; of teacher=rules those that it can."""
     prompts: Path | None = None
     """Folder of your own prompts: one that is called as a shipped one replaces it, another one is a new kind."""
     examples: Path | None = None
     """ichikara-style file or folder ({ID, text, output}): each prompt shows one, for the one-shot set."""
     facts: Path | None = None
     """Fact sheets of the fictional papers (facts.jsonl), needed by teacher=template."""
+    squad: Path | None = None
+    """teacher=rules: SQuAD-style file or folder from which the corpus was made; its human questions become pairs."""
     temperature: float = 0.7
     """Of the sampling; 0.7, top_p 0.8 are Qwen2.5's own."""
     top_p: float = 0.8
@@ -139,8 +146,9 @@ class Config:
             raise ValueError(f"teacher: '{self.teacher}' is not one of {', '.join(TEACHERS)}")
         if self.structured not in ("auto", "json_schema", "json_object", "none"):
             raise ValueError(f"structured: '{self.structured}' is not auto, json_schema, json_object or none")
+        check_rules(self)
         unknown = [kind for kind in self.kinds if kind not in KINDS]
-        if unknown and self.prompts is None:
+        if unknown and self.prompts is None and self.teacher != "rules":
             raise ValueError(f"kinds: {', '.join(unknown)} is not one of {', '.join(KINDS)}")
         if len(set(self.kinds)) < len(self.kinds):
             raise ValueError("kinds: each can be given once")
@@ -179,23 +187,6 @@ def make_teacher(config: Config) -> Teacher:
     return teachers.make(config)
 
 
-def token_counter(tokenizer: Path | None) -> tuple[Callable[[str], int], str]:
-    """How many tokens a text has, and the unit's name: by a tokenizer, else an estimate that is rather too high."""
-    if tokenizer is None:
-        # Japanese text has up to about a token a character, other scripts a token for two to four.
-        return (lambda text: len(text.encode("utf-8", "replace")) // 2 if not text.isascii() else len(text) // 2 + 1), (
-            "estimated tokens"
-        )
-    from tokenizers import Tokenizer
-
-    path = tokenizer / "tokenizer.json" if tokenizer.is_dir() else tokenizer
-    try:
-        loaded = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise BadInput(f"tokenizer={path}: not a tokenizer.json that can be read ({error})") from None
-    return (lambda text: len(loaded.encode(text, add_special_tokens=False).ids)), "tokens"
-
-
 def settle(teacher: Teacher, journal: Journal) -> None:
     """Let the teacher ask in the form that the run's first requests had, which the server's offer decided."""
     mode = journal.notes("structured").get("structured")
@@ -207,17 +198,19 @@ def make_plan(config: Config, teacher: Teacher, count: Callable[[str], int], sha
     """What is to be asked."""
     from nemo_kcpt.synthesis.plan import Plan
     from nemo_kcpt.synthesis.prompts import load_prompts
+    from nemo_kcpt.synthesis.rules.human import human_prompts
 
     example = None
     if config.examples is not None:
         from nemo_kcpt.synthesis.ichikara import examples
 
         example = examples(config.examples.expanduser(), config.seed)
-    prompts = load_prompts(folder=config.prompts)
+    rules = config.teacher == "rules"
+    prompts = human_prompts() if rules else load_prompts(folder=config.prompts)
     everything = dict.fromkeys(kind for known in prompts.values() for kind in known.by_kind)
     return Plan(
         config.corpus / "papers.jsonl",
-        config.kinds or list(everything),
+        config.kinds or [kind for kind in everything if not rules or kind in getattr(teacher, "kinds", ())],
         prompts,
         teacher,
         window=config.window - config.max_tokens if config.window else 0,
@@ -256,6 +249,10 @@ def run(config: Config, redo: bool = False) -> None:
     for name in ("facts", "examples", "prompts"):
         if (path := getattr(config, name)) is not None:
             inputs[name] = hash_files(path)
+    if config.squad is not None:
+        from nemo_kcpt.synthesis.rules.human import squad_sha256
+
+        inputs["squad"] = squad_sha256(config.squad)
     with stage("synthesize", config.out, config=shaping(config, *RUNNING), inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("synthesize: %s is finished", config.out)
@@ -349,12 +346,13 @@ def _write(config: Config, current: Stage) -> None:
 
     count, unit = token_counter(config.tokenizer)
     teacher = make_teacher(config)
+    left_out = QUOTED if config.teacher == "rules" else ()
     with Journal(config.out / NAME) as journal:
         settle(teacher, journal)
         plan = make_plan(config, teacher, count, None)
-        writer = Writer(plan, journal, Screen(config.without), count)
+        writer = Writer(plan, journal, Screen([*config.without, *left_out]), count)
         paths = writer.write(config.out)
-    content = writer.report.content(teacher.model, unit)
+    content = writer.report.content(teacher.model, unit) | {"filters_not_asked": list(left_out)}
     pages = write_page(config.out, content)
     failed = sum(writer.failures.values())
     if writer.missing:
@@ -375,6 +373,7 @@ def _write(config: Config, current: Stage) -> None:
         "failed": failed,
         "pairs": {row["kind"]: row["kept"] for row in content["kinds"]},
         "rejected": content["rejected"],
+        **({"filters_not_asked": list(left_out)} if left_out else {}),
         "cost": totals["cost"],
     }
     LOG.info(

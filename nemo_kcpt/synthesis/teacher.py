@@ -29,6 +29,8 @@ class TeacherRequest:
     """Changes when an unreadable reply is asked for again."""
     schema: Mapping[str, Any] | None = None
     """JSON schema of the reply, for servers with structured output."""
+    paper: Mapping[str, Any] | None = None
+    """The document itself, for a teacher that reads it instead of a prompt; its reply may have no pairs."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def request_sha256(model: str, params: Mapping[str, Any], request: TeacherReques
     """The identity of a request: SHA-256 over canonical JSON of what shapes the reply, 64 hex digits.
 
     With messages, that is model, parameters, seed, messages and schema; a teacher without messages goes by paper and
-    kind.
+    kind, and one that reads the document itself by its title and text.
     """
     payload: dict[str, Any] = {"model": model, "params": dict(params), "seed": request.seed}
     if request.messages:
@@ -108,5 +110,7 @@ def request_sha256(model: str, params: Mapping[str, Any], request: TeacherReques
         payload["schema"] = request.schema
     else:
         payload |= {"paper_id": request.paper_id, "kind": request.kind, "language": request.language}
+        if request.paper is not None:
+            payload["paper"] = [request.paper.get("title") or "", request.paper["text"]]
     canonical = json.dumps(payload, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()

@@ -61,8 +61,10 @@ def read_papers(corpus: Path) -> Papers:
     return Papers(titles=titles, split=split, folder=corpus)
 
 
-def from_pairs(path: Path, papers: Papers) -> Iterator[dict[str, Any]]:
+def from_pairs(path: Path, papers: Papers, without_human: bool = False) -> Iterator[dict[str, Any]]:
     """Questions from the pairs of synthetic.jsonl: kinds that never reach training for a held-out paper.
+
+    `without_human` leaves out pairs that are human questions, for they come from their own file with all answers.
 
     Raises:
         BadInput: a paper that is not in the split, a pair without words, or one paper's kind twice.
@@ -77,7 +79,7 @@ def from_pairs(path: Path, papers: Papers) -> Iterator[dict[str, Any]]:
                 f"{path}, record {number}: paper '{paper_id}' is not in split.json; "
                 "synthesize from the same corpus folder"
             )
-        if not is_heldout(record):
+        if not is_heldout(record) or (without_human and kind == HUMAN):
             continue
         part = record.get("part") if record.get("parts", 1) > 1 else None
         if (paper_id, kind, part) in seen:

@@ -17,6 +17,10 @@ def make(config: Config) -> Teacher:
     """
     if config.teacher == "template":
         return _template(config)
+    if config.teacher == "rules":
+        from nemo_kcpt.synthesis.teachers.rules import RulesTeacher
+
+        return RulesTeacher(config.corpus, config.squad)
     if config.teacher == "vllm":
         from nemo_kcpt.synthesis.teachers.vllm import VllmTeacher
 

@@ -1,0 +1,58 @@
+"""Pairs of the questions that people asked, from the SQuAD-style file that a corpus was made of.
+
+The instruction is the question as `kcpt questions squad=` asks it, the output the first answer, a span of the text: so
+a train question has been seen in training word for word, and an answer from memory has the form of the reference.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.synthesis.kinds import HUMAN
+from nemo_kcpt.synthesis.prompts import LANGUAGES, Prompt, Prompts
+
+Pairs = dict[str, list[dict[str, str]]]
+
+
+def human_pairs(squad: Path, corpus: Path) -> Pairs:
+    """paper_id -> pairs; questions without an answer, or of documents that the corpus left out, are passed over.
+
+    Raises:
+        BadInput: not SQuAD-style, not the file from which the corpus was made, or without a question.
+    """
+    from nemo_kcpt.evaluation.questions.sources import from_squad, read_papers
+
+    found: Pairs = {}
+    passed: Counter[str] = Counter()
+    for record in from_squad(squad, read_papers(corpus), passed):
+        pair = {"instruction": record["question"], "output": record["answer"]}
+        found.setdefault(record["paper_id"], []).append(pair)
+    if not found:
+        raise BadInput(
+            f"squad={squad}: no answered question about a document of {corpus}; give the SQuAD-style file from which "
+            "that corpus was made, or leave squad= away"
+        )
+    LOG.debug("synthesize: %s: %d documents with questions, %s", squad, len(found), dict(passed))
+    return found
+
+
+def squad_sha256(squad: Path) -> str:
+    """What of the file or folder shapes the pairs."""
+    from nemo_kcpt.evaluation.questions.sources import squad_files
+    from nemo_kcpt.files import canonical_json, sha256_file, sha256_text
+
+    return sha256_text(canonical_json([[file.name, sha256_file(file)] for file in squad_files(squad)]))
+
+
+def human_prompts(languages: Sequence[str] = LANGUAGES) -> dict[str, Prompts]:
+    """The shipped prompts and one for the kind that no teacher is asked for: it keeps the kind out of training."""
+    known = {language: Prompts(language) for language in languages}
+    for language, prompts in known.items():
+        prompts.by_kind[HUMAN] = Prompt(
+            kind=HUMAN, language=language, pairs=1, heldout=True, form="pairs", wordings=(), body="", path=Path(HUMAN)
+        )
+    return known
