@@ -12,7 +12,7 @@ from nemo_kcpt.evaluation.exact_match import find_values
 from nemo_kcpt.evaluation.inputs import Key
 from nemo_kcpt.evaluation.score_stage import alternatives
 from nemo_kcpt.evaluation.statistics import bootstrap_interval, holm, paired_difference, paired_p, share_interval
-from nemo_kcpt.files import file_in, read_jsonl
+from nemo_kcpt.files import read_jsonl
 
 SPLITS = ("test", "train")
 PROPORTIONS = ("exact_match", "judge")
@@ -24,32 +24,17 @@ HEADLINES = ("exact_match", "combined", "judge", "bertscore_sent")
 ANSWER_LIMIT = 400
 """Characters of an answer that an example shows."""
 CURVE_POINTS = 300
+SIDE_BY_SIDE = 4
+"""Models whose answers stand side by side in the examples; the others are folded."""
+TIMES = ("created", "seconds", "device_hours", "median_tokens_per_second", "mfu", "peak_memory_gib")
+"""Fields of report.json that hold a time, a speed or a measure of the machine's load, wherever they stand."""
+PLACES = ("stages", "command", "commands")
+"""Fields at the top of report.json that hold times or paths."""
+TIMED_INPUTS = ("metrics", "cells", "commands", "environment", "parity")
+"""Inputs whose bytes hold times, paths or the machine; their fingerprints differ between equal runs."""
 
 Records = Mapping[str, Mapping[str, Any]]
 Scores = Mapping[Key, Mapping[str, Any]]
-
-
-def read_scores(path: Path, answers: Mapping[Key, Any]) -> dict[Key, dict[str, Any]]:
-    """The records of a scores.jsonl by (question_id, model).
-
-    Raises:
-        BadInput: a score without its answer, one that stands there twice, or an answer without a score.
-    """
-    path = file_in(path, "scores.jsonl")
-    scores: dict[Key, dict[str, Any]] = {}
-    for number, record in enumerate(read_jsonl(path, ("question_id", "model")), start=1):
-        key = (str(record["question_id"]), str(record["model"]))
-        if key not in answers:
-            raise BadInput(f"{path}, record {number}: no answer of '{key[1]}' to question '{key[0]}' in the answers")
-        if key in scores:
-            raise BadInput(f"{path}, record {number}: second score of '{key[1]}' for question '{key[0]}'")
-        scores[key] = record
-    lacking = next((key for key in answers if key not in scores), None)
-    if lacking is not None:
-        raise BadInput(
-            f"{path}: no score of '{lacking[1]}' for question '{lacking[0]}'; run `kcpt score` on these answers"
-        )
-    return scores
 
 
 def ordered_models(scores: Scores, base: str) -> list[str]:
@@ -151,8 +136,15 @@ def difference_rows(names: Sequence[str], questions: Records, scores: Scores) ->
     return rows
 
 
-def loss_curve(name: str, path: Path) -> dict[str, Any]:
-    """A training's loss curve, thinned out to a few hundred points, with its last loss, speed and time.
+def trained_seconds(lines: Sequence[Mapping[str, Any]]) -> float | None:
+    """Seconds of a training from its metrics: each process that went on with it counts from 0, so theirs are added."""
+    known = [float(line["seconds"]) for line in lines if line.get("seconds") is not None]
+    ends = [now for now, then in zip(known, [*known[1:], -1.0]) if then < now]
+    return sum(ends) if known else None
+
+
+def loss_curve(name: str, path: Path, most: int = CURVE_POINTS) -> dict[str, Any]:
+    """A training's loss curve, thinned out to `most` points, with its last loss, speed and time.
 
     Raises:
         BadInput: no step in the file.
@@ -160,7 +152,7 @@ def loss_curve(name: str, path: Path) -> dict[str, Any]:
     lines = list(read_jsonl(path, ("step", "loss")))
     if not lines:
         raise BadInput(f"{path}: no step in it; the training has not begun")
-    every = max(1, -(-len(lines) // CURVE_POINTS))
+    every = max(1, -(-len(lines) // most))
     points = [
         [line["step"], line["loss"]]
         for index, line in enumerate(lines)
@@ -174,7 +166,7 @@ def loss_curve(name: str, path: Path) -> dict[str, Any]:
         "first_loss": lines[0]["loss"],
         "last_loss": lines[-1]["loss"],
         "median_tokens_per_second": speeds[len(speeds) // 2] if speeds else None,
-        "seconds": lines[-1].get("seconds"),
+        "seconds": trained_seconds(lines),
     }
 
 
@@ -245,3 +237,30 @@ def headline(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[st
             mean = {entry["name"]: entry[metric] for entry in rows if entry["split"] == "test"}
             return {**row, "base_value": mean[row["base"]], "value": mean[row["name"]]}
     return None
+
+
+def chosen_models(names: Sequence[str], wanted: Iterable[str]) -> list[str]:
+    """The few models that are shown side by side: those wanted (a model of each), then others in their order."""
+    if len(names) <= SIDE_BY_SIDE:
+        return list(names)
+    return list(dict.fromkeys([*(name for name in wanted if name in names), *names]))[:SIDE_BY_SIDE]
+
+
+def without_times(report: Mapping[str, Any]) -> dict[str, Any]:
+    """report.json without times, speeds and places: equal for runs of the same inputs, however long they took.
+
+    Left out are, wherever they stand, `TIMES`, at the top `PLACES`, and of the fingerprints those of files that hold
+    times (metrics), and of cells.json, commands.json and the environment, which may hold paths or the machine.
+    """
+
+    def stripped(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: stripped(entry) for key, entry in value.items() if key not in TIMES}
+        return [stripped(entry) for entry in value] if isinstance(value, list) else value
+
+    found: dict[str, Any] = stripped({key: value for key, value in report.items() if key not in PLACES})
+    prints = report.get("fingerprints", {})
+    found["fingerprints"] = {
+        name: value for name, value in prints.items() if name.partition("/")[0] not in TIMED_INPUTS
+    }
+    return found

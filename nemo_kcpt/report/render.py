@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.pages import count, environment, share
-from nemo_kcpt.report.build import HEADLINES
+from nemo_kcpt.report import views
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,6 +27,8 @@ METRIC_NAMES = {
     "fact_recall": "Fact recall",
 }
 SPLIT_NAMES = {"test": "held-out", "train": "train"}
+TRUTH_NAMES = {"exact_match": "exact match (oracle)", "people": "people"}
+GOAL_MARKS = {"met": "✓", "missed": "✗", "not measured": "–"}
 SHARES = ("exact_match", "combined", "judge", "fact_precision", "fact_recall")
 INTERVAL_NOTE = (
     "95 % intervals from a bootstrap over papers: all questions on a paper are drawn together, since they are answered "
@@ -53,7 +55,7 @@ def interval(bounds: list[float] | None, metric: str = "") -> str:
 def signed(value: float, metric: str = "") -> str:
     """A difference with its sign, shares in points."""
     text = f"{100 * value:+.1f} points" if metric in SHARES else f"{value:+.3f}"
-    return text.replace("-", "−")
+    return text.replace("-", "−") if value else text[1:]
 
 
 def estimate(entry: Mapping[str, float | None]) -> str:
@@ -77,6 +79,36 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.0f} s"
 
 
+def compact(value: float | None) -> str:
+    """A large number for reading: 812 k, 3.60 M, 1.05 G."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
+        if value is not None and value >= size:
+            return f"{value / size * (10 if unit == ' k' else 1):.{0 if unit == ' k' else 2}f}{unit}"
+    return count(value)
+
+
+def hours(value: float | None) -> str:
+    """Device-hours for reading."""
+    return (
+        "–" if value is None else f"{value:,.1f}" if value >= 10 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+    )
+
+
+def reached(goal: Mapping[str, Any]) -> str:
+    """What a goal's measurement says: value and interval, or why there is none."""
+    if goal["value"] is None:
+        return str(goal["why"])
+    if goal["kind"] == "spearman":
+        low, high = goal["ci95"] or (None, None)
+        return "ρ = " + estimate({"value": goal["value"], "low": low, "high": high})
+    return f"{signed(goal['value'], goal['metric'])} ({interval(goal['ci95'], goal['metric'])})"
+
+
+def wanted(goal: Mapping[str, Any]) -> str:
+    """The least that a goal asks for."""
+    return f"{goal['at_least']:.2f}" if goal["kind"] == "spearman" else signed(goal["at_least"], goal["metric"])
+
+
 def pieces(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """An answer cut at its marks: (text, "right" | "wrong" | "")."""
     text, place = answer["answer"], 0
@@ -92,9 +124,11 @@ def pieces(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _environment(markdown: bool) -> Any:
     found = environment(Path(__file__).parent, markdown=markdown)
     found.filters |= {"number": number, "interval": interval, "signed": signed, "duration": duration, "count": count}
-    found.filters |= {"probability": probability, "estimate": estimate}
+    found.filters |= {"probability": probability, "estimate": estimate, "compact": compact, "hours": hours}
+    found.filters |= {"reached": reached, "wanted": wanted, "shell": views.shell_line}
     found.globals |= {"pieces": pieces, "metric_names": METRIC_NAMES, "split_names": SPLIT_NAMES, "share": share}
-    found.globals["interval_note"] = INTERVAL_NOTE
+    found.globals |= {"interval_note": INTERVAL_NOTE, "truth_names": TRUTH_NAMES, "goal_marks": GOAL_MARKS}
+    found.globals |= {"row_of": views.row_of, "shares": SHARES}
     return found
 
 
@@ -102,41 +136,18 @@ def _metrics_run(report: Mapping[str, Any]) -> list[str]:
     return [metric for metric in METRIC_NAMES if any(row[metric] is not None for row in report["models"])]
 
 
-def _names(report: Mapping[str, Any]) -> list[str]:
-    return list(dict.fromkeys(row["name"] for row in report["models"]))
-
-
-def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
-    """SVG of every plot; empty where there are no numbers for it."""
-    from markupsafe import Markup
-
-    from nemo_kcpt.packing.plots import pack_plots
-    from nemo_kcpt.report import plots
-
+def _contents(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What the templates show."""
     metrics = _metrics_run(report)
-    drawn = dict.fromkeys(("models", "fact", "wording", "losses", "times"), "")
-    main = next((metric for metric in HEADLINES if metric in metrics), None)
-    if main is not None:
-        rows = [
-            {**row, "value": row[main], "ci95": row["ci95"][main]} for row in report["models"] if row[main] is not None
-        ]
-        labels = {"test": "held-out questions", "train": "train questions"}
-        drawn["models"] = plots.whiskers(
-            rows, "split", labels, f"{METRIC_NAMES[main]}, 95 % interval", "models compared", main in SHARES
-        )
-    for group in ("fact", "wording"):
-        rows = [{**row, "value": row["exact_match"]} for row in report[f"by_{group}"]]
-        if rows:
-            labels = {row[group]: str(row[group]).replace("_", " ") for row in rows}
-            drawn[group] = plots.whiskers(rows, group, labels, "Exact match, 95 % interval", f"exact match by {group}")
-    if report["losses"]:
-        drawn["losses"] = plots.losses(report["losses"])
-    if report["stages"]:
-        drawn["times"] = plots.times(report["stages"])
-    for pack in report["packs"]:
-        drawn[f"pack {pack['name']}"] = "\n".join(pack_plots(pack, pack["seq_length"], pack["name"]))
-    # The SVG is matplotlib's own markup, which escapes the texts in it.
-    return {name: Markup(svg) for name, svg in drawn.items()}
+    return {
+        "report": report,
+        "metrics": metrics,
+        "grid": views.is_grid(report),
+        "rows": views.shown_rows(report),
+        "matrices": views.matrices(report),
+        "costs": views.costs(report),
+        "extra": [metric for metric in ("fact_precision", "fact_recall") if metric in metrics],
+    }
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -145,15 +156,16 @@ def render(report: Mapping[str, Any]) -> str:
     Args:
         report: contents of report.json.
     """
+    from nemo_kcpt.report.drawings import draw
+
     template = _environment(markdown=False).get_template("report.html.j2")
-    return str(template.render(report=report, metrics=_metrics_run(report), names=_names(report), plots=_plots(report)))
+    return str(template.render(**_contents(report), plots=draw(report, _metrics_run(report))))
 
 
 def render_markdown(report: Mapping[str, Any]) -> str:
     """The same as Markdown, without the plots."""
     template = _environment(markdown=True).get_template("report.md.j2")
-    text = str(template.render(report=report, metrics=_metrics_run(report), names=_names(report)))
-    return re.sub(r"\n{3,}", "\n\n", text)
+    return re.sub(r"\n{3,}", "\n\n", str(template.render(**_contents(report))))
 
 
 def summary_table(report: Mapping[str, Any]) -> Table:

@@ -8,7 +8,10 @@ times and examples.
   kcpt report out=runs/a/report questions=runs/a/questions answers=runs/a/answers scores=runs/a/scores \\
       metrics=pretrain=runs/a/cpt/metrics.jsonl,tune=runs/a/sft/metrics.jsonl packs=concat=runs/a/packs/concat-512
 
-metrics and packs are NAME=PATH, separated by commas, a list of those, or in --config FILE.yaml a mapping.
+metrics and packs are NAME=PATH, separated by commas, a list of those, or in --config FILE.yaml a mapping. answers,
+scores, perplexity, verdicts, general_answers and general_scores take several folders, separated by commas or as a list.
+cells is the cells.json of kcpt grid: models called NAME@SEED become groups, and the report tells their comparisons, the
+goals, what each cell cost, and which cells failed. See docs/report.md.
 """
 
 from __future__ import annotations
@@ -22,9 +25,10 @@ from typing import Any
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.generate_stage import parse_models
-from nemo_kcpt.evaluation.inputs import read_answers, read_papers, read_questions
-from nemo_kcpt.files import atomic_write, file_in, read_json, write_json
+from nemo_kcpt.evaluation.inputs import read_papers, read_questions
+from nemo_kcpt.files import atomic_write, file_in, read_json, read_jsonl, write_json
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.report import inputs as read
 from nemo_kcpt.runs import MANIFEST, hash_input, read_manifest, shaping, stage
 
 
@@ -36,18 +40,32 @@ class Config:
     """Folder for report.json, report.html, report.md, report.tex and the tables."""
     questions: Path = Path(MISSING)
     """Folder of kcpt questions, or a questions.jsonl."""
-    answers: Path = Path(MISSING)
-    """Folder of kcpt generate, or an answers.jsonl."""
-    scores: Path = Path(MISSING)
-    """Folder of kcpt score, or a scores.jsonl."""
+    answers: Any = MISSING
+    """Folder of kcpt generate, or an answers.jsonl; or several, each with other models."""
+    scores: Any = MISSING
+    """Folder of kcpt score, or a scores.jsonl; or several."""
     papers: Path | None = None
-    """Folder of kcpt corpus, or a papers.jsonl; for the number of papers."""
+    """Folder of kcpt corpus, or a papers.jsonl; for the data sheet."""
+    synthetic: Path | None = None
+    """Folder of kcpt synthesize; for the data sheet."""
+    sft: Path | None = None
+    """Folder of kcpt sft-data; for the data sheet."""
+    verdicts: Any = None
+    """Folder of kcpt judge, or several; for what judging took."""
     people: Path | None = None
     """Folder of kcpt human collect, or a people.json: what people say of the models."""
     agreement: Path | None = None
     """agreement.json of kcpt score --agreement: does each score agree with people?"""
-    perplexity: Path | None = None
-    """Folder of kcpt perplexity, or a perplexity.json: what the training cost."""
+    perplexity: Any = None
+    """Folder of kcpt perplexity, or a perplexity.json, or several folders: what the training cost."""
+    general: Path | None = None
+    """Folder of kcpt questions general=…: general knowledge before and after, with the next two."""
+    general_answers: Any = None
+    """Folder of kcpt generate on the general questions, or several."""
+    general_scores: Any = None
+    """Folder of kcpt score on the general answers, or several."""
+    cells: Path | None = None
+    """cells.json of kcpt grid."""
     facts: Path | None = None
     """facts.jsonl of the demo's fictional papers, to mark wrong values in the examples."""
     metrics: Any = None
@@ -68,10 +86,17 @@ class Config:
     """A sentence or two on what was run, shown under the title."""
     command: str = ""
     """The command that reproduces the run."""
+    commands: Path | None = None
+    """JSON list of {name, command: [word, …]}: each step's own command; not part of the fingerprint."""
     examples: int = 8
     """Questions shown with all answers, drawn by seed."""
     seed: int = 0
     """Seed of the draw."""
+
+
+_FILES = ("papers", "synthetic", "sft", "people", "agreement", "facts", "parity", "environment", "general", "cells")
+_SEVERAL = ("answers", "scores", "perplexity", "verdicts", "general_answers", "general_scores")
+_NAMED = ("metrics", "packs")
 
 
 def _named(given: Any) -> dict[str, Path]:
@@ -79,41 +104,24 @@ def _named(given: Any) -> dict[str, Path]:
 
 
 def _inputs(config: Config) -> dict[str, Path]:
-    inputs = {"questions": config.questions, "answers": config.answers, "scores": config.scores}
-    for name in ("papers", "people", "agreement", "perplexity", "facts", "parity", "environment"):
+    from nemo_kcpt.report import cells
+
+    inputs = {"questions": config.questions}
+    for name in _SEVERAL:
+        inputs |= read.names(name, getattr(config, name))
+    for name in _FILES:
         path = getattr(config, name)
         if path is not None:
             inputs[name] = path
-    inputs |= {f"metrics/{name}": path for name, path in _named(config.metrics).items()}
-    return inputs | {f"packs/{name}": path for name, path in _named(config.packs).items()}
+    for name in _NAMED:
+        inputs |= {f"{name}/{one}": path for one, path in _named(getattr(config, name)).items()}
+    return inputs | cells.inputs_of(config.cells, cells.read_plan(config.cells))
 
 
 def _fingerprint(path: Path) -> str:
     """A stage's fingerprint where there is one, else the hash of the file."""
     folder = path if path.is_dir() else path.parent
     return str(read_manifest(folder)["fingerprint"]) if (folder / MANIFEST).is_file() else hash_input(path)
-
-
-def _stages(path: Path | None) -> list[dict[str, Any]]:
-    if path is None:
-        return []
-    stages = read_json(path)
-    if not isinstance(stages, list) or not all(
-        isinstance(entry, dict) and {"name", "seconds"} <= set(entry) for entry in stages
-    ):
-        raise BadInput(f"{path}: expected a list of objects with name, seconds and cached")
-    return [
-        {"name": entry["name"], "seconds": entry["seconds"], "cached": bool(entry.get("cached"))} for entry in stages
-    ]
-
-
-def _object(path: Path | None) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise BadInput(f"{path}: expected a JSON object, found {type(found).__name__}")
-    return found
 
 
 def _packs(given: Any) -> list[dict[str, Any]]:
@@ -124,6 +132,41 @@ def _packs(given: Any) -> list[dict[str, Any]]:
     return rows
 
 
+def _general(config: Config) -> dict[str, Any] | None:
+    """General knowledge of each model, where all of its keys are given.
+
+    Raises:
+        BadInput: some of the three keys are given, and not all.
+    """
+    from nemo_kcpt.report import build, sheet
+
+    given = [config.general, config.general_answers, config.general_scores]
+    if not any(given):
+        return None
+    if not all(given):
+        raise BadInput("general=, general_answers= and general_scores= belong together; give all three")
+    assert config.general is not None
+    questions = read_questions(config.general)
+    scores = read.join_scores(config.general_scores, read.join_answers(config.general_answers, questions))
+    names = build.ordered_models(scores, config.base)
+    rows = sheet.general_rows(names, questions, scores, config.base)
+    return {"questions": len(questions), "base": config.base, "models": rows}
+
+
+def _ratings(people: Path | None) -> dict[tuple[str, str], float]:
+    """People's mean rating of each answer; none where only people.json is there, or nobody rated anything."""
+    from nemo_kcpt.evaluation.agreement import read_ratings
+
+    file = people / "ratings.jsonl" if people is not None else None
+    if file is None or not file.is_file():
+        return {}
+    fields = ("question_id", "model", "rating")
+    rated = {
+        (str(one["question_id"]), str(one["model"])) for one in read_jsonl(file, fields) if one["rating"] is not None
+    }
+    return read_ratings(file, dict.fromkeys(rated)) if rated else {}
+
+
 def build_report(config: Config) -> dict[str, Any]:
     """Everything that the page shows, JSON-ready.
 
@@ -131,17 +174,24 @@ def build_report(config: Config) -> dict[str, Any]:
         BadInput: records that do not belong together, or an input of another form.
     """
     from nemo_kcpt.evaluation.score_stage import values_by_fact
-    from nemo_kcpt.report import build, environment
+    from nemo_kcpt.report import build, cells, environment, groups, ranks, sheet
 
+    plan = cells.read_plan(config.cells)
     questions = read_questions(config.questions)
-    answers = read_answers(config.answers, questions)
-    scores = build.read_scores(config.scores, answers)
+    answers = read.join_answers(config.answers, questions)
+    scores = read.join_scores(config.scores, answers)
     names = build.ordered_models(scores, config.base)
     rows = build.model_rows(names, questions, scores)
     differences = build.difference_rows(names, questions, scores)
     values = values_by_fact(questions, config.facts)
     drawn = build.draw_examples(questions, config.examples, config.seed)
-    engines = sorted({str(answer["engine"]) for answer in answers.values() if answer.get("engine")})
+    extra = read.read_object(config.environment) or {}
+    agreement = ranks.score_agreement(questions, scores, _ratings(config.people), config.seed)
+    grouped = groups.Groups(names, questions, scores, plan["cells"])
+    pair = groups.chosen_pair(plan["goals"], plan["compare"], grouped, config.base)
+    head = groups.headline(pair, grouped) if config.cells is not None else build.headline(rows, differences)
+    cell_rows, trainings = cells.build_cells(config.cells, plan, names, "gpu" in str(sorted(extra)).lower())
+    shown = [config.base, *(name for words in (pair, *plan["compare"]) for name in words)]
     counts: Mapping[str, Any] = {
         "questions": {split: sum(record["split"] == split for record in questions.values()) for split in build.SPLITS},
         "papers": len(read_papers(config.papers)) if config.papers is not None else None,
@@ -152,25 +202,38 @@ def build_report(config: Config) -> dict[str, Any]:
         "summary": config.summary,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "base": config.base,
-        "headline": build.headline(rows, differences),
+        "headline": head,
+        "goals": groups.goal_rows(plan["goals"], grouped, agreement),
         "counts": counts,
         "models": rows,
         "differences": differences,
+        "groups": grouped.rows(),
+        "comparisons": grouped.comparisons(plan["compare"]),
+        "cells": cell_rows,
+        "trainings": trainings,
+        "totals": cells.totals(trainings),
         "by_fact": build.grouped_rows(names, questions, scores, "fact"),
         "by_wording": build.grouped_rows(names, questions, scores, "wording"),
         "encoder": next((score["encoder"] for score in scores.values() if score.get("encoder")), None),
-        "engines": engines,
-        "people": _object(file_in(config.people, "people.json")) if config.people is not None else None,
-        "agreement": _object(config.agreement),
-        "perplexity": _object(file_in(config.perplexity, "perplexity.json")) if config.perplexity is not None else None,
+        "engines": sorted({str(answer["engine"]) for answer in answers.values() if answer.get("engine")}),
+        "people": read.read_object(file_in(config.people, "people.json")) if config.people is not None else None,
+        "agreement": read.read_object(config.agreement),
+        "score_agreement": agreement,
+        "perplexity": read.join_perplexity(config.perplexity, config.base),
+        "general": _general(config),
         "losses": [build.loss_curve(name, path) for name, path in _named(config.metrics).items()],
         "packs": _packs(config.packs),
-        "stages": _stages(config.timings),
-        "parity": _object(config.parity),
+        "data": sheet.data_sheet(
+            config.papers, config.synthetic, config.sft, config.questions, read.paths(config.verdicts)
+        ),
+        "stages": read.read_stages(config.timings),
+        "parity": read.read_object(config.parity),
+        "chosen": build.chosen_models(names, [one for name in shown for one in grouped.find(name)[:1]]),
         "examples": [build.example(questions[key], names, answers, scores, values) for key in drawn],
-        "environment": environment.describe() | (_object(config.environment) or {}),
+        "environment": environment.describe() | extra,
         "fingerprints": {name: _fingerprint(path) for name, path in _inputs(config).items()},
         "command": config.command,
+        "commands": read.read_commands(config.commands),
     }
 
 
@@ -179,22 +242,8 @@ def run(config: Config, redo: bool = False) -> None:
     from nemo_kcpt.report.render import render, render_markdown
     from nemo_kcpt.report.tables import csv_tables, latex_tables
 
-    paths = (
-        "questions",
-        "answers",
-        "scores",
-        "papers",
-        "people",
-        "agreement",
-        "perplexity",
-        "facts",
-        "metrics",
-        "packs",
-        "timings",
-        "parity",
-        "environment",
-    )
-    shape = shaping(config, *paths) | {"metrics": list(_named(config.metrics)), "packs": list(_named(config.packs))}
+    paths = ("questions", "timings", "commands", *_FILES, *_SEVERAL)
+    shape = shaping(config, *paths) | {name: list(_named(getattr(config, name))) for name in _NAMED}
     with stage("report", config.out, config=shape, inputs=_inputs(config), redo=redo) as current:
         if current.done:
             LOG.info("report: %s is finished", config.out / "report.html")

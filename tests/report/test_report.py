@@ -252,7 +252,7 @@ def test_markdown_cells_stay_cells(report: dict[str, Any]) -> None:
     width = None
     for line in tables:
         cells = len(re.findall(r"(?<!\\)\|", line))
-        if re.match(r"\| (questions|fact|wording|question|training|pack|stage) \|", line):
+        if re.match(r"\| (questions|fact|wording|question|training|pack|stage|score|kind of question|kind) \|", line):
             width = cells
         assert cells == width, line
 

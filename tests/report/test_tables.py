@@ -98,7 +98,7 @@ def test_names_are_data_in_latex(report: dict[str, Any]) -> None:
         r"a\_b \& 50\% \$x\$ \{y\} \textasciitilde{} \textasciicircum{} \# \textbackslash{}\textbackslash{} $-$"
     )
     text = latex_tables(report)
-    assert text.count(r"\begin{table}") == 3 and r"a\_b \& 50\%" in text
+    assert text.count(r"\begin{table}") == 4 and r"a\_b \& 50\%" in text
     assert text.count("{") == text.count("}")
 
 

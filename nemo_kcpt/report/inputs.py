@@ -1,0 +1,172 @@
+"""What a report reads: one folder or several of answers, scores and perplexity; every cell of a grid has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.inputs import Key, read_answers
+from nemo_kcpt.files import file_in, read_json, read_jsonl
+
+
+def paths(given: Any) -> list[Path]:
+    """The folders or files of a key that takes several: a list, or words separated by commas; none for nothing."""
+    if not given:
+        return []
+    words = given.split(",") if isinstance(given, str) else given if isinstance(given, Sequence) else [given]
+    return [Path(str(word).strip()) for word in words if str(word).strip()]
+
+
+def names(key: str, given: Any) -> dict[str, Path]:
+    """Those paths under names for fingerprints: `key` for one, `key/FOLDER` for several.
+
+    Folders of equal names get the name of the folder that they stand in as well, else a number.
+    """
+    found = paths(given)
+    if len(found) == 1:
+        return {key: found[0]}
+    short = [path.name for path in found]
+    if len(set(short)) < len(short):
+        short = [f"{path.parent.name}/{path.name}" for path in found]
+    if len(set(short)) < len(short):
+        short = [str(place) for place in range(len(found))]
+    return {f"{key}/{name}": path for name, path in zip(short, found)}
+
+
+def join_answers(given: Any, questions: Mapping[str, Mapping[str, Any]]) -> dict[Key, dict[str, Any]]:
+    """The answers of all folders by (question_id, model).
+
+    Raises:
+        BadInput: as `read_answers`, or a model's answer to a question stands in two folders.
+    """
+    joined: dict[Key, dict[str, Any]] = {}
+    origin: dict[Key, Path] = {}
+    for path in paths(given):
+        found = read_answers(path, questions)
+        _refuse_twice("answers", found, path, origin)
+        joined |= found
+    return joined
+
+
+def _refuse_twice(what: str, found: Mapping[Key, Any], path: Path, origin: dict[Key, Path]) -> None:
+    twice = next((key for key in found if key in origin), None)
+    if twice is not None:
+        raise BadInput(
+            f"{path}: '{twice[1]}' and question '{twice[0]}' stand in {origin[twice]}, too; "
+            f"give each model's {what} once, or give the models different names"
+        )
+    origin |= dict.fromkeys(found, path)
+
+
+def join_scores(given: Any, answers: Mapping[Key, Any]) -> dict[Key, dict[str, Any]]:
+    """The records of all scores.jsonl by (question_id, model).
+
+    Raises:
+        BadInput: a score without its answer, one that stands there twice, or an answer without a score.
+    """
+    joined: dict[Key, dict[str, Any]] = {}
+    origin: dict[Key, Path] = {}
+    path = Path()
+    for path in (file_in(one, "scores.jsonl") for one in paths(given)):
+        found: dict[Key, dict[str, Any]] = {}
+        for number, record in enumerate(read_jsonl(path, ("question_id", "model")), start=1):
+            key = (str(record["question_id"]), str(record["model"]))
+            if key not in answers:
+                raise BadInput(
+                    f"{path}, record {number}: no answer of '{key[1]}' to question '{key[0]}' in the answers"
+                )
+            if key in found:
+                raise BadInput(f"{path}, record {number}: second score of '{key[1]}' for question '{key[0]}'")
+            found[key] = record
+        _refuse_twice("scores", found, path, origin)
+        joined |= found
+    lacking = next((key for key in answers if key not in joined), None)
+    if lacking is not None:
+        raise BadInput(
+            f"{path}: no score of '{lacking[1]}' for question '{lacking[0]}'; run `kcpt score` on these answers"
+        )
+    return joined
+
+
+def join_perplexity(given: Any, base: str) -> dict[str, Any] | None:
+    """Contents of perplexity.json; of several folders measured anew from their perplexity.jsonl, text by text.
+
+    Raises:
+        BadInput: a text and model stand in two folders, or the base has not read a text that another model has.
+    """
+    from nemo_kcpt.evaluation.perplexity_stage import measure
+
+    found = paths(given)
+    if not found:
+        return None
+    if len(found) == 1:
+        return read_object(file_in(found[0], "perplexity.json"))
+    joined: dict[Key, dict[str, Any]] = {}
+    origin: dict[Key, Path] = {}
+    for path in (file_in(one, "perplexity.jsonl") for one in found):
+        fields = ("question_id", "model", "tokens", "bytes", "nats")
+        records = {(str(one["question_id"]), str(one["model"])): one for one in read_jsonl(path, fields)}
+        _refuse_twice("perplexity", records, path, origin)
+        joined |= records
+    texts = {text for text, model in joined if model == base}
+    other = next((key for key in joined if texts and key[0] not in texts), None)
+    if other is not None:
+        raise BadInput(
+            f"{origin[other]}: text '{other[0]}' was read by '{other[1]}' and not by '{base}'; "
+            "measure all models on the same text="
+        )
+    ordered = sorted(joined, key=lambda key: key[1] != base)
+    return {"base": base, "models": measure([joined[key] for key in ordered], base)}
+
+
+def read_object(path: Path | None) -> dict[str, Any] | None:
+    """A JSON object, None for no path.
+
+    Raises:
+        BadInput: something else than an object.
+    """
+    if path is None:
+        return None
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise BadInput(f"{path}: expected a JSON object, found {type(found).__name__}")
+    return found
+
+
+def read_stages(path: Path | None) -> list[dict[str, Any]]:
+    """Times of stages.
+
+    Raises:
+        BadInput: something else than a list of objects with name and seconds.
+    """
+    if path is None:
+        return []
+    stages = read_json(path)
+    if not isinstance(stages, list) or not all(
+        isinstance(entry, dict) and {"name", "seconds"} <= set(entry) for entry in stages
+    ):
+        raise BadInput(f"{path}: expected a list of objects with name, seconds and cached")
+    return [
+        {"name": entry["name"], "seconds": entry["seconds"], "cached": bool(entry.get("cached"))} for entry in stages
+    ]
+
+
+def read_commands(path: Path | None) -> list[dict[str, Any]]:
+    """The commands of a run: [{name, command: [word…]}].
+
+    Raises:
+        BadInput: another form.
+    """
+    if path is None:
+        return []
+    found = read_json(path)
+    if not isinstance(found, list) or not all(
+        isinstance(entry, dict)
+        and isinstance(entry.get("command"), list)
+        and all(isinstance(word, str) for word in entry["command"])
+        for entry in found
+    ):
+        raise BadInput(f"{path}: expected a list of objects with name and command, which is a list of words")
+    return [{"name": str(entry.get("name", "")), "command": entry["command"]} for entry in found]
