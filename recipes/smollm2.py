@@ -1,5 +1,6 @@
 """SmolLM2-135M, a real pretrained model that a laptop CPU can train: a few hundred tokens a second on two cores."""
 
+import math
 from pathlib import Path
 from typing import Optional
 
@@ -14,7 +15,7 @@ from nemo_kcpt.planning.steps import steps_for, windows_per_step
 from nemo_kcpt_recipes import common
 from nemo_kcpt_recipes.tiny import kcpt_tiny
 
-TOKENS_PER_STEP = 4096
+TOKENS_PER_STEP, MICRO_BATCH_TOKENS = 4096, 1024
 LEARNING_RATE, TUNING_LEARNING_RATE = 3e-4, 1e-4
 """SmolLM2-135M's own pretraining peaked at 3e-3 (Ben Allal et al. 2025, SmolLM2); a tenth of that serves a training
 that goes on from its end."""
@@ -31,11 +32,14 @@ def kcpt_smollm2_135m(
     tensor_parallel: int = 1,
     pipeline_parallel: int = 1,
     processes: int = 1,
+    tokens_per_step: int = TOKENS_PER_STEP,
 ) -> run.Partial:
     """Continual pretraining of SmolLM2-135M on a pack made with its tokenizer.
 
-    Its arguments are those of `kcpt_tiny`, from which it differs in model, tokens per step (4,096) and learning rate,
-    and `rope`, as in `kcpt_llama`. The weights come from `restore`, a checkpoint of `kcpt convert import`.
+    Its arguments are those of `kcpt_tiny`, from which it differs in model, learning rate and tokens per step, in
+    micro-batches of 1,024 tokens; it rounds matrix products to bfloat16 where a CPU is faster so, and has `rope` as in
+    `kcpt_llama`. Fewer `tokens_per_step` make more steps, which few documents need. The weights come from `restore`, a
+    checkpoint of `kcpt convert import`.
     """
     info = read_info(Path(pack))
     recipe = kcpt_tiny(pack, dir, restore, epochs, steps_like, tensor_parallel, pipeline_parallel, processes)
@@ -43,11 +47,13 @@ def kcpt_smollm2_135m(
     common.check_tokenizer(info, restore)
     base = rotary_base(shape, info.seq_length, rope)
     recipe.model.config = run.Config(KcptLlamaConfig, **config_options(shape, info.seq_length, base))
-    recipe.data.global_batch_size = windows_per_step(info.seq_length, TOKENS_PER_STEP)
-    recipe.data.micro_batch_size = 1
+    recipe.data.global_batch_size = windows_per_step(info.seq_length, tokens_per_step)
+    windows = max(1, recipe.data.global_batch_size * tensor_parallel * pipeline_parallel // processes)
+    recipe.data.micro_batch_size = math.gcd(max(1, MICRO_BATCH_TOKENS // info.seq_length), windows)
     recipe.trainer.strategy.progress_interval = 1
+    common.bf16_products(recipe)
     common.name(recipe, "kcpt_smollm2_135m")
-    steps = steps_for(read_info(Path(steps_like or pack)).step_tokens, epochs, TOKENS_PER_STEP)
+    steps = steps_for(read_info(Path(steps_like or pack)).step_tokens, epochs, tokens_per_step)
     return common.take_steps(recipe, steps, LEARNING_RATE)
 
 
@@ -60,7 +66,9 @@ def kcpt_sft_smollm2_135m(
     tensor_parallel: int = 1,
     pipeline_parallel: int = 1,
     processes: int = 1,
+    tokens_per_step: int = TOKENS_PER_STEP,
 ) -> run.Partial:
-    """Instruction tuning of SmolLM2-135M; its arguments are those of `kcpt_sft_tiny`."""
-    recipe = kcpt_smollm2_135m(pack, dir, restore, epochs, None, "auto", tensor_parallel, pipeline_parallel, processes)
+    """Instruction tuning of SmolLM2-135M; its arguments are those of `kcpt_sft_tiny`, and `tokens_per_step`."""
+    parallel = tensor_parallel, pipeline_parallel, processes
+    recipe = kcpt_smollm2_135m(pack, dir, restore, epochs, None, "auto", *parallel, tokens_per_step)
     return common.tuning(recipe, "kcpt_sft_smollm2_135m", TUNING_LEARNING_RATE)

@@ -3,8 +3,9 @@
     .venv/bin/python tools/bench_smollm2.py
 
 Both start from the same weights (tools/smollm2.py), read the same windows in the same order in global batches of 4,096
-tokens, micro-batch 1, and use fused AdamW with the same schedule, clipping, float32 weights, SDPA attention and matrix
-products of precision "medium". Each arm runs in a process of its own; the first steps of each are left out.
+tokens, and use fused AdamW with the same schedule, clipping, float32 weights and matrix products of precision "medium".
+The loop takes one window at a time, the recipe 1,024 tokens; the recipe runs twice, with products of float32 and of
+bfloat16 operands (`CpuSpeed`). Each arm runs in a process of its own; the first steps of each are left out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import sys
 import time
 from pathlib import Path
 
-from nemo_kcpt.demo.steps import NEMO
 from nemo_kcpt.processes import peak_memory
 
 BUILD = Path("build/bench-smollm2")
@@ -84,6 +84,22 @@ def plain_loop(steps: int, metrics: Path) -> None:
             last = now
 
 
+def recipe(steps: int, products: str) -> None:
+    """The recipe with `products` of its `CpuSpeed`, trained for `steps`; metrics go to `BUILD`/`products`."""
+    import fiddle as fdl
+
+    from nemo_kcpt.training.cpu_speed import CpuSpeed
+    from nemo_kcpt_recipes import kcpt_smollm2_135m
+
+    training = kcpt_smollm2_135m(str(BUILD / "pack"), str(BUILD / products), str(BUILD / "base"))
+    for callback in training.trainer.callbacks:
+        if fdl.get_callable(callback) is CpuSpeed:
+            callback.products = products
+    training.data.attention = "causal"
+    training.trainer.max_steps = training.log.ckpt.every_n_train_steps = steps
+    fdl.build(training)()
+
+
 def run_arm(name: str, command: list[str], metrics: Path) -> list[dict[str, float]]:
     """The metrics of one arm, a dict a step."""
     metrics.parent.mkdir(parents=True, exist_ok=True)
@@ -99,21 +115,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--plain-loop", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--products", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.products:
+        recipe(given.steps, given.products)
+        return
     if given.plain_loop:
         plain_loop(given.steps, given.plain_loop)
         return
     prepare()
 
-    shutil.rmtree(BUILD / "recipe", ignore_errors=True)
-    call = f"kcpt_smollm2_135m(pack='{BUILD}/pack',dir='{BUILD}/recipe',restore='{BUILD}/base')"
-    recipe = [NEMO, "llm", "pretrain", "--factory", call, "--yes", f"trainer.max_steps={given.steps}"]
-    recipe += ["data.attention=causal", f"log.ckpt.every_n_train_steps={given.steps}"]
-    plain = [sys.executable, __file__, "--steps", str(given.steps), "--plain-loop", str(BUILD / "plain.jsonl")]
-    arms = {
-        "plain transformers loop": run_arm("the loop", plain, BUILD / "plain.jsonl"),
-        "kcpt_smollm2_135m (Megatron)": run_arm("the recipe", recipe, BUILD / "recipe/metrics.jsonl"),
-    }
+    own = [sys.executable, __file__, "--steps", str(given.steps)]
+    loop = BUILD / "plain.jsonl"
+    arms = {"plain transformers loop": run_arm("the loop", [*own, "--plain-loop", str(loop)], loop)}
+    for products in ("float32", "bfloat16"):
+        shutil.rmtree(BUILD / products, ignore_errors=True)
+        command, metrics = [*own, "--products", products], BUILD / products / "metrics.jsonl"
+        arms[f"kcpt_smollm2_135m, {products}"] = run_arm("the recipe", command, metrics)
     print(f"SmolLM2-135M, windows of {SEQ_LENGTH}, {TOKENS_PER_STEP} tokens a step, {given.steps} steps, median")
     reference = None
     for name, lines in arms.items():

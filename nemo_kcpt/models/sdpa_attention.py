@@ -17,6 +17,8 @@ from megatron.core.utils import divide
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from nemo_kcpt.models import bf16_attention
+
 
 class SdpaAttention(MegatronModule):
     """Causal core attention, a drop-in for Megatron's ``DotProductAttention`` in a layer spec.
@@ -54,6 +56,7 @@ class SdpaAttention(MegatronModule):
         self.softmax_scale = softmax_scale if softmax_scale is not None else config.kv_channels**-0.5
         if config.apply_query_key_layer_scaling:
             self.softmax_scale /= max(1, layer_number)
+        self.bf16_products = False
 
     def forward(
         self,
@@ -99,6 +102,8 @@ class SdpaAttention(MegatronModule):
 
     def _causal(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """(batch, heads, sequence, head size) for all three, key and value with fewer heads."""
+        if self.bf16_products and query.size(2) <= bf16_attention.LONGEST:
+            return bf16_attention.causal_attention(query, key, value, self.softmax_scale)
         return scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=self.softmax_scale, enable_gqa=self.queries_per_group > 1
         )

@@ -46,7 +46,12 @@ def test_import_verify_train_export_generate(tmp_path: Path) -> None:
     sources = [f"corpus={corpus}", f"synthetic={synthetic}"]
     call("kcpt", "pack", "seq_length=128", f"tokenizer={MODEL}", *sources, f"out={pack}")
     factory = f"kcpt_smollm2_135m(pack='{pack}',dir='{run}',restore='{base}')"
-    keys = ["trainer.max_steps=5", "log.ckpt.every_n_train_steps=5", "data.global_batch_size=2"]
+    keys = [
+        "trainer.max_steps=5",
+        "log.ckpt.every_n_train_steps=5",
+        "data.global_batch_size=2",
+        "data.micro_batch_size=2",
+    ]
     call("nemo", "llm", "pretrain", "--factory", factory, "--yes", *keys)
     losses = [line["loss"] for line in read_jsonl(run / "metrics.jsonl")]
     assert len(losses) == 5 and all(0 < loss < 5 for loss in losses)

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 RELATIVE = 1e-5
+ROUNDED = 5e-3
+"""With products of bfloat16 operands."""
 SCRIPT = str(Path(__file__).with_name("toy_run.py"))
 
 Losses = dict[str, dict[str, float]]
@@ -52,6 +54,9 @@ def jobs_of_one_rank(folder: Path) -> list[dict[str, Any]]:
         {"name": "tied", "save_every": 3, "tied": True},
         {"name": "resumed", "load": start, "max_steps": STEPS, "validate_every": 5},
         {"name": "packed", "load": start, "packed": True},
+        {"name": "rounded", "load": start, "max_steps": 9, "save_every": 3, "products": "bfloat16"},
+        {"name": "rounded_resumed", "load": f"{folder}/rounded/step=5", "max_steps": 9, "products": "bfloat16"},
+        {"name": "not_rounded", "load": start, "products": "float32"},
         {"name": "recompute", "load": start, "recompute": True},
         {"name": "z_loss", "load": start, "z_loss": 0.01, "validate_every": 3},
         {"name": "chain_one", "load": f"{folder}/chain_pipeline/step=12", "max_steps": 18, "save_every": 18,
@@ -75,6 +80,11 @@ def jobs_of_two_ranks(folder: Path) -> list[dict[str, Any]]:
         {"name": "pipeline", "pp": 2, **twenty},
         {"name": "data", **twenty},
         {"name": "packed_tensor", "load": plain, "tp": 2, "sequence_parallel": True, "packed": True},
+        {"name": "rounded_tensor", "load": plain, "tp": 2, "products": "bfloat16", "max_steps": 9},
+        {"name": "rounded_sequence", "load": plain, "tp": 2, "sequence_parallel": True, "products": "bfloat16",
+         "max_steps": 9},
+        {"name": "rounded_data", "load": plain, "products": "bfloat16", "max_steps": 9},
+        {"name": "rounded_pipeline", "load": plain, "pp": 2, "products": "bfloat16", "max_steps": 9},
         {"name": "z_loss_tensor", "load": plain, "tp": 2, "z_loss": 0.01, "validate_every": 3},
         {"name": "tied_pipeline", "load": tied, "pp": 2, "tied": True},
         {"name": "chain_data", "max_steps": STEPS, **shared, "load": f"{folder}/chain_one/step=17"},
@@ -147,6 +157,26 @@ def test_two_ranks_go_on_from_a_checkpoint_as_one_would(
     """Every step's loss, and the validations'."""
     assert two_ranks[layout] == pytest.approx(one_rank[reference], rel=RELATIVE)
     assert reference != "resumed" or len(two_ranks[layout]) == 20 + STEPS // 5
+
+
+def test_bf16_products_learn_as_float32_does(one_rank: Losses) -> None:
+    expected = {step: one_rank["plain"][step] for step in "456789"}
+    assert one_rank["rounded"] != expected
+    assert one_rank["rounded"] == pytest.approx(expected, rel=ROUNDED)
+
+
+def test_a_resume_with_bf16_products_is_exact(one_rank: Losses) -> None:
+    """It starts with fresh copies of the weights, so that this says too that none is stale after a step."""
+    assert one_rank["rounded_resumed"] == {step: one_rank["rounded"][step] for step in "789"}
+
+
+def test_products_in_float32_are_untouched(one_rank: Losses) -> None:
+    assert one_rank["not_rounded"] == pytest.approx({step: one_rank["plain"][step] for step in "456"}, rel=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["tensor", "sequence", "data", "pipeline"])
+def test_two_ranks_with_bf16_products_learn_as_one(one_rank: Losses, two_ranks: Losses, layout: str) -> None:
+    assert two_ranks[f"rounded_{layout}"] == pytest.approx(one_rank["rounded"], rel=ROUNDED)
 
 
 def test_tied_embeddings_over_pipeline_stages_learn_as_one_matrix(one_rank: Losses, two_ranks: Losses) -> None:

@@ -34,6 +34,7 @@ def train(
     z_loss: float = 0.0,
     validate_every: int = 0,
     resume: bool = False,
+    products: str | None = None,
 ) -> dict[int | str, float]:
     """Trains a 2-layer Llama on toy data through ``llm.pretrain``.
 
@@ -41,6 +42,7 @@ def train(
         folder: Takes logs, and every ``save_every`` steps a checkpoint ``step=N``, where N counts from 0 as NeMo does.
         load: Checkpoint to go on from, with optimizer, step and data position.
         resume: Go on from the newest finished checkpoint in ``folder``, if there is one.
+        products: Of :class:`CpuSpeed`, which is left out without it.
 
     Returns:
         Training loss by global step, and that of each validation.
@@ -52,6 +54,7 @@ def train(
     from toy import SEQUENCE, VOCABULARY, RecordLosses, ToyData
 
     from nemo_kcpt.models.llama import KcptLlamaModel, KcptTinyConfig
+    from nemo_kcpt.training.cpu_speed import CpuSpeed
     from nemo_kcpt.training.resume import KcptAutoResume
     from nemo_kcpt.training.strategy import KcptMegatronStrategy
 
@@ -83,7 +86,7 @@ def train(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         logger=False,
-        callbacks=[losses],
+        callbacks=[losses, *([CpuSpeed("highest", products=products)] if products else [])],
     )
     checkpoints = nl.ModelCheckpoint(
         dirpath=folder,
