@@ -38,6 +38,7 @@ STAGES: dict[str, tuple[str, str]] = {
         "people rate: a blind sheet as page and workbook (sheet), and their ratings together (collect)",
     ),
     "report": ("nemo_kcpt.report.stage", "report.json, report.html, report.md"),
+    "grid": ("nemo_kcpt.grid.stage", "a whole experiment: lengths x sets, trained, tested and reported by one command"),
     "demo": ("nemo_kcpt.demo.stage", "the whole way on fictional papers, on a laptop CPU"),
     "doctor": ("nemo_kcpt.doctor", "what is installed, what is missing, and the command that fixes it"),
 }

@@ -44,7 +44,12 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else f"known names: {', '.join(known)}"
 
 
-def _refuse_unknown(cls: type, given: Mapping[str, Any], where: str) -> None:
+def refuse_unknown(cls: type, given: Mapping[str, Any], where: str) -> None:
+    """Check the names of keys against the fields of a stage's config.
+
+    Raises:
+        BadInput: one is unknown; the message has `where` and the nearest known one.
+    """
     known = [field.name for field in dataclasses.fields(cls)]
     for key in given:
         if key not in known:
@@ -67,6 +72,13 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise BadInput(f"--config {path}: expected `key: value` lines, found a {type(content).__name__}")
     return {str(key): value for key, value in content.items()}
+
+
+def field_of(cls: type, key: str) -> str:
+    """The field that a key belongs to: of `world.seed` that is `world`, if it is a mapping."""
+    first = key.partition(".")[0]
+    mappings = {field.name for field in dataclasses.fields(cls) if str(field.type).startswith("dict[")}
+    return first if first in mappings else key
 
 
 def _parse_override(cls: type, text: str) -> Any:
@@ -95,7 +107,7 @@ def load_config(cls: type[Config], *, file: Path | None = None, overrides: Seque
         key, equals, _ = text.partition("=")
         if not equals:
             raise BadInput(f"command line: '{text}' is not of the form key=value")
-        _refuse_unknown(cls, {key: None}, "command line")
+        refuse_unknown(cls, {field_of(cls, key): None}, "command line")
         try:
             layers.append((f"command line, {text}", _parse_override(cls, text)))
         except Exception as error:  # the YAML of one value: whatever it raises, the user's text is what is wrong
@@ -105,7 +117,7 @@ def load_config(cls: type[Config], *, file: Path | None = None, overrides: Seque
         if field.default == Path(MISSING):  # OmegaConf knows its mark as a string only
             schema[field.name] = MISSING
     for where, layer in layers:
-        _refuse_unknown(cls, layer, where)
+        refuse_unknown(cls, layer, where)
         try:
             schema = OmegaConf.merge(schema, layer)
         except OmegaConfBaseException as error:

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.cli import HIDDEN, STAGES, _overrides, find_stage
-from nemo_kcpt.config import load_config
+from nemo_kcpt.config import field_of, load_config
 from nemo_kcpt.demo.stage import Config as DemoConfig
 from nemo_kcpt.demo.steps import Budget, Layout, steps_for_arm
 from nemo_kcpt.planning.catalogue import RECIPES
@@ -132,7 +132,7 @@ def check_stage(command: Command) -> None:
     flags = {field.name for field in fields if field.type in (bool, "bool")}
     config, rest = split_options(words)
     keys = _overrides(rest, flags)
-    unknown = {key.partition("=")[0] for key in keys} - {field.name for field in fields}
+    unknown = {field_of(config_class, key.partition("=")[0]) for key in keys} - {field.name for field in fields}
     assert command.refused or not unknown, f"{' '.join(command.words)}: unknown keys {unknown}"
     complete = command.whole and not command.refused and "--help" not in command.words
     if complete and (config is None or (ROOT / config).is_file()):

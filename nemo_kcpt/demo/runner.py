@@ -6,9 +6,6 @@ covers its command and the fingerprints of the steps before it, so a changed ste
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,49 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt import processes
 from nemo_kcpt.demo.steps import Step
-from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import write_json
+from nemo_kcpt.grid.process import StepProcess, clock_time, relative
 from nemo_kcpt.runs import Stage, read_manifest, stage
 
 POLL_SECONDS = 0.2
-QUIET = {
-    "HF_HUB_OFFLINE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYTHONUNBUFFERED": "1",
-    "PYTHONIOENCODING": "utf-8",
-}
-
-
-def _relative(text: str, run: Path) -> str:
-    """A command's word without the place of the run or of Python, which don't shape the result."""
-    return re.sub(r"^\S*/bin/", "", text.replace(str(run), "RUN"))
 
 
 def _is_finished(current: Stage, step: Step) -> bool:
     return current.done and all(path.is_file() for path in step.products)
-
-
-def _log_tail(log: Path, start: int, lines: int = 12) -> str:
-    """The lines from byte `start` on that a user needs to see: errors where there are some, else the last ones."""
-    text = log.read_bytes()[start:].decode("utf-8", errors="replace").splitlines()
-    wanted = [line for line in text[-200:] if re.search(r"^kcpt \S+: |Error|error:|Exception", line)]
-    return "\n".join(f"  {line[:400]}" for line in (wanted or text)[-lines:])
-
-
-def _fraction(step: Step) -> float | None:
-    """How far a training is, from the last line of its metrics file."""
-    if step.metrics is None or not step.metrics.is_file():
-        return None
-    with step.metrics.open("rb") as stream:
-        stream.seek(max(0, step.metrics.stat().st_size - 512))
-        lines = stream.read().split(b"\n")[:-1]
-    try:
-        last = json.loads(lines[-1])
-        return float(last["step"]) / float(last["max_steps"])
-    except (IndexError, ValueError, KeyError):
-        return None
 
 
 @dataclass
@@ -86,11 +50,6 @@ class Clock:
         """Take in a step that has just ended."""
         self.finished_expected += step.expected
         self.finished_seconds += seconds
-
-
-def clock_time(seconds: float) -> str:
-    """`m:ss`."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 @contextmanager
@@ -132,29 +91,17 @@ def _execute(run: Path, index: int, step: Step, clock: Clock, show: Any) -> None
         BadInput, KcptError: it ended badly; the message holds what its log says.
     """
     log = run / "logs" / f"{step.name}.log"
-    started, log_start = time.perf_counter(), log.stat().st_size if log.is_file() else 0
-    child = processes.start(step.command, log, {**QUIET, **step.environment})
+    child = StepProcess(step.name, step.command, log, step.products, step.environment, step.metrics)
     try:
-        while child.poll() is None:
-            elapsed, fraction = time.perf_counter() - started, _fraction(step)
-            show(index, elapsed, fraction, clock.left(index, elapsed, fraction))
+        while not child.ended:
+            show(index, child.seconds, child.fraction, clock.left(index, child.seconds, child.fraction))
             time.sleep(POLL_SECONDS)
     except BaseException:
-        child.terminate()
-        try:
-            child.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            child.kill()
+        child.stop()
         raise
-    missing = [path for path in step.products if not path.is_file()]
-    if child.returncode == 0 and not missing:
-        return
-    reason = f"ended with code {child.returncode}" if child.returncode else f"did not write {missing[0]}"
-    error = BadInput if child.returncode == 2 else KcptError
-    raise error(
-        f"step {step.name} {reason}. What is finished is kept; the same command goes on from here.\n"
-        f"{_log_tail(log, log_start)}\nwhole log: {log}"
-    )
+    problem = child.problem()
+    if problem is not None:
+        raise problem
 
 
 def run_steps(run: Path, steps: Sequence[Step]) -> None:
@@ -164,7 +111,7 @@ def run_steps(run: Path, steps: Sequence[Step]) -> None:
     with _display(steps) as (show, say):
         for index, step in enumerate(steps):
             folder = run / "steps" / step.name
-            config = {"command": [_relative(word, run) for word in step.command]}
+            config = {"command": [relative(word, run) for word in step.command]}
             before: dict[str, Path | str] = {
                 name: read_manifest(run / "steps" / name)["fingerprint"] for name in step.inputs
             }

@@ -24,10 +24,11 @@ import torch
 from nemo_kcpt.config import conf_folder
 from nemo_kcpt.conversion.checkpoint import CheckpointReader, find_checkpoint
 from nemo_kcpt.demo import stage as demo
-from nemo_kcpt.demo.runner import Clock, clock_time
+from nemo_kcpt.demo.runner import Clock
 from nemo_kcpt.demo.steps import Budget, Layout, Step, steps_for_arm
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, sha256_file, write_json
+from nemo_kcpt.grid.process import clock_time
 from tests.waiting import wait_for
 
 SMOKE = conf_folder() / "demo" / "smoke.yaml"

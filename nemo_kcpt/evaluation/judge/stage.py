@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ class Config(ServerKeys):
 def run(config: Config, redo: bool = False) -> None:
     """Write the verdicts unless they are there; or show what they would cost."""
     if config.estimate:
-        _estimate(config)
+        _show_estimate(config)
         return
     if config.salvage:
         from nemo_kcpt.synthesis.journal import salvage
@@ -161,7 +161,29 @@ def run(config: Config, redo: bool = False) -> None:
         _judge(config, current)
 
 
-def _estimate(config: Config) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What judging would take."""
+
+    requests: int
+    prompt_tokens: int
+    """Without what a prefix cache saves."""
+    completion_tokens: int
+    cost: float
+    answers: int = 0
+    unit: str = "estimated tokens"
+    """Of the prompts."""
+
+
+def estimated(requests: int, prompt_tokens: int, price_prompt: float, price_completion: float) -> Estimate:
+    """Tokens of replies and cost of so many requests, each answered once by `REPLY_TOKENS`; prices are of a million."""
+    replies = requests * REPLY_TOKENS
+    cost = (prompt_tokens * price_prompt + replies * price_completion) / 1e6
+    return Estimate(requests=requests, prompt_tokens=prompt_tokens, completion_tokens=replies, cost=cost)
+
+
+def estimate(config: Config) -> Estimate:
+    """What judging the answers would take, by the prompts themselves; equal ones are asked once."""
     from nemo_kcpt.evaluation.judge.work import Work
 
     work = Work(config)
@@ -170,11 +192,17 @@ def _estimate(config: Config) -> None:
         text = "\n".join(message["content"] for message in work.inquiry(key, SECRET).requests(0, 1)[0].messages)
         made[sha256_text(text)] = work.count(text)
     requests, prompt = len(made) * len(config.judge), sum(made.values()) * len(config.judge)
-    cost = (prompt * config.price_prompt + requests * REPLY_TOKENS * config.price_completion) / 1e6
-    priced = f", cost {cost:.2f}" if cost else "; give price_prompt= and price_completion= to see the cost"
+    found = estimated(requests, prompt, config.price_prompt, config.price_completion)
+    return replace(found, answers=len(work.answers), unit=work.unit)
+
+
+def _show_estimate(config: Config) -> None:
+    found = estimate(config)
+    priced = f", cost {found.cost:.2f}" if found.cost else "; give price_prompt= and price_completion= to see the cost"
     print(
-        f"judge: {len(work.answers)} answers, {len(config.judge)} judges: {requests} requests, {prompt:,} {work.unit} "
-        f"of prompts (without what a prefix cache saves), about {requests * REPLY_TOKENS:,} tokens of replies{priced}"
+        f"judge: {found.answers} answers, {len(config.judge)} judges: {found.requests} requests, "
+        f"{found.prompt_tokens:,} {found.unit} of prompts (without what a prefix cache saves), about "
+        f"{found.completion_tokens:,} tokens of replies{priced}"
     )
 
 

@@ -1,0 +1,121 @@
+"""The graph of an experiment: shared work once, names, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nemo_kcpt.config import conf_folder, load_config
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.grid.experiment import Config, check_sections
+from nemo_kcpt.grid.graph import Graph
+
+EXPERIMENTS = conf_folder() / "experiment"
+
+
+def experiment(name: str, *words: str) -> Config:
+    config = load_config(Config, file=EXPERIMENTS / f"{name}.yaml", overrides=["out=/x", *words])
+    check_sections(config)
+    return config
+
+
+def test_papers_matrix() -> None:
+    graph = Graph(experiment("paper"))
+    kinds: dict[str, int] = {}
+    for node in graph.nodes.values():
+        kinds[node.kind] = kinds.get(node.kind, 0) + 1
+    # One pretraining of each of 5 lengths feeds 4 tunings each, and every model is tested, the base too.
+    assert (kinds["pretrain"], kinds["finetune"], kinds["export"]) == (5, 20, 20)
+    assert kinds["answers"] == kinds["verdicts"] == kinds["scores"] == 21
+    assert len([name for name in graph.nodes if name.startswith("pack-concat")]) == 5
+    assert len(graph.cells) == 21 and graph.cells[0].name == "base"
+    tunings = [node for node in graph.nodes.values() if "pretrain-concat-4096" in node.after]
+    assert [node.name for node in tunings] == [
+        f"tune-concat-4096-{name}" for name in ("ichikara", "one_shot", "zero_shot", "all_included")
+    ]
+    launch = graph.nodes["pretrain-concat-16384"].launch
+    assert launch is not None and launch.recipe.startswith("kcpt_llmjp3_13b_16k(pack='/x/packs/concat-16384'")
+    assert "nodes=2" in launch.recipe
+
+
+@pytest.mark.parametrize("name", ["paper", "laptop", "tiny"])
+def test_every_experiment_makes_a_graph_whose_needs_come_first(name: str) -> None:
+    graph, seen = Graph(experiment(name)), set[str]()
+    folders: dict[Path, str] = {}
+    for node in graph.nodes.values():
+        assert set(node.after) <= seen
+        seen.add(node.name)
+        for folder in node.folders:
+            assert folder not in folders, f"{node.name} and {folders[folder]} write {folder}"
+            assert Path("/x") in folder.parents
+            folders[folder] = node.name
+
+
+def test_study_arms() -> None:
+    graph = Graph(experiment("laptop"))
+    names = [cell.name for cell in graph.cells]
+    wanted = [
+        "base",
+        "raw",
+        "paraphrase",
+        "concat-1024@1",
+        "concat-1024@3",
+        "anchored-256@2",
+        "anchored-512",
+        "anchored-1024",
+    ]
+    assert set(wanted) <= set(names)
+    # One pack serves the three seeds, and one number of steps all arms.
+    assert [name for name in graph.nodes if name == "pack-anchored-256"] == ["pack-anchored-256"]
+    for node in graph.nodes.values():
+        if node.kind == "pretrain":
+            assert node.launch is not None
+            assert ("steps_like='/x/packs/concat-1024'" in node.launch.recipe) != ("concat-1024@" in node.name + "@")
+    seeded = graph.nodes["pretrain-anchored-256@2"].launch
+    assert seeded is not None and "data.seed=2" in seeded.overrides
+    block = graph.nodes["pretrain-anchored-1024-block"].launch
+    assert block is not None and "data.attention=block_diagonal" in block.overrides
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["pack.seqlength=3"], "pack: unknown key 'seqlength'; did you mean 'seq_length'?"),
+        (["score.out=x"], "score: out: the grid gives this key itself"),
+        (["sets=[oneshot]"], "did you mean 'one_shot'?"),
+        (["steps_like=concat-65"], "no training 'concat-65'; did you mean 'concat-64'?"),
+        (["compare=[[anchored-64,other]]"], "no model 'other'"),
+        (["trainings=[{name: 'a b'}]"], "letters, digits"),
+        (["trainings=[{name: concat-64}]"], "stands there twice"),
+        (["trainings=[{name: x, mode: anchord}]"], "did you mean 'anchored'?"),
+        (["trainings=[{name: x, mode: raw, kinds: [summary]}]"], "has no synthetic data"),
+        (["lengths=[]", "trainings=[]"], "none given"),
+        (["sets=[one_shot]"], "one_shot needs one_shot: {examples"),
+        (["trainings=[{nam: x}]"], "nam"),
+    ],
+)
+def test_bad_experiments_are_refused_before_anything_runs(words: list[str], said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        Graph(experiment("tiny", "compare=[]", *words))
+    assert said in str(caught.value)
+
+
+def test_a_model_or_fictional_papers_are_needed() -> None:
+    with pytest.raises(BadInput, match="give the Hugging Face folder of the base model"):
+        load_config(Config, overrides=["out=/x", "recipe=a", "tuning_recipe=b"])
+
+
+def test_one_step_and_what_it_needs() -> None:
+    graph = Graph(experiment("laptop"))
+    needed = graph.needed(["scores-raw"])
+    assert "pack-raw" in needed and "pack-anchored-256" not in needed and needed[-1] == "scores-raw"
+    with pytest.raises(BadInput, match="no step 'scores-rw'; did you mean 'scores-raw'"):
+        graph.needed(["scores-rw"])
+
+
+def test_keys_of_sections_reach_their_stage() -> None:
+    graph = Graph(experiment("tiny", "judge={judge: mine}", "generate.max_new_tokens=7"))
+    assert "max_new_tokens=7" in " ".join(graph.nodes["answers-base"].command)
+    assert "judge=mine" in graph.nodes["verdicts-base"].command
+    assert "verdicts-base" in graph.nodes["scores-base"].after
