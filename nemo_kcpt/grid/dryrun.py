@@ -79,8 +79,8 @@ def _training_cost(
 ) -> costs.TrainingCost:
     config, options = graph.config, graph.config.costs
     model = options.get("model", config.model)
-    if model is None:
-        raise BadInput("a small base model on this machine; nothing to plan")
+    if model is None or not {"nodes", "gpus", "gpu"} & {*config.arguments, *options}:
+        raise BadInput("runs on this machine, without GPUs; the planner is asked where arguments say gpus and nodes")
     length = config.tuning_length or training.seq_length if tuning else training.seq_length
     samples = int(config.sft_data.get("samples", options.get("samples", SAMPLES)))
     samples *= 3 if given == "all_included" else 1
@@ -193,7 +193,8 @@ def show(graph: Graph) -> None:
         total += cost.gpu_hours
         figures = f"{cost.steps:,}", f"{cost.tokens / 1e6:,.1f} M", f"{cost.hours:,.2f}", f"{cost.gpu_hours:,.1f}"
         table.add_row(row.name, *figures, cost.layout)
-    console.print(table)
+    if any(row.cost for row in rows):
+        console.print(table)
     for why, names in bases.items():
         who = "all trainings" if len(bases) == 1 else f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}"
         console.print(f"{who}: {why}", highlight=False, markup=False, soft_wrap=True)
