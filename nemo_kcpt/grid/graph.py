@@ -45,8 +45,12 @@ class Graph:
     # ---- folders
 
     def pack(self, training: Training) -> Path:
-        """Folder of a training's pack."""
-        return self.run / "packs" / training.name
+        """Folder of a training's pack; trainings that differ in attention alone share one."""
+        return self.run / "packs" / self._packed_first(training).name
+
+    def _packed_first(self, training: Training) -> Training:
+        wanted = training.mode, training.seq_length, training.kinds
+        return next(one for one in self.trainings if (one.mode, one.seq_length, one.kinds) == wanted)
 
     def hf(self, name: str) -> Path:
         """Folder of a model for inference."""
@@ -212,7 +216,7 @@ class Graph:
         packs = [self._pack(training)]
         like = next((one for one in self.trainings if one.name == config.steps_like), None)
         if like is not None and like is not training:
-            packs.append(self._pack(like))
+            packs = list(dict.fromkeys([*packs, self._pack(like)]))
         cells = [name] if len(config.sets) <= 1 else [f"{name}-{one}" for one in config.sets]
         start = self.weights_node
         pretrained = self.nemo(
@@ -233,7 +237,7 @@ class Graph:
             self._cell(cell, training, seed, given, self.pack(training), [*chain, exported], [exported])
 
     def _pack(self, training: Training) -> str:
-        name, config = f"pack-{training.name}", self.config
+        name, config = f"pack-{self._packed_first(training).name}", self.config
         if name not in self.nodes:
             keys = [
                 f"mode={training.mode}", f"seq_length={training.seq_length}", f"tokenizer={self.tokenizer}",

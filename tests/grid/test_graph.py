@@ -66,12 +66,16 @@ def test_study_arms() -> None:
         "anchored-1024",
     ]
     assert set(wanted) <= set(names)
-    # One pack serves the three seeds, and one number of steps all arms.
-    assert [name for name in graph.nodes if name == "pack-anchored-256"] == ["pack-anchored-256"]
+    # One pack serves the three seeds and both kinds of attention, and one number of steps all arms.
+    packs = [name for name, node in graph.nodes.items() if node.kind == "pack" and "zero_shot" not in name]
+    assert packs == [f"pack-{name}" for name in (
+        "raw", "concat-1024", "paraphrase", "anchored-256", "anchored-512", "anchored-1024"
+    )]  # fmt: skip
     for node in graph.nodes.values():
         if node.kind == "pretrain":
             assert node.launch is not None
-            assert ("steps_like='/x/packs/concat-1024'" in node.launch.recipe) != ("concat-1024@" in node.name + "@")
+            like = "steps_like='/x/packs/concat-1024'" in node.launch.recipe
+            assert like != ("pack='/x/packs/concat-1024'" in node.launch.recipe), node.name
     seeded = graph.nodes["pretrain-anchored-256@2"].launch
     assert seeded is not None and "data.seed=2" in seeded.overrides
     block = graph.nodes["pretrain-anchored-1024-block"].launch
