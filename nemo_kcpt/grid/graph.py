@@ -31,8 +31,9 @@ class Graph:
         self._check_compared()
 
     def _check_compared(self) -> None:
-        """What is to be compared must be a cell's name, with or without its seed."""
-        known = list(dict.fromkeys(name for cell in self.cells for name in (cell.name, cell.group)))
+        """What is to be compared must be a model, with or without its seed, or a training, the mean over its models."""
+        models = [name for cell in self.cells for name in (cell.name, cell.group)]
+        known = list(dict.fromkeys([*models, *(one.name for one in self.trainings)]))
         named = [(f"compare: {pair}", name) for pair in self.config.compare for name in pair]
         for goal in self.config.goals:
             named += [(f"goals: {key}", goal[key]) for key in ("better", "than") if key in goal]
@@ -74,8 +75,6 @@ class Graph:
     def facts(self) -> Path | None:
         """Fact sheets of fictional papers."""
         return self.run / "world/own/facts.jsonl" if self.config.world else None
-
-    # ---- nodes
 
     def add(self, node: Node) -> None:
         """Enter a node, behind those that it needs."""
