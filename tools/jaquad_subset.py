@@ -1,0 +1,81 @@
+"""A small file in SQuAD's form out of a large one: the study's real documents, with questions that people asked.
+
+    .venv/bin/python tools/jaquad_subset.py ../shared/data/jaquad runs/study-jaquad/jaquad.json
+
+Of each article the first paragraphs until they carry so many questions, of these the shortest articles: what a small
+model can read often in a quarter of an hour. The same folder gives the same file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+ARTICLES, QUESTIONS = 16, 6
+
+
+def beginning(article: dict[str, Any], questions: int) -> list[dict[str, Any]] | None:
+    """An article's first paragraphs, as few as carry `questions` questions; None where all of it has fewer."""
+    taken: list[dict[str, Any]] = []
+    for paragraph in article["paragraphs"]:
+        taken.append(paragraph)
+        if sum(len(one["qas"]) for one in taken) >= questions:
+            return taken
+    return None
+
+
+def subset(folder: Path, articles: int = ARTICLES, questions: int = QUESTIONS) -> dict[str, Any]:
+    """The shortest beginnings in SQuAD's form, the shortest first; an id is the file's name and the place in it.
+
+    Raises:
+        ValueError: the folder has not so many articles with so many questions.
+    """
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        for number, article in enumerate(json.loads(path.read_text(encoding="utf-8"))["data"]):
+            taken = beginning(article, questions)
+            if taken is not None:
+                size = sum(len(paragraph["context"]) for paragraph in taken)
+                name = f"{path.stem}-{number:04d}"
+                found.append((size, name, {"id": name, "title": article["title"], "paragraphs": taken}))
+    if len(found) < articles:
+        raise ValueError(
+            f"{folder}: {len(found)} articles have {questions} questions or more, {articles} were asked for; give "
+            "the folder of the JSON files, or smaller numbers"
+        )
+    found.sort(key=lambda one: one[:2])
+    return {"data": [article for _, _, article in found[:articles]]}
+
+
+def write_subset(folder: Path, out: Path, articles: int = ARTICLES, questions: int = QUESTIONS) -> str:
+    """Write the file, whole or not at all; returns what is in it, in words."""
+    found = subset(folder, articles, questions)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    partial.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+    os.replace(partial, out)
+    paragraphs = [paragraph for article in found["data"] for paragraph in article["paragraphs"]]
+    asked, size = sum(len(one["qas"]) for one in paragraphs), sum(len(one["context"]) for one in paragraphs)
+    return f"{len(found['data'])} articles, {size:,} characters, {asked} questions"
+
+
+def main() -> None:
+    """Write the file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="JSON files in SQuAD's form")
+    parser.add_argument("out", type=Path, help="the file to write")
+    parser.add_argument("--articles", type=int, default=ARTICLES)
+    parser.add_argument("--questions", type=int, default=QUESTIONS)
+    given = parser.parse_args()
+    try:
+        print(f"{given.out}: {write_subset(given.folder, given.out, given.articles, given.questions)}")
+    except ValueError as problem:
+        sys.exit(str(problem))
+
+
+if __name__ == "__main__":
+    main()
