@@ -19,6 +19,7 @@ sys.path.append(str(ROOT / "tools"))
 
 import jaquad_subset  # noqa: E402
 import study  # noqa: E402
+import study_page  # noqa: E402
 
 from nemo_kcpt.evaluation import statistics  # noqa: E402
 from nemo_kcpt.files import read_json, write_json  # noqa: E402
@@ -92,12 +93,12 @@ def leaves(value: Any) -> Iterator[float]:
 
 def test_the_page_is_made_of_the_files_beside_it_bit_for_bit(docs: Path, runs: Path, tmp_path: Path) -> None:
     page = (docs / "study.md").read_text(encoding="utf-8")
-    assert page == study.render_page(docs)
+    assert page == study_page.render_page(docs)
     other = tmp_path / "elsewhere"
     (other / "study").mkdir(parents=True)
     for name in ("report.json", "jaquad.json"):
         shutil.copy(docs / "study" / name, other / "study")
-    study.write_page(other)
+    study_page.write_page(other)
     for path in docs.rglob("*.*"):
         assert (other / path.relative_to(docs)).read_bytes() == path.read_bytes(), path.name
     assert study.write_study(runs / "study", tmp_path / "again")
@@ -135,7 +136,7 @@ def test_goals_and_comparisons_say_what_was_found_whichever_way(docs: Path, repo
         row |= {"mean": -0.2, "excludes_zero": True, "p_holm": 0.01}
     report["comparisons"][0] |= {"p_holm": 0.3}
     report["headline"] |= {"excludes_zero": False}
-    page = study.page(report, None, [])
+    page = study_page.page(report, None, [])
     assert "0 were met, 4 missed and 1 not measured" in " ".join(page.split())
     assert "which does not show a difference" in " ".join(page.split())
     assert f"Missed: {report['goals'][0]['text']}; " in page and "| missed |" in page
@@ -153,7 +154,7 @@ def test_the_page_names_what_is_missing(docs: Path, report: dict[str, Any]) -> N
     report |= {"score_agreement": [], "goals": [], "comparisons": [], "perplexity": None, "general": None}
     report |= {"headline": None, "groups": [], "models": [], "trainings": [], "by_wording": []}
     report["study"]["arms"] = study.arms(report, [])
-    bare = study.page(report, None, [])
+    bare = study_page.page(report, None, [])
     assert "13 of 13 models have no result" in bare and "Not measured: it takes three models" in bare
     assert [row[2] for row in rows(bare, "arm | seeds")] == ["no result"] * len(report["study"]["arms"])
 
@@ -169,7 +170,7 @@ def test_methods_are_the_experiment_s_keys(docs: Path) -> None:
 
 def test_papers_that_were_tuned_on_are_not_passed_off_as_new(report: dict[str, Any]) -> None:
     report["study"]["experiment"]["world"]["seed"] = study.VALIDATION["world_seed"]
-    assert "the results are too good" in study.page(report, None, [])
+    assert "the results are too good" in study_page.page(report, None, [])
 
 
 def test_seeds_are_meaned_and_the_longest_is_told(report: dict[str, Any]) -> None:
@@ -183,10 +184,10 @@ def test_seeds_are_meaned_and_the_longest_is_told(report: dict[str, Any]) -> Non
 
 
 def test_an_arm_that_took_too_long_is_named(report: dict[str, Any]) -> None:
-    assert "No model was trained for longer than the 15 minutes" in " ".join(study.page(report, None, []).split())
+    assert "No model was trained for longer than the 15 minutes" in " ".join(study_page.page(report, None, []).split())
     report["study"]["arms"][1]["seconds"] = 901
     assert "Longer than the 15 minutes that a training was to take: raw." in " ".join(
-        study.page(report, None, []).split()
+        study_page.page(report, None, []).split()
     )
 
 
@@ -204,7 +205,7 @@ def test_the_second_table_or_why_there_is_none(docs: Path, runs: Path, tmp_path:
     page = (tmp_path / "docs/study.md").read_text(encoding="utf-8")
     assert "Not run: the folder `../shared/data/jaquad` was absent." in page and "jaquad.json" not in page
     report["study"]["jaquad"] = "waiting"
-    assert "Not run yet" in study.page(report, None, [])
+    assert "Not run yet" in study_page.page(report, None, [])
 
 
 def test_nothing_of_this_machine_is_left(docs: Path, runs: Path) -> None:
@@ -249,7 +250,7 @@ def test_the_repository_s_page_is_the_tool_s() -> None:
         assert not (DOCS / "study.md").exists(), "docs/study.md without docs/study/report.json; make study writes both"
         pytest.skip("docs/study/report.json is not there: the study has not been run")
     again = ".venv/bin/python tools/study.py --no-run writes it again"
-    assert (DOCS / "study.md").read_text(encoding="utf-8") == study.render_page(DOCS), again
+    assert (DOCS / "study.md").read_text(encoding="utf-8") == study_page.render_page(DOCS), again
 
 
 def test_both_experiments_have_the_same_hyper_parameters() -> None:
