@@ -12,7 +12,7 @@ from typing import Any
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.grid.nodes import REPORT, Node
 from nemo_kcpt.grid.process import StepProcess
-from nemo_kcpt.grid.states import BLOCKED, DONE, FAILED, RUNNING, STALE, States
+from nemo_kcpt.grid.states import BEGUN, BLOCKED, DONE, FAILED, RUNNING, STALE, States
 from nemo_kcpt.runs import MANIFEST, stage
 
 POLL_SECONDS = 0.2
@@ -45,6 +45,7 @@ def start(states: States, node: Node) -> Running:
     try:
         (states.folder(node.name) / MANIFEST).unlink(missing_ok=True)
         started = time.time()
+        states.begin(node.name)
         states.write(node.name, RUNNING, started)
         process = StepProcess(
             node.name, node.command, states.log(node.name), node.products, node.environment, node.metrics
@@ -116,6 +117,7 @@ def clear(states: States, name: str) -> None:
     states.forget(name)
     for folder in states.graph.nodes[name].folders:
         shutil.rmtree(folder, ignore_errors=True)
+    (states.folder(name) / BEGUN).unlink(missing_ok=True)  # last: what it tells of is gone
 
 
 def _renew_disposed(states: States, names: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from nemo_kcpt.grid.process import fraction_done, relative
 from nemo_kcpt.runs import MANIFEST, Stage, hash_files, read_manifest
 
 DONE, RUNNING, FAILED, WAITING, STALE, BLOCKED = "done", "running", "failed", "waiting", "stale", "blocked"
-STATE = "state.json"
+STATE, BEGUN = "state.json", "begun.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +94,9 @@ class States:
             if all(path.is_file() for path in node.products):
                 return State(word=DONE, seconds=float(manifest["seconds"]))
             return State(word=WAITING)
+        begun = folder / BEGUN
+        if name != REPORT and begun.is_file() and read_json(begun)["fingerprint"] != self.stages[name].fingerprint:
+            return State(word=STALE)  # what a stopped or failed one has left must not be gone on with
         if not (folder / STATE).is_file():
             return State(word=WAITING)
         found = read_json(folder / STATE)
@@ -117,11 +120,11 @@ class States:
 
     def differences(self, name: str) -> str:
         """What changed of a stale node, in words."""
-        manifest, now = read_manifest(self.folder(name)), self.stages[name]
-        changed = [
-            key for key in {**manifest["inputs"], **now.inputs} if manifest["inputs"].get(key) != now.inputs.get(key)
-        ]
-        old, new = manifest["config"]["command"], now.config["command"]
+        folder, now = self.folder(name), self.stages[name]
+        made = read_manifest(folder) if (folder / MANIFEST).is_file() else read_json(folder / BEGUN)
+        keys = {**made["inputs"], **now.inputs}
+        changed = [key for key in keys if made["inputs"].get(key) != now.inputs.get(key)]
+        old, new = made["config"]["command"], now.config["command"]
         if old != new:
             gone, come = [word for word in old if word not in new], [word for word in new if word not in old]
             return f"was {' '.join(gone) or 'without'}, now {' '.join(come) or 'without'}"
@@ -133,6 +136,13 @@ class States:
         state |= {"reason": reason, "seconds": round(time.time() - started, 1)}
         self.folder(name).mkdir(parents=True, exist_ok=True)
         write_json(self.folder(name) / STATE, state)
+
+    def begin(self, name: str) -> None:
+        """Note of what a node is being made, for the case that it is stopped and the experiment changed."""
+        now = self.stages.get(name)
+        if now is not None:
+            begun = {"fingerprint": now.fingerprint, "config": now.config, "inputs": now.inputs}
+            write_json(self.folder(name) / BEGUN, begun)
 
     def forget(self, name: str) -> None:
         """A node's state is told by its manifest from now on."""

@@ -88,6 +88,21 @@ def test_a_changed_step_is_refused_by_name_and_made_again_on_redo(tmp_path: Path
     assert times(tmp_path, "other") == 1
 
 
+def test_what_a_failed_step_left_is_not_gone_on_with_after_a_change(tmp_path: Path) -> None:
+    nodes = [node(tmp_path, "train", code="(p.parent / 'checkpoint').touch(); sys.exit(1)")]
+    run_all(states_of(tmp_path, nodes))
+    assert (tmp_path / "train/checkpoint").is_file()
+    changed = [node(tmp_path, "train", code="assert not (p.parent / 'checkpoint').exists()")]
+    states = states_of(tmp_path, changed)
+    assert states.of("train").word == STALE
+    with pytest.raises(BadInput, match="step train was made from something else"):
+        refuse_stale(states, ["train"], redo=False)
+    assert (tmp_path / "train/checkpoint").is_file()
+    refuse_stale(states, ["train"], redo=True)
+    failed, _ = run_all(states)
+    assert not failed
+
+
 def test_a_file_of_the_user_that_changed_makes_its_step_stale(tmp_path: Path) -> None:
     (tmp_path / "documents.txt").write_text("one")
     nodes = [node(tmp_path, "first", reads={"documents": tmp_path / "documents.txt"})]
