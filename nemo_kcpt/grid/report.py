@@ -15,7 +15,7 @@ from nemo_kcpt.files import write_json
 from nemo_kcpt.grid.experiment import BASE, words_of
 from nemo_kcpt.grid.graph import Graph
 from nemo_kcpt.grid.nodes import Cell
-from nemo_kcpt.grid.states import DONE, FAILED, State, States
+from nemo_kcpt.grid.states import BLOCKED, DONE, FAILED, State, States
 
 
 def _devices(graph: Graph) -> int:
@@ -25,13 +25,19 @@ def _devices(graph: Graph) -> int:
     return graph.config.processes
 
 
+def _told(reason: str, run: Path) -> str:
+    """The line of a failure that says most: the last of its log's; without the run's place, which differs."""
+    lines = [line.strip() for line in reason.splitlines() if line.startswith("  ")] or reason.splitlines()[:1]
+    return lines[-1].replace(f"{run}/", "") if lines else "failed"
+
+
 def cell_record(graph: Graph, cell: Cell, states: Mapping[str, State], place: Path) -> dict[str, Any]:
     """A cell as `kcpt report` reads it; paths are relative to the folder `place`."""
     found = {name: states[name] for name in cell.nodes}
-    bad = next((name for name, state in found.items() if state.word == FAILED), None)
+    bad = next((name for word in (FAILED, BLOCKED) for name, state in found.items() if state.word == word), None)
     done = all(state.word == DONE for state in found.values())
     training = cell.training
-    reason = None if done else f"{bad}: {found[bad].reason}" if bad else "not finished"
+    reason = None if done else f"{bad}: {_told(found[bad].reason or '', graph.run)}" if bad else "not finished"
     metrics = [
         {
             "stage": "tune" if graph.nodes[name].kind == "finetune" else "pretrain",
@@ -51,8 +57,7 @@ def cell_record(graph: Graph, cell: Cell, states: Mapping[str, State], place: Pa
         "attention": training.attention if training else None,
         "kinds": list(training.kinds) if training else None,
         "state": "done" if done else "failed" if bad else "waiting",
-        # The log has the rest; its place differs between machines.
-        "reason": str(reason).splitlines()[0] if reason else None,
+        "reason": reason,
         "pack": os.path.relpath(cell.pack, place) if cell.pack else None,
         "metrics": metrics,
     }

@@ -10,6 +10,8 @@ from nemo_kcpt.config import conf_folder, load_config
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.grid.experiment import Config, check_sections
 from nemo_kcpt.grid.graph import Graph
+from nemo_kcpt.grid.report import cell_record
+from nemo_kcpt.grid.states import BLOCKED, DONE, FAILED, State
 
 EXPERIMENTS = conf_folder() / "experiment"
 
@@ -123,3 +125,22 @@ def test_keys_of_sections_reach_their_stage() -> None:
     assert "max_new_tokens=7" in " ".join(graph.nodes["answers-base"].command)
     assert "judge=mine" in graph.nodes["verdicts-base"].command
     assert "verdicts-base" in graph.nodes["scores-base"].after
+
+
+def test_a_cell_that_failed_says_why_and_one_that_it_blocked_too() -> None:
+    graph = Graph(experiment("tiny", "compare=[]", "goals=[]"))
+    states = {name: State(word=DONE) for name in graph.nodes}
+    words = "step pack-anchored-64 ended with code 2. What is finished is kept.\n  kcpt pack: /x/synthetic: bad\nlog: y"
+    states["pack-anchored-64"] = State(word=FAILED, reason=words)
+    states["pretrain-anchored-64@1"] = State(word=BLOCKED, reason="pack-anchored-64 failed")
+    cells = {cell.name: cell_record(graph, cell, states, Path("/x/report-inputs")) for cell in graph.cells}
+    assert cells["anchored-64@1"]["state"] == "failed"
+    assert cells["anchored-64@1"]["reason"] == "pack-anchored-64: kcpt pack: synthetic: bad"
+    done = cells["concat-64"]
+    assert done["state"] == "done" and done["reason"] is None and done["pack"] == "../packs/concat-64"
+    assert [one["stage"] for one in done["metrics"]] == ["pretrain", "tune"]
+
+    states["pack-anchored-64"] = State(word=DONE)
+    states["pretrain-anchored-64@1"] = State(word=BLOCKED, reason="import failed")
+    cell = next(one for one in graph.cells if one.name == "anchored-64@1")
+    assert cell_record(graph, cell, states, Path("/x"))["reason"] == "pretrain-anchored-64@1: import failed"

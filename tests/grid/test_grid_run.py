@@ -92,14 +92,16 @@ def test_killed_ten_times_it_ends_with_the_same_report(tmp_path: Path) -> None:
     assert [row["name"] for row in calm["models"] if row["split"] == "test"] == ["base", "concat-64", "anchored-64@1"]
     states = {cell["name"]: cell["state"] for cell in calm["cells"]}
     assert states == {"base": "done", "concat-64": "done", "anchored-64@1": "done", "broken": "failed"}
-    assert "no_such_kind" in (tmp_path / "calm/run/logs/pack-broken.log").read_text()
+    reason = next(cell["reason"] for cell in calm["cells"] if cell["name"] == "broken")
+    assert reason.startswith("pack-broken: kcpt pack: ") and "no record of 'no_such_kind'" in reason
     assert "pretrain-broken: blocked: pack-broken failed" in said
     page = (tmp_path / "calm/run/report/report.html").read_text(encoding="utf-8")
     assert "broken" in page and "anchored-64" in page
-    # Shared work was done once: one corpus, one base, and checkpoints that nothing needs are gone.
+    # Shared work was done once: one corpus, one base. Checkpoints are gone, but for what the broken arm still needs.
     run = tmp_path / "calm/run"
     assert said.count("base-pretraining: running") == said.count("corpus: running") == 1
-    assert not list(run.glob("train/*/checkpoints")) and (run / "hf/concat-64/model.safetensors").is_file()
+    assert list(run.glob("train/*/checkpoints")) == [run / "train/base-tuning/checkpoints"]
+    assert (run / "hf/concat-64/model.safetensors").is_file()
 
     # The same command once more does the broken step and nothing else.
     before = {
