@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from nemo_kcpt.demo.steps import NEMO
+from nemo_kcpt.grid.nodes import NEMO
 
 PACK = Path("runs/demo/packs/concat-64")
 STEPS, SKIPPED = 60, 20

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from nemo_kcpt.grid.nodes import Launch, call, kcpt
 
 ARMS = ("full", "raw")
 MODEL_NAMES = {"full": "trained", "raw": "raw"}
 """What the report calls the model of an arm."""
 PACK_KINDS = {"full": "concat", "raw": "raw"}
 """The pack that an arm's continual pretraining reads."""
-
-NEMO = str(Path(sys.executable).with_name("nemo"))
-"""NeMo's console script in this environment."""
 
 
 @dataclass(kw_only=True)
@@ -57,18 +54,12 @@ class Step:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def _kcpt(*commands: Sequence[str]) -> list[str]:
-    """`kcpt` commands, run in one process."""
-    return [sys.executable, "-m", "nemo_kcpt.several", json.dumps([list(words) for words in commands])]
-
-
 def _nemo(task: str, factory: str, processes: int, **options: object) -> list[str]:
     """`nemo llm TASK --factory …`, as a user types it."""
-    arguments = ",".join(f"{name}={value!r}" for name, value in {**options, "processes": processes}.items())
-    command = [NEMO, "llm", task, "--factory", f"{factory}({arguments})", "--yes"]
-    if processes > 1:
-        command += ["run.executor=kcpt_torchrun", f"run.executor.ntasks_per_node={processes}"]
-    return command
+    launch = Launch(
+        task=task, recipe=call(factory, {**options, "processes": processes}), overrides=[], processes=processes
+    )
+    return launch.command()
 
 
 def suffix_of(arm: str) -> str:
@@ -157,7 +148,7 @@ def _documents(layout: Layout, language: str, seed: int) -> Step:
         name="documents",
         title="fictional papers, split, synthetic data, questions",
         expected=1,
-        command=_kcpt(*commands),
+        command=kcpt(*commands),
         products=[run / "questions/questions.jsonl", run / "sft/all_included.jsonl", run / "synthetic/synthetic.jsonl"],
     )
 
@@ -180,7 +171,7 @@ def _packs(layout: Layout) -> Step:
         title="tokenizer and packing",
         expected=8,
         inputs=["documents"],
-        command=_kcpt(
+        command=kcpt(
             ["demo-tokenizer", f"corpus={base}/corpus", f"synthetic={base}/synthetic", f"out={run}/tokenizer"],
             pack("concat", base, base=True),
             pack("instruction", base, base=True),
@@ -238,7 +229,7 @@ def _export(layout: Layout, name: str, trainings: dict[str, str]) -> Step:
         title="export to Hugging Face, compare logits with Megatron",
         expected=20,
         inputs=list(trainings.values()),
-        command=_kcpt(*commands),
+        command=kcpt(*commands),
         products=products,
     )
 
@@ -314,7 +305,7 @@ def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: st
             title="answers from memory",
             expected=10,
             inputs=[f"export{suffix_of(one)}" for one in arms],
-            command=_kcpt(
+            command=kcpt(
                 ["generate", *common, f"models={folders}", f"out={answers}", f"engine={engine}", "max_new_tokens=32"]
             ),
             products=[answers / "answers.jsonl"],
@@ -324,7 +315,7 @@ def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: st
             title="exact match, BERTScore with a placeholder encoder",
             expected=7,
             inputs=[f"answers-{tag}"],
-            command=_kcpt(
+            command=kcpt(
                 [
                     "score",
                     *common,
@@ -379,6 +370,6 @@ def _report(layout: Layout, arm: str, arms: Sequence[str], tag: str, language: s
         title="report",
         expected=2,
         inputs=[f"scores-{tag}"],
-        command=_kcpt(words),
+        command=kcpt(words),
         products=[run / f"report/{tag}/report.{ending}" for ending in ("json", "html", "md")],
     )

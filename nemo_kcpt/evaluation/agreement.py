@@ -107,14 +107,14 @@ def _compare(
     _, model = np.unique(np.asarray(models), return_inverse=True)
     cut = 0.5 if name in CUT_AT_HALF else _matching_cut(score, rated)
     measures: dict[tuple[str, str], Callable[[Any], float]] = {
-        ("per_answer", "spearman"): lambda chosen: _spearman(score[chosen], rated[chosen]),
-        ("per_answer", "kendall"): lambda chosen: _kendall(score[chosen], rated[chosen]),
+        ("per_answer", "spearman"): lambda chosen: spearman(score[chosen], rated[chosen]),
+        ("per_answer", "kendall"): lambda chosen: kendall(score[chosen], rated[chosen]),
         ("per_answer", "auroc"): lambda chosen: _auroc(score[chosen], rated[chosen]),
         ("per_answer", "kappa"): lambda chosen: kappa(score[chosen] >= cut, rated[chosen] >= 0.5),
-        ("per_model", "spearman"): lambda chosen: _spearman(*_means(score[chosen], rated[chosen], model[chosen])),
-        ("per_model", "kendall"): lambda chosen: _kendall(*_means(score[chosen], rated[chosen], model[chosen])),
+        ("per_model", "spearman"): lambda chosen: spearman(*_means(score[chosen], rated[chosen], model[chosen])),
+        ("per_model", "kendall"): lambda chosen: kendall(*_means(score[chosen], rated[chosen], model[chosen])),
     }
-    samples = _resampled(papers, seed)
+    samples = resampled(papers, seed)
     found: dict[str, Any] = {"cut": float(cut)}
     everything = np.arange(len(score))
     for (group, measure), compute in measures.items():
@@ -129,7 +129,7 @@ def _compare(
     return found
 
 
-def _resampled(papers: Sequence[str], seed: int) -> list[Any]:
+def resampled(papers: Sequence[str], seed: int) -> list[Any]:
     """Places of the answers in each bootstrap sample; none where there is one paper only."""
     import numpy as np
 
@@ -165,7 +165,8 @@ def _means(score: Any, rated: Any, model: Any) -> tuple[Any, Any]:
     return (np.bincount(model, score)[there] / counts[there], np.bincount(model, rated)[there] / counts[there])
 
 
-def _spearman(first: Any, second: Any) -> float:
+def spearman(first: Any, second: Any) -> float:
+    """Spearman's rank correlation of two lists; not a number where one has no spread."""
     import numpy as np
     from scipy.stats import rankdata
 
@@ -176,7 +177,8 @@ def _spearman(first: Any, second: Any) -> float:
     return float(np.mean((one - one.mean()) * (two - two.mean())) / spread) if spread else math.nan
 
 
-def _kendall(first: Any, second: Any) -> float:
+def kendall(first: Any, second: Any) -> float:
+    """Kendall's tau-b of two lists; not a number for fewer than two."""
     from scipy.stats import kendalltau
 
     return float(kendalltau(first, second).statistic) if len(first) > 1 else math.nan

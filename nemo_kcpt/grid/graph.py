@@ -9,7 +9,7 @@ from typing import Any
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.grid.experiment import BASE, Config, Training, all_trainings, words_of
-from nemo_kcpt.grid.nodes import REPORT, Cell, Launch, Node, kcpt
+from nemo_kcpt.grid.nodes import REPORT, Cell, Launch, Node, call, kcpt
 from nemo_kcpt.grid.small_base import add_base_world, add_small_base
 
 
@@ -65,11 +65,6 @@ class Graph:
     def tokenizer(self) -> Path:
         """Folder of the tokenizer that packs are made with."""
         return self.config.model or self.run / "tokenizer"
-
-    @property
-    def base_weights(self) -> Path:
-        """Checkpoint that continual pretraining starts from."""
-        return self.run / "base" if self.config.model is not None else self.folder("base-tuning")
 
     @property
     def facts(self) -> Path | None:
@@ -185,7 +180,7 @@ class Graph:
             overrides.append(f"data.seed={seed}")
         launch = Launch(
             task=task,
-            recipe=f"{recipe}({','.join(f'{key}={value!r}' for key, value in named.items())})",
+            recipe=call(recipe, named),
             overrides=overrides,
             processes=config.processes,
         )

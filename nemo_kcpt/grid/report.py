@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,8 +71,6 @@ def commands_of(graph: Graph) -> list[dict[str, Any]]:
         words = list(node.command)
         if words[1:3] == ["-m", "nemo_kcpt.several"]:
             several = [["kcpt", *one] for one in json.loads(words[3])]
-        elif words[1:3] == ["-m", "nemo_kcpt.cli"]:
-            several = [["kcpt", *words[3:]]]
         else:
             several = [["nemo", *words[1:]]]
         found += [{"name": name, "command": one} for one in several]
@@ -140,8 +137,3 @@ def run_report(states: States) -> None:
         keys |= {"perplexity": folders("perplexity"), "general": str(run / "general")}
         keys |= {"general_answers": folders("general-answers"), "general_scores": folders("general-scores")}
     report.run(load_config(report.Config, overrides=words_of(keys | config.report)), redo=True)
-
-
-def shown_command(words: list[str]) -> str:
-    """A command for people, with this environment's Python left out."""
-    return shlex.join(["python" if word == sys.executable else word for word in words])

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 KINDS = {
-    "pack": ("pack", "pack"),
-    "pretrain": ("pretraining", "pretrain"),
-    "finetune": ("tuning", "finetune"),
-    "export": ("export", "export"),
-    "answers": ("answers", "answers"),
-    "verdicts": ("judge", "verdicts"),
-    "scores": ("scores", "scores"),
+    "pack": "pack",
+    "pretrain": "pretraining",
+    "finetune": "tuning",
+    "export": "export",
+    "answers": "answers",
+    "verdicts": "judge",
+    "scores": "scores",
 }
-"""Columns of the table: a kind of node, its heading and the kind again where several have one column."""
+"""Columns of the table: a kind of node and its heading."""
 
 
 def mark(state: State | None) -> str:
@@ -64,7 +64,7 @@ def grid_table(graph: Graph, states: Mapping[str, State], names: Sequence[str], 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("model")
     for kind in kinds:
-        table.add_column(KINDS[kind][0])
+        table.add_column(KINDS[kind])
     for cell in graph.cells:
         if not set(cell.nodes) & set(names):
             continue

@@ -71,10 +71,10 @@ def _row(found: Mapping[Key, tuple[float, float]], questions: Records, seed: int
         means = (table[chosen].sum(0)[there] / total[there] for table in (first, second))
         return measure(*means)
 
-    samples = agreement._resampled(papers, seed)
+    samples = agreement.resampled(papers, seed)
     everything = np.arange(len(papers))
     result: dict[str, Any] = {"models": len(models), "n": len(found), "papers": len(papers)}
-    for name, measure in (("spearman", agreement._spearman), ("kendall", agreement._kendall)):
+    for name, measure in (("spearman", agreement.spearman), ("kendall", agreement.kendall)):
         value = over(everything, measure)
         entry: dict[str, float | None] = {"value": None, "low": None, "high": None}
         if not math.isnan(value):

@@ -123,7 +123,7 @@ def test_one_step_and_what_it_needs() -> None:
 def test_keys_of_sections_reach_their_stage() -> None:
     graph = Graph(experiment("tiny", "judge={judge: mine}", "generate.max_new_tokens=7"))
     assert "max_new_tokens=7" in " ".join(graph.nodes["answers-base"].command)
-    assert "judge=mine" in graph.nodes["verdicts-base"].command
+    assert '"judge=mine"' in " ".join(graph.nodes["verdicts-base"].command)
     assert "verdicts-base" in graph.nodes["scores-base"].after
 
 
