@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ARTICLES, QUESTIONS = 16, 6
+ARTICLES, QUESTIONS = 10, 6
 
 
 def beginning(article: dict[str, Any], questions: int) -> list[dict[str, Any]] | None:

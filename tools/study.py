@@ -46,7 +46,7 @@ VALIDATION = {"world_seed": 7}
 """The papers on which hyper-parameters were chosen."""
 KEYS = (
     "model", "recipe", "tuning_recipe", "arguments", "epochs", "steps_like", "overrides", "sets", "tuning_length",
-    "tuning_epochs", "tuning_overrides", "world", "corpus", "synthesize", "sft_data", "trainings", "questions",
+    "tuning_epochs", "tuning_overrides", "world", "corpus", "synthesize", "sft_data", "pack", "trainings", "questions",
     "generate", "score", "general",
 )  # fmt: skip
 """What report.json is told of experiment.yaml."""

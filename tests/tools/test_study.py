@@ -170,7 +170,7 @@ def test_methods_are_the_experiment_s_keys(docs: Path) -> None:
 
 def test_papers_that_were_tuned_on_are_not_passed_off_as_new(report: dict[str, Any]) -> None:
     report["study"]["experiment"]["world"]["seed"] = study.VALIDATION["world_seed"]
-    assert "the results are too good" in study_page.page(report, None, [])
+    assert "the results are too good" in " ".join(study_page.page(report, None, []).split())
 
 
 def test_seeds_are_meaned_and_the_longest_is_told(report: dict[str, Any]) -> None:
@@ -255,10 +255,10 @@ def test_the_repository_s_page_is_the_tool_s() -> None:
 
 def test_both_experiments_have_the_same_hyper_parameters() -> None:
     laptop, real = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (study.LAPTOP, study.REAL))
-    own = {"title", "summary", "world", "corpus", "synthesize", "trainings", "questions", "compare", "goals"}
+    own = {"title", "summary", "world", "corpus", "synthesize", "trainings", "questions", "compare", "goals", "epochs"}
     copied, chosen = ({k: v for k, v in one.items() if k not in own} for one in (real, laptop))
     assert copied == chosen, "jaquad.yaml has the hyper-parameters of laptop.yaml; copy them"
-    assert laptop["world"]["papers"] == jaquad_subset.ARTICLES
+    assert laptop["world"]["papers"] >= jaquad_subset.ARTICLES and real["epochs"] <= laptop["epochs"], "too long"
     arms = {one["name"]: (one["mode"], one["seq_length"]) for one in laptop["trainings"]}
     assert all(arms[one["name"]] == (one["mode"], one["seq_length"]) for one in real["trainings"])
     assert not any("seeds" in one for one in real["trainings"]) and "goals" not in real
