@@ -71,6 +71,11 @@ class Graph:
         """Fact sheets of fictional papers."""
         return self.run / "world/own/facts.jsonl" if self.config.world else None
 
+    @property
+    def system(self) -> dict[str, Any]:
+        """The packs' system message: tuning and tests put a question as pretraining did."""
+        return {key: self.config.pack[key] for key in ("system",) if key in self.config.pack}
+
     def add(self, node: Node) -> None:
         """Enter a node, behind those that it needs."""
         for name in node.after:
@@ -246,9 +251,8 @@ class Graph:
     def _instruction_pack(self, given: str, length: int) -> str:
         name, out = f"pack-{given}-{length}", self.run / "packs" / f"{given}-{length}"
         if name not in self.nodes:
-            system = {key: self.config.pack[key] for key in ("system",) if key in self.config.pack}
             keys = ["mode=instruction", f"seq_length={length}", f"tokenizer={self.tokenizer}"]
-            keys += [f"sft={self.run}/sft/{given}.jsonl", f"out={out}", *words_of(system)]
+            keys += [f"sft={self.run}/sft/{given}.jsonl", f"out={out}", *words_of(self.system)]
             self._add_pack(name, keys, out, ["sft"])
         return name
 
@@ -299,10 +303,11 @@ class Graph:
         config, run, model = self.config, self.run, f"models={name}={self.hf(name)}"
         asked, out = f"questions={run}/questions", run / "answers" / name
         reads = {"model": self.hf(name)} if name == BASE and config.model is not None else {}
-        commands = [["generate", asked, model, f"out={out}", *words_of(config.generate)]]
+        generate = words_of({**self.system, **config.generate})
+        commands = [["generate", asked, model, f"out={out}", *generate]]
         general = bool(config.general)
         if general:
-            more = [f"questions={run}/general", model, f"out={run}/general-answers/{name}", *words_of(config.generate)]
+            more = [f"questions={run}/general", model, f"out={run}/general-answers/{name}", *generate]
             commands.append(["generate", *more])
         answered = ["questions", *(["general"] if general else []), *after]
         self._test("answers", name, commands, [out], answered, 60, "answers.jsonl", reads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,19 @@ def test_every_experiment_makes_a_graph_whose_needs_come_first(name: str) -> Non
             assert folder not in folders, f"{node.name} and {folders[folder]} write {folder}"
             assert Path("/x") in folder.parents
             folders[folder] = node.name
+
+
+def test_questions_are_put_with_the_system_message_that_was_trained_on() -> None:
+    def told(graph: Graph, name: str) -> list[str]:
+        commands = json.loads(graph.nodes[name].command[-1])  # as several kcpt commands in one process
+        return [word for words in commands for word in words if word.startswith("system=")]
+
+    graph = Graph(experiment("laptop"))
+    for name in ("pack-raw", "pack-zero_shot-256"):
+        assert told(graph, name) == ["system=Answer briefly."]
+    assert told(graph, "answers-raw") == ["system=Answer briefly."] * 2  # the held-out questions, the general ones
+    assert set(told(Graph(experiment("laptop", "generate.system=Other.")), "answers-raw")) == {"system=Other."}
+    assert told(Graph(experiment("tiny")), "answers-base") == []
 
 
 def test_study_arms() -> None:
