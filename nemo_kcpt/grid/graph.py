@@ -74,7 +74,7 @@ class Graph:
     @property
     def system(self) -> dict[str, Any]:
         """The packs' system message: tuning and tests put a question as pretraining did."""
-        return {key: self.config.pack[key] for key in ("system",) if key in self.config.pack}
+        return {"system": self.config.pack["system"]} if "system" in self.config.pack else {}
 
     def add(self, node: Node) -> None:
         """Enter a node, behind those that it needs."""
