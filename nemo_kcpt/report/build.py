@@ -11,7 +11,14 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.exact_match import find_values
 from nemo_kcpt.evaluation.inputs import Key
 from nemo_kcpt.evaluation.score_stage import alternatives
-from nemo_kcpt.evaluation.statistics import bootstrap_interval, holm, paired_difference, paired_p, share_interval
+from nemo_kcpt.evaluation.statistics import (
+    bootstrap_interval,
+    holm,
+    least_p,
+    paired_difference,
+    paired_p,
+    share_interval,
+)
 from nemo_kcpt.files import read_jsonl
 
 SPLITS = ("test", "train")
@@ -107,8 +114,7 @@ def grouped_rows(names: Iterable[str], questions: Records, scores: Scores, field
 def difference_rows(names: Sequence[str], questions: Records, scores: Scores) -> list[dict[str, Any]]:
     """Every other model minus the base on the questions that both answered, per split and metric.
 
-    `p` is of a paired permutation test over papers, `p_holm` the same corrected for the models that are compared in
-    this split by this metric.
+    `p` is of a paired permutation test over papers; corrected for the models compared as in `add_corrected`.
     """
     base, *others = names
     rows: list[dict[str, Any]] = []
@@ -129,11 +135,22 @@ def difference_rows(names: Sequence[str], questions: Records, scores: Scores) ->
                         | {"papers": len(set(papers)), "p": paired_p(first, second, papers)}
                         | {"ci95": [found.low, found.high], "excludes_zero": found.excludes_zero}
                     )
-    for split, metric in dict.fromkeys((row["split"], row["metric"]) for row in rows):
-        compared = [row for row in rows if (row["split"], row["metric"]) == (split, metric)]
-        for row, corrected in zip(compared, holm([row["p"] for row in compared])):
-            row["p_holm"] = corrected
+    add_corrected(rows)
     return rows
+
+
+def add_corrected(rows: Sequence[dict[str, Any]]) -> None:
+    """Add Holm's correction to comparisons, over those of one split and metric.
+
+    Each row gets `p_holm`, and `p_holm_least`: what that would be if every comparison had the least p that so few
+    papers can give.
+    """
+    for split, metric in dict.fromkeys((row["split"], row["metric"]) for row in rows):
+        family = [row for row in rows if (row["split"], row["metric"]) == (split, metric)]
+        for row, corrected in zip(family, holm([row["p"] for row in family])):
+            row["p_holm"] = corrected
+        for row, least in zip(family, holm([least_p(row["papers"]) for row in family])):
+            row["p_holm_least"] = least
 
 
 def trained_seconds(lines: Sequence[Mapping[str, Any]]) -> float | None:

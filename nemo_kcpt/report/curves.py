@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nemo_kcpt.pages.plots import COLOURS, INK, panels, svg
+from nemo_kcpt.report.render import estimate
 from nemo_kcpt.report.views import Report, Row, Series, family
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -132,8 +133,7 @@ def agreement_panels(rows: Sequence[Row], labels: Mapping[str, str], truths: Map
         for axis in axes[len(part) :]:
             axis.set_visible(False)
         for axis, row in zip(axes, part):
-            entry = row["spearman"]
-            rho = "–" if entry["value"] is None else f"{entry['value']:.2f}".replace("-", "−")
+            rho = estimate({"value": row["spearman"]["value"], "low": None})
             axis.plot(
                 [one["truth"] for one in row["points"]], [one["value"] for one in row["points"]], "o", color=COLOURS[1],
                 markersize=5.5, markerfacecolor="white", markeredgewidth=1.5,

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.statistics import bootstrap_interval, holm, paired_difference, paired_p, share_interval
-from nemo_kcpt.report.build import HEADLINES, METRICS, PROPORTIONS, SPLITS, Records, Scores, paper_of
+from nemo_kcpt.evaluation.statistics import bootstrap_interval, paired_difference, paired_p, share_interval
+from nemo_kcpt.report.build import HEADLINES, METRICS, PROPORTIONS, SPLITS, Records, Scores, add_corrected, paper_of
 
 GOAL_STATES = ("met", "missed", "not measured")
 Values = dict[str, float]
@@ -126,10 +126,7 @@ class Groups:
             for metric in METRICS
             if (row := self.compare(first, second, split, metric)) is not None
         ]
-        for split, metric in dict.fromkeys((row["split"], row["metric"]) for row in rows):
-            family = [row for row in rows if (row["split"], row["metric"]) == (split, metric)]
-            for row, corrected in zip(family, holm([row["p"] for row in family])):
-                row["p_holm"] = corrected
+        add_corrected(rows)
         return rows
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nemo_kcpt.evaluation.statistics import ALPHA
 from nemo_kcpt.pages import count, environment, share
 from nemo_kcpt.report import views
 
@@ -29,6 +30,11 @@ METRIC_NAMES = {
 SPLIT_NAMES = {"test": "held-out", "train": "train"}
 TRUTH_NAMES = {"exact_match": "exact match (oracle)", "people": "people"}
 GOAL_MARKS = {"met": "✓", "missed": "✗", "not measured": "–"}
+DIFFERENCE_NOTE = (
+    "Question by question, the same bootstrap over papers. p is of a paired permutation test over papers, with Holm’s "
+    f"correction for the comparisons by one metric. Clear: the interval excludes 0 and that p is below {ALPHA}. "
+    "Interval only: the interval excludes 0, and so few papers can give no p below that, whatever the answers."
+)
 SHARES = ("exact_match", "combined", "judge", "fact_precision", "fact_recall")
 INTERVAL_NOTE = (
     "95 % intervals from a bootstrap over papers: all questions on a paper are drawn together, since they are answered "
@@ -63,12 +69,21 @@ def estimate(entry: Mapping[str, float | None]) -> str:
     if entry["value"] is None:
         return "–"
     bounds = f" ({entry['low']:.2f} to {entry['high']:.2f})" if entry["low"] is not None else ""
-    return f"{entry['value']:.2f}{bounds}".replace("-", "−")
+    return f"{entry['value']:.2f}{bounds}".replace("-0.00", "0.00").replace("-", "−")
 
 
 def probability(value: float) -> str:
     """A p value for reading."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def clear(row: Mapping[str, Any]) -> str:
+    """Whether a comparison shows a difference: yes, no, or interval only, where its test could not show any."""
+    if not row["excludes_zero"]:
+        return "no"
+    if row["p_holm"] < ALPHA:
+        return "yes"
+    return "interval only" if row["p_holm_least"] >= ALPHA else "no"
 
 
 def duration(seconds: float | None) -> str:
@@ -125,10 +140,10 @@ def _environment(markdown: bool) -> Any:
     found = environment(Path(__file__).parent, markdown=markdown)
     found.filters |= {"number": number, "interval": interval, "signed": signed, "duration": duration, "count": count}
     found.filters |= {"probability": probability, "estimate": estimate, "compact": compact, "hours": hours}
-    found.filters |= {"reached": reached, "wanted": wanted, "shell": views.shell_line}
+    found.filters |= {"clear": clear, "reached": reached, "wanted": wanted, "shell": views.shell_line}
     found.globals |= {"pieces": pieces, "metric_names": METRIC_NAMES, "split_names": SPLIT_NAMES, "share": share}
     found.globals |= {"interval_note": INTERVAL_NOTE, "truth_names": TRUTH_NAMES, "goal_marks": GOAL_MARKS}
-    found.globals |= {"row_of": views.row_of, "shares": SHARES}
+    found.globals |= {"difference_note": DIFFERENCE_NOTE, "row_of": views.row_of, "shares": SHARES}
     return found
 
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
 from nemo_kcpt.evaluation.statistics import (
+    ALPHA,
     bootstrap_interval,
     holm,
+    least_p,
     paired_difference,
     paired_p,
     share_interval,
@@ -183,3 +185,12 @@ def test_paired_p_is_the_permutation_test_over_clusters() -> None:
     assert paired_p(second, first) == pytest.approx(paired_p(first, second), abs=0.01)
     with pytest.raises(ValueError, match="differ in number"):
         paired_p([1], [1, 2])
+
+
+@pytest.mark.parametrize("clusters", [1, 2, 5, 6, 13, 14, 40])
+def test_no_values_give_a_p_below_the_least(clusters: int) -> None:
+    assert paired_p([0] * clusters, [1] * clusters) == pytest.approx(least_p(clusters))
+
+
+def test_five_clusters_cannot_show_a_difference() -> None:
+    assert least_p(6) < ALPHA < least_p(5)

@@ -16,10 +16,10 @@ from scipy.stats import kendalltau, spearmanr
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation import statistics
-from nemo_kcpt.evaluation.statistics import holm, paired_difference, paired_p, wilson_interval
+from nemo_kcpt.evaluation.statistics import holm, least_p, paired_difference, paired_p, wilson_interval
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.report import build, cells, groups, inputs, ranks, views
-from nemo_kcpt.report.render import render, render_markdown
+from nemo_kcpt.report.render import clear, render, render_markdown
 from nemo_kcpt.report.stage import Config, run
 from nemo_kcpt.report.tables import csv_tables, latex_tables
 from tests.report.grids import write_matrix, write_study
@@ -98,6 +98,7 @@ def test_comparisons_are_paired_question_by_question(study: dict[str, Any], repo
     assert row["p"] == pytest.approx(paired_p(before, after, list(asked.values()))) and row["models"] == [3, 1]
     family = [one for one in report["comparisons"] if (one["split"], one["metric"]) == ("test", "exact_match")]
     assert len(family) == 3 and [one["p_holm"] for one in family] == holm([one["p"] for one in family])
+    assert [one["p_holm_least"] for one in family] == holm([least_p(one["papers"]) for one in family])
     assert {one["split"] for one in report["comparisons"]} == {"train", "test"}
     assert all(one["metric"] != "judge" for one in report["comparisons"])  # no judge was asked
 
@@ -316,3 +317,13 @@ def test_commands_have_a_form(tmp_path: Path) -> None:
     write_json(tmp_path / "commands.json", [{"name": "x", "command": "kcpt pack"}])
     with pytest.raises(BadInput, match="a list of words"):
         inputs.read_commands(tmp_path / "commands.json")
+
+
+@pytest.mark.parametrize(
+    ("excludes_zero", "p", "least", "words"),
+    [(True, 0.01, 0.01, "yes"), (True, 0.2, 0.2, "interval only"), (True, 0.2, 0.01, "no"), (False, 0.01, 0.01, "no")],
+)
+def test_a_difference_is_clear_if_interval_and_p_say_so(
+    excludes_zero: bool, p: float, least: float, words: str
+) -> None:
+    assert clear({"excludes_zero": excludes_zero, "p_holm": p, "p_holm_least": least}) == words
