@@ -32,6 +32,7 @@ import jaquad_subset  # noqa: E402
 import minilm  # noqa: E402
 from study_page import say, short, write_page  # noqa: E402
 
+from nemo_kcpt.evaluation.statistics import ALPHA  # noqa: E402
 from nemo_kcpt.files import read_json, write_json  # noqa: E402
 from nemo_kcpt.processes import die_with_parent  # noqa: E402
 from nemo_kcpt.report.groups import split_name  # noqa: E402
@@ -40,7 +41,7 @@ PYTHON = sys.executable
 LAPTOP, REAL = (ROOT / "conf/experiment" / name for name in ("laptop.yaml", "jaquad.yaml"))
 JAQUAD = ROOT.parent / "shared/data/jaquad"
 MODEL = ROOT / "build/smollm2-135m-instruct"
-LIMITS = {"arm_minutes": 15, "study_minutes": 240, "alpha": 0.05}
+LIMITS = {"arm_minutes": 15, "study_minutes": 240, "alpha": ALPHA}
 """What the study was allowed to take, and the corrected p below which a difference counts as shown."""
 VALIDATION = {"world_seed": 7}
 """The papers on which hyper-parameters were chosen."""
@@ -229,6 +230,9 @@ def complete(report: Mapping[str, Any], run: Path, shown: str, second: str = "",
         "tried": tried,
     }
     told = {**report, "environment": {**report["environment"], "commit": ", ".join(commits)}, "study": study}
+    encoder = Path((experiment.get("score") or {}).get("encoder") or "")
+    if encoder.name == report["encoder"] == "model":  # a folder's name that tells nothing
+        told["encoder"] = "/".join(encoder.parts[-2:])
     return without_places(told, run, shown)
 
 

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt.evaluation.statistics import least_p
 from nemo_kcpt.files import atomic_write, read_json
 from nemo_kcpt.report import render, views
 
 ROOT = Path(__file__).resolve().parent.parent
-PLOTS = ("length", "cost", "agreement", "beside")
-"""Plots of the report that the page shows."""
+PLOTS = ("length", "agreement", "beside")
+"""Plots of the report that the page shows; that over tokens would show one column, since all arms took equally many."""
 
 
 class Code(str):
@@ -55,11 +56,13 @@ def alone(svg: str) -> str:
     return f'{svg[:end]}\n <rect width="100%" height="100%" fill="#ffffff"/>{svg[end:]}\n'
 
 
-def reading(row: Mapping[str, Any], alpha: float) -> str:
+def reading(row: Mapping[str, Any]) -> str:
     """What a comparison shows, in words: only what both its interval and its corrected p bear."""
-    if not row["excludes_zero"] or row["p_holm"] >= alpha:
+    shown = render.clear(row)
+    if shown == "no":
         return "no difference could be shown"
-    return f"{row['name']} is {'higher' if row['mean'] > 0 else 'lower'}"
+    told = "higher" if row["mean"] > 0 else "lower"
+    return told if shown == "yes" else f"{told} by the interval; too few papers for p to tell"
 
 
 def minutes(seconds: float | None) -> str:
@@ -68,8 +71,8 @@ def minutes(seconds: float | None) -> str:
 
 
 def decimal(value: float | None) -> str:
-    """A number with one decimal."""
-    return "–" if value is None else f"{value:.1f}"
+    """A number with one decimal and thousands marked."""
+    return "–" if value is None else f"{value:,.1f}"
 
 
 def span(values: Sequence[float]) -> str:
@@ -122,10 +125,16 @@ def page(report: Mapping[str, Any], second: Mapping[str, Any] | None, drawn: Seq
     found.finalize = lambda value: value if isinstance(value, Code) else escape_markdown(value)
     for one in (
         render.number, render.interval, render.signed, render.estimate, render.probability, render.reached,
-        render.wanted, minutes, span, listed, reading,
+        render.wanted, minutes, span, listed, reading, render.clear,
     ):  # fmt: skip
         found.filters[one.__name__] = one
-    found.filters |= {"code_span": code_span, "md": Code, "thousands": "{:,.0f}".format, "decimal": decimal}
+    found.filters |= {
+        "code_span": code_span,
+        "md": Code,
+        "thousands": "{:,.0f}".format,
+        "decimal": decimal,
+        "least_p": least_p,
+    }
     found.globals |= {"metric_names": render.METRIC_NAMES, "truth_names": render.TRUTH_NAMES, "row_of": views.row_of}
     template = found.get_template("study.md.j2")
     return _wrapped(template.render(report=report, second=second, drawn=list(drawn)))

