@@ -94,7 +94,8 @@ def test_the_request_is_as_configured(inputs: Path) -> None:
     with FakeServer(exact) as server:
         run(config(inputs, server, temperature=0.5, max_tokens=99, seed=3, extra_body={"top_k": 5}, models=["new"]))
     assert len(server.bodies) == 4 and len(verdicts(inputs)) == 4
-    body = server.bodies[0]
+    # Requests are sent several at a time and arrive in any order.
+    (body,) = [one for one in server.bodies if shown(one)["QUESTION"] == "手法aのdataset_sizeはいくつですか?"]
     assert (body["temperature"], body["max_tokens"], body["seed"], body["top_k"]) == (0.5, 99, 3, 5)
     schema = body["response_format"]["json_schema"]["schema"]
     assert schema["properties"]["verdict"] == {"type": "integer", "enum": [0, 1]} and not schema["additionalProperties"]
