@@ -65,6 +65,11 @@ def reading(row: Mapping[str, Any]) -> str:
     return told if shown == "yes" else f"{told} by the interval; too few papers for p to tell"
 
 
+def planned(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The comparisons that the experiment names, of exact match on held-out questions."""
+    return [row for row in report["comparisons"] if (row["split"], row["metric"]) == ("test", "exact_match")]
+
+
 def minutes(seconds: float | None) -> str:
     """Seconds as minutes with one decimal."""
     return decimal(None if seconds is None else seconds / 60)
@@ -125,7 +130,7 @@ def page(report: Mapping[str, Any], second: Mapping[str, Any] | None, drawn: Seq
     found.finalize = lambda value: value if isinstance(value, Code) else escape_markdown(value)
     for one in (
         render.number, render.interval, render.signed, render.estimate, render.probability, render.reached,
-        render.wanted, minutes, span, listed, reading, render.clear,
+        render.wanted, minutes, span, listed, reading, planned, render.clear,
     ):  # fmt: skip
         found.filters[one.__name__] = one
     found.filters |= {

@@ -147,10 +147,9 @@ def add_corrected(rows: Sequence[dict[str, Any]]) -> None:
     """
     for split, metric in dict.fromkeys((row["split"], row["metric"]) for row in rows):
         family = [row for row in rows if (row["split"], row["metric"]) == (split, metric)]
-        for row, corrected in zip(family, holm([row["p"] for row in family])):
-            row["p_holm"] = corrected
-        for row, least in zip(family, holm([least_p(row["papers"]) for row in family])):
-            row["p_holm_least"] = least
+        corrected = holm([row["p"] for row in family]), holm([least_p(row["papers"]) for row in family])
+        for row, p, least in zip(family, *corrected):
+            row |= {"p_holm": p, "p_holm_least": least}
 
 
 def trained_seconds(lines: Sequence[Mapping[str, Any]]) -> float | None:
