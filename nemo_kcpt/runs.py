@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +235,19 @@ def stage(
         )
 
 
+def later(default: Any) -> Any:
+    """A config's field that an earlier version did not have.
+
+    At its default it stays out of fingerprints, so that what the earlier version finished is not taken for stale.
+    """
+    return field(default=default, metadata={"later": True})
+
+
 def shaping(config: Any, *leave_out: str) -> dict[str, Any]:
     """A config dataclass as a plain dict without its paths: what enters a fingerprint."""
-    return {key: value for key, value in asdict(config).items() if key not in leave_out and not isinstance(value, Path)}
+    silent = {known.name: known.default for known in fields(config) if known.metadata.get("later")}
+    return {
+        key: value
+        for key, value in asdict(config).items()
+        if key not in leave_out and not isinstance(value, Path) and not (key in silent and value == silent[key])
+    }

@@ -11,7 +11,7 @@ import pytest
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, write_json
-from nemo_kcpt.runs import MANIFEST, exclusive, hash_input, read_manifest, shaping, stage
+from nemo_kcpt.runs import MANIFEST, exclusive, hash_input, later, read_manifest, shaping, stage
 
 
 def make(out: Path, source: Path, number: int = 1, redo: bool = False) -> bool:
@@ -167,3 +167,13 @@ def test_paths_do_not_shape_a_result(tmp_path: Path) -> None:
 
     assert shaping(Config(), "left_out") == {"number": 3}
     assert json.dumps(shaping(Config()))
+
+
+def test_a_key_added_later_leaves_finished_work_alone() -> None:
+    @dataclass
+    class Config:
+        number: int = 3
+        added: str = later("as before")
+
+    assert shaping(Config()) == {"number": 3}
+    assert shaping(Config(added="otherwise")) == {"number": 3, "added": "otherwise"}
