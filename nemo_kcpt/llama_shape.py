@@ -12,6 +12,7 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json
+from nemo_kcpt.hf_load import rope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +97,12 @@ class LlamaShape:
 
 
 def _rope_scaling(given: Mapping[str, Any] | None, where: str) -> RopeScaling | None:
-    kind = (given or {}).get("rope_type", (given or {}).get("type", "default"))
-    if given is None or kind == "default":
+    if given is None:
         return None
-    if kind != "llama3":
-        raise BadInput(f"{where}: RoPE scaling of type '{kind}'; only Llama 3's ('llama3') and none are known")
+    if given["rope_type"] != "llama3":
+        raise BadInput(
+            f"{where}: RoPE scaling of type '{given['rope_type']}'; only Llama 3's ('llama3') and none are known"
+        )
     return RopeScaling(
         factor=float(given["factor"]),
         low_freq_factor=float(given["low_freq_factor"]),
@@ -131,8 +133,11 @@ def shape_from_hf(config: Mapping[str, Any], where: str = "config.json") -> Llam
     for key, expected in (("attention_bias", False), ("mlp_bias", False), ("hidden_act", "silu")):
         if config.get(key, expected) != expected:
             raise BadInput(f"{where}: {key} is {config[key]!r}; only {expected!r} is known")
-    rope = config.get("rope_parameters") or {}  # transformers 5
     try:
+        base, scaling = rope(config, where)
+        share = {**config, **(config.get("rope_parameters") or {})}.get("partial_rotary_factor")
+        if share not in (None, 1):
+            raise BadInput(f"{where}: partial_rotary_factor is {share}; only RoPE over the whole head (1) is known")
         heads = int(config["num_attention_heads"])
         return LlamaShape(
             num_layers=int(config["num_hidden_layers"]),
@@ -143,10 +148,10 @@ def shape_from_hf(config: Mapping[str, Any], where: str = "config.json") -> Llam
             kv_channels=int(config.get("head_dim") or int(config["hidden_size"]) // heads),
             vocab_rows=int(config["vocab_size"]),
             positions=int(config["max_position_embeddings"]),
-            rotary_base=_whole(config.get("rope_theta") or rope.get("rope_theta") or 10000),
+            rotary_base=_whole(base or 10000),
             layernorm_epsilon=float(config["rms_norm_eps"]),
             tied=bool(config.get("tie_word_embeddings", False)),
-            rope_scaling=_rope_scaling(config.get("rope_scaling") or rope or None, where),
+            rope_scaling=_rope_scaling(scaling, where),
         )
     except KeyError as error:
         raise BadInput(f"{where}: no {error}; a Llama's config has it") from None

@@ -106,13 +106,12 @@ class _Model:
 
     def __init__(self, folder: Path, window: int, dtype: str) -> None:
         import torch
-        from transformers import AutoModelForCausalLM
 
+        from nemo_kcpt.hf_load import load_causal_lm
         from nemo_kcpt.packing.tokenise import PackTokenizer
 
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
-        self._model = self._model.to(self._device).eval()
+        self._model: Any = load_causal_lm(folder, dtype).to(self._device)
         self._tokenizer = PackTokenizer(folder)
         positions = int(read_json(folder / "config.json").get("max_position_embeddings") or window)
         self._window = min(window, positions)

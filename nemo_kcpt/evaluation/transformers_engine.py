@@ -39,17 +39,14 @@ def generate(
 ) -> None:
     """Answer every request, appending records of token ids to `journal`; `progress` gets a model's name and a count."""
     import torch
-    from transformers import AutoModelForCausalLM
+
+    from nemo_kcpt.hf_load import load_causal_lm
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with journal.open("a", encoding="utf-8") as stream:
         for request in requests:
-            model: Any = (
-                AutoModelForCausalLM.from_pretrained(request.folder, dtype=getattr(torch, dtype)).to(device).eval()
-            )
-            end = model.generation_config.eos_token_id
-            ends = set(end if isinstance(end, list) else [end]) - {None}
-            pad = min(ends, default=0)
+            model: Any = load_causal_lm(request.folder, dtype).to(device)  # its generation config is greedy
+            ends, pad = set(model.generation_config.eos_token_id or ()), model.generation_config.pad_token_id
             for batch in _batches(request.prompts):
                 width = max(len(prompt.prompt_ids) for prompt in batch)
                 ids = torch.tensor(
@@ -60,16 +57,7 @@ def generate(
                     device=device,
                 )
                 with torch.inference_mode():
-                    output = model.generate(
-                        ids,
-                        attention_mask=mask,
-                        max_new_tokens=max_new_tokens,
-                        do_sample=False,
-                        temperature=None,
-                        top_p=None,
-                        top_k=None,
-                        pad_token_id=pad,
-                    )
+                    output = model.generate(ids, attention_mask=mask, max_new_tokens=max_new_tokens, do_sample=False)
                 for prompt, row in zip(batch, output[:, width:].tolist()):
                     tokens, reason = _cut(row, ends)
                     record = {

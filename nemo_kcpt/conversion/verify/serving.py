@@ -15,8 +15,8 @@ from nemo_kcpt.environments import SERVE_REMEDY, serve_python
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.prompts import ModelRequest, Prompt
 from nemo_kcpt.evaluation.vllm_engine import NoVllm, generate
-from nemo_kcpt.files import read_json, read_jsonl
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.hf_load import load_causal_lm, stop_ids
 from nemo_kcpt.progress import progress
 
 NAME = "vllm"
@@ -38,15 +38,6 @@ class Greedy:
     gaps: list[float]
 
 
-def _ends(folder: Path) -> set[int]:
-    """Tokens that end a text: the generation config's, the model config's and the tokenizer's."""
-    ends: set[Any] = set()
-    for name in ("generation_config.json", "config.json"):
-        given = read_json(folder / name).get("eos_token_id") if (folder / name).is_file() else None
-        ends |= set(given if isinstance(given, list) else [given])
-    return {one for one in (*ends, PackTokenizer(folder).token_id("eos_token")) if isinstance(one, int)}
-
-
 def greedy(model: Any, ids: Sequence[int], count: int, ends: set[int]) -> Greedy:
     """At most `count` tokens after `ids`, one by one, up to and with one of `ends`."""
     import torch
@@ -65,11 +56,7 @@ def greedy(model: Any, ids: Sequence[int], count: int, ends: set[int]) -> Greedy
 
 
 def _through_transformers(request: ModelRequest, count: int, seen: Callable[[], object]) -> dict[str, Greedy]:
-    import torch
-    from transformers import LlamaForCausalLM
-
-    model: Any = LlamaForCausalLM.from_pretrained(request.folder, dtype=torch.float32).eval()
-    ends, found = _ends(request.folder), {}
+    model, ends, found = load_causal_lm(request.folder), stop_ids(request.folder), {}
     for prompt in request.prompts:
         found[prompt.question_id] = greedy(model, prompt.prompt_ids, count, ends)
         seen()

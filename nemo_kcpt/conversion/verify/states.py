@@ -55,9 +55,10 @@ def round_weights(model: nn.Module, kind: dtype | None) -> None:
 def hf_states(folder: Path, rounded_to: dtype | None = None) -> Iterator[Model]:
     """transformers' model of a Hugging Face folder, in float32."""
     import torch
-    from transformers import LlamaForCausalLM
 
-    model: Any = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
+    from nemo_kcpt.hf_load import load_causal_lm
+
+    model: Any = load_causal_lm(folder)
     round_weights(model, rounded_to)
     modules = names(model.model.embed_tokens, model.model.layers, model.model.norm)
 

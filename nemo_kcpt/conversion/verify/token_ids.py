@@ -19,6 +19,7 @@ from nemo_kcpt.environments import SERVE_REMEDY, serve_python
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.evaluation.vllm_engine import worker_environment
 from nemo_kcpt.files import read_json, write_json
+from nemo_kcpt.hf_load import tokenizer_options
 from nemo_kcpt.processes import die_with_parent
 
 NAME = "token_ids"
@@ -74,7 +75,8 @@ def ask(python: Path, folders: Sequence[Path], texts: Sequence[str], prompts: Se
     """
     with TemporaryDirectory() as temporary:
         request, result = Path(temporary) / "request.json", Path(temporary) / "result.json"
-        write_json(request, {"folders": [str(one.resolve()) for one in folders], "texts": texts, "prompts": prompts})
+        asked = {str(one.resolve()): tokenizer_options(one) for one in folders}
+        write_json(request, {"folders": asked, "texts": texts, "prompts": prompts})
         done = subprocess.run(
             [str(python), "-I", str(WORKER), str(request), str(result)],
             stdin=subprocess.DEVNULL,

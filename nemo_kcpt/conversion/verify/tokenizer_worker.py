@@ -2,7 +2,8 @@
 
     python -I tokenizer_worker.py REQUEST.json RESULT.json
 
-The request has `folders`, `texts` and `prompts`. The result has transformers' `version` and for each folder the ids of
+The request has `folders` (each with the class and options by which transformers 4 reads what 5 wrote), `texts` and
+`prompts`. The result has transformers' `version` and for each folder the ids of
 the texts, with and without the special tokens around them, and of the prompts as one user's message in the chat
 template, null without one; or an `error`.
 """
@@ -14,12 +15,14 @@ import sys
 from typing import Any
 
 
-def ids_of(folder: str, texts: list[str], prompts: list[str]) -> dict[str, Any]:
-    """The ids that AutoTokenizer gives; no code of the folder is run."""
-    from transformers import AutoTokenizer
+def ids_of(folder: str, four: tuple[str, dict[str, Any]], texts: list[str], prompts: list[str]) -> dict[str, Any]:
+    """The ids that the folder's tokenizer gives; no code of the folder is run."""
+    import transformers
 
+    name, options = four if transformers.__version__.startswith("4.") else ("AutoTokenizer", {})
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        kind: Any = getattr(transformers, name)
+        tokenizer = kind.from_pretrained(folder, trust_remote_code=False, local_files_only=True, **options)
         chats = None
         if tokenizer.chat_template:
             conversations = [[{"role": "user", "content": text}] for text in prompts]
@@ -42,7 +45,10 @@ def main() -> None:
         request = json.load(stream)
     result = {
         "version": transformers.__version__,
-        "folders": {folder: ids_of(folder, request["texts"], request["prompts"]) for folder in request["folders"]},
+        "folders": {
+            folder: ids_of(folder, four, request["texts"], request["prompts"])
+            for folder, four in request["folders"].items()
+        },
     }
     with open(sys.argv[2], "w", encoding="utf-8") as stream:
         json.dump(result, stream)

@@ -186,9 +186,14 @@ def _read(source: Source, dtype: str) -> tuple[Any, Any, set[str]]:
     import torch
     import transformers
 
+    from nemo_kcpt.hf_load import load_config, load_tokenizer
+
     trust = {"trust_remote_code": True} if source.custom_code else {"trust_remote_code": False}
-    tokenizer = transformers.AutoTokenizer.from_pretrained(source.folder, **trust)
-    config = transformers.AutoConfig.from_pretrained(source.folder, **trust)
+    if source.custom_code:
+        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(source.folder, **trust)
+        config: Any = transformers.AutoConfig.from_pretrained(source.folder, **trust)
+    else:
+        tokenizer, config = load_tokenizer(source.folder), load_config(source.folder)
     model, report = _transformers_classes(config).from_pretrained(
         source.folder, config=config, dtype=getattr(torch, dtype), output_loading_info=True, **trust
     )
@@ -233,6 +238,8 @@ def load_encoder(source: Source, layers: int = 0, dtype: str = "float32") -> Enc
         raise BadInput(f"dtype={dtype}: one of {', '.join(DTYPES)} was expected")
     try:
         tokenizer, model, missing = _read(source, dtype)
+    except BadInput as error:
+        raise BadInput(f"encoder: cannot be loaded as an encoder: {error}") from None
     except Exception as error:  # transformers, tokenizers, safetensors and custom code each have their own kinds
         reason = next(iter(str(error).strip().splitlines()), "")
         raise BadInput(
