@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nemo_kcpt
 from nemo_kcpt.errors import BadInput, KcptError
+from nemo_kcpt.threads import wait_briefly
 
 STAGES: dict[str, tuple[str, str]] = {
     "corpus": ("nemo_kcpt.corpus.stage", "read documents, check them, hold papers out: papers.jsonl, split.json"),
@@ -181,6 +182,7 @@ def _run_stage(name: str, words: Sequence[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `kcpt` with `argv` (default: the process's arguments); returns the exit code."""
+    wait_briefly()
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="kcpt",

@@ -4,6 +4,11 @@ nemo_run imports this module through the entry point group `nemo_run.cli`; impor
 for GPUs, such as `kcpt_llmjp3_13b_4k`, are names of `nemo_kcpt_recipes.llama`.
 """
 
+# ruff: noqa: E402 - torch reads its environment when it is loaded
+from nemo_kcpt.threads import wait_briefly
+
+wait_briefly()
+
 from nemo_kcpt_recipes.data import kcpt_instructions, kcpt_packed
 from nemo_kcpt_recipes.executors import kcpt_slurm, kcpt_torchrun
 from nemo_kcpt_recipes.llama import GPU_RECIPES

@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from nemo_kcpt.threads import wait_briefly
+
+wait_briefly()  # before torch is loaded, here and in whatever the tests start
 settings.register_profile("kcpt", deadline=None)  # machines are noisy: how long an example takes says nothing
 settings.load_profile("kcpt")
 

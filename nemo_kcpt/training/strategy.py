@@ -13,6 +13,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from nemo import lightning as nl
 from nemo.lightning.ckpt_utils import ckpt_to_dir
 
+from nemo_kcpt import threads
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.training import cpu_backend
 from nemo_kcpt.training.origin import write_training_origin
@@ -46,6 +47,7 @@ class KcptMegatronStrategy(nl.MegatronStrategy):
     def connect(self, model: pl.LightningModule) -> None:
         """Takes the model; runs in every process, children of torchrun too."""
         if cpu_backend.activate():
+            threads.settle()
             self._settle_for_cpu(model)
         super().connect(model)
 
