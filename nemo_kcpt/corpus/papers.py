@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -133,7 +134,7 @@ def _paper(found: Found, settings: Settings, row: Row) -> dict[str, Any]:
     row.raw_characters = len(raw)
     cleaned = clean(raw, settings.steps)
     text = cleaned.text
-    row.changes = cleaned.changes
+    row.changes = dict(Counter(found.changes) + Counter(cleaned.changes))  # without what is 0
     if left := unusable(text):
         raise Unusable(
             "with NUL or lone surrogates", f"{left} characters; let the cleaning step control_characters repair them"

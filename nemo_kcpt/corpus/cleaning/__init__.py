@@ -2,11 +2,11 @@
 name.
 
 The order is that in which a page was made unreadable, backwards, and each step finds what it needs: characters that
-mean nothing go first, since they hide from every pattern; then line ends, page furniture (which stands between the
-halves of a sentence), and the spaces inside words, which still show line by line; forms of characters are unified once
-the odd spaces have had their say; the list of references leaves while its indentation is still there; and only what is
-left is joined into paragraphs. A step can uncover work for an earlier one, so the chain runs until nothing changes:
-twice for most documents.
+mean nothing go first, since they hide from every pattern; then line ends, raised text, page furniture (which stands
+between the halves of a sentence), and the spaces inside words, which still show line by line; forms of characters are
+unified once the odd spaces have had their say; the list of references leaves while its indentation is still there; and
+only what is left is joined into paragraphs. A step can uncover work for an earlier one, so the chain runs until nothing
+changes: twice for most documents.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from nemo_kcpt.corpus.cleaning.line_ends import line_ends
 from nemo_kcpt.corpus.cleaning.nfkc import nfkc
 from nemo_kcpt.corpus.cleaning.ocr_spaces import ocr_spaces
 from nemo_kcpt.corpus.cleaning.page_furniture import page_furniture
+from nemo_kcpt.corpus.cleaning.raised import raised
 from nemo_kcpt.corpus.cleaning.references import references
 from nemo_kcpt.errors import BadInput
 
@@ -30,6 +31,7 @@ __all__ = ["STEPS", "Changed", "Cleaned", "Step", "clean", "looks_garbled", "tra
 STEPS: dict[str, Step] = {
     "control_characters": control_characters,
     "line_ends": line_ends,
+    "raised": raised,
     "page_furniture": page_furniture,
     "ocr_spaces": ocr_spaces,
     "nfkc": nfkc,

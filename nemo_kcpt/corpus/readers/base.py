@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from nemo_kcpt.errors import BadInput
@@ -35,7 +36,8 @@ class Found(NamedTuple):
 
     `where` is for error messages (file and line); `source` for papers.jsonl (the place within the corpus, the same
     wherever the corpus lies); `record` holds the fields under their own names. With `problem`, the record is of no
-    use and the text says why, and what would help.
+    use and the text says why, and what would help. `changes` counts what the reader itself altered, by the name of the
+    cleaning step that does the same to text.
     """
 
     where: str
@@ -43,6 +45,7 @@ class Found(NamedTuple):
     record: Mapping[str, Any]
     problem: str = ""
     questions: Sequence[Question] = ()
+    changes: Mapping[str, int] = MappingProxyType({})
 
 
 class Piece(NamedTuple):

@@ -1,8 +1,9 @@
 """HTML: one document a file, its main text by trafilatura as Markdown (headings, lists, tables), its path as id.
 
-The page is made simpler before, so that little is lost on the way: formulas become TeX where the page has it, readings
-of kanji (ruby) and emphasis go, tables that only lay out the page become blocks, captions become paragraphs. Nothing is
-ever fetched, and no script is run: a page that a script fills has no main text, which is a problem that says so.
+The page is made simpler before, so that little is lost on the way: formulas become TeX where the page has it, raised
+and lowered text becomes characters (10⁶, H₂O, a footnote's mark [^3]), readings of kanji (ruby) and emphasis go, tables
+that only lay out the page become blocks, captions become paragraphs. Nothing is ever fetched, and no script is run: a
+page that a script fills has no main text, which is a problem that says so.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import Any
 
 from nemo_kcpt.corpus.encodings import BrokenUtf8, UnknownEncoding, check_name, decode
 from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file
+from nemo_kcpt.corpus.readers.html_raised import plain_formula, write_raised_text
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.raised import fractions
 
 _DECLARED = re.compile(
     rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)""", re.I
@@ -25,6 +28,8 @@ _TEX = ".//*[local-name()='annotation'][@encoding='application/x-tex']//text()"
 _CREATIVE_COMMONS = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/(\d\.\d)")
 _EMPHASIS = ("ruby", "rb", "b", "strong", "i", "em", "cite", "sub", "sup", "u", "font", "span", "small", "big")
 _BLOCKS = "p|div|h1|h2|h3|h4|h5|h6|ul|ol|table|pre|blockquote"
+SHORT_PAGE = 3000
+"""Characters of a page that trafilatura may find too short to keep its structure."""
 LONG_CELL = 300
 """Characters in a cell that belong to a layout, not to a table of data."""
 
@@ -41,12 +46,12 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
     if not page.strip():
         yield Found(str(path), source, {}, "the file is empty")
         return
-    text, fields = main_text(page)
+    text, fields, count = main_text(page)
     if not text:
         nothing = "no main text was found: a page of links, or one that a script fills; save its text instead"
         yield Found(str(path), source, {}, nothing)
         return
-    yield Found(str(path), source, {"paper_id": source, **fields, "text": text})
+    yield Found(str(path), source, {"paper_id": source, **fields, "text": text}, changes={"raised": count})
 
 
 def _decoded(data: bytes, name: str) -> str:
@@ -67,8 +72,10 @@ def _decoded(data: bytes, name: str) -> str:
         raise
 
 
-def main_text(page: str) -> tuple[str, dict[str, str]]:
-    """The main text of a page as Markdown (empty if there is none), and what it says of itself: title, date, …"""
+def main_text(page: str) -> tuple[str, dict[str, str], int]:
+    """The main text of a page as Markdown (empty if there is none), what it says of itself (title, date, …), and how
+    many pieces of raised and lowered text the page has.
+    """
     import lxml.etree
     import lxml.html
     import trafilatura
@@ -78,7 +85,8 @@ def main_text(page: str) -> tuple[str, dict[str, str]]:
     try:
         tree = lxml.html.document_fromstring(_XML.sub("", page, count=1))
     except (lxml.etree.ParserError, ValueError):  # nothing but comments; characters that XML cannot hold
-        return "", {}
+        return "", {}, 0
+    count = _write_formulas(tree) + write_raised_text(tree)
     found = trafilatura.extract_metadata(deepcopy(tree), extensive=False)
     fields = {
         name: str(value)
@@ -88,15 +96,43 @@ def main_text(page: str) -> tuple[str, dict[str, str]]:
     fields.setdefault("license", _license(tree))
     fields.setdefault("title", "")
     _simplify(tree)
-    text = trafilatura.extract(
-        tree,
-        output_format="markdown",
-        include_comments=False,
-        include_tables=True,
-        include_links=False,
-        favor_recall=True,
-    )
-    return (text or "").strip(), {name: value for name, value in fields.items() if value or name == "title"}
+    text = _extracted(tree, page_characters=len(tree.text_content()))
+    text = fractions(text).strip() if count else text.strip()
+    return text, {name: value for name, value in fields.items() if value or name == "title"}, count
+
+
+def _extracted(tree: Any, page_characters: int) -> str:
+    """The main text by trafilatura, which glues the cells and paragraphs of a page that it finds short.
+
+    Below `MIN_EXTRACTED_SIZE` characters it falls back on a dump of the page without its structure ("年人1020"), so a
+    short page is read without that fallback too, and what holds more of the page is taken.
+    """
+    import trafilatura
+    from trafilatura.settings import use_config
+
+    def extract(**more: Any) -> str:
+        found = trafilatura.extract(
+            deepcopy(tree),
+            output_format="markdown",
+            include_comments=False,
+            include_tables=True,
+            include_links=False,
+            favor_recall=True,
+            **more,
+        )
+        return found or ""
+
+    text = extract()
+    if page_characters > SHORT_PAGE:
+        return text
+    config = use_config()
+    config.set("DEFAULT", "MIN_EXTRACTED_SIZE", "1")
+    structured = extract(config=config)
+    return structured if _letters(structured) >= _letters(text) else text
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
 
 
 def _license(tree: Any) -> str:
@@ -107,14 +143,20 @@ def _license(tree: Any) -> str:
     return ""
 
 
+def _write_formulas(tree: Any) -> int:
+    """Formulas as TeX where the page has it, else as a line of text; returns how many there are of the latter."""
+    count = 0
+    for node in tree.xpath("//*[local-name()='math']"):
+        tex = node.get("alttext") or "".join(node.xpath(_TEX))
+        count += not tex.strip()
+        _replace(node, "span", f"${tex.strip()}$" if tex.strip() else plain_formula(node))
+    return count
+
+
 def _simplify(tree: Any) -> None:
     """Change a page in place to what trafilatura keeps all of."""
     import lxml.etree
 
-    for node in tree.xpath("//*[local-name()='math']"):
-        tex = node.get("alttext") or "".join(node.xpath(_TEX))
-        formula = f"${tex.strip()}$" if tex.strip() else "".join(node.itertext())
-        _replace(node, "span", formula)
     for node in tree.xpath("//rt | //rp"):
         node.drop_tree()
     lxml.etree.strip_tags(tree, *_EMPHASIS)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nemo_kcpt.corpus.readers.html import main_text
+from tests.corpus.cleaning.raised_examples import EXAMPLES, HTML_ONLY
 from tests.corpus.readers.reading import JAPANESE, found, problem, records
 
 pytest.importorskip("trafilatura")
@@ -61,7 +62,7 @@ def test_main_text_with_headings_and_what_the_page_says_of_itself(tmp_path: Path
     [("https://creativecommons.org/licenses/by-sa/3.0/", "CC BY-SA 3.0"), ("/terms.html", "/terms.html")],
 )
 def test_a_licence_in_the_head(address: str, name: str) -> None:
-    _, fields = main_text(page(f"<p>{SENTENCE}</p>", f'<link rel="license" href="{address}">'))
+    _, fields, _ = main_text(page(f"<p>{SENTENCE}</p>", f'<link rel="license" href="{address}">'))
     assert fields["license"] == name
 
 
@@ -77,7 +78,7 @@ def test_a_licence_in_the_head(address: str, name: str) -> None:
     ],
 )
 def test_pages_of_every_age_lose_no_paragraph(body: str) -> None:
-    text, _ = main_text(page(body))
+    text, _, _ = main_text(page(body))
     assert [number for number in range(8) if f"{number}番目。{SENTENCE}" in text.splitlines()] == list(range(8))
 
 
@@ -133,3 +134,30 @@ def test_nothing_is_fetched_and_the_same_page_gives_the_same_text(monkeypatch: p
     monkeypatch.setattr(socket, "socket", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
     assert len({str(main_text(ARTICLE)) for _ in range(3)}) == 1
+
+
+@pytest.mark.parametrize(("body", "expected"), [*EXAMPLES, *HTML_ONLY])
+def test_raised_and_lowered_text(body: str, expected: str) -> None:
+    text, _, count = main_text(
+        page(f"<article><h1>題</h1><p>{SENTENCE}</p><p>{body}</p><p>{SENTENCE * 3}</p></article>")
+    )
+    assert expected in text.splitlines()
+    assert count
+
+
+def test_raised_text_in_titles_and_tables_and_its_count(tmp_path: Path) -> None:
+    table = "<table><tr><th>面積</th></tr><tr><td>10<sup>6</sup> km<sup>2</sup></td></tr></table>"
+    body = f"<article><h1>E=mc<sup>2</sup> の話</h1><p>{SENTENCE}</p>{table}<p>{SENTENCE}</p></article>"
+    (tmp_path / "a.html").write_text(page(body), encoding="utf-8")
+    (item,) = found(tmp_path)
+    assert item.record["title"] == "E=mc² の話"
+    assert "| 10⁶ km² |" in item.record["text"]
+    assert item.changes == {"raised": 3}
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_short_page_keeps_its_cells_and_paragraphs_apart(number: int) -> None:
+    """trafilatura's fallback for short pages writes 1020."""
+    rest = "".join(f"<p>{n}番目。{SENTENCE}</p>" for n in range(number))
+    text, _, _ = main_text(page(f"<article><h1>題</h1><ul><li>10</li><li>20</li></ul>{rest}</article>"))
+    assert [line for line in text.splitlines() if line][:4] == ["# 題", "- 10", "- 20", f"0番目。{SENTENCE}"]

@@ -1,0 +1,168 @@
+"""HTML's raised and lowered text as characters: <sup>, <sub>, spans with such a style, links to notes, plain MathML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from nemo_kcpt.corpus.cleaning.marks import NEAR, is_marked, is_note, mark, write_lowered, write_raised
+from nemo_kcpt.raised import lowered, raised
+
+LONGEST = 200
+"""Characters of raised text at most; more is a paragraph in small print."""
+_INLINE = frozenset(
+    re.findall(
+        r"\S+",
+        "a abbr b bdi big cite code data del dfn em font i ins kbd label mark nobr q rb ruby s samp small span strong "
+        "sub sup time tt u var",
+    )
+)
+_STYLE = re.compile(r"vertical-align\s*:\s*(super|sub)\b", re.I)
+_INVISIBLE = re.compile("[\u2061-\u2064\u200b]")
+_SPACED = frozenset("=<>≤≥≈≠→←∈∼±×⋅+-−")
+
+
+def write_raised_text(tree: Any) -> int:
+    """Replace what a page raises or lowers by characters, in place; returns how many pieces there were."""
+    for node in tree.xpath("//*[@style]"):
+        found = _STYLE.search(node.get("style"))
+        if found and node.tag in _INLINE:
+            node.tag = "sup" if found[1].lower() == "super" else "sub"
+    return sum(map(_written, _children_first(tree)))
+
+
+def _children_first(tree: Any) -> list[Any]:
+    """Elements that may be raised, or a note's mark, in the order of the text, inner ones before outer ones."""
+    import lxml.etree
+
+    return [
+        node
+        for _, node in lxml.etree.iterwalk(tree, events=("end",))
+        if node.tag in ("sup", "sub", "a") or (node.tag == "span" and node.attrib)
+    ]
+
+
+def _written(node: Any) -> int:
+    """1 if the element was replaced by its characters."""
+    content = node.text_content()
+    if (
+        len(content) > LONGEST
+        or not content.strip()
+        or any(child.tag not in _INLINE for child in node.iterdescendants())
+    ):
+        return 0
+    before, after = _before(node), _after(node)
+    if node.tag == "sup":
+        marked = any(is_marked(one.attrib, content) for one in _holders(node, content))
+        text = write_raised(content, before, after, marked)
+    elif node.tag == "sub":
+        text = write_lowered(content)
+    elif (
+        not _is_raised_already(node)
+        and is_note(node.attrib, content)
+        and not (before.endswith(("[", "［")) and after.startswith(("]", "］")))
+    ):
+        text = mark(content)
+    else:
+        return 0
+    for child in list(node):
+        node.remove(child)
+    node.text = text
+    node.drop_tag()
+    return 1
+
+
+def _is_raised_already(node: Any) -> bool:
+    return any(outer.tag in ("sup", "sub") for outer in node.iterancestors())
+
+
+def _holders(node: Any, content: str) -> Iterator[Any]:
+    """The element with those around it and in it that hold the same text and nothing else."""
+    yield node
+    for inner in node.iterdescendants():
+        if _same(inner.text_content(), content):
+            yield inner
+    outer = node.getparent()
+    while outer is not None and outer.tag in _INLINE and _same(outer.text_content(), content):
+        yield outer
+        outer = outer.getparent()
+
+
+def _same(text: str, content: str) -> bool:
+    return text.strip(" []()\n\t") == content.strip(" []()\n\t")
+
+
+def _before(node: Any) -> str:
+    """The end of the text before an element, in its block."""
+    text = ""
+    while len(text) < NEAR:
+        for sibling in node.itersiblings(preceding=True):
+            text = _shown(sibling) + (sibling.tail or "") + text
+            if len(text) >= NEAR:
+                return text[-NEAR:]
+        node = node.getparent()
+        if node is None:
+            break
+        text = (node.text or "") + text
+        if node.tag not in _INLINE:
+            break
+    return text[-NEAR:]
+
+
+def _after(node: Any) -> str:
+    """The beginning of the text after an element, in its block."""
+    text = ""
+    while node is not None and len(text) < NEAR:
+        text += node.tail or ""
+        for sibling in node.itersiblings():
+            text += _shown(sibling) + (sibling.tail or "")
+            if len(text) >= NEAR:
+                break
+        node = node.getparent()
+        if node is None or node.tag not in _INLINE:
+            break
+    return text[:NEAR]
+
+
+def _shown(node: Any) -> str:
+    """What an element shows within a line; another block or a line's end parts the text like a space."""
+    if not isinstance(node.tag, str):
+        return ""
+    return str(node.text_content()) if node.tag in _INLINE else "\n"
+
+
+def plain_formula(node: Any) -> str:
+    """A formula in MathML as a line of text: 10⁶ of <msup>, x₁, (a+b)/c, √(…)."""
+    return " ".join(_INVISIBLE.sub("", _formula(node)).split())
+
+
+def _formula(node: Any) -> str:
+    name = str(node.tag).rpartition("}")[2].rpartition(":")[2] if isinstance(node.tag, str) else ""
+    parts = [_formula(child).strip() for child in node if isinstance(child.tag, str)]
+    if name in ("annotation", "annotation-xml", ""):
+        return ""
+    if name == "semantics":
+        return parts[0] if parts else ""
+    if name in ("msup", "mover") and len(parts) == 2:
+        return parts[0] + raised(parts[1])
+    if name in ("msub", "munder") and len(parts) == 2:
+        return parts[0] + lowered(parts[1])
+    if name in ("msubsup", "munderover") and len(parts) == 3:
+        return parts[0] + lowered(parts[1]) + raised(parts[2])
+    if name == "mfrac" and len(parts) == 2:
+        return "/".join(part if re.fullmatch(r"[\w.]+", part) else f"({part})" for part in parts)
+    if name == "msqrt":
+        return f"√({''.join(parts)})"
+    if name == "mroot" and len(parts) == 2:
+        return f"{raised(parts[1])}√({parts[0]})"
+    if name == "mfenced":
+        return f"{node.get('open', '(')}{', '.join(parts)}{node.get('close', ')')}"
+    if name in ("mtr", "mlabeledtr"):
+        return " " + ", ".join(parts) + ";"
+    if name == "mspace":
+        return " "
+    if not parts:
+        text = (node.text or "").strip()
+        return f" {text} " if name == "mo" and text in _SPACED else text
+    return "".join(_formula(child) for child in node if isinstance(child.tag, str))
