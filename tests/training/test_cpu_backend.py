@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import linecache
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +12,8 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.training.cpu_backend import OVERRIDES, Override
+from tests import forks
+from tests.training.probe_overrides import train_without, what_activate_changes
 
 SITE_PACKAGES = Path(importlib.util.find_spec("torch").origin).parents[1]
 ROOT = Path(__file__).parents[2]
@@ -75,45 +75,49 @@ print(changed, heavy, backend.is_active())
     assert done.stdout.strip() == "[] [] False"
 
 
+class Probe:
+    """What happens without an override (none: with all of them); each is tried once, in a fork."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._found: dict[str | None, dict[str, Any]] = {}
+
+    def __getitem__(self, missing: str | None) -> dict[str, Any]:
+        if missing not in self._found:
+            log = self.folder / f"{missing}.log"
+            self._found[missing] = forks.call(train_without, missing, str(self.folder / str(missing)), log=log)
+        return self._found[missing]
+
+
 @pytest.fixture(scope="module")
-def probe(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("probe")
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("probe_overrides.py")), str(folder)],
-        capture_output=True, text=True, timeout=800, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert "RESULT" in done.stdout, done.stderr[-3000:]
-    return json.loads(done.stdout.rpartition("RESULT")[2])
+def without(tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    return Probe(tmp_path_factory.mktemp("probe"))
 
 
 @pytest.mark.slow
-class TestInTheProbe:
-    def test_with_all_overrides_training_works_and_resumes_exactly(self, probe: dict[str, Any]) -> None:
-        case = probe["cases"]["none"]
-        assert case["resumed"] == {step: case["losses"][step] for step in ("3", "4")}
+class TestInForks:
+    def test_with_all_overrides_training_works_and_resumes_exactly(self, without: Probe) -> None:
+        case = without[None]
+        assert case["resumed"] == {step: case["losses"][step] for step in (3, 4)}
 
     @pytest.mark.parametrize("name", FAILS_WITHOUT)
-    def test_training_fails_without(self, probe: dict[str, Any], name: str) -> None:
-        assert FAILS_WITHOUT[name] in probe["cases"][name].get("failed", "it trained")
+    def test_training_fails_without(self, without: Probe, name: str) -> None:
+        assert FAILS_WITHOUT[name] in without[name].get("failed", "it trained")
 
-    def test_resume_is_silently_wrong_without_a_step_for_each_parameter(self, probe: dict[str, Any]) -> None:
-        case = probe["cases"]["distributed_load_state"]
-        assert case["losses"] == probe["cases"]["none"]["losses"]
-        assert abs(case["resumed"]["4"] - case["losses"]["4"]) > 1e-3
+    def test_resume_is_silently_wrong_without_a_step_for_each_parameter(self, without: Probe) -> None:
+        case = without["distributed_load_state"]
+        assert case["losses"] == without[None]["losses"]
+        assert abs(case["resumed"][4] - case["losses"][4]) > 1e-3
 
-    def test_random_states_are_missing_without_seeding(self, probe: dict[str, Any]) -> None:
-        assert probe["cases"]["set_random_seed"]["random_states"] == []
-        assert "model-parallel-rng" in probe["cases"]["none"]["random_states"]
+    def test_random_states_are_missing_without_seeding(self, without: Probe) -> None:
+        assert without["set_random_seed"]["random_states"] == []
+        assert "model-parallel-rng" in without[None]["random_states"]
 
-    def test_random_state_is_not_restored_without_setting_it(self, probe: dict[str, Any]) -> None:
-        assert probe["activate"]["rng_set_before"] is False
-        assert probe["activate"]["rng_set_after"] is True
-
-    def test_activate_puts_every_override_in_place_once(self, probe: dict[str, Any]) -> None:
-        assert probe["activate"]["active"] is probe["activate"]["active_again"] is True
-        assert probe["activate"]["changed"] == IDS
-        assert probe["activate"]["same_after_second_call"] is True
-
-    def test_activate_does_nothing_where_cuda_is_there(self, probe: dict[str, Any]) -> None:
-        assert probe["activate"]["active_with_cuda"] is False
-        assert probe["activate"]["changed_with_cuda"] == []
+    def test_what_activate_changes(self, tmp_path: Path) -> None:
+        """Every override is put in place once, and none where CUDA is there; the random state is then restored."""
+        found = forks.call(what_activate_changes, log=tmp_path / "log")
+        assert found["active_with_cuda"] is False and found["changed_with_cuda"] == []
+        assert found["active"] is found["active_again"] is True
+        assert found["changed"] == IDS
+        assert found["same_after_second_call"] is True
+        assert (found["rng_set_before"], found["rng_set_after"]) == (False, True)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+import signal
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
 
+from nemo_kcpt.training import cpu_backend
 from nemo_kcpt.training.cpu_backend import devices, optimizer, rng
+from tests import forks
+from tests.waiting import wait_for
 
 
 class Tracker:
@@ -123,54 +127,62 @@ def test_each_name_of_torch_cuda_has_a_function_of_its_own() -> None:
         assert stand_ins[1]() is None
 
 
-WITH_QUEUE = """
-import multiprocessing, sys, time
-from nemo_kcpt.training.cpu_backend.checkpoint import write_results_queue
-queue = write_results_queue(None)()
-queue.put("written")
-assert queue is write_results_queue(None)() and queue.get() == "written"
-print(queue._manager._process.pid, flush=True)
-time.sleep(60)
-"""
+def hold_a_queue(told: Path) -> None:
+    """In a fork: the queue of a checkpoint, whose server's process id is told."""
+    from nemo_kcpt.training.cpu_backend.checkpoint import write_results_queue
 
-
-def test_the_queue_of_a_checkpoint_dies_with_its_training() -> None:
-    process = subprocess.Popen([sys.executable, "-c", WITH_QUEUE], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    server = psutil.Process(int(process.stdout.readline()))
-    assert server.ppid() == process.pid
-    process.kill()
-    process.wait()
-    _, alive = psutil.wait_procs([server], timeout=20)
-    assert not alive
-
-
-WRITING = """
-import os, sys, time
-from megatron.core.dist_checkpointing.strategies import filesystem_async
-from nemo_kcpt.training import cpu_backend
-if sys.argv[1] == "mortal":
-    cpu_backend.activate()
-def slow_fsync(descriptor):
-    print(os.getpid(), flush=True)
+    queue = write_results_queue(None)()
+    queue.put("written")
+    assert queue is write_results_queue(None)() and queue.get() == "written"
+    tell(told, queue._manager._process.pid)
     time.sleep(60)
-filesystem_async.os.fsync = slow_fsync
-bucket = (sys.argv[2], "key", ([], []))
-filesystem_async.FileSystemWriterAsync.write_preloaded_data_multiproc([], False, 0, [bucket], None)
-"""
 
 
-@pytest.mark.parametrize("kind", ["mortal", "megatrons"])
-def test_the_writer_of_a_checkpoint_dies_with_its_training(tmp_path: Path, kind: str) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITING, kind, str(tmp_path / "part")], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    writer = psutil.Process(int(process.stdout.readline()))
-    assert writer.ppid() == process.pid
-    process.kill()
-    process.wait()
-    _, alive = psutil.wait_procs([writer], timeout=20 if kind == "mortal" else 1)
-    assert bool(alive) == (kind == "megatrons")
+def write_for_ever(told: Path, part: Path, mortal: bool) -> None:
+    """In a fork: a checkpoint's writer, which tells its process id and then never ends its fsync."""
+    from megatron.core.dist_checkpointing.strategies import filesystem_async
+
+    if mortal:
+        cpu_backend.activate()
+
+    def slow_fsync(descriptor: int) -> None:
+        tell(told, os.getpid())
+        time.sleep(60)
+
+    filesystem_async.os.fsync = slow_fsync
+    bucket = (str(part), "key", ([], []))
+    filesystem_async.FileSystemWriterAsync.write_preloaded_data_multiproc([], False, 0, [bucket], None)
+
+
+def tell(path: Path, pid: int) -> None:
+    path.with_suffix(".new").write_text(str(pid))
+    path.with_suffix(".new").rename(path)
+
+
+def kill_the_training(running: forks.Running, told: Path, seconds: float) -> tuple[psutil.Process, bool]:
+    """SIGKILL to the process alone when its child has told its id; gives the child, and whether it outlives that."""
+    wait_for(told.exists, 60)
+    child = psutil.Process(int(told.read_text()))
+    assert child.ppid() == running.pid
+    os.kill(running.pid, signal.SIGKILL)
+    assert running.processes[0].join(20) is None and running.processes[0].exitcode == -signal.SIGKILL
+    _, alive = psutil.wait_procs([child], timeout=seconds)
+    return child, bool(alive)
+
+
+@pytest.mark.slow
+def test_the_queue_of_a_checkpoint_dies_with_its_training(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    running = forks.start(hold_a_queue, told, log=tmp_path / "log")
+    assert not kill_the_training(running, told, 20)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mortal", [True, False], ids=["mortal", "megatrons"])
+def test_the_writer_of_a_checkpoint_dies_with_its_training(tmp_path: Path, mortal: bool) -> None:
+    told = tmp_path / "pid"
+    running = forks.start(write_for_ever, told, tmp_path / "part", mortal, log=tmp_path / "log")
+    writer, alive = kill_the_training(running, told, 20 if mortal else 1)
+    assert alive != mortal
     if alive:
         writer.kill()

@@ -1,20 +1,8 @@
-"""Runs toy trainings one after the other in this process, as a JSON file lists them, and writes their losses.
-
-``python toy_run.py jobs.json losses.json``, or the same under ``torchrun --nproc_per_node 2``. A job is a dict with
-``name`` and any keyword of :func:`train`. Losses are keyed by name, then by global step (from 1).
-
-Two launches may run at once and load each other's checkpoints: a job waits until the one that makes its checkpoint has
-ended. Where one launch fails, the other stops too.
-"""
+"""Toy trainings through ``llm.pretrain``, for forks of a process that has imported NeMo (``tests/forks.py``)."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-import time
-from pathlib import Path
-from typing import Any
 
 
 def train(
@@ -51,12 +39,12 @@ def train(
     from megatron.core.optimizer import OptimizerConfig
     from nemo import lightning as nl
     from nemo.collections import llm
-    from toy import SEQUENCE, VOCABULARY, RecordLosses, ToyData
 
     from nemo_kcpt.models.llama import KcptLlamaModel, KcptTinyConfig
     from nemo_kcpt.training.cpu_speed import CpuSpeed
     from nemo_kcpt.training.resume import KcptAutoResume
     from nemo_kcpt.training.strategy import KcptMegatronStrategy
+    from tests.training.toy import SEQUENCE, VOCABULARY, RecordLosses, ToyData
 
     options = {"recompute_granularity": "full", "recompute_method": "uniform", "recompute_num_layers": 1}
     config = KcptTinyConfig(
@@ -74,7 +62,6 @@ def train(
         sequence_parallel=sequence_parallel,
         pipeline_dtype=torch.float32,
     )
-    strategy.store = fresh_store(folder)
     losses = RecordLosses()
     trainer = nl.Trainer(
         accelerator="cpu",
@@ -110,65 +97,12 @@ def train(
     return losses.by_step
 
 
-def fresh_store(name: str) -> Any:
-    """A rendezvous of its own for one job under torchrun: a second process group must not meet the first one's keys."""
-    import torch
-
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return None
-    agent = torch.distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
-    return torch.distributed.PrefixStore(name, agent)
-
-
 def forget_world() -> None:
-    """Takes down the process group and Megatron's global state, so that another layout can follow in this process."""
+    """Takes down the process group and Megatron's global state, so that a training can follow in this process."""
     import torch
     from megatron.core import parallel_state
     from megatron.core.num_microbatches_calculator import destroy_num_microbatches_calculator
 
-    torch.distributed.barrier()
     parallel_state.destroy_model_parallel()
     torch.distributed.destroy_process_group()
     destroy_num_microbatches_calculator()
-
-
-def wait_for_checkpoint(checkpoint: Path, seconds: float = 500.0) -> None:
-    """Returns when the job has ended that saves ``NAME/step=N``.
-
-    Raises:
-        RuntimeError: the launch that runs that job failed, or time is up.
-    """
-    deadline = time.monotonic() + seconds
-    while not ended(checkpoint.parent).exists():
-        failures = [path.name for path in checkpoint.parents[1].glob("*.failed")]
-        if failures or time.monotonic() > deadline:
-            raise RuntimeError(f"{checkpoint} was never made; {failures or 'time is up'}")
-        time.sleep(0.05)
-
-
-def ended(folder: Path) -> Path:
-    """The file that says that the job in this folder has ended."""
-    return folder.with_name(f"{folder.name}.ended")
-
-
-def main(jobs_file: str, losses_file: str) -> None:
-    results = {}
-    try:
-        for job in json.loads(Path(jobs_file).read_text()):
-            name = job.pop("name")
-            if job.get("load"):
-                wait_for_checkpoint(Path(job["load"]))
-            results[name] = train(**job)
-            forget_world()
-            if os.environ.get("RANK", "0") == "0":
-                ended(Path(job["folder"])).touch()
-        if os.environ.get("RANK", "0") == "0":
-            Path(losses_file).write_text(json.dumps(results))
-    except BaseException:
-        Path(jobs_file).with_suffix(".failed").touch()
-        raise
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[2]))
-    main(*sys.argv[1:])
