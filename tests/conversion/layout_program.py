@@ -1,25 +1,18 @@
-"""Megatron loads imported checkpoints under several layouts, computes logits and saves again: `layout_program.py JOB`.
+"""Megatron loads imported checkpoints under several layouts, computes logits and saves again.
 
-NeMo is loaded once; every rank of every layout is a fork. `JOB` is a JSON file with `architectures` (name -> options of
-:class:`Architecture`), `layouts` (name -> options of :class:`Layout`), `prompts` (prompts, positions) of token ids and
-`out`, the folder to write:
+Every rank of every layout is a fork (`tests/forks.py`). The folder :attr:`Job.out` then holds:
 
     imported/ARCHITECTURE                   the checkpoint that `kcpt convert import` makes
-    LAYOUT/exit_codes.json                  of the ranks; one that failed or was late had the others killed
-    LAYOUT/log                              what they printed
+    LAYOUT/log                              what the ranks printed
     LAYOUT/ARCHITECTURE                     the checkpoint that the layout saved
     LAYOUT/ARCHITECTURE-RANK.safetensors    `logits` of a rank in the last pipeline stage
 """
 
 from __future__ import annotations
 
-import gc
-import json
-import multiprocessing
 import os
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -27,10 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.llama_shape import LlamaShape
-from nemo_kcpt.processes import die_with_parent
-
-SECONDS = 140.0
-"""After which the ranks of a layout are killed."""
 
 
 @dataclass(frozen=True)
@@ -206,13 +195,19 @@ def save(model: Any, local_names: bool, layout: Layout, folder: Path) -> None:
     save(state, str(folder / "weights"), strategy, content_metadata=layout.metadata)
 
 
-def run_rank(rank: int, job: Job, layout: Layout, folder: Path) -> None:
+def run_rank(job: Job, layout: Layout, folder: Path) -> None:
     """One rank of a layout: loads, computes and saves its architectures."""
     import torch
+
+    torch.set_num_threads(1)
     from megatron.core import parallel_state
     from megatron.core.tensor_parallel import model_parallel_cuda_manual_seed
     from safetensors.torch import save_file
 
+    from nemo_kcpt.training import cpu_backend
+
+    cpu_backend.activate()
+    rank = int(os.environ.get("RANK", "0"))
     rendezvous = f"file://{folder}/rendezvous"
     torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=layout.ranks)
     parallel_state.initialize_model_parallel(layout.tp, layout.pp)
@@ -232,54 +227,14 @@ def run_rank(rank: int, job: Job, layout: Layout, folder: Path) -> None:
     torch.distributed.barrier()
 
 
-def start_rank(parent: int, rank: int, job: Job, layout: Layout, folder: Path) -> None:
-    """What a forked rank runs: its output into the log, and an end when the program ends."""
-    die_with_parent(parent)
-    descriptor = os.open(folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    run_rank(rank, job, layout, folder)
-
-
-def run_layout(job: Job, layout: Layout, folder: Path) -> list[int | None]:
-    """The exit codes of the layout's ranks; when one fails, or time is up, the others are killed."""
-    folder.mkdir()
-    fork = multiprocessing.get_context("fork")
-    ranks = [
-        fork.Process(target=start_rank, args=(os.getpid(), rank, job, layout, folder)) for rank in range(layout.ranks)
-    ]
-    for one in ranks:
-        one.start()
-    deadline = time.monotonic() + SECONDS
-    while any(one.is_alive() for one in ranks):
-        if time.monotonic() > deadline or any(one.exitcode for one in ranks):
-            time.sleep(1)  # for the others to say what they met
-            for one in ranks:
-                one.kill()
-        time.sleep(0.05)
-    return [one.exitcode for one in ranks]
-
-
-def main(given: dict[str, Any]) -> None:
-    """Imports every architecture, then runs the layouts one after the other."""
+def import_all(job: Job) -> dict[str, LlamaShape]:
+    """Import every architecture that the job names; gives their shapes."""
     import torch
 
     torch.set_num_threads(1)
     from nemo_kcpt.conversion import import_stage
     from nemo_kcpt.conversion.checkpoint import read_shape
-    from nemo_kcpt.training import cpu_backend
 
-    architectures = {name: Architecture(**options) for name, options in given["architectures"].items()}
-    job = Job(Path(given["out"]), given["prompts"], architectures)
-    for name, architecture in architectures.items():
+    for name, architecture in job.architectures.items():
         import_stage.run(import_stage.Config(hf=Path(architecture.hf), out=job.imported(name)))
-        job.shapes[name] = read_shape(job.imported(name))
-    cpu_backend.activate()
-    gc.freeze()  # Megatron collects garbage at each save: all of NeMo's objects, copied into every fork
-    for name, options in given["layouts"].items():
-        codes = run_layout(job, Layout(**{"architectures": list(architectures)} | options), job.out / name)
-        (job.out / name / "exit_codes.json").write_text(json.dumps(codes))
-
-
-if __name__ == "__main__":
-    main(json.loads(Path(sys.argv[1]).read_text()))
+    return {name: read_shape(job.imported(name)) for name in job.architectures}

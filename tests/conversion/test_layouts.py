@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
@@ -17,9 +14,11 @@ import torch
 from nemo_kcpt.conversion.checkpoint import CheckpointReader, find_checkpoint, read_shape
 from nemo_kcpt.conversion.hf_folder import HfFolder
 from nemo_kcpt.conversion.llama_mapping import hf_sizes, hf_tensors
+from tests import forks
+from tests.conversion import layout_program
 from tests.conversion.hf_llama import KINDS, save_llama
+from tests.conversion.layout_program import Job, Layout
 
-PROGRAM = Path(__file__).with_name("layout_program.py")
 FEATURES = ("grouped", "tied", "wide heads", "scaled", "padded", "bfloat16", "base 500000", "local names")
 
 
@@ -65,19 +64,35 @@ def architectures() -> list[Architecture]:
 
 ARCHITECTURES = {str(one): one for one in architectures()}
 FEW = [name for name, one in ARCHITECTURES.items() if len(one.features) in (0, len(FEATURES))]
-LAYOUTS: dict[str, dict[str, Any]] = {
-    "TP1": {},
-    "TP2": {"tp": 2, "optimizer": "plain"},
-    "PP2": {"pp": 2, "stacked": False},
-    "DP2": {"dp": 2, "optimizer": "distributed"},
-    "TP2 PP2 DP2": {"tp": 2, "pp": 2, "dp": 2, "optimizer": "distributed", "architectures": FEW},
-}
-"""Options of `layout_program.Layout`; in the last, whose eight ranks take time, those with no feature and with all."""
-USUAL: dict[str, Any] = {"tp": 1, "stacked": True, "optimizer": None}
-"""Where a layout does not say."""
-PAIRS = [(layout, name) for layout, options in LAYOUTS.items() for name in options.get("architectures", ARCHITECTURES)]
+SOAK = bool(os.environ.get("KCPT_SOAK"))
+"""Whether every layout is to have every architecture (`make soak`), and not a quarter of them each."""
 
-every_pair = pytest.mark.parametrize(("layout", "architecture"), PAIRS, indirect=["layout"])
+
+def quarter(first: bool, second: bool) -> list[str]:
+    """Of the 16: those in which grouped and tied are two different answers, or not, and likewise wide heads and scaled.
+
+    Each architecture is in one of the four quarters. In each of those, any one of grouped, tied, base 500000, local
+    names meets any one of the other features in all four combinations.
+    """
+    found = []
+    for name, one in ARCHITECTURES.items():
+        differs = [len(one.features & {a, b}) == 1 for a, b in (("grouped", "tied"), ("wide heads", "scaled"))]
+        if SOAK or differs == [first, second]:
+            found.append(name)
+    return found
+
+
+LAYOUTS: dict[str, Layout] = {
+    "TP1": Layout(quarter(False, False)),
+    "TP2": Layout(quarter(False, True), tp=2, optimizer="plain"),
+    "PP2": Layout(quarter(True, False), pp=2, stacked=False),
+    "DP2": Layout(quarter(True, True), dp=2, optimizer="distributed"),
+    "TP2 PP2 DP2": Layout(FEW, tp=2, pp=2, dp=2, optimizer="distributed"),
+}
+"""In the last, whose eight ranks take time, the architectures with no feature and with all."""
+PAIRS = [(layout, name) for layout, one in LAYOUTS.items() for name in one.architectures]
+
+every_pair = pytest.mark.parametrize(("layout", "architecture"), PAIRS)
 
 
 def test_any_three_features_meet_in_every_way() -> None:
@@ -86,71 +101,64 @@ def test_any_three_features_meet_in_every_way() -> None:
         assert len({one.features & frozenset(three) for one in ARCHITECTURES.values()}) == 8
 
 
+def test_every_architecture_is_in_some_layout_and_features_meet_in_each() -> None:
+    assert sorted({name for _, name in PAIRS}) == sorted(ARCHITECTURES)
+    one_side = {"grouped", "tied", "base 500000", "local names"}
+    for layout in ("TP1", "TP2", "PP2", "DP2"):
+        features = [ARCHITECTURES[name].features for name in LAYOUTS[layout].architectures]
+        for two in product(one_side, set(FEATURES) - one_side):
+            assert len({has & frozenset(two) for has in features}) == 4
+
+
 def prompts() -> torch.Tensor:
     return torch.randint(0, ROWS, (2, 64), generator=torch.Generator().manual_seed(2))
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A layout whose ranks have ended well: the folder with what they wrote, and that of the models."""
+class Layouts:
+    """Each runs when it is first asked for, after all models were made and imported."""
 
-    folder: Path
-    hf: Path
-    options: dict[str, Any]
-
-    def checkpoint(self, architecture: str) -> Path:
-        return find_checkpoint(self.folder / architecture)
-
-
-@pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the program has written, beside `hf` with the models that it was given."""
-    folder = tmp_path_factory.mktemp("layouts")
-    for name, one in ARCHITECTURES.items():
-        save_llama(folder / "hf" / name, getattr(torch, one.dtype), **one.config)
-    given = {
-        "out": str(folder / "out"),
-        "prompts": prompts().tolist(),
-        "layouts": LAYOUTS,
-        "architectures": {
-            name: {
-                "hf": str(folder / "hf" / name),
-                "dtype": one.dtype,
-                "divisible_by": DIVISIBLE_BY if "padded" in one.features else 1,
-                "local_names": "local names" in one.features,
-            }
+    def __init__(self, folder: Path) -> None:
+        self.hf = folder / "hf"
+        for name, one in ARCHITECTURES.items():
+            save_llama(self.hf / name, getattr(torch, one.dtype), **one.config)
+        architectures = {
+            name: layout_program.Architecture(
+                hf=str(self.hf / name),
+                dtype=one.dtype,
+                divisible_by=DIVISIBLE_BY if "padded" in one.features else 1,
+                local_names="local names" in one.features,
+            )
             for name, one in ARCHITECTURES.items()
-        },
-    }
-    (folder / "job.json").write_text(json.dumps(given))
-    done = subprocess.run(
-        [sys.executable, str(PROGRAM), str(folder / "job.json")],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=850,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-8000:]
-    return folder / "out"
+        }
+        self.job = Job(folder / "out", prompts().tolist(), architectures)
+        self.job.shapes.update(forks.call(layout_program.import_all, self.job, log=folder / "imports.log"))
+
+    def __getitem__(self, layout: str) -> Path:
+        """The folder with what its ranks wrote; where one failed, or hung, what they printed is shown."""
+        folder = self.job.out / layout
+        if not folder.exists():
+            folder.mkdir()
+            arguments = (self.job, LAYOUTS[layout], folder)
+            forks.call(layout_program.run_rank, *arguments, ranks=LAYOUTS[layout].ranks, log=folder / "log")
+        return folder
+
+    def checkpoint(self, layout: str, architecture: str) -> Path:
+        return find_checkpoint(self[layout] / architecture)
 
 
 @pytest.fixture(scope="module")
-def layout(request: pytest.FixtureRequest, out: Path) -> Layout:
-    """A layout; where one of its ranks failed, or was killed as it hung, what they printed is shown."""
-    folder = out / request.param
-    codes = json.loads((folder / "exit_codes.json").read_text())
-    assert not any(codes), f"{request.param}: exit codes {codes}\n{(folder / 'log').read_text()[-4000:]}"
-    return Layout(folder, out.parent / "hf", LAYOUTS[request.param])
+def layouts(tmp_path_factory: pytest.TempPathFactory) -> Layouts:
+    return Layouts(tmp_path_factory.mktemp("layouts"))
 
 
 @pytest.fixture(scope="module")
-def expected(out: Path) -> dict[str, torch.Tensor]:
+def expected(layouts: Layouts) -> dict[str, torch.Tensor]:
     """transformers' float32 logits for each architecture, (prompts, positions, vocabulary)."""
     from transformers import LlamaForCausalLM
 
     found = {}
     for name in ARCHITECTURES:
-        model = LlamaForCausalLM.from_pretrained(out.parent / "hf" / name, dtype=torch.float32).eval()
+        model = LlamaForCausalLM.from_pretrained(layouts.hf / name, dtype=torch.float32).eval()
         with torch.no_grad():
             found[name] = model(prompts()).logits
     return found
@@ -158,8 +166,8 @@ def expected(out: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.slow
 @every_pair
-def test_the_weights_come_back_bit_by_bit(layout: Layout, architecture: str) -> None:
-    checkpoint, source = layout.checkpoint(architecture), HfFolder(layout.hf / architecture)
+def test_the_weights_come_back_bit_by_bit(layouts: Layouts, layout: str, architecture: str) -> None:
+    checkpoint, source = layouts.checkpoint(layout, architecture), HfFolder(layouts.hf / architecture)
     shape = read_shape(checkpoint)
     assert shape == source.shape
     back = dict(hf_tensors(shape, CheckpointReader(checkpoint).read))
@@ -173,14 +181,14 @@ def test_the_weights_come_back_bit_by_bit(layout: Layout, architecture: str) -> 
 @pytest.mark.slow
 @every_pair
 def test_megatron_computes_the_logits_of_transformers(
-    layout: Layout, architecture: str, expected: dict[str, torch.Tensor]
+    layouts: Layouts, layout: str, architecture: str, expected: dict[str, torch.Tensor]
 ) -> None:
     """On every rank of the last pipeline stage."""
     from safetensors.torch import load_file
 
-    wanted, options = expected[architecture], layout.options
-    files = sorted(layout.folder.glob(f"{architecture}-*.safetensors"))
-    assert len(files) == options.get("tp", 1) * options.get("dp", 1)
+    wanted, options = expected[architecture], LAYOUTS[layout]
+    files = sorted(layouts[layout].glob(f"{architecture}-*.safetensors"))
+    assert len(files) == options.tp * options.dp
     for file in files:
         found = load_file(file)["logits"]
         assert found.dtype == torch.float32 and found.shape[-1] == PADDED_ROWS
@@ -191,17 +199,17 @@ def test_megatron_computes_the_logits_of_transformers(
 
 @pytest.mark.slow
 @every_pair
-def test_the_checkpoint_is_what_is_said_of_it(layout: Layout, architecture: str) -> None:
+def test_the_checkpoint_is_what_is_said_of_it(layouts: Layouts, layout: str, architecture: str) -> None:
     """Otherwise the tests above would not be about padding, names, shards or an optimizer's tensors."""
-    tp, stacked, optimizer = (layout.options.get(name, usual) for name, usual in USUAL.items())
+    options = LAYOUTS[layout]
     local = "local names" in ARCHITECTURES[architecture].features
-    metadata = CheckpointReader(layout.checkpoint(architecture))._metadata
-    last = "module.decoder.layers." + ("" if stacked else "3.")
+    metadata = CheckpointReader(layouts.checkpoint(layout, architecture))._metadata
+    last = "module.decoder.layers." + ("" if options.stacked else "3.")
     assert (f"{last}input_layernorm.weight" in metadata) == local
     assert (f"{last}self_attention.linear_qkv.layer_norm_weight" in metadata) != local
     assert any("core_attention._extra_state" in key for key in metadata) != local
-    assert len(metadata[f"{last}self_attention.linear_qkv.weight"].chunks) == tp * (4 if stacked else 1)
+    assert len(metadata[f"{last}self_attention.linear_qkv.weight"].chunks) == options.tp * (4 if options.stacked else 1)
     assert metadata["module.embedding.word_embeddings.weight"].size[0] == PADDED_ROWS
     weights = {key for key in metadata if key.startswith("module.") and "_extra_state" not in key}
     moments = {key for key in metadata if key.startswith("optimizer.state.exp_avg.")}
-    assert moments == ({f"optimizer.state.exp_avg.{key}" for key in weights} if optimizer else set())
+    assert moments == ({f"optimizer.state.exp_avg.{key}" for key in weights} if options.optimizer else set())
