@@ -50,6 +50,12 @@ class Training:
     """Seen in these steps, padding included."""
     tokenizer_json: str | None = None
     """SHA-256 of the `tokenizer.json` that the pack was made with."""
+    system: str = ""
+    """System message before each pair, as kcpt pack had it."""
+    chat_template: str | None = None
+    """The chat template of the pack's pairs; None where it is the tokenizer's own."""
+    template_date: str | None = None
+    """The date that the template writes, as 2024-07-26."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +70,11 @@ class Origin:
         """SHA-256 of the `tokenizer.json` that the weights go with, if that is known."""
         known = [one.tokenizer_json for one in self.trainings if one.tokenizer_json]
         return known[-1] if known else self.base.tokenizer_json if self.base else None
+
+    @property
+    def conversations(self) -> Training | None:
+        """The last training that saw conversations, whose template and system message the weights know."""
+        return next((one for one in reversed(self.trainings) if one.mode != "raw"), None)
 
 
 def _card(folder: Path) -> dict[str, Any]:

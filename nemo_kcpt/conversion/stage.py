@@ -24,12 +24,12 @@ from nemo_kcpt.conversion.export import Average, write_card, write_configs, writ
 from nemo_kcpt.conversion.origin import Origin, read_origin
 from nemo_kcpt.conversion.safetensors_file import TYPES
 from nemo_kcpt.conversion.target import appearing, check_space
-from nemo_kcpt.conversion.verify.prompts import PROMPTS
+from nemo_kcpt.conversion.verify.prompts import PROMPTS, ids_of
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import sha256_file, sha256_text, write_json
 from nemo_kcpt.llama_shape import LlamaShape
 from nemo_kcpt.logs import LOG, output_into
-from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
+from nemo_kcpt.packing.tokenise import tokenizer_inputs
 from nemo_kcpt.progress import progress
 from nemo_kcpt.runs import shaping
 
@@ -146,8 +146,7 @@ def _memory_is_short(shape: LlamaShape, out: Path) -> bool:
 
 
 def _check(config: Config, checkpoint: Path, folder: Path) -> dict[str, object]:
-    tokenizer = PackTokenizer(folder)
-    prompts = [tokenizer.prompt_ids([{"role": "user", "content": text}]) for text in PROMPTS]
+    prompts = ids_of(folder, PROMPTS)
     with output_into(folder / LOG_FILE):
         from nemo_kcpt.models.parity import logit_parity
 

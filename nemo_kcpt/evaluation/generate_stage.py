@@ -20,7 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,11 @@ from nemo_kcpt.environments import SERVE_REMEDY, serve_python, vllm_expected
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.inputs import read_questions
 from nemo_kcpt.evaluation.prompts import Journal, Key, ModelRequest, build_prompts, decode, model_files
-from nemo_kcpt.files import write_jsonl
+from nemo_kcpt.files import sha256_text, write_jsonl
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.packing.chat_template import DATE, given_template, template_date
 from nemo_kcpt.progress import progress
-from nemo_kcpt.runs import shaping, stage
+from nemo_kcpt.runs import later, shaping, stage
 
 ENGINES = ("auto", "vllm", "transformers", "server")
 DTYPES = ("float32", "bfloat16", "float16")
@@ -62,6 +63,10 @@ class Config:
     """Seconds until a request to the server is given up and made again."""
     system: str = ""
     """A system message before each question, as kcpt pack had it."""
+    chat_template: str = later("")
+    """Chat template for models that have none of their own, as kcpt pack had it: a file, or plain."""
+    template_date: str = later(DATE)
+    """Date that chat templates write where they would write today's, as kcpt pack had it."""
     max_new_tokens: int = 128
     """Longest answer, in tokens."""
     dtype: str = "float32"
@@ -76,6 +81,7 @@ class Config:
         for name in ("max_new_tokens", "batch_size", "concurrency", "timeout"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} given, at least 1 is needed")
+        template_date(self.template_date)
 
 
 def parse_models(given: Any) -> dict[str, Path]:
@@ -199,7 +205,7 @@ def _from_server(
         for question_id, name in wanted
         if (question_id, name) not in found
     ]
-    expected = server_engine.prompt_lengths(config.template, questions, config.system)
+    expected = server_engine.prompt_lengths(config, questions)
     server_engine.check_lengths(expected, found)
     if requests:
         with progress() as bars:
@@ -217,7 +223,7 @@ def _remaining(prompts: Mapping[str, ModelRequest], found: Mapping[Key, Any]) ->
     for name, request in prompts.items():
         open_prompts = [prompt for prompt in request.prompts if (prompt.question_id, name) not in found]
         if open_prompts:
-            left.append(ModelRequest(name=name, folder=request.folder, prompts=open_prompts))
+            left.append(replace(request, prompts=open_prompts))
     return left
 
 
@@ -229,8 +235,9 @@ def _from_folders(
     found: Mapping[Key, Mapping[str, Any]],
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """answers.jsonl from models in folders, and the engine with its start-up times."""
+    template, day = given_template(config.chat_template), config.template_date
     prompts = {
-        name: build_prompts(name, folder, questions, config.max_new_tokens, config.system)
+        name: build_prompts(name, folder, questions, config.max_new_tokens, config.system, template, day)
         for name, folder in models.items()
     }
     requests = _remaining(prompts, found)
@@ -242,12 +249,16 @@ def run(config: Config, redo: bool = False) -> None:
     """Write the answers unless they are there; goes on from the journal of a killed run."""
     models = parse_models(config.models)
     served = config.engine == "server"
-    inputs: dict[str, Path] = {"questions": config.questions}
+    inputs: dict[str, Path | str] = {"questions": config.questions}
+    if config.chat_template:
+        inputs["chat_template"] = sha256_text(given_template(config.chat_template))
     if not served:
         inputs |= {
             f"{name}/{file}": path for name, folder in models.items() for file, path in model_files(folder).items()
         }
-    shape = shaping(config, "models", "batch_size", "base_url", "api_key_env", "template", "concurrency", "timeout")
+    shape = shaping(
+        config, "models", "batch_size", "base_url", "api_key_env", "template", "concurrency", "timeout", "chat_template"
+    )
     shape["models"] = {name: folder.as_posix() for name, folder in models.items()} if served else list(models)
     with stage("generate", config.out, config=shape, inputs=inputs, redo=redo) as current:
         if current.done:

@@ -14,6 +14,7 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json
+from nemo_kcpt.packing.chat_template import DATE, template_inputs
 from nemo_kcpt.packing.tokenise import Messages, PackTokenizer, with_system
 
 Key = tuple[str, str]
@@ -37,6 +38,10 @@ class ModelRequest:
     name: str
     folder: Path
     prompts: list[Prompt] = field(default_factory=list)
+    template: str = ""
+    """Chat template in place of the folder's own; empty: the folder's."""
+    day: str = DATE
+    """The date that templates write."""
 
     @property
     def longest(self) -> int:
@@ -62,21 +67,47 @@ def model_files(folder: Path) -> dict[str, Path]:
         raise BadInput(
             f"{folder}: no *.safetensors in it; save the model with save_pretrained(safe_serialization=True)"
         )
-    names = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-    return {path.name: path for path in [*(folder / name for name in names), *weights] if path.is_file()}
+    names = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
+    found = {path.name: path for path in [*(folder / name for name in names), *weights] if path.is_file()}
+    return found | template_inputs(folder)
+
+
+def prompt_tokenizer(folder: Path, template: str, day: str) -> tuple[PackTokenizer, str]:
+    """A folder's tokenizer, with `template` where the folder has none of its own; and the template that is in use,
+    empty for the folder's."""
+    own = PackTokenizer(folder, day=day)
+    if own.has_template or not template:
+        return own, ""
+    return PackTokenizer(folder, template, day), template
 
 
 def build_prompts(
-    name: str, folder: Path, questions: Mapping[str, Mapping[str, Any]], max_new_tokens: int, system: str = ""
+    name: str,
+    folder: Path,
+    questions: Mapping[str, Mapping[str, Any]],
+    max_new_tokens: int,
+    system: str = "",
+    template: str = "",
+    day: str = DATE,
 ) -> ModelRequest:
     """Every question as prompt ids of the model in `folder`, after a system message if one is given.
 
+    Args:
+        name: of the model.
+        folder: of the model.
+        questions: by their ids.
+        max_new_tokens: longest answer.
+        system: message before each question.
+        template: chat template for a folder that has none of its own.
+        day: date that templates write.
+
     Raises:
-        BadInput: a prompt with its answer does not fit the model's positions; names the question.
+        BadInput: there is no chat template; or a prompt with its answer does not fit the model's positions; names the
+            question.
     """
-    tokenizer = PackTokenizer(folder)
+    tokenizer, template = prompt_tokenizer(folder, template, day)
     positions = int(read_json(folder / "config.json").get("max_position_embeddings") or 1 << 30)
-    request = ModelRequest(name=name, folder=folder)
+    request = ModelRequest(name=name, folder=folder, template=template, day=day)
     for question_id, record in questions.items():
         messages = with_system([{"role": "user", "content": record["question"]}], system)
         ids = tokenizer.prompt_ids(messages)

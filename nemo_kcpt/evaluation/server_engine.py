@@ -34,17 +34,17 @@ class Request:
     question: str
 
 
-def prompt_lengths(template: Path | None, questions: Mapping[str, Mapping[str, Any]], system: str) -> dict[str, int]:
-    """Tokens of each question's prompt by training's chat template; empty without a template."""
-    if template is None:
+def prompt_lengths(config: Config, questions: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Tokens of each question's prompt by training's chat template; empty where `config` names no tokenizer folder."""
+    if config.template is None:
         return {}
-    from nemo_kcpt.packing.tokenise import PackTokenizer, with_system
+    from nemo_kcpt.evaluation.prompts import prompt_tokenizer
+    from nemo_kcpt.packing.chat_template import given_template
+    from nemo_kcpt.packing.tokenise import with_system
 
-    tokenizer = PackTokenizer(template)
-    return {
-        question_id: len(tokenizer.prompt_ids(with_system([{"role": "user", "content": record["question"]}], system)))
-        for question_id, record in questions.items()
-    }
+    tokenizer, _ = prompt_tokenizer(config.template, given_template(config.chat_template), config.template_date)
+    asked = ((name, [{"role": "user", "content": record["question"]}]) for name, record in questions.items())
+    return {name: len(tokenizer.prompt_ids(with_system(messages, config.system))) for name, messages in asked}
 
 
 def check_lengths(expected: Mapping[str, int], found: Mapping[Any, Mapping[str, Any]]) -> None:

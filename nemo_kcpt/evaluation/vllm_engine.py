@@ -18,6 +18,7 @@ from nemo_kcpt.environments import SERVE_REMEDY
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.prompts import ModelRequest, context_length, kv_cache_bytes
 from nemo_kcpt.files import write_json
+from nemo_kcpt.packing.chat_template import date_string
 from nemo_kcpt.processes import die_with_parent
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
@@ -74,6 +75,8 @@ def worker_request(
                 "name": request.name,
                 "folder": str(request.folder.resolve()),
                 "kv_cache_bytes": kv_cache_bytes(request, max_new_tokens, batch_size, BYTES[dtype]),
+                "day": request.day,
+                "rendering": {"chat_template": request.template or None, **date_string(request.day)},
                 "questions": [vars(prompt) for prompt in request.prompts],
             }
             for request in requests

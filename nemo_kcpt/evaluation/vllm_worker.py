@@ -20,6 +20,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import date
 from typing import Any, TextIO
 
 
@@ -30,18 +31,22 @@ def events_descriptor() -> int:
     return events
 
 
-def prompt_ids(tokenizer: Any, question: dict[str, Any]) -> list[int]:
-    """A question's prompt as this environment tokenises it; one that has a `text` is that text without a template."""
+def prompt_ids(tokenizer: Any, question: dict[str, Any], model: dict[str, Any]) -> list[int]:
+    """A question's prompt as this environment tokenises it; one that has a `text` is that text without a template.
+
+    Templates that write today's date are given the model's `day` instead, as in training.
+    """
     if "text" in question:
         return list(tokenizer(question["text"], add_special_tokens=False)["input_ids"])
-    options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
+    options: dict[str, Any] = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
+    options |= {"strftime_now": date.fromisoformat(model["day"]).strftime, **model["rendering"]}
     return list(tokenizer.apply_chat_template(question["messages"], **options)["input_ids"])
 
 
 def first_difference(tokenizer: Any, model: dict[str, Any]) -> dict[str, Any] | None:
     """The first question whose prompt this environment tokenises otherwise than training does, or None."""
     for question in model["questions"]:
-        found = prompt_ids(tokenizer, question)
+        found = prompt_ids(tokenizer, question, model)
         if found != question["prompt_ids"]:
             return {"question_id": question["question_id"], "expected": question["prompt_ids"], "found": found}
     return None

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_jsonl_lines
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.packing.chat_template import DATE
 from nemo_kcpt.packing.passages import passage_borders, possible_borders, supporting_passages
 from nemo_kcpt.packing.tokenise import Messages, PackTokenizer, with_system
 from nemo_kcpt.processes import die_with_parent
@@ -81,7 +82,8 @@ class Settings:
 
     `passage_tokens`: a passage's most, 0 for texts that need not be divided and have no pairs; `support_tokens`: the
     most of the neighbouring passages that one pair is about; `bos`, `eos`: whether a text begins and ends with the
-    tokenizer's tokens; `system`: a message before each pair or sample that has none.
+    tokenizer's tokens; `system`: a message before each pair or sample that has none; `template`: a chat template
+    instead of the tokenizer's own, `day` the date that templates write.
     """
 
     tokenizer: Path
@@ -90,6 +92,8 @@ class Settings:
     support_tokens: int = 0
     bos: bool = True
     eos: bool = True
+    template: str = ""
+    day: str = DATE
 
 
 @dataclass(frozen=True)
@@ -210,13 +214,13 @@ def sources(papers: Path, records: Records | None) -> Iterator[Source]:
 
 
 @lru_cache(maxsize=2)
-def _tokenizer(folder: Path) -> PackTokenizer:
-    return PackTokenizer(folder)
+def _tokenizer(folder: Path, template: str, day: str) -> PackTokenizer:
+    return PackTokenizer(folder, template, day)
 
 
 def tokenise(chunk: Sequence[Source], settings: Settings) -> list[TokenisedPaper]:
     """Tokenise some papers."""
-    tokenizer = _tokenizer(settings.tokenizer)
+    tokenizer = _tokenizer(settings.tokenizer, settings.template, settings.day)
     if not settings.passage_tokens:
         return _whole(chunk, tokenizer, settings)
     texts = tokenizer.texts_with_starts([source.paper["text"] for source in chunk])
@@ -278,7 +282,7 @@ def _pair(kind: str, chat: Any, support: tuple[int, int]) -> TokenisedPair:
 def tokenise_samples(chunk: Sequence[Mapping[str, Any]], settings: Settings) -> list[TokenisedPair]:
     """Tokenise some samples of an instruction-tuning set (`sft/*.jsonl`); `kind` is their origin."""
     conversations = [with_system(sample["messages"], settings.system) for sample in chunk]
-    chats = _tokenizer(settings.tokenizer).chats(conversations)
+    chats = _tokenizer(settings.tokenizer, settings.template, settings.day).chats(conversations)
     return [_pair(sample["origin"], chat, (-1, -1)) for sample, chat in zip(chunk, chats)]
 
 

@@ -25,9 +25,10 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import file_in, read_json, read_jsonl_lines
+from nemo_kcpt.files import atomic_write, file_in, read_json, read_jsonl_lines, sha256_text
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.anchored import anchored_windows, sample_windows
+from nemo_kcpt.packing.chat_template import DATE, given_template, template_date, writes_date
 from nemo_kcpt.packing.concat import concat_segments, concat_windows
 from nemo_kcpt.packing.papers import (
     Records,
@@ -47,9 +48,11 @@ from nemo_kcpt.packing.store import write_windows
 from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
 from nemo_kcpt.packing.windows import Window
 from nemo_kcpt.progress import progress
-from nemo_kcpt.runs import shaping, stage
+from nemo_kcpt.runs import later, shaping, stage
 
 MODES = ("anchored", "concat", "raw", "instruction")
+TEMPLATE = "chat_template.jinja"
+"""In a pack: the chat template that was given instead of the tokenizer's."""
 LEAST_PASSAGE = 4
 """A window holds at least so many passages' tokens."""
 
@@ -66,6 +69,11 @@ class Config:
     """Tokens in a window, the context length of the training."""
     tokenizer: Path | None = None
     """Hugging Face tokenizer folder (tokenizer.json, tokenizer_config.json with a chat template)."""
+    chat_template: str = later("")
+    """Chat template instead of the tokenizer's own, for base models that have none: a file, or plain for the one that
+    comes with kcpt."""
+    template_date: str = later(DATE)
+    """Date that chat templates write where they would write today's."""
     corpus: Path | None = None
     """Folder of kcpt corpus, or a papers.jsonl (held out is what a split.json beside it says); for anchored, concat and
     raw."""
@@ -116,9 +124,10 @@ class Config:
             raise ValueError(f"repeat_budget: {self.repeat_budget} was given, 0 or more is needed")
         if not 0 < self.replay_share < 1:
             raise ValueError(f"replay_share: {self.replay_share} is not between 0 and 1; leave replay away for none")
+        template_date(self.template_date)
 
 
-NOT_SHAPING = ("tokenizer", "corpus", "synthetic", "sft", "replay", "processes", "inspect", "report")
+NOT_SHAPING = ("tokenizer", "chat_template", "corpus", "synthetic", "sft", "replay", "processes", "inspect", "report")
 
 
 def _required(config: Config, *names: str) -> list[Path]:
@@ -128,11 +137,14 @@ def _required(config: Config, *names: str) -> list[Path]:
     return [getattr(config, name) for name in names]
 
 
-def _inputs(config: Config) -> dict[str, Path]:
+def _inputs(config: Config, template: str) -> dict[str, Path | str]:
     names = {"raw": ("corpus",), "instruction": ("sft",)}.get(config.mode, ("corpus", "synthetic"))
     tokenizer, *paths = _required(config, "tokenizer", *names)
-    inputs = {**tokenizer_inputs(tokenizer), **dict(zip(names, paths))}
-    if "corpus" in inputs and inputs["corpus"].is_file() and (split := _split_file(inputs["corpus"])).is_file():
+    inputs: dict[str, Path | str] = {**tokenizer_inputs(tokenizer), **dict(zip(names, paths))}
+    if template:
+        inputs["chat_template"] = sha256_text(template)
+    corpus = config.corpus if "corpus" in inputs else None
+    if corpus is not None and corpus.is_file() and (split := _split_file(corpus)).is_file():
         inputs["split"] = split
     if config.replay is not None:
         if config.mode == "instruction":
@@ -148,11 +160,17 @@ def _split_file(corpus: Path) -> Path:
 class _Pack:
     """One run: the windows of a config, and what was counted on the way."""
 
-    def __init__(self, config: Config, tokenizer: PackTokenizer) -> None:
+    def __init__(self, config: Config, tokenizer: PackTokenizer, template: str) -> None:
         self.config, self.pad_id = config, tokenizer.pad_id
         most = min(config.passage_tokens, max(1, config.seq_length // LEAST_PASSAGE))
-        folder = tokenizer.folder.resolve()
-        self.texts_alone = Settings(tokenizer=folder, bos=config.bos, eos=config.eos, system=config.system)
+        self.texts_alone = Settings(
+            tokenizer=tokenizer.folder.resolve(),
+            bos=config.bos,
+            eos=config.eos,
+            system=config.system,
+            template=template,
+            day=config.template_date,
+        )
         self.settings = (
             self.texts_alone
             if config.mode == "raw"
@@ -263,12 +281,15 @@ def run(config: Config, redo: bool = False) -> None:
         from nemo_kcpt.packing.inspect import print_window
 
         (tokenizer_folder,) = _required(config, "tokenizer")
-        print_window(config.out, config.inspect, PackTokenizer(tokenizer_folder))
+        kept = config.out / TEMPLATE
+        template = kept.read_text(encoding="utf-8") if kept.is_file() else ""
+        print_window(config.out, config.inspect, PackTokenizer(tokenizer_folder, template))
         return
     if config.report and config.tokenizer is None:
         _report(config)
         return
-    inputs = _inputs(config)
+    template = given_template(config.chat_template)
+    inputs = _inputs(config, template)
     shape = {**shaping(config, *NOT_SHAPING), "replay_share": config.replay_share if config.replay else None}
     if not config.kinds:
         del shape["kinds"]  # so that packs of before this key are still known
@@ -277,20 +298,34 @@ def run(config: Config, redo: bool = False) -> None:
             LOG.info("pack: %s is finished", config.out)
         else:
             assert config.tokenizer is not None
-            tokenizer = PackTokenizer(config.tokenizer)
-            pack = _Pack(config, tokenizer)
+            tokenizer = PackTokenizer(config.tokenizer, template, config.template_date)
+            if config.mode != "raw":
+                _ = tokenizer.chat_template  # refused before anything is read
+            pack = _Pack(config, tokenizer, template)
             paths = write_windows(config.out, pack.windows(), tokenizer.vocab_size)
             if not pack.statistics.windows:
                 raise BadInput(f"{config.out}: nothing to pack; the input holds no text")
             current.add(*paths)
+            if template:
+                with atomic_write(config.out / TEMPLATE) as stream:
+                    stream.write(template)
+                current.add(config.out / TEMPLATE)
             current.counts = {
                 **pack.counts(),
                 "tokenizer_sha256": tokenizer.sha256,
                 "vocab_size": tokenizer.vocab_size,
+                **_written(config, tokenizer),
             }
             LOG.info("pack: %s", PackStatistics.summary(current.counts, config.seq_length))
     if config.report:
         _report(config)
+
+
+def _written(config: Config, tokenizer: PackTokenizer) -> dict[str, str]:
+    """For the manifest: a template that is not the tokenizer's own, and the date if the template writes one."""
+    own = {"chat_template": config.chat_template} if config.chat_template else {}
+    dated = config.mode != "raw" and (writes_date(tokenizer.chat_template) or config.template_date != DATE)
+    return own | ({"template_date": config.template_date} if dated else {})
 
 
 def _report(config: Config) -> None:

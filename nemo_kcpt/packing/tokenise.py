@@ -7,9 +7,8 @@ those of `apply_chat_template`.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,11 +19,22 @@ from numpy.typing import NDArray
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json
+from nemo_kcpt.packing.chat_template import (
+    DATE,
+    PLAIN,
+    SEPARATE,
+    compile_template,
+    own_template,
+    template_inputs,
+    variables,
+)
 
 Messages = Sequence[Mapping[str, str]]
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
-"""Files of a Hugging Face fast tokenizer; the last two may be missing."""
+SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+"""Roles of tokens; a template sees those that are set."""
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+"""Files that every Hugging Face fast tokenizer has."""
 
 
 def with_system(messages: Messages, system: str) -> Messages:
@@ -36,14 +46,11 @@ def with_system(messages: Messages, system: str) -> Messages:
 
 def tokenizer_inputs(folder: Path) -> dict[str, Path]:
     """The files that shape a tokenizer's ids, by name, for a stage's fingerprint."""
-    separate = folder / "chat_template.jinja"
-    required = {name: folder / name for name in TOKENIZER_FILES[:2]}
-    return {**required, **({separate.name: separate} if separate.is_file() else {})}
+    return {**{name: folder / name for name in TOKENIZER_FILES}, **template_inputs(folder)}
 
 
 _PLACEHOLDER = "\ue000{}\ue001"
 """Stands for a control token written out in a message while the template is rendered (private-use characters)."""
-_GENERATION = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +72,19 @@ class ChatIds:
 class PackTokenizer:
     """The fast tokenizer of a Hugging Face folder (`tokenizer.json`, `tokenizer_config.json`) with its chat template.
 
+    Args:
+        folder: of the tokenizer.
+        template: chat template instead of the folder's own; empty: the folder's.
+        day: date that templates write, as 2024-07-26.
+
     Raises:
         BadInput: a file is missing, or `eos_token` is not in the vocabulary.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, template: str = "", day: str = DATE) -> None:
         from tokenizers import Tokenizer
 
-        self.folder = folder
+        self.folder, self._given, self._day = folder, template, day
         self._file = folder / "tokenizer.json"
         if not self._file.is_file():
             raise BadInput(
@@ -89,7 +101,7 @@ class PackTokenizer:
     def sha256(self) -> str:
         """Hash of the tokenizer and its chat template; part of every pack's fingerprint."""
         digest = hashlib.sha256(self._file.read_bytes())
-        digest.update(self.chat_template.encode())
+        digest.update(self.chat_template.encode() if self.has_template else b"")
         return digest.hexdigest()
 
     @property
@@ -141,35 +153,45 @@ class PackTokenizer:
             for encoding in self._plain.encode_batch(list(texts), add_special_tokens=False)
         ]
 
+    @cached_property
+    def _own_template(self) -> str | None:
+        return own_template(self.folder, self.config)
+
+    @property
+    def has_template(self) -> bool:
+        """Whether conversations can be rendered."""
+        return bool(self._given) or self._own_template is not None
+
     @property
     def chat_template(self) -> str:
-        """The Jinja template that renders messages: `chat_template.jinja` before the config's, as in transformers."""
-        separate = self.folder / "chat_template.jinja"
-        if separate.is_file():
-            return separate.read_text(encoding="utf-8")
-        template = self.config.get("chat_template")
-        if not isinstance(template, str):
+        """The Jinja template that renders messages.
+
+        Raises:
+            BadInput: the folder has none.
+        """
+        template = self._given or self._own_template
+        if template is None:
             raise BadInput(
-                f"{self.folder}: no chat_template in tokenizer_config.json and no chat_template.jinja; add one of them"
+                f"{self.folder}: no chat_template in tokenizer_config.json and no {SEPARATE}, so conversations cannot "
+                f"be written; give chat_template=FILE with one of your own, or chat_template={PLAIN} for the plain one "
+                "that comes with kcpt"
             )
         return template
 
     @cached_property
-    def _template(self) -> Any:
+    def _template(self) -> Callable[..., str]:
         from jinja2 import TemplateError
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-        # The same switches as transformers' own renderer (transformers/utils/chat_template_utils.py), but for
-        # `strftime_now`: a template that would write today's date falls back to its fixed one, so packs are repeatable.
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-        )
-        environment.globals["raise_exception"] = _template_error
-        environment.filters["tojson"] = _to_json
         try:
-            return environment.from_string(_GENERATION.sub("", self.chat_template))
+            return compile_template(self.chat_template)
         except TemplateError as error:
             raise BadInput(f"{self.folder}: its chat template cannot be read: {error}") from None
+
+    @cached_property
+    def _variables(self) -> dict[str, Any]:
+        """What transformers gives a template beside the conversation: of the special tokens those that are set."""
+        tokens = {name: self._token(name) for name in SPECIAL_TOKENS}
+        return {**{name: token for name, token in tokens.items() if token}, **variables(self._day)}
 
     def render(self, messages: Messages, *, add_generation_prompt: bool = False) -> str:
         """The conversation as the template writes it; with `add_generation_prompt`, up to where the reply begins.
@@ -179,9 +201,8 @@ class PackTokenizer:
         """
         from jinja2 import TemplateError
 
-        tokens = {name: self._token(name) or "" for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
         try:
-            text = self._template.render(messages=messages, add_generation_prompt=add_generation_prompt, **tokens)
+            text = self._template(messages=messages, add_generation_prompt=add_generation_prompt, **self._variables)
         except TemplateError as error:
             raise BadInput(f"{self.folder}: its chat template fails on a conversation: {error}") from None
         return str(text)
@@ -304,11 +325,3 @@ def _after(encoding: Any, token: int, place: int) -> int:
     while token < len(encoding) and encoding.token_to_chars(token)[0] < place:
         token += 1
     return token
-
-
-def _to_json(value: Any, **options: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, **{key: entry for key, entry in options.items() if key == "indent"})
-
-
-def _template_error(message: str) -> None:
-    raise BadInput(f"the tokenizer's chat template refused a conversation: {message}")

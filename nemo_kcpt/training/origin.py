@@ -10,6 +10,8 @@ import lightning.pytorch as pl
 
 from nemo_kcpt.conversion.checkpoint import WEIGHTS
 from nemo_kcpt.conversion.origin import Origin, Training, read_origin, write_origin
+from nemo_kcpt.packing.chat_template import DATE
+from nemo_kcpt.packing.stage import TEMPLATE
 from nemo_kcpt.training.metrics import MetricsFile
 
 
@@ -29,6 +31,7 @@ def write_training_origin(trainer: pl.Trainer, checkpoint: Path) -> None:
     earlier = read_origin(path.parent if path.name == WEIGHTS else path) if source else Origin()
     before = earlier.trainings[:-1] if resumed else earlier.trainings  # the last of a resumed one is this training
     recipes = [callback.recipe for callback in trainer.callbacks if isinstance(callback, MetricsFile)]
+    template = info.folder / TEMPLATE
     own = Training(
         recipe=next(iter(recipes), ""),
         steps=trainer.global_step,
@@ -37,5 +40,8 @@ def write_training_origin(trainer: pl.Trainer, checkpoint: Path) -> None:
         seq_length=info.seq_length,
         tokens=trainer.global_step * data.global_batch_size * data.seq_length,
         tokenizer_json=info.made_of.get("input tokenizer.json"),
+        system=info.made_of.get("system") or "",
+        chat_template=template.read_text(encoding="utf-8") if template.is_file() else None,
+        template_date=info.made_of.get("template_date", DATE),
     )
     write_origin(checkpoint, replace(earlier, trainings=[*before, own]))

@@ -312,6 +312,46 @@ def test_another_tokenizer_and_another_version_are_refused(folders: dict[str, Pa
         read_info(out)
 
 
+def test_a_base_model_without_a_chat_template(
+    folders: dict[str, Path], tokenizer_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its texts are packed; its pairs with a template that is given, which the pack keeps, or not at all."""
+    base = tmp_path / "base"
+    shutil.copytree(tokenizer_folder, base)
+    config = json.loads((base / "tokenizer_config.json").read_text())
+    del config["chat_template"]
+    (base / "tokenizer_config.json").write_text(json.dumps(config))
+    assert read_info(pack(folders, base, "raw", mode="raw")).windows
+    with pytest.raises(BadInput, match="base: no chat_template in .*; give chat_template=FILE .* chat_template=plain"):
+        pack(folders, base, "refused")
+    assert not list((tmp_path / "refused").glob("tokens*"))
+    out = pack(folders, base, "plain", seq_length=128, chat_template="plain")
+    manifest = read_manifest(out)
+    assert (
+        manifest["counts"]["chat_template"] == "plain" and "### Assistant" in (out / "chat_template.jinja").read_text()
+    )
+    assert "### User:\n問summaryp0" in decoded(out, PackTokenizer(base))
+    pack_stage.run(pack_stage.Config(out=out, tokenizer=base, inspect=0))
+    assert "### Assistant" in capsys.readouterr().out
+    own = tmp_path / "own.jinja"
+    own.write_text("{% for m in messages %}[{{ strftime_now('%Y') }} {{ m.content }}{{ eos_token }}{% endfor %}")
+    with pytest.raises(BadInput, match="input chat_template has other content"):
+        pack(folders, base, "plain", seq_length=128, chat_template=str(own))
+
+
+def test_a_dated_template_writes_the_packs_date(folders: dict[str, Path], tokenizer_folder: Path) -> None:
+    text = "{% for m in messages %}<{{ strftime_now('%Y-%m-%d') }}>{{ m.content }}{{ eos_token }}{% endfor %}"
+    own = folders["out"].with_name("own.jinja")
+    own.write_text(f"{text}{{% if add_generation_prompt %}}<{{{{ strftime_now('%Y-%m-%d') }}}}>{{% endif %}}")
+    found = {}
+    for name, more in {"first": {}, "second": {"template_date": "2026-11-30"}}.items():
+        out = pack(folders, tokenizer_folder, name, seq_length=128, chat_template=str(own), **more)
+        found[read_manifest(out)["counts"]["template_date"]] = decoded(out, PackTokenizer(tokenizer_folder))
+    assert list(found) == ["2024-07-26", "2026-11-30"] and all(f"<{day}>" in text for day, text in found.items())
+    with pytest.raises(ValueError, match="template_date: 'today' is not a date of the form 2024-07-26"):
+        pack_stage.Config(template_date="today")
+
+
 def test_a_window_can_be_read(
     folders: dict[str, Path], tokenizer_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

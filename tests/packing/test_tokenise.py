@@ -161,13 +161,6 @@ def test_what_templates_of_other_families_use_is_rendered_alike(
     assert PackTokenizer(tmp_path).render(CONVERSATION) == rendered
 
 
-def test_a_template_that_writes_the_date_falls_back_to_its_fixed_one(tmp_path: Path, tokenizer_folder: Path) -> None:
-    shutil.copytree(tokenizer_folder, tmp_path, dirs_exist_ok=True)
-    template = "{% if strftime_now is defined %}{{ strftime_now('%d') }}{% else %}26 Jul 2024{% endif %}"
-    (tmp_path / "chat_template.jinja").write_text(template)
-    assert PackTokenizer(tmp_path).render(CONVERSATION) == "26 Jul 2024"
-
-
 @pytest.mark.parametrize(
     ("template", "message"),
     [

@@ -70,8 +70,7 @@ def read_text(path: Path) -> str:
 
 def has_chat_template(folder: Path) -> bool:
     """Whether the tokenizer in `folder` renders conversations."""
-    in_config = PackTokenizer(folder).config.get("chat_template")
-    return in_config is not None or (folder / "chat_template.jinja").is_file()
+    return PackTokenizer(folder).has_template
 
 
 def ids_of(folder: Path, texts: Sequence[str]) -> list[list[int]]:

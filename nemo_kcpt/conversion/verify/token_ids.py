@@ -20,6 +20,7 @@ from nemo_kcpt.errors import KcptError
 from nemo_kcpt.evaluation.vllm_engine import worker_environment
 from nemo_kcpt.files import read_json, write_json
 from nemo_kcpt.hf_load import tokenizer_options
+from nemo_kcpt.packing.chat_template import DATE
 from nemo_kcpt.processes import die_with_parent
 
 NAME = "token_ids"
@@ -76,7 +77,7 @@ def ask(python: Path, folders: Sequence[Path], texts: Sequence[str], prompts: Se
     with TemporaryDirectory() as temporary:
         request, result = Path(temporary) / "request.json", Path(temporary) / "result.json"
         asked = {str(one.resolve()): tokenizer_options(one) for one in folders}
-        write_json(request, {"folders": asked, "texts": texts, "prompts": prompts})
+        write_json(request, {"folders": asked, "texts": texts, "prompts": prompts, "day": DATE})
         done = subprocess.run(
             [str(python), "-I", str(WORKER), str(request), str(result)],
             stdin=subprocess.DEVNULL,

@@ -2,9 +2,9 @@
 
     python -I tokenizer_worker.py REQUEST.json RESULT.json
 
-The request has `folders` (each with the class and options by which transformers 4 reads what 5 wrote), `texts` and
-`prompts`. The result has transformers' `version` and for each folder the ids of
-the texts, with and without the special tokens around them, and of the prompts as one user's message in the chat
+The request has `folders` (each with the class and options by which transformers 4 reads what 5 wrote), `texts`,
+`prompts` and `day`, the date that templates write. The result has transformers' `version` and for each folder the ids
+of the texts, with and without the special tokens around them, and of the prompts as one user's message in the chat
 template, null without one; or an `error`.
 """
 
@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import date
 from typing import Any
 
 
-def ids_of(folder: str, four: tuple[str, dict[str, Any]], texts: list[str], prompts: list[str]) -> dict[str, Any]:
+def ids_of(
+    folder: str, four: tuple[str, dict[str, Any]], texts: list[str], prompts: list[str], day: date
+) -> dict[str, Any]:
     """The ids that the folder's tokenizer gives; no code of the folder is run."""
     import transformers
 
@@ -27,6 +30,7 @@ def ids_of(folder: str, four: tuple[str, dict[str, Any]], texts: list[str], prom
         if tokenizer.chat_template:
             conversations = [[{"role": "user", "content": text}] for text in prompts]
             options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
+            options["strftime_now"] = day.strftime  # in place of today's date
             chats = [list(tokenizer.apply_chat_template(one, **options)["input_ids"]) for one in conversations]
         return {
             "texts": [list(tokenizer(text)["input_ids"]) for text in texts],
@@ -46,7 +50,7 @@ def main() -> None:
     result = {
         "version": transformers.__version__,
         "folders": {
-            folder: ids_of(folder, four, request["texts"], request["prompts"])
+            folder: ids_of(folder, four, request["texts"], request["prompts"], date.fromisoformat(request["day"]))
             for folder, four in request["folders"].items()
         },
     }
