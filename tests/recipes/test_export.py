@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,21 +12,23 @@ from nemo_kcpt.cli import main
 from nemo_kcpt.conversion.checkpoint import find_checkpoint
 from nemo_kcpt.files import read_json
 from nemo_kcpt.packing.tokenise import PackTokenizer
+from tests import forks
 
 
-def kcpt(*words: str) -> None:
-    """A process of its own, as a user starts it: the check needs Megatron's process groups for itself."""
-    done = subprocess.run([sys.executable, "-m", "nemo_kcpt.cli", *words], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+def nemos_export(checkpoint: str, out: str) -> None:
+    """In a fork: what a user of NeMo calls."""
+    from nemo.collections import llm
+
+    llm.export_ckpt(checkpoint, "hf", out)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_an_export_has_the_models_logits_and_the_tokenizers_ids(packs: Path, trained: Path, tmp_path: Path) -> None:
     from transformers import AutoTokenizer, LlamaForCausalLM
 
     out = tmp_path / "hf"
-    kcpt("convert", f"checkpoint={trained}", f"tokenizer={packs}/tokenizer", f"out={out}")
+    words = ["convert", f"checkpoint={trained}", f"tokenizer={packs}/tokenizer", f"out={out}"]
+    forks.command(["kcpt", *words], log=tmp_path / "log")
     parity = read_json(out / "parity.json")
     assert parity["max_abs_diff"] <= 1e-4 and parity["argmax_equal"] == parity["positions"] > 20
     config = read_json(out / "config.json")
@@ -38,13 +38,10 @@ def test_an_export_has_the_models_logits_and_the_tokenizers_ids(packs: Path, tra
     assert prompt == PackTokenizer(packs / "tokenizer").prompt_ids(messages)
     assert LlamaForCausalLM.from_pretrained(out).num_parameters() > 3_000_000
     before = (out / "model.safetensors").stat().st_mtime_ns
-    kcpt("convert", f"checkpoint={trained}", f"tokenizer={packs}/tokenizer", f"out={out}")
+    assert main(words) == 0
     assert (out / "model.safetensors").stat().st_mtime_ns == before
 
-    arguments = f"{str(find_checkpoint(trained))!r}, 'hf', {str(tmp_path / 'nemo')!r}"
-    program = f"from nemo.collections import llm; llm.export_ckpt({arguments})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+    forks.call(nemos_export, str(find_checkpoint(trained)), str(tmp_path / "nemo"), log=tmp_path / "log")
     assert (tmp_path / "nemo/model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
 
 

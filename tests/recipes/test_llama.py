@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from nemo_kcpt.llama_shape import KNOWN, LlamaShape
 from nemo_kcpt.packing.store import read_info
 from nemo_kcpt.planning.catalogue import FINETUNE, PRETRAIN, RECIPES, SEQ_LENGTHS, Entry
 from nemo_kcpt.several import run
+from tests import forks
 
 GPU = [entry for entry in RECIPES.values() if entry.on_gpus and not entry.from_folder]
 TINY = LlamaShape(
@@ -182,27 +182,33 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+def small_13b(sized: Path, folder: Path) -> str:
+    return (
+        f"kcpt_llmjp3_13b_1k(pack='{sized}/anchored-1024',dir='{folder}',gpus=2,"
+        f"validation='{sized}/concat-1024',tensor_parallel=2,pipeline_parallel=1,context_parallel=1,"
+        "micro_batch_size=1,recompute='full')"
+    )
+
+
+@pytest.mark.slow
+def test_a_model_of_random_weights_is_refused_unless_asked_for(sized: Path, tmp_path: Path) -> None:
+    words = ["nemo", "llm", "pretrain", "--factory", small_13b(sized, tmp_path / "run"), "--yes", *SHRUNK]
+    refused = forks.start(forks.console, words, ranks=2, log=tmp_path / "log")
+    assert refused.wait() != 0 and "the training would start from random weights" in refused.output
+    assert not (tmp_path / "run/metrics.jsonl").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_13b_recipe_itself_runs_on_two_ranks(sized: Path, packs: Path, tmp_path: Path) -> None:
-    """TP=2 with sequence parallel, distributed optimizer, z-loss, validation, best and last checkpoint, TensorBoard."""
+    """TP=2 with sequence parallel, distributed optimizer, z-loss, validation, best and last checkpoint, TensorBoard.
 
-    def call(folder: str) -> str:
-        return (
-            f"kcpt_llmjp3_13b_1k(pack='{sized}/anchored-1024',dir='{tmp_path}/{folder}',gpus=2,"
-            f"validation='{sized}/concat-1024',tensor_parallel=2,pipeline_parallel=1,context_parallel=1,"
-            "micro_batch_size=1,recompute='full')"
-        )
-
+    As a user starts it: by the console script, and by torchrun.
+    """
     torchrun = ["run.executor=kcpt_torchrun", "run.executor.ntasks_per_node=2"]
     scratch = ["model.config.from_scratch=True", "log.tensorboard=kcpt_tensorboard"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with ThreadPoolExecutor() as at_once:
-        without = at_once.submit(nemo, "pretrain", call("refused"), *SHRUNK, *torchrun, env=environment)
-        done = nemo("pretrain", call("run"), *SHRUNK, *scratch, *torchrun, env=environment)
-    refused = without.result()
-    assert "the training would start from random weights" in refused.stdout + refused.stderr
-    assert not (tmp_path / "refused/metrics.jsonl").exists()
+    done = nemo("pretrain", small_13b(sized, tmp_path / "run"), *SHRUNK, *scratch, *torchrun, env=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     shown = done.stdout + done.stderr
     assert "windows of 1024 tokens; 3 steps of 4 windows (4,096 tokens) read 12" in shown
@@ -227,7 +233,6 @@ def hf_folder(folder: Path, shape: LlamaShape = TINY) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_rope_base_arrives_from_the_command_line_in_the_exported_model(packs: Path, tmp_path: Path) -> None:
     """Import, training at twice the positions, export: the file, and by the logits the angles, have the NTK base."""
     base = hf_folder(tmp_path / "hf")
@@ -241,8 +246,7 @@ def test_a_rope_base_arrives_from_the_command_line_in_the_exported_model(packs: 
         "rope='ntk')"
     )
     small = ["data.global_batch_size=4", "data.micro_batch_size=2", "trainer.max_steps=2"]
-    done = nemo("pretrain", call, *small)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    forks.command(["nemo", "llm", "pretrain", "--factory", call, "--yes", *small], log=tmp_path / "log")
     expected = round(10000 * 2 ** (16 / 14))
     assert read_shape(find_checkpoint(tmp_path / "run")).rotary_base == expected
     exported = tmp_path / "exported"

@@ -7,8 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +20,7 @@ import torch
 from nemo_kcpt.conversion.checkpoint import CheckpointReader, find_checkpoint
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.packing.store import read_info
+from tests import forks
 
 NEMO = Path(sys.executable).with_name("nemo")
 
@@ -155,47 +155,42 @@ def test_a_training_killed_at_random_steps_goes_on_bit_by_bit(packs: Path, tmp_p
     assert json.loads((killed / "training.json").read_text()) == {"steps": STEPS}
 
 
-def tune(folder: Path, packs: Path, trained: Path, processes: int, sizes: str = "", *overrides: str) -> list[float]:
-    """The losses of `nemo llm finetune` in full float32, with one process, or two started by torchrun."""
-    source = f"pack='{packs}/instruction',dir='{folder}',restore='{trained}',epochs=4,processes={processes}{sizes}"
-    parallel = ["run.executor=kcpt_torchrun", f"run.executor.ntasks_per_node={processes}"] if processes > 1 else []
-    exact = "trainer.callbacks[1].matmul_precision=highest"
-    run(nemo("finetune", f"kcpt_sft_tiny({source})", exact, *overrides, *parallel))
-    return losses(folder)
+class Tunings:
+    """The losses of the same tuning by one process, by two that share the layers and by two that share the batches.
+
+    A step's 16 windows are one micro-batch of the one process, and two of each of the two. In full float32.
+    """
+
+    def __init__(self, packs: Path, trained: Path, folder: Path) -> None:
+        self.packs, self.trained, self.folder = packs, trained, folder
+        self._done: dict[str, list[float]] = {}
+
+    def __getitem__(self, name: str) -> list[float]:
+        ranks = 1 if name == "one" else 2
+        sizes = ",tensor_parallel=2" if name == "tensor" else ""
+        batches = ["data.global_batch_size=16", "data.micro_batch_size=4"]
+        data = [f"data=kcpt_instructions(pack='{self.packs}/instruction')", *batches] if name == "data" else []
+        source = f"pack='{self.packs}/instruction',dir='{self.folder}/{name}',restore='{self.trained}'"
+        factory = f"kcpt_sft_tiny({source},epochs=4,processes={ranks}{sizes})"
+        exact = ["trainer.callbacks[1].matmul_precision=highest", "trainer.max_steps=5"]
+        if name not in self._done:
+            words = ["nemo", "llm", "finetune", "--factory", factory, "--yes", *exact, *data]
+            forks.command(words, ranks=ranks, log=self.folder / f"{name}.log")
+            self._done[name] = losses(self.folder / name)
+        return self._done[name]
 
 
 @pytest.fixture(scope="module")
-def tunings(
-    packs: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[list[float]]]]:
-    """The losses of the same tuning by one process, by two that share the layers and by two that share the batches.
-
-    A step's 16 windows are one micro-batch of the one process, and two of each of the two.
-    """
-    folder = tmp_path_factory.mktemp("tunings")
-    data = [f"data=kcpt_instructions(pack='{packs}/instruction')", "data.global_batch_size=16"]
-    with ThreadPoolExecutor(2) as pool:
-        yield {
-            "tensor": pool.submit(tune, folder / "tensor", packs, trained, 2, ",tensor_parallel=2"),
-            "data": pool.submit(tune, folder / "data", packs, trained, 2, "", *data, "data.micro_batch_size=4"),
-            "one": pool.submit(tune, folder / "one", packs, trained, 1),
-        }
-        pool.shutdown(cancel_futures=True)
+def tunings(packs: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Tunings:
+    return Tunings(packs, trained, tmp_path_factory.mktemp("tunings"))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_tensor_parallel_tuning_is_that_of_one_process(tunings: dict[str, Future[list[float]]]) -> None:
-    assert len(tunings["one"].result()) >= 4
-    assert tunings["tensor"].result() == pytest.approx(tunings["one"].result(), rel=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_data_parallel_tuning_is_that_of_one_process(tunings: dict[str, Future[list[float]]]) -> None:
+@pytest.mark.parametrize("name", ["tensor", "data"])
+def test_parallel_tuning_is_that_of_one_process(tunings: Tunings, name: str) -> None:
     """Also where micro-batches differ in how many tokens bear loss, as replies do: each such token weighs the same."""
-    assert len(tunings["one"].result()) >= 4
-    assert tunings["data"].result() == pytest.approx(tunings["one"].result(), rel=1e-5)
+    assert len(tunings["one"]) == 5
+    assert tunings[name] == pytest.approx(tunings["one"], rel=1e-5)
 
 
 @pytest.mark.parametrize(
