@@ -21,6 +21,7 @@ from nemo_kcpt.conversion.archive import check_archive
 from nemo_kcpt.conversion.checkpoint import check_complete, read_shape
 from nemo_kcpt.conversion.unpickle import ALLOWED, ALLOWED_IN_ARCHIVES, read_metadata
 from nemo_kcpt.errors import BadInput
+from tests import forks
 from tests.conversion.checkpoints import model_yaml
 from tests.conversion.hostile import HOSTILE, make, sound
 from tests.conversion.tiny import make_shape
@@ -116,35 +117,33 @@ def test_it_is_live(name: str, hostile: Path, results: dict[str, Any]) -> None:
     assert (folder / "canary").exists()
 
 
-RESTORE = """
-import sys
-from pathlib import Path
-from nemo import lightning as nl
-from nemo_kcpt.models.llama import KcptLlamaModel, KcptTinyConfig
-from nemo_kcpt.training.resume import KcptAutoResume
-from nemo_kcpt.training.strategy import KcptMegatronStrategy
+def restore(place: str, canary: str) -> None:
+    """In a fork: what a training does that starts from a checkpoint, by our way and by NeMo's own."""
+    from nemo import lightning as nl
 
-canary = sys.argv[2]
-for kind, runs in ((KcptAutoResume, False), (nl.AutoResume, True)):
-    trainer = nl.Trainer(accelerator="cpu", devices=1, strategy=KcptMegatronStrategy(), logger=False)
-    resume = kind(restore_config=nl.RestoreConfig(path=sys.argv[1]), resume_if_exists=True,
-                  resume_from_directory=canary + "-none", resume_ignore_no_checkpoint=True)
-    try:
-        resume.setup(trainer, KcptLlamaModel(KcptTinyConfig(vocab_rows=8)))
-    except Exception as error:
-        assert runs, error
-    assert Path(canary).exists() == runs, kind
-    assert trainer.strategy.restore_config.path == sys.argv[1]
-"""
+    from nemo_kcpt.models.llama import KcptLlamaModel, KcptTinyConfig
+    from nemo_kcpt.training.resume import KcptAutoResume
+    from nemo_kcpt.training.strategy import KcptMegatronStrategy
+
+    for kind, runs in ((KcptAutoResume, False), (nl.AutoResume, True)):
+        trainer = nl.Trainer(accelerator="cpu", devices=1, strategy=KcptMegatronStrategy(), logger=False)
+        resume = kind(
+            restore_config=nl.RestoreConfig(path=place), resume_if_exists=True,
+            resume_from_directory=f"{canary}-none", resume_ignore_no_checkpoint=True,
+        )  # fmt: skip
+        try:
+            resume.setup(trainer, KcptLlamaModel(KcptTinyConfig(vocab_rows=8)))
+        except Exception as error:
+            assert runs, error
+        assert Path(canary).exists() == runs, kind
+        assert trainer.strategy.restore_config.path == place
 
 
 @pytest.mark.slow
 def test_restoring_calls_nothing_that_the_context_names(hostile: Path, tmp_path: Path) -> None:
-    """Of NeMo's own resume the second half of the program shows that it does."""
+    """Of NeMo's own resume the second half of the function shows that it does."""
     place, canary = make("context/io.json: a call", hostile / "good", tmp_path)
-    command = [sys.executable, "-c", RESTORE, str(place), str(canary)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+    forks.call(restore, str(place), str(canary), log=tmp_path / "log")
 
 
 def text(value: str) -> bytes:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from collections import namedtuple
 from pathlib import Path
@@ -19,6 +17,7 @@ from nemo_kcpt.conversion.import_stage import Config, run
 from nemo_kcpt.conversion.llama_mapping import hf_tensors
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llama_shape import LlamaShape, read_hf_shape
+from tests import forks
 from tests.conversion.hf_llama import KINDS, SIZES, save_llama
 
 
@@ -113,14 +112,14 @@ def test_nemos_own_import_is_the_same(folder: Path, tmp_path: Path) -> None:
 def test_a_killed_import_leaves_nothing_and_starts_again(folder: Path, tmp_path: Path) -> None:
     run(Config(hf=folder, out=tmp_path / "whole"))
     out, partial = tmp_path / "out", tmp_path / ".out.partial"
-    command = [sys.executable, "-m", "nemo_kcpt.cli", "convert", "import", str(folder), "--to", str(out)]
+    words = ["kcpt", "convert", "import", str(folder), "--to", str(out)]
     for reached in (partial, partial / "weights/__2_0.distcp", partial / "weights/.metadata"):
-        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-            while not reached.exists():
-                assert process.poll() is None
-                time.sleep(0.001)
-            process.kill()
-        assert process.returncode == -signal.SIGKILL
+        running = forks.start(forks.console, words, log=tmp_path / "log")
+        while not reached.exists():
+            assert running.processes[0].exitcode is None, running.output
+            time.sleep(0.0005)
+        running.kill()
+        assert running.wait() == -signal.SIGKILL
         assert not out.exists()
         with pytest.raises(BadInput):
             find_checkpoint(out)
