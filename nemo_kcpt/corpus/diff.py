@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nemo_kcpt.corpus.cleaning import STEPS, Changed, trace
 from nemo_kcpt.corpus.hunks import hunks, pieces, visible
-from nemo_kcpt.corpus.papers import ID_FIELDS, Row, Settings, prepare
+from nemo_kcpt.corpus.names import name_form
+from nemo_kcpt.corpus.papers import ID_FIELDS, Row, Settings, prepare, readable
 from nemo_kcpt.corpus.readers import Found, Piece, Place, Reader, divide, readers
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.progress import progress
@@ -52,6 +53,7 @@ def show(paper_id: str, place: Place, chosen: Sequence[Reader], settings: Settin
     table = out / "documents.parquet" if out is not None else None
     found = _by_table(paper_id, place, chosen, lean, table)
     found = found or _by_search(paper_id, place, lean, divide(place, chosen))
+    found = readable(found, lean)
     row, _ = prepare(found, lean)
     console = Console(highlight=False, soft_wrap=True, markup=False)
     text = found.record.get(settings.text_field)
@@ -98,7 +100,8 @@ def _names(found: Found, reader: Reader, place: Place, settings: Settings, wante
     known = next((str(value) for name in fields if (value := found.record.get(name)) not in (None, "")), "")
     if not known and not settings.id_field and not found.problem and wanted.startswith(FROM_TEXT):
         known = prepare(found, settings)[0].paper_id
-    return (known.strip(), found.where, place.within(found.where), *((found.source,) if reader.documents else ()))
+    names = (known, found.where, place.within(found.where), *((found.source,) if reader.documents else ()))
+    return (known.strip(), *names, *dict.fromkeys(map(name_form, names)))
 
 
 def _documents(place: Place, pieces: Iterable[Piece]) -> Iterator[tuple[Found, Reader]]:
@@ -114,20 +117,27 @@ def _by_table(
     """The document where documents.parquet says it is; None if that is not there or tells of other documents."""
     import duckdb
 
+    form = name_form(wanted)
+
     if table is None or not table.is_file():
         return None
     with duckdb.connect() as connection:
         known = connection.execute(
-            """SELECT part, row FROM read_parquet($table) WHERE $wanted IN (paper_id, "where", source)
+            """SELECT part, row FROM read_parquet($table)
+               WHERE paper_id IN ($wanted, $form) OR "where" = $wanted OR source = $wanted
                ORDER BY paper_id = $wanted DESC, "where" = $wanted DESC, part, row LIMIT 1""",
-            {"table": str(table), "wanted": wanted},
+            {"table": str(table), "wanted": wanted, "form": form},
         ).fetchone()
     if known is None:
         return None
     part, row = known
     in_piece = _documents(place, islice(divide(place, chosen), part, part + 1))
     there = next(islice(in_piece, row, row + 1), None)
-    return there[0] if there is not None and wanted in _names(*there, place, settings, wanted) else None
+    return there[0] if there is not None and _is_among(wanted, _names(*there, place, settings, wanted)) else None
+
+
+def _is_among(wanted: str, names: Sequence[str]) -> bool:
+    return wanted in names or name_form(wanted) in names
 
 
 def _by_search(wanted: str, place: Place, settings: Settings, pieces: Iterable[Piece]) -> Found:
@@ -141,7 +151,7 @@ def _by_search(wanted: str, place: Place, settings: Settings, pieces: Iterable[P
         task = bar.add_task(f"looking for {visible(wanted)}", total=None)
         for found, reader in _documents(place, pieces):
             names = _names(found, reader, place, settings, wanted)
-            if wanted in names:
+            if _is_among(wanted, names):
                 return found
             seen.append(names[0] or found.where)
             if len(seen) >= BATCH:

@@ -5,8 +5,8 @@ is bounded by memory; only near duplicates themselves are held in it. Kept of se
 of nearly the same ones the longest (an abstract gives way to its paper, a draft to what it grew into).
 
 Together, on one side of the split, stay: texts over `same_side` in similarity, the same title (case, width and
-punctuation aside), the same DOI or arXiv number or other identifier, a document and what it is a translation of, and
-titles that one reference cites together as one work.
+punctuation aside) unless it is one that says nothing (generic_titles.py), the same DOI or arXiv number or other
+identifier, a document and what it is a translation of, and titles that one reference cites together as one work.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from nemo_kcpt.corpus.papers import GENERIC
 from nemo_kcpt.corpus.similarity import PERMUTATIONS, similarity
 from nemo_kcpt.logs import LOG
 
@@ -161,18 +162,23 @@ def mark_near(connection: Any, threshold: float) -> None:
 def group(connection: Any, same_side: float) -> list[str]:
     """Fill the table `together` (number, leader) for papers that must not be split; returns identifiers left aside.
 
-    An identifier shared by more than `SHARED_BY` papers says nothing ("Untitled", "n/a") and would put half the corpus
-    on one side.
+    A title that says nothing ("Overview") ties none, and neither does an identifier that more than `SHARED_BY` papers
+    share ("n/a"): it would put half the corpus on one side.
     """
     papers = "(SELECT number FROM documents WHERE fate = '')"
     connection.execute(
-        f"CREATE TEMP TABLE same AS SELECT number, unnest(same) AS key FROM rows WHERE number IN {papers}"
+        f"CREATE TEMP TABLE same AS SELECT number, title, unnest(same) AS key FROM rows WHERE number IN {papers}"
     )
-    shared = "SELECT key, count(DISTINCT number) AS papers FROM same GROUP BY key"
-    too_many = connection.execute(f"SELECT key, papers FROM ({shared}) WHERE papers > {SHARED_BY}").fetchall()
+    shared = "SELECT key, count(DISTINCT number) AS papers, arg_min(title, number) AS title FROM same GROUP BY key"
+    too_many = connection.execute(
+        f"""SELECT key, papers, title FROM ({shared})
+            WHERE papers > {SHARED_BY} OR (papers > 1 AND starts_with(key, '{GENERIC}'))
+            ORDER BY papers DESC, key"""
+    ).fetchall()
     edges = f"""
         SELECT min(number) OVER (PARTITION BY key) AS a, number AS b FROM same
-            SEMI JOIN (SELECT key FROM ({shared}) WHERE papers BETWEEN 2 AND {SHARED_BY}) USING (key)
+            SEMI JOIN (SELECT key FROM ({shared}) WHERE papers BETWEEN 2 AND {SHARED_BY}
+                       AND NOT starts_with(key, '{GENERIC}')) USING (key)
         UNION ALL
         SELECT coalesce(x.kept, a), coalesce(y.kept, b) FROM near
             JOIN documents AS x ON x.number = a JOIN documents AS y ON y.number = b
@@ -190,17 +196,16 @@ def group(connection: Any, same_side: float) -> list[str]:
     if leaders:
         numbers = np.array(list(leaders), np.int64)
         insert(connection, "together", {"number": numbers, "leader": np.array(list(leaders.values()), np.int64)})
-    names = [_identifier(connection, key, papers) for key, papers in too_many]
+    names = [_identifier(*row) for row in too_many]
     for name in names[:5]:
         LOG.warning("corpus: %s; not taken for one paper, so not kept on one side for that", name)
     return names
 
 
-def _identifier(connection: Any, key: str, papers: int) -> str:
-    kind, _, value = key.partition(":")
-    if kind == "title":
-        (value,) = connection.execute("SELECT title FROM rows WHERE title_key = ? LIMIT 1", [int(value)]).fetchone()
-    return f"{papers} papers share the {'title' if kind == 'title' else 'identifier'} '{value}'"
+def _identifier(key: str, papers: int, title: str) -> str:
+    if key.startswith(("title:", GENERIC)):
+        return f"{papers} papers share the title '{title}'"
+    return f"{papers} papers share the identifier '{key.partition(':')[2]}'"
 
 
 def components(edges: Iterable[tuple[int, int]]) -> dict[int, int]:

@@ -6,6 +6,7 @@ Memory does not grow with the text: rows are in DuckDB (duplicates.py), papers a
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,8 +43,8 @@ class Rules:
 
 
 def merge(name: str, parts: Path, out: Path, rules: Rules) -> dict[str, Any]:
-    """Write papers.jsonl, split.json, documents.parquet and, where there is something to write, dropped.jsonl and
-    questions.jsonl into `out`; returns the counts.
+    """Write papers.jsonl, split.json, documents.parquet and, where there is something to write, dropped.jsonl,
+    questions.jsonl and flaws.jsonl into `out`; returns the counts.
 
     Raises:
         BadInput: more bad documents than `max_bad`, nothing left, or a split that cannot be; nothing is written then.
@@ -63,6 +64,7 @@ def merge(name: str, parts: Path, out: Path, rules: Rules) -> dict[str, Any]:
         counts = _counts(connection)
         _write_papers(connection, parts, out / "papers.jsonl")
         counts["questions"] = _write_questions(connection, parts, out / "questions.jsonl")
+        counts["flaws"] = _write_flaws(connection, parts, out / "flaws.jsonl")
         write_split(connection, out / "split.json", rules.draw.seed)
         dropped = out / "dropped.jsonl"
         if counts["documents"] > counts["papers"]:
@@ -178,6 +180,31 @@ def _write_questions(connection: Any, parts: Path, path: Path) -> int:
     return write_jsonl(path, records())
 
 
+def _write_flaws(connection: Any, parts: Path, path: Path) -> dict[str, int]:
+    """flaws.jsonl of what is wrong in papers that are kept; returns the number of each kind, and warns of each."""
+    (flaws,) = connection.execute("SELECT coalesce(sum(flaws), 0) FROM documents WHERE fate = ''").fetchone()
+    if not flaws:
+        path.unlink(missing_ok=True)
+        return {}
+    counts: Counter[str] = Counter()
+    shown: dict[str, list[str]] = defaultdict(list)
+
+    def records() -> Iterator[dict[str, Any]]:
+        for part, kept in _kept(connection):
+            with (parts / f"{part:06d}.flaws.jsonl").open(encoding="utf-8") as lines:
+                for flaw in map(json.loads, lines):
+                    if (line := flaw.pop("line")) in kept:
+                        counts[flaw["kind"]] += 1
+                        if len(shown[flaw["kind"]]) < SHOWN:
+                            shown[flaw["kind"]].append(f"{flaw['where']}: {flaw['detail']}")
+                        yield {"paper_id": kept[line][0], **flaw}
+
+    write_jsonl(path, records())
+    told = _told([(kind, count, shown[kind]) for kind, count in sorted(counts.items())])
+    LOG.warning("corpus: %s; listed in flaws.jsonl", told)
+    return dict(sorted(counts.items()))
+
+
 def _write_documents(connection: Any, path: Path) -> None:
     """documents.parquet: what is known of every document that was read, in reading order."""
     temporary = path.with_name(f".{path.name}.tmp")
@@ -185,7 +212,8 @@ def _write_documents(connection: Any, path: Path) -> None:
     connection.execute(
         f"""COPY (SELECT one."where", one.source, one.paper_id, one.title, one.language, one.license,
                 one.raw_characters, one.characters, one.tokens, one.sections, one.references, one.questions,
-                one.changes, one.stratum, one.fate, one.reason, stays.paper_id AS kept, one.similarity, one.heldout,
+                one.flaws, one.changes, one.stratum, one.fate, one.reason, stays.paper_id AS kept, one.similarity,
+                one.heldout,
                 CASE WHEN one.fate = '' AND many.papers > 1 THEN head.paper_id ELSE '' END AS together,
                 one.part, one.row
               FROM documents AS one

@@ -10,20 +10,26 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 from nemo_kcpt.corpus.cleaning import STEPS, clean, looks_garbled, unusable
+from nemo_kcpt.corpus.generic_titles import says_nothing
 from nemo_kcpt.corpus.language import language_of
-from nemo_kcpt.corpus.readers import Found
+from nemo_kcpt.corpus.names import name_form, title_form
+from nemo_kcpt.corpus.readers import Flaw, Found, Unreadable
 from nemo_kcpt.corpus.similarity import bands, signature
 from nemo_kcpt.corpus.structure import find_sections, find_title
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_text
 
+FIELDS = "fields left out"
+"""Kind of a flaw."""
+GENERIC = "generic:"
+"""Begins the key of a title that documents may share without being one paper."""
 ID_FIELDS = ("paper_id", "id", "doc_id")
 IDENTIFIER_LINE = re.compile(
     r"^\W*(?:doi[:\s]\s*|https?://(?:dx\.)?doi\.org/)(10\.\d{4,9}/[^\s、。,;]+)|^\W*(arXiv:\d{4}\.\d{4,5})", re.I | re.M
@@ -77,6 +83,8 @@ class Row:
     sections: int = 0
     references: int = 0
     questions: int = 0
+    flaws: int = 0
+    """What is wrong in the document without keeping it from being a paper."""
     changes: dict[str, int] = field(default_factory=dict)
     """Cleaning step -> number of changes."""
     stratum: str = ""
@@ -87,6 +95,7 @@ class Row:
     """Why a filter left the document out; empty if none did."""
     text_hash: bytes = b""
     title_key: int = 0
+    """0 for a title that says nothing ("Overview"), and for none."""
     same: list[str] = field(default_factory=list)
     """Keys that a document shares only with itself in another language or edition."""
     cited: list[list[int]] = field(default_factory=list)
@@ -95,22 +104,35 @@ class Row:
     signature: bytes = b""
 
 
-def check_fields(found: Found, settings: Settings) -> None:
-    """Refuse a corpus whose first document does not have the fields that were named.
+def check_fields(first: Sequence[Found], settings: Settings) -> None:
+    """Refuse a corpus none of whose first documents has a field that was named.
 
     Raises:
-        BadInput: a field is missing; the message names those that are there.
+        BadInput: a field is missing; the message names those that are there in the first.
     """
     for key in ("text_field", "id_field", "title_field"):
         name = getattr(settings, key)
-        if name and name not in found.record:
-            there = ", ".join(str(field) for field in found.record) or "none"
-            raise BadInput(f"{found.where}: no field '{name}'; fields there: {there}. Name the right one by {key}=")
+        if name and first and not any(name in found.record for found in first):
+            there = ", ".join(str(field) for field in first[0].record) or "none"
+            raise BadInput(f"{first[0].where}: no field '{name}'; fields there: {there}. Name the right one by {key}=")
+
+
+def readable(found: Found, settings: Settings) -> Found:
+    """A document without the fields that cannot be read, each a flaw; a problem if it needs one of them."""
+    bad = {str(name): value.reason for name, value in found.record.items() if isinstance(value, Unreadable)}
+    if not bad:
+        return found
+    needed = [settings.text_field, settings.title_field, settings.stratify_field]
+    needed += [settings.id_field] if settings.id_field else ID_FIELDS
+    if why := [reason for name, reason in bad.items() if name in needed]:
+        return found._replace(record={}, problem=why[0], flaws=())
+    kept = {name: value for name, value in found.record.items() if str(name) not in bad}
+    return found._replace(record=kept, flaws=[*found.flaws, *(Flaw(FIELDS, found.where, why) for why in bad.values())])
 
 
 def prepare(found: Found, settings: Settings) -> tuple[Row, dict[str, Any] | None]:
     """The row of a document, and its record of papers.jsonl if it can be one."""
-    row = Row(where=found.where, source=_repaired(found.source))
+    row = Row(where=found.where, source=repaired(found.source))
     try:
         if found.problem:
             raise Unusable("unreadable", found.problem)
@@ -148,11 +170,12 @@ def _paper(found: Found, settings: Settings, row: Row) -> dict[str, Any]:
         raise _no_field(record, settings.title_field, "title_field")
     title = record.get(settings.title_field or "title")
     sections = find_sections(text)
-    row.title = _one_line(str(title)) if title else find_title(text)
+    row.title = title_form(repaired(str(title)) if title else find_title(text), settings.steps)
     row.characters = len(text)
     row.language = language_of(text)
-    row.license = _repaired(str(record.get(settings.license_field) or settings.license))
+    row.license = repaired(str(record.get(settings.license_field) or settings.license))
     row.sections, row.references, row.questions = len(sections), len(cleaned.references), len(found.questions)
+    row.flaws = len(found.flaws)
     row.tokens = len(_tokenizer(settings.tokenizer).encode(text).ids) if settings.tokenizer else 0
     known = {settings.text_field, settings.id_field or "paper_id", settings.title_field or "title"}
     known |= {settings.license_field, "source", "meta"}
@@ -160,19 +183,21 @@ def _paper(found: Found, settings: Settings, row: Row) -> dict[str, Any]:
     rest = {str(key): value for key, value in record.items() if key not in known and not isinstance(value, bytes)}
     if isinstance(meta, Mapping):
         rest = {**meta, **rest}
+    elif meta is not None:
+        rest["meta"] = meta
     rest = _json_value(rest)
     if settings.stratify_field:
         if settings.stratify_field not in {**rest, **record}:
             raise _no_field({**rest, **record}, settings.stratify_field, "stratify_field")
-        row.stratum = str({**record, **rest}[settings.stratify_field])
-    row.title_key = title_key(row.title)
+        row.stratum = name_form(str({**record, **rest}[settings.stratify_field]), settings.steps)
+    row.title_key = 0 if says_nothing(row.title, sections) else title_key(row.title)
     row.same = list(_same(row, rest, text, settings))
     row.cited = [keys for entry in cleaned.references if len(keys := _cited(entry)) > 1]
     return {
         "paper_id": row.paper_id,
         "title": row.title,
         "text": text,
-        "source": _repaired(str(record.get("source") or found.source)),
+        "source": repaired(str(record.get("source") or found.source)),
         "license": row.license,
         "meta": rest,
         "language": row.language,
@@ -203,7 +228,7 @@ def _paper_id(record: Mapping[str, Any], settings: Settings, text: str) -> str:
         raise Unusable("with a wrong field", f"field {name} holds {value!r}; an id (text or whole number) was expected")
     if unusable(str(value)):
         raise Unusable("with a wrong field", f"the id {value!r} holds NUL or lone surrogates, which UTF-8 cannot hold")
-    return str(value).strip()
+    return name_form(str(value), settings.steps)
 
 
 def _no_field(record: Mapping[str, Any], name: str, key: str) -> Unusable:
@@ -235,9 +260,11 @@ def title_key(title: str) -> int:
 
 
 def _same(row: Row, meta: Mapping[str, Any], text: str, settings: Settings) -> Iterator[str]:
-    yield f"paper:{row.paper_id}"
+    yield f"paper:{name_form(row.paper_id)}"
     if row.title_key:
         yield f"title:{row.title_key}"
+    elif generic := title_key(row.title):
+        yield f"{GENERIC}{generic}"
     for match in IDENTIFIER_LINE.finditer(text[:HEAD]):
         yield f"id:{(match[1] or match[2]).rstrip('.').casefold()}"
     for name in settings.same_paper_fields:
@@ -245,6 +272,7 @@ def _same(row: Row, meta: Mapping[str, Any], text: str, settings: Settings) -> I
         for value in values if isinstance(values, list) else [values]:
             if value not in (None, "", False):
                 value = re.sub(r"^(?:https?://(?:dx\.)?doi\.org/|doi:\s*)", "", str(value).strip(), flags=re.I)
+                value = name_form(value)
                 yield f"paper:{value}"
                 yield f"id:{value.casefold()}"
 
@@ -269,11 +297,7 @@ def _cited(entry: str) -> list[int]:
     return sorted(title_key(span) for span in spans if len(span) >= 6)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(_repaired(clean(text, ("line_ends", "control_characters")).text).split())
-
-
-def _repaired(text: str) -> str:
+def repaired(text: str) -> str:
     """`text` without NULs and with U+FFFD for a lone surrogate; extra fields are not worth refusing a document for."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text.replace("\x00", ""))
 
@@ -286,11 +310,11 @@ def _json_value(value: Any) -> Any:
 
 def _all_repaired(value: Any) -> Any:
     if isinstance(value, str):
-        return _repaired(value)
+        return repaired(value)
     if isinstance(value, list):
         return [_all_repaired(item) for item in value]
     if isinstance(value, dict):
-        return {_repaired(key): _all_repaired(item) for key, item in value.items()}
+        return {repaired(key): _all_repaired(item) for key, item in value.items()}
     return value
 
 

@@ -1,8 +1,9 @@
 """First pass: every piece of the corpus is read and cleaned by whatever process is free, and becomes a part.
 
-A part is `000012.jsonl` (its papers, complete), `000012.questions.jsonl` where there are any, and `000012.parquet` (a
-row for each of its documents), written in this order: a piece whose Parquet file is there is done, so a killed run goes
-on with the others. Text goes from the reader's process to disk and never through the parent, whose memory stays flat.
+A part is `000012.jsonl` (its papers, complete), `000012.questions.jsonl` and `000012.flaws.jsonl` (about these papers),
+and `000012.parquet` (a row for each of its documents), written in this order: a piece whose Parquet file is there is
+done, so a killed run goes on with the others. Text goes from the reader's process to disk and never through the parent,
+whose memory stays flat.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.corpus.papers import Row, Settings, check_fields, prepare
+from nemo_kcpt.corpus.names import name_form
+from nemo_kcpt.corpus.papers import Row, Settings, check_fields, prepare, readable, repaired
 from nemo_kcpt.corpus.readers import Found, Piece, Place, readers
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import atomic_write, publish
@@ -31,6 +34,8 @@ from nemo_kcpt.progress import progress
 
 ADDRESS_SPACE = 16 << 30
 """Bytes a reading process may map: a file that unpacks without end fails alone and is named."""
+LOOKED_AT = 20
+"""First documents that are looked at for the fields that were named."""
 BATCH = 512
 """Rows written to a part's Parquet file at a time."""
 
@@ -81,7 +86,8 @@ def documents(job: Job) -> Iterator[Found]:
             yield Found(path, source, {}, "reading it ended the process (memory or a fault in the format's library)")
         else:
             piece = job.piece._replace(paths=(path,)) if path else job.piece
-            yield from readers()[job.piece.reader].documents_of(job.place, piece)
+            found_there = readers()[job.piece.reader].documents_of(job.place, piece)
+            yield from (readable(found, job.settings) for found in found_there)
 
 
 def make_part(job: Job) -> int:
@@ -98,14 +104,19 @@ def make_part(job: Job) -> int:
             atomic_write(job.path(".jsonl")) as papers,
             pyarrow.parquet.ParquetWriter(temporary, schema, compression="zstd") as table,
             atomic_write(job.path(".questions.jsonl")) as questions,
+            atomic_write(job.path(".flaws.jsonl")) as flaws,
         ):
             for found in documents(job):
                 row, paper = prepare(found, job.settings)
                 if paper is not None:
                     papers.write(json.dumps(paper, ensure_ascii=False) + "\n")
                     for question in found.questions:
-                        record = {"line": line, **question._asdict()}
+                        name = name_form(question.question_id, job.settings.steps)
+                        record = {"line": line, **question._asdict(), "question_id": name}
                         questions.write(json.dumps(record, ensure_ascii=False) + "\n")
+                    for flaw in found.flaws:
+                        told = {name: repaired(job.place.within(text)) for name, text in flaw._asdict().items()}
+                        flaws.write(json.dumps({"line": line, "source": row.source, **told}) + "\n")
                 at = {"part": job.index, "row": number, "line": line if paper is not None else -1}
                 told = {name: job.place.within(getattr(row, name)) for name in ("where", "problem")}
                 rows.append({**at, **vars(row), **told, "changes": list(row.changes.items())})
@@ -167,7 +178,7 @@ def make_parts(
         shards: how many calls share the work.
 
     Raises:
-        BadInput: the first document lacks a field that was named, or a data set cannot be opened.
+        BadInput: the first documents lack a field that was named, or a data set cannot be opened.
         KcptError: reading a piece ended its process twice.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -176,8 +187,8 @@ def make_parts(
     if len(missing) < len(jobs):
         LOG.info("corpus: %d of %d pieces are there from an earlier run", len(jobs) - len(missing), len(jobs))
     fields = (job for job in missing[:1] if not readers()[job.piece.reader].documents)
-    if first := next((found for job in fields for found in documents(job) if not found.problem), None):
-        check_fields(first, settings)
+    good = (found for job in fields for found in documents(job) if not found.problem)
+    check_fields(list(islice(good, LOOKED_AT)), settings)
     workers = min(workers or os.cpu_count() or 1, len(missing))
     with progress() as bar:
         task = bar.add_task("reading and cleaning", total=len(jobs), completed=len(jobs) - len(missing))

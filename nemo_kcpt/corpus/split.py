@@ -3,18 +3,21 @@
 A group is what must stay on one side: near duplicates, translations, editions (duplicates.py); most papers are their
 own. Groups are ranked by the SHA-256 of seed and paper id (the least of the group's) and taken in that order while they
 fit, so the draw depends neither on the order of the documents nor on a random generator's version. With an earlier
-split.json every paper in it keeps its side, and new ones that belong to its groups follow it.
+split.json every paper in it keeps its side, and new ones that belong to its groups follow it. Lists of ids are
+compared in the form that names.py gives them, so that one typed on another machine, or of an earlier version, finds its
+papers.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.corpus.duplicates import insert
+from nemo_kcpt.corpus.names import matches
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json
 from nemo_kcpt.logs import LOG
@@ -144,7 +147,7 @@ def _keep_sides(connection: Any, path: Path) -> int:
     sides = [content.get(name) for name in ("heldout", "train")] if isinstance(content, dict) else [None]
     if not all(isinstance(side, list) for side in sides):
         raise BadInput(f"{path}: expected a split.json with the lists heldout and train (keep_split)")
-    _listed(connection, ((str(name), side is sides[0]) for side in sides for name in side or []))
+    _listed(connection, {str(name): side is sides[0] for side in (sides[1], sides[0]) for name in side or []})
     connection.execute(
         """UPDATE documents SET heldout = listed.heldout FROM listed
            WHERE documents.paper_id = listed.paper_id AND fate = ''"""
@@ -174,7 +177,7 @@ def _keep_sides(connection: Any, path: Path) -> int:
 def _hold_out_list(connection: Any, path: Path, papers: int) -> None:
     """Hold out the papers that a user names, and what belongs together with them."""
     asked = _read_list(path)
-    _listed(connection, ((name, True) for name in asked))
+    _listed(connection, dict.fromkeys(asked, True))
     unknown = connection.execute(
         "SELECT paper_id FROM listed ANTI JOIN documents USING (paper_id) ORDER BY paper_id"
     ).fetchall()
@@ -220,14 +223,23 @@ def _read_list(path: Path) -> set[str]:
     return {line.strip() for line in lines if line.strip()}
 
 
-def _listed(connection: Any, names: Iterable[tuple[str, bool]]) -> None:
-    """The table `listed` (paper_id, heldout)."""
+def _listed(connection: Any, sides: Mapping[str, bool]) -> None:
+    """The table `listed` (paper_id, heldout): ids as the documents have them, however the list writes them.
+
+    An id that no document has stays as it is. One that stands for several papers is the id of each of them.
+    """
     import pyarrow as pa
 
-    pairs = list(names)
+    cursor = connection.cursor().execute("SELECT DISTINCT paper_id FROM documents")
+    there = (paper_id for rows in iter(lambda: cursor.fetchmany(1000), []) for (paper_id,) in rows)
+    found = matches(sides, there)
+    pairs = [(paper_id, heldout) for name, heldout in sides.items() for paper_id in found[name] or [name]]
     incoming = pa.table({"paper_id": [name for name, _ in pairs], "heldout": [side for _, side in pairs]})
     connection.register("incoming", incoming.cast(pa.schema([("paper_id", pa.string()), ("heldout", pa.bool_())])))
-    connection.execute("CREATE OR REPLACE TEMP TABLE listed AS SELECT DISTINCT * FROM incoming")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE listed AS "
+        "SELECT paper_id, bool_or(heldout) AS heldout FROM incoming GROUP BY paper_id"
+    )
     connection.unregister("incoming")
 
 

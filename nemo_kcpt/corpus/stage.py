@@ -3,8 +3,9 @@
 Reads JSON Lines, CSV, Parquet, Hugging Face data sets (a folder or a name on the hub), folders of Markdown, text, HTML
 and PDF files, and SQuAD-style JSON. Writes papers.jsonl (paper_id, title, text, source, license, meta, language,
 sections, references), split.json (seed, heldout, train), documents.parquet (what became of every document),
-dropped.jsonl (those left out and why), questions.jsonl (questions that people asked, where the input has any) and the
-data sheet (datasheet.html, datasheet.md, datasheet.json).
+dropped.jsonl (those left out and why), questions.jsonl (questions that people asked, where the input has any),
+flaws.jsonl (what is wrong in papers that were kept, if anything) and the data sheet (datasheet.html, datasheet.md,
+datasheet.json).
 
 Held out means: the question-answer and keyword data of a paper never reach training; its text does.
 
@@ -39,9 +40,11 @@ __doc__ += "\nCleaning steps, in the order in which they run; switch off by name
     f"    {name:20s} {(step.__doc__ or '').strip().splitlines()[0]}\n" for name, step in STEPS.items()
 )
 
+READING = 2
+"""Raised when the same bytes give other papers, so that what an earlier version left half done is read anew."""
 PARTS = "parts"
 """Folder, below `out`, of what has been read and cleaned so far; it goes when the corpus is done."""
-OUTPUTS = ("papers.jsonl", "split.json", "documents.parquet", "dropped.jsonl", "questions.jsonl")
+OUTPUTS = ("papers.jsonl", "split.json", "documents.parquet", "dropped.jsonl", "questions.jsonl", "flaws.jsonl")
 RUNNING = ("input", "workers", "shard", "merge", "diff", "fresh_split")
 """Keys that do not shape a result, or whose content enters the fingerprint instead of their text."""
 
@@ -230,7 +233,7 @@ def _identity(
 ) -> str:
     """Identity of the parts: what is read, how, and what shapes a paper."""
     tokenizer = hash_input(inputs["tokenizer"]) if "tokenizer" in inputs else ""
-    how = [place.encoding, place.follow_links, place.max_bytes, [reader.name for reader in chosen]]
+    how = [READING, place.encoding, place.follow_links, place.max_bytes, [reader.name for reader in chosen]]
     return sha256_text(canonical_json([content, how, {**vars(settings), "tokenizer": tokenizer}]))
 
 

@@ -18,6 +18,8 @@ from nemo_kcpt.corpus.cleaning.headings import Numbered, known_name, markdown_he
 from nemo_kcpt.corpus.cleaning.line_kinds import ends_sentence, is_fixed, is_item
 from nemo_kcpt.corpus.cleaning.regions import Line, lines_of
 from nemo_kcpt.corpus.cleaning.scripts import SENTENCE_END, display_width
+from nemo_kcpt.corpus.front_matter import split
+from nemo_kcpt.corpus.generic_titles import is_generic
 
 WIDEST_TITLE = 100
 """Columns of a title in a text without Markdown."""
@@ -44,12 +46,19 @@ class _Found(NamedTuple):
 
 
 def find_title(text: str) -> str:
-    """The first Markdown heading outside code, else the first line that reads like a title, else ""."""
+    """The front matter's title, else the first Markdown heading outside code, else the first line that reads like a
+    title, else "".
+
+    A heading below the first level that everybody uses ("## Overview") is a section's: such a text has no title.
+    """
+    front = split(text)
+    if front.title:
+        return front.title
     if _MAYBE_MARKDOWN.search(text):
-        for heading in _markdown(lines_of(text)):
-            return heading.title
+        for heading in _markdown(lines_of(text), front.lines):
+            return heading.title if heading.level == 1 or not is_generic(heading.title) else ""
     lines = lines_of(text[:BEGINNING])
-    start = _front_matter(lines)
+    start = min(front.lines, len(lines))
     filled = [number for number in range(start, len(lines)) if lines[number].text.strip()][: TITLE_LINES + 1]
     for number, following in pairwise(filled):
         line = lines[number].text.strip()
@@ -63,7 +72,7 @@ def find_title(text: str) -> str:
 def find_sections(text: str) -> list[dict[str, Any]]:
     """The headings of a text in order: `title`, `level` from 1, and `start`, the offset of the heading's line."""
     lines = lines_of(text)
-    found = list(_markdown(lines))
+    found = list(_markdown(lines, split(text).lines))
     if len(found) < 2:
         taken = {heading.line for heading in found}
         others = (heading for heading in _plain(lines, bool(found)) if heading.line not in taken)
@@ -71,16 +80,8 @@ def find_sections(text: str) -> list[dict[str, Any]]:
     return [{"title": one.title, "level": one.level, "start": lines[one.line].start} for one in found]
 
 
-def _front_matter(lines: Sequence[Line]) -> int:
-    """Number of lines that a YAML header takes at the beginning."""
-    if lines[0].text.rstrip() != "---":
-        return 0
-    return next((number + 1 for number, line in enumerate(lines[1:60], 1) if line.text.rstrip() in ("---", "...")), 0)
-
-
-def _markdown(lines: Sequence[Line]) -> Iterator[_Found]:
-    """Headings with number signs or underlined."""
-    start = _front_matter(lines)
+def _markdown(lines: Sequence[Line], start: int) -> Iterator[_Found]:
+    """Headings with number signs or underlined, from the line numbered `start` on."""
     for number in range(start, len(lines)):
         line = lines[number]
         if line.protected:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_jsonl_lines
 from nemo_kcpt.logs import LOG
@@ -151,19 +152,21 @@ class Records:
         Raises:
             BadInput: no record is of one of the kinds.
         """
-        excluded, found = set(heldout), set()
+        excluded = {form for paper_id in heldout for form in (paper_id, name_form(str(paper_id)))}
+        found = set()
         places: dict[str, array[int]] = {}
         for offset, record in _with_offsets(path):
             found.add(record["kind"])
-            if not (record["paper_id"] in excluded and is_heldout(record)) and (not kinds or record["kind"] in kinds):
+            kept_out = is_heldout(record) and excluded & {record["paper_id"], name_form(str(record["paper_id"]))}
+            if not kept_out and (not kinds or record["kind"] in kinds):
                 places.setdefault(record["paper_id"], array("q")).append(offset)
         if absent := sorted(set(kinds) - found):
             raise BadInput(f"{path}: kinds: no record of '{absent[0]}'; there are {', '.join(sorted(found))}")
         return cls(path, places, shuffle_seed)
 
     def of(self, paper_id: str) -> list[dict[str, Any]]:
-        """A paper's records, in the file's order or shuffled by seed and paper."""
-        places = list(self.places.get(paper_id, ()))
+        """A paper's records, in the file's order or shuffled by seed and paper; of its id the form does not matter."""
+        places = list(self.places.get(self.known(paper_id), ()))
         if self.shuffle_seed is not None:
             random.Random(f"{self.shuffle_seed} {paper_id}").shuffle(places)
         with self.path.open("rb") as stream:
@@ -172,6 +175,14 @@ class Records:
                 stream.seek(place)
                 records.append(json.loads(stream.readline()))
         return records
+
+    def known(self, paper_id: str) -> str:
+        """The id under which the file has the records of a paper."""
+        return paper_id if paper_id in self.places else self._by_form.get(name_form(str(paper_id)), paper_id)
+
+    @cached_property
+    def _by_form(self) -> dict[str, str]:
+        return {name_form(str(paper_id)): paper_id for paper_id in self.places}
 
 
 def _with_offsets(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -198,7 +209,7 @@ def sources(papers: Path, records: Records | None) -> Iterator[Source]:
     before = len(unknown)
     for number, paper in read_jsonl_lines(papers, ("paper_id", "text")):
         found = records.of(paper["paper_id"]) if records is not None else []
-        unknown.discard(paper["paper_id"])
+        unknown.discard(records.known(paper["paper_id"]) if records is not None else "")
         yield Source(f"{papers}, line {number}, paper {paper['paper_id']}", paper, found).checked()
     if unknown and records is not None:
         examples = ", ".join(sorted(unknown)[:3])

@@ -143,11 +143,22 @@ def test_titles_that_one_reference_cites_together_stay_on_one_side(made: Callabl
 
 
 def test_a_title_that_many_share_means_nothing(made: Callable[..., Made], caplog: pytest.LogCaptureFixture) -> None:
-    records = [{"id": f"p{number}", "title": "月次報告", "text": essay(number)} for number in range(20)]
+    records = [{"id": f"p{number}", "title": "一枚の絵", "text": essay(number)} for number in range(20)]
     found = made(*records, heldout_count=5)
     assert len(found.split["heldout"]) == 5
-    assert "20 papers share the title '月次報告'" in caplog.text
-    assert found.counts["shared_identifiers"] == ["20 papers share the title '月次報告'"]
+    assert "20 papers share the title '一枚の絵'" in caplog.text
+    assert found.counts["shared_identifiers"] == ["20 papers share the title '一枚の絵'"]
+
+
+@pytest.mark.parametrize("title", ["Overview", "はじめに"])
+def test_a_title_that_says_nothing_ties_no_papers(
+    made: Callable[..., Made], caplog: pytest.LogCaptureFixture, title: str
+) -> None:
+    records = [{"id": f"p{number}", "title": title, "text": essay(number)} for number in range(3)]
+    found = made(*records, heldout_count=1)
+    assert len(found.split["heldout"]) == 1
+    assert found.counts["shared_identifiers"] == [f"3 papers share the title '{title}'"]
+    assert f"3 papers share the title '{title}'" in caplog.text
 
 
 def test_filters_say_why(made: Callable[..., Made]) -> None:

@@ -111,6 +111,40 @@ def test_bad_documents_are_all_counted_and_left_out_up_to_a_limit(tmp_path: Path
     assert len(dropped) == 10 and dropped[-1]["where"].endswith("line 12") and dropped[-1]["fate"] == "bad"
 
 
+def test_what_is_wrong_in_a_paper_that_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.md").write_text("---\ntitle: a: b\n---\n\n# Kasumi\n\nKasumi has 12 parts.\n")
+    (folder / "b.md").write_text("---\ntitle: Hayate\ntags: [x]\nid: 7\n---\n\nHayate has 13 parts.\n")
+    found, _ = corpus(folder)
+    assert [paper["title"] for paper in found] == ["Kasumi", "Hayate"]
+    assert found[0]["text"].startswith("---\ntitle: a: b\n---\n")
+    assert (found[1]["paper_id"], found[1]["text"]) == ("b.md", "Hayate has 13 parts.")
+    assert found[1]["meta"] == {"tags": ["x"], "id": 7}
+    (flaw,) = read_jsonl(tmp_path / "out" / "flaws.jsonl")
+    kind = "with front matter that cannot be read, kept as text"
+    assert flaw == {
+        "paper_id": "a.md",
+        "source": "a.md",
+        "kind": kind,
+        "where": "a.md",
+        "detail": "line 1: not YAML (mapping values are not allowed here, line 1 of it)",
+    }
+    assert read_manifest(tmp_path / "out")["counts"]["flaws"] == {kind: 1}
+    assert f"corpus: 1 {kind} (a.md: line 1: not YAML" in caplog.text
+    (folder / "a.md").write_text("# Kasumi\n\nKasumi has 12 parts.\n")
+    run(Config(input=str(folder), out=tmp_path / "out", heldout_count=0), redo=True)
+    assert not (tmp_path / "out" / "flaws.jsonl").exists()
+
+
+@pytest.mark.parametrize("key", ["text_field", "id_field", "title_field"])
+def test_only_the_first_documents_may_lack_a_field(tmp_path: Path, write_lines: Write, key: str) -> None:
+    rows = [{"a": "x"}, {"a": "y"}, *({"a": f"本文{number}", "body": f"話{number}"} for number in range(3))]
+    keys = {"text_field": "a"} | {key: "body"}
+    found, _ = corpus(write_lines(tmp_path / "in.jsonl", rows), max_bad=2, **keys)
+    assert len(found) == 3
+
+
 def test_duplicate_ids(tmp_path: Path, write_lines: Write) -> None:
     file = write_lines(tmp_path / "in.jsonl", [*papers(2), {"paper_id": "p0", "text": "other"}])
     message = refused(file)

@@ -13,13 +13,16 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Question, Reader, split_of
+from nemo_kcpt.corpus.readers.base import Flaw, Found, Piece, Place, Question, Reader, Unreadable, split_of
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import canonical_json, sha256_file, sha256_text
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
 
-__all__ = ["Found", "Piece", "Place", "Question", "Reader", "choose_readers", "content_hash", "divide", "readers"]
+__all__ = [
+    "Flaw", "Found", "Piece", "Place", "Question", "Reader", "Unreadable",
+    "choose_readers", "content_hash", "divide", "readers",
+]  # fmt: skip
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 DATA_SET_FILES = ("dataset_dict.json", "state.json")

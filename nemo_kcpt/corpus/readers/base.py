@@ -11,14 +11,18 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from nemo_kcpt.corpus.readers.partitions import Columns, columns, fields_of
 from nemo_kcpt.errors import BadInput
 
 PIECE = 8 << 20
 """Bytes of input a piece aims at: some seconds of work, so that a kill costs little and the cores end together."""
+OTHER_FOLDER = "with a field that differs from the folder's name, kept as it is"
+"""Kind of a flaw."""
 FILES = 64
 """Files a piece holds at most, where a file is a document."""
 
@@ -29,6 +33,23 @@ class Question(NamedTuple):
     question_id: str
     question: str
     answer: str
+
+
+class Flaw(NamedTuple):
+    """What is wrong in a document that is read all the same: a question or a field that is left out, say."""
+
+    kind: str
+    """Groups flaws in the message and in the counts, in the plural: "questions left out"."""
+    where: str
+    """The file and the part of it."""
+    detail: str
+    """What was found, and what was expected."""
+
+
+class Unreadable(NamedTuple):
+    """Stands in a record for a field whose value cannot be read: bad if the field is needed, else left out by name."""
+
+    reason: str
 
 
 class Found(NamedTuple):
@@ -46,6 +67,7 @@ class Found(NamedTuple):
     problem: str = ""
     questions: Sequence[Question] = ()
     changes: Mapping[str, int] = MappingProxyType({})
+    flaws: Sequence[Flaw] = ()
 
 
 class Piece(NamedTuple):
@@ -106,6 +128,10 @@ class Place:
         """Links to folders, which are followed only if that was asked for."""
         found = (Path(folder, name) for folder, folders, _ in self._walk() for name in folders)
         return sorted(path for path in found if path.is_symlink())
+
+    def folders(self) -> list[str]:
+        """The folders below this one, by their paths within it."""
+        return [self.relative(Path(folder)) for folder, _, _ in self._walk()]
 
     def _walk(self) -> Iterator[tuple[str, list[str], list[str]]]:
         """Folders with the folders and the files in them; a folder that links lead to twice, or in a circle, once."""
@@ -205,10 +231,39 @@ class Reader:
             if problem:
                 yield Found(name, source, {}, problem)
                 continue
+            fields = fields_of(source, _columns(place)) if "=" in source and place.path.is_dir() else {}
             try:
-                yield from self.read(place, piece._replace(paths=(name,)))
+                yield from _with_fields(self.read(place, piece._replace(paths=(name,))), fields)
             except OSError as error:
                 yield Found(name, source, {}, f"cannot be read ({error.strerror or error})")
+
+
+@lru_cache(maxsize=4)
+def _columns(place: Place) -> Columns:
+    return columns(place.folders())
+
+
+def _with_fields(documents: Iterable[Found], fields: Mapping[str, Any]) -> Iterator[Found]:
+    """The documents with the fields of their folder; one that has such a field itself keeps its own, by name.
+
+    A folder's name is no document's id: such a field goes into `meta`.
+    """
+    if not fields:
+        yield from documents
+        return
+    beside = {name: value for name, value in fields.items() if name not in ("paper_id", "id", "doc_id", "meta")}
+    rest = {name: value for name, value in fields.items() if name not in beside}
+    for found in documents:
+        record = dict(found.record)
+        flaws = [
+            Flaw(OTHER_FOLDER, found.where, f"field {name} holds {record[name]!r}, its folder says {value!r}")
+            for name, value in beside.items()
+            if name in record and str(record[name] or "") != str(value or "")
+        ]
+        meta = record.get("meta")
+        if rest and (meta is None or isinstance(meta, Mapping)):
+            record["meta"] = {**rest, **(meta or {})}
+        yield found if found.problem else found._replace(record={**beside, **record}, flaws=[*found.flaws, *flaws])
 
 
 def too_large(size: int, place: Place) -> str:
@@ -219,7 +274,9 @@ def too_large(size: int, place: Place) -> str:
     )
 
 
-_SPLIT = re.compile(r"(?:^|[-_./])(train|training|test|testing|valid|validation|val|dev|eval)(?=[-_./\d]|$)", re.I)
+_SPLIT = re.compile(
+    r"(?:^|[-_./]|(?<=split)=)(train|training|test|testing|valid|validation|val|dev|eval)(?=[-_./\d]|$)", re.I
+)
 _SPLIT_NAMES = {"training": "train", "testing": "test", "valid": "validation", "val": "validation"}
 
 

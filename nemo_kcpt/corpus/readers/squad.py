@@ -1,7 +1,8 @@
 """SQuAD-style JSON: an article is a document, its questions become a human question set.
 
 The text is the article's paragraphs joined by blank lines, its id `<file>-<number>` unless it has one. A question
-without an answer (`is_impossible`, or none given) is left out and counted in the field `unanswered`.
+without an answer (`is_impossible`, or none given) is left out and counted in the field `unanswered`. One that is
+malformed (blank, or with a number for an answer) is left out alone and named, and so is a paragraph without text.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nemo_kcpt.corpus.encodings import UnknownEncoding, decode
-from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Question, Reader, one_file, too_large
+from nemo_kcpt.corpus.readers.base import Flaw, Found, Piece, Place, Question, Reader, one_file, too_large
 
 WHOLE = 512 << 20
 """Bytes up to which a JSON file is read as a whole; its values take several times as much memory."""
 HEAD = 1 << 16
+QUESTIONS, ANSWERS, PARAGRAPHS = "questions left out", "answers left out", "paragraphs left out"
+"""Kinds of flaws."""
 _SCALARS = r'(?:\s*"[^"]*"\s*:\s*(?:"[^"]*"|[-\d.]+|null|true|false)\s*,)*'
 _DATA = re.compile(r"\s*\{" + _SCALARS + r'\s*"data"\s*:\s*\[')
 
@@ -72,7 +76,7 @@ def load_whole(place: Place, path: Path) -> Any:
 
 
 def read(place: Place, piece: Piece) -> Iterator[Found]:
-    """The articles of a file; one that is malformed is a problem that names its first bad part."""
+    """The articles of a file; one of which nothing can be read is a problem that names its first bad part."""
     path = one_file(piece.paths)
     source = place.relative(path)
     try:
@@ -91,65 +95,141 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
     used: set[str] = set()
     for number, article in enumerate(articles):
         where = f"{path}, data[{number}]"
+        paper_id = article_id(article, path, number)
         try:
-            record, questions = _document(article, f"{path.stem}-{number:04d}", used)
+            known = parse_article(article, paper_id, used, where)
         except Malformed as error:
             yield Found(where, source, {}, str(error))
             continue
-        size = len(record["text"].encode("utf-8", "replace"))
+        text = "\n\n".join(known.contexts)
+        record = {
+            "paper_id": paper_id,
+            "title": article.get("title") or "",
+            "text": text,
+            "paragraphs": len(article["paragraphs"]),
+            "unanswered": known.unanswered,
+        }
+        size = len(text.encode("utf-8", "replace"))
         if size > place.max_bytes:
             yield Found(where, source, {}, too_large(size, place))
         else:
-            yield Found(where, source, record, questions=questions)
+            questions = [Question(asked.question_id, asked.question, asked.answers[0]) for asked in known.asked]
+            yield Found(where, source, record, questions=questions, flaws=known.flaws)
 
 
-def _document(article: Any, made_id: str, used: set[str]) -> tuple[dict[str, Any], list[Question]]:
-    """The record of an article and its questions; `used` holds the question ids of the file so far."""
+class Asked(NamedTuple):
+    """A question that people asked, with every answer that counts as right; the first is the one that is shown."""
+
+    question_id: str
+    question: str
+    answers: tuple[str, ...]
+
+
+@dataclass
+class Article:
+    """What an article holds, and what of it is left out."""
+
+    contexts: list[str] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    unanswered: int = 0
+    """Questions that the file itself marks as without an answer, or gives none to."""
+    flaws: list[Flaw] = field(default_factory=list)
+
+
+def parse_article(article: Any, paper_id: str, used: set[str], where: str) -> Article:
+    """The texts and questions of an article; a question or paragraph that is malformed is left out and named.
+
+    Args:
+        article: a member of "data".
+        paper_id: the article's id, from which ids of questions without one are made.
+        used: the question ids of the file so far; those of this article are added.
+        where: the article's place, for messages.
+
+    Raises:
+        Malformed: no paragraph of it can be read.
+    """
     paragraphs = article.get("paragraphs") if isinstance(article, dict) else None
     if not isinstance(paragraphs, list):
         raise Malformed('expected an article with a list "paragraphs"')
-    paper_id = str(article.get("id") or made_id)
-    contexts = []
-    questions: list[Question] = []
-    unanswered = 0
+    found = Article()
     for number, paragraph in enumerate(paragraphs):
+        part = f"paragraphs[{number}]"
         context = paragraph.get("context") if isinstance(paragraph, dict) else None
         if not isinstance(context, str):
-            raise Malformed(f'paragraphs[{number}]: expected a text in "context"')
-        contexts.append(context.strip())
+            found.flaws.append(Flaw(PARAGRAPHS, f"{where}.{part}", f'expected a text in "context", {_was(context)}'))
+            continue
+        found.contexts.append(context.strip())
         qas = paragraph.get("qas") or []
         if not isinstance(qas, list):
-            raise Malformed(f'paragraphs[{number}]: expected a list in "qas"')
-        for place_of, item in enumerate(qas):
-            question, answer = _question(item, f"paragraphs[{number}].qas[{place_of}]")
-            if not answer:
-                unanswered += 1
-                continue
-            wanted = str(item.get("id") or f"{paper_id}-q{len(questions)}")
-            questions.append(Question(_unused(wanted, used), question, answer))
-    record = {
-        "paper_id": paper_id,
-        "title": article.get("title") or "",
-        "text": "\n\n".join(contexts),
-        "paragraphs": len(paragraphs),
-        "unanswered": unanswered,
-    }
-    return record, questions
+            found.flaws.append(Flaw(QUESTIONS, f"{where}.{part}", f'expected a list in "qas", {_was(qas)}'))
+            continue
+        for place, item in enumerate(qas):
+            _add_question(found, item, paper_id, used, f"{where}.{part}.qas[{place}]")
+    if not found.contexts and found.flaws:
+        raise Malformed(f"{found.flaws[0].where.removeprefix(f'{where}.')}: {found.flaws[0].detail}")
+    return found
 
 
-def _question(item: Any, part: str) -> tuple[str, str]:
-    """A question and its first answer, which is empty if it has none."""
+def _add_question(found: Article, item: Any, paper_id: str, used: set[str], where: str) -> None:
+    given = item.get("id") if isinstance(item, dict) else None
+    named = f"{where} (id {given})" if given else where
     question = item.get("question") if isinstance(item, dict) else None
-    if not isinstance(question, str) or not question.strip():
-        raise Malformed(f'{part}: expected a text in "question"')
+    try:
+        if not isinstance(question, str) or not question.strip():
+            raise Malformed(f'expected a text in "question", {_was(question)}')
+        answers, others = _answers(item)
+    except Malformed as error:
+        found.flaws.append(Flaw(QUESTIONS, named, str(error)))
+        return
+    found.flaws += [Flaw(ANSWERS, named, f"expected a text in every answer, {_was(value)}") for value in others]
+    if not answers:
+        found.unanswered += 1
+        return
+    wanted = str(given or f"{paper_id}-q{len(found.asked)}")
+    found.asked.append(Asked(_unused(wanted, used), question, answers))
+
+
+def _answers(item: dict[str, Any]) -> tuple[tuple[str, ...], list[Any]]:
+    """The different answers, none if the first is empty or the question has none; and those after it that are no text.
+
+    Raises:
+        Malformed: the first is no text.
+    """
     answers = item.get("answers")
+    if item.get("is_impossible") or answers in (None, [], {}):
+        return (), []
     if isinstance(answers, dict):  # as in the data sets of the hub: {"text": […], "answer_start": […]}
-        answers = [{"text": text} for text in answers.get("text") or []]
-    if item.get("is_impossible") or answers in (None, []):
-        return question, ""
-    if not isinstance(answers, list) or not isinstance(answers[0], dict) or not isinstance(answers[0].get("text"), str):
-        raise Malformed(f'{part}: expected a text in "answers[0].text"')
-    return question, answers[0]["text"].strip()
+        texts = answers.get("text")
+        texts = [texts] if isinstance(texts, str) else texts
+    else:
+        texts = [one.get("text") if isinstance(one, dict) else one for one in answers] if _is_list(answers) else None
+        if texts and not isinstance(answers[0], dict):
+            raise Malformed(f'expected answers of the form [{{"text": …}}], {_was(answers[0])}')
+    if texts == []:
+        return (), []
+    if not isinstance(texts, list):
+        raise Malformed(f'expected answers of the form [{{"text": …}}], {_was(answers)}')
+    if not isinstance(texts[0], str):
+        raise Malformed(f'expected a text in "answers[0].text", {_was(texts[0])}')
+    good = [text.strip() for text in texts if isinstance(text, str)]
+    others = [text for text in texts if not isinstance(text, str)]
+    return tuple(dict.fromkeys(text for text in good if text)) if good[0] else (), others
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _was(value: Any) -> str:
+    """What was found, short enough for a message."""
+    if isinstance(value, str):
+        return "found a blank one" if not value.strip() else f"found {value[:40]!r}"
+    return "found none" if value is None else f"found {type(value).__name__} {json.dumps(value, default=str)[:40]}"
+
+
+def article_id(article: Any, file: Path, number: int) -> str:
+    """The id of an article: its own, else made from the file's name and its place in it."""
+    return str((article.get("id") if isinstance(article, dict) else "") or f"{file.stem}-{number:04d}")
 
 
 def _unused(wanted: str, used: set[str]) -> str:

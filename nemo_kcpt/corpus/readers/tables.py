@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nemo_kcpt.corpus.readers.base import Found, Place, too_large
-from nemo_kcpt.corpus.readers.streams import Overflow, Packed
+from nemo_kcpt.corpus.readers.base import Found, Place, Unreadable, too_large
+from nemo_kcpt.corpus.readers.streams import Packed
 
 ROWS = 256
 """Rows read at a time."""
@@ -17,7 +17,7 @@ LEAST = 64
 def documents_in(
     batch: Any, *, first: int, path: str, source: str, place: Place, packed: Packed, read: int
 ) -> Iterator[Found]:
-    """The rows of a pyarrow RecordBatch; one that is too large, or that Python cannot hold, is a problem.
+    """The rows of a pyarrow RecordBatch; one that is too large is a problem, a value that Python cannot hold is named.
 
     Args:
         batch: the rows.
@@ -41,7 +41,6 @@ def documents_in(
         where = f"{path}, row {first + row}"
         record: dict[str, Any] = {}
         problem = ""
-        name = ""
         try:
             size = sum(_size(column[row]) for column in columns)
             packed.add(max(size, LEAST), read)
@@ -49,18 +48,24 @@ def documents_in(
                 problem = too_large(size, place)
             else:
                 for name, column in zip(names, columns):
-                    record[name] = without_bytes(column[row].as_py())
-        except (IndexError, OverflowError) as error:  # damage; a date beyond the year 9999
-            problem = f"{f'column {name}' if name else 'the row'} cannot be read ({error})"
-        except UnicodeDecodeError as error:
-            problem = f"column {name} is no text ({error.reason} at byte {error.start}); write the file anew as UTF-8"
-        except ValueError as error:
-            if isinstance(error, Overflow):
-                raise
-            problem = f"column {name} cannot be read ({error})"
+                    record[name] = _value(name, column[row])
+        except (IndexError, OverflowError) as error:  # damage
+            problem = f"the row cannot be read ({error})"
         if not problem and len(record) < len(names):
             problem = f"two columns have the same name ({', '.join(names)}); rename one"
         yield Found(where, source, {}, problem) if problem else Found(where, source, record)
+
+
+def _value(name: str, scalar: Any) -> Any:
+    """The value of a field, without raw bytes."""
+    try:
+        return without_bytes(scalar.as_py())
+    except UnicodeDecodeError as error:
+        return Unreadable(
+            f"column {name} is no text ({error.reason} at byte {error.start}); write the file anew as UTF-8"
+        )
+    except (IndexError, OverflowError, ValueError) as error:  # damage; a date beyond the year 9999
+        return Unreadable(f"column {name} cannot be read ({error})")
 
 
 def _size(scalar: Any) -> int:

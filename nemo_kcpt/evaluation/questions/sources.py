@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.config import nearest
+from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.questions.rules import bare
 from nemo_kcpt.files import read_json, read_jsonl
+from nemo_kcpt.logs import LOG
 
 SPLITS = {"train": "train", "test": "heldout"}
 """Split of a question -> list of split.json from whose papers it comes."""
 HUMAN = "human"
 """Kind of the questions that people asked."""
+SHOWN = 5
+"""Offenders that a message names."""
 
 
 @dataclass(kw_only=True)
@@ -33,6 +37,11 @@ class Papers:
 
     def __post_init__(self) -> None:
         self.side = {paper_id: name for name, key in SPLITS.items() for paper_id in self.split[key]}
+        self._by_form = {name_form(paper_id): paper_id for paper_id in self.side}
+
+    def known(self, paper_id: str) -> str:
+        """The corpus's own id for one that may be written in another form (NFD, full width); empty if it has none."""
+        return paper_id if paper_id in self.side else self._by_form.get(name_form(paper_id), "")
 
 
 def read_papers(corpus: Path) -> Papers:
@@ -73,10 +82,10 @@ def from_pairs(path: Path, papers: Papers, without_human: bool = False) -> Itera
 
     seen: set[tuple[Any, ...]] = set()
     for number, record in enumerate(read_jsonl(path, ("paper_id", "kind", "pairs")), start=1):
-        paper_id, kind = record["paper_id"], record["kind"]
-        if paper_id not in papers.side:
+        paper_id, kind = papers.known(str(record["paper_id"])), record["kind"]
+        if not paper_id:
             raise BadInput(
-                f"{path}, record {number}: paper '{paper_id}' is not in split.json; "
+                f"{path}, record {number}: paper '{record['paper_id']}' is not in split.json; "
                 "synthesize from the same corpus folder"
             )
         if not is_heldout(record) or (without_human and kind == HUMAN):
@@ -117,7 +126,7 @@ def from_facts(path: Path, papers: Papers, seed: int) -> Iterator[dict[str, Any]
             sheet = FactSheet.from_dict(record)
         except (ValueError, TypeError) as error:
             raise BadInput(f"{path}, record {number}: {error}") from None
-        sheets[sheet.paper_id] = sheet
+        sheets[papers.known(sheet.paper_id) or sheet.paper_id] = sheet
     for name, key in SPLITS.items():
         missing = [paper_id for paper_id in papers.split[key] if paper_id not in sheets]
         if missing:
@@ -149,38 +158,64 @@ def squad_files(path: Path) -> list[Path]:
 def from_squad(path: Path, papers: Papers, counts: Counter[str]) -> Iterator[dict[str, Any]]:
     """Human questions of a SQuAD-style file or folder; `accepted` holds all answers, `answer` the first.
 
-    `counts` is told of `unanswered` questions (is_impossible, or no answer) and of those of articles that the corpus
-    left out (`of_dropped_papers`).
+    `counts` is told of `unanswered` questions (is_impossible, or no answer), of those of articles that the corpus left
+    out (`of_dropped_papers`), and of `malformed` parts, which the corpus leaves out too; these are named in a warning.
 
     Raises:
         BadInput: not SQuAD-style, or not the file from which the corpus was made.
     """
+    from nemo_kcpt.corpus.readers.squad import Malformed, article_id, parse_article
+
     left_out = _left_out(papers.folder)
     used: set[str] = set()
+    flaws: list[str] = []
     for file in squad_files(path):
         in_file: set[str] = set()
         for number, article in enumerate(_articles(path, file)):
             where = f"{file}, data[{number}]"
-            paper_id = str((article.get("id") if isinstance(article, dict) else "") or f"{file.stem}-{number:04d}")
-            if paper_id not in papers.side:
-                if paper_id not in left_out:
+            given = article_id(article, file, number)
+            paper_id = papers.known(given)
+            try:
+                found = parse_article(article, paper_id or given, in_file, where)
+            except Malformed as error:  # the corpus could read no paper from it either
+                flaws.append(f"{where}: {error}")
+                continue
+            if not paper_id:
+                if name_form(given) not in left_out:
                     raise BadInput(
-                        f"{where}: article '{paper_id}' is not in {papers.folder}; give the SQuAD file from which "
+                        f"{where}: article '{given}' is not in {papers.folder}; give the SQuAD file from which "
                         "that corpus was made, under the same file name (it is part of the ids)"
                     )
-                counts["of_dropped_papers"] += sum(map(_asked, _parts(article)))
+                counts["of_dropped_papers"] += len(found.asked) + found.unanswered
                 continue
             _check_title(where, article, papers.titles[paper_id])
-            for record in _questions(where, article, paper_id, in_file, counts):
-                while record["question_id"] in used:  # as the corpus does: two files may number alike
-                    record["question_id"] = f"{paper_id}/{record['question_id']}"
-                used.add(record["question_id"])
-                yield {"split": papers.side[paper_id], **record}
+            counts["unanswered"] += found.unanswered
+            flaws += [f"{flaw.where}: {flaw.detail}" for flaw in found.flaws]
+            for asked in found.asked:
+                question_id = name_form(asked.question_id)
+                while question_id in used:  # as the corpus does: two files may number alike
+                    question_id = f"{paper_id}/{question_id}"
+                used.add(question_id)
+                yield {
+                    "split": papers.side[paper_id],
+                    "question_id": question_id,
+                    "paper_id": paper_id,
+                    "kind": HUMAN,
+                    "question": asked.question.strip(),
+                    "answer": asked.answers[0],
+                    "accepted": list(asked.answers),
+                }
+    if flaws:
+        counts["malformed"] = len(flaws)
+        LOG.warning(
+            "%s: %d questions, answers or paragraphs are malformed and left out: %s%s",
+            *(path, len(flaws), "; ".join(flaws[:SHOWN]), " …" if len(flaws) > SHOWN else ""),
+        )
 
 
 def _left_out(corpus: Path) -> set[str]:
     path = corpus / "dropped.jsonl"
-    return {str(record.get("paper_id")) for record in read_jsonl(path)} if path.is_file() else set()
+    return {name_form(str(record.get("paper_id"))) for record in read_jsonl(path)} if path.is_file() else set()
 
 
 def _articles(path: Path, file: Path) -> list[Any]:
@@ -200,16 +235,6 @@ def _articles(path: Path, file: Path) -> list[Any]:
     return articles
 
 
-def _parts(article: Any) -> list[Mapping[str, Any]]:
-    paragraphs = article.get("paragraphs") if isinstance(article, dict) else None
-    return [part for part in paragraphs if isinstance(part, dict)] if isinstance(paragraphs, list) else []
-
-
-def _asked(paragraph: Mapping[str, Any]) -> int:
-    qas = paragraph.get("qas")
-    return len(qas) if isinstance(qas, list) else 0
-
-
 def _check_title(where: str, article: Any, title: str) -> None:
     given = str((article.get("title") if isinstance(article, dict) else "") or "")
     if title and given and bare(title) != bare(given):
@@ -217,55 +242,6 @@ def _check_title(where: str, article: Any, title: str) -> None:
             f"{where}: its title is '{given}', but the corpus's paper of that id is '{title}'; "
             "give the SQuAD file from which the corpus was made"
         )
-
-
-def _questions(
-    where: str, article: Any, paper_id: str, used: set[str], counts: Counter[str]
-) -> Iterator[dict[str, Any]]:
-    """The questions of an article with the ids that the corpus's reader gives them."""
-    made = 0
-    for place, paragraph in enumerate(_parts(article)):
-        qas = paragraph.get("qas") or []
-        if not isinstance(qas, list):
-            raise BadInput(f'{where}.paragraphs[{place}]: expected a list in "qas"')
-        for number, item in enumerate(qas):
-            part = f"{where}.paragraphs[{place}].qas[{number}]"
-            question = item.get("question") if isinstance(item, dict) else None
-            if not isinstance(question, str) or not question.strip():
-                raise BadInput(f'{part}: expected a text in "question"')
-            answers = [] if item.get("is_impossible") else _answers(item.get("answers"), part)
-            if not answers:
-                counts["unanswered"] += 1
-                continue
-            wanted = str(item.get("id") or f"{paper_id}-q{made}")
-            name, again = wanted, 1
-            while name in used:
-                again += 1
-                name = f"{wanted}-{again}"
-            used.add(name)
-            made += 1
-            yield {
-                "question_id": name,
-                "paper_id": paper_id,
-                "kind": HUMAN,
-                "question": question.strip(),
-                "answer": answers[0],
-                "accepted": answers,
-            }
-
-
-def _answers(answers: Any, part: str) -> list[str]:
-    """The different answer texts, in order; none if the first is empty, as in the corpus's reader."""
-    if isinstance(answers, dict):  # as in the data sets of the hub: {"text": […], "answer_start": […]}
-        answers = [{"text": text} for text in answers.get("text") or []]
-    if not answers:
-        return []
-    if not isinstance(answers, list) or not all(
-        isinstance(answer, dict) and isinstance(answer.get("text"), str) for answer in answers
-    ):
-        raise BadInput(f'{part}: expected answers of the form [{{"text": …}}]')
-    texts = [answer["text"].strip() for answer in answers]
-    return list(dict.fromkeys(text for text in texts if text)) if texts[0] else []
 
 
 def choose_kinds(records: Sequence[dict[str, Any]], kinds: Sequence[str], source: str) -> list[dict[str, Any]]:

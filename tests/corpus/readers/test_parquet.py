@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nemo_kcpt.corpus.papers import FIELDS, Settings, readable
 from nemo_kcpt.corpus.readers import parquet as reader
 from tests.corpus.readers.reading import found, peak_of, pieces_of, problem, records
 
@@ -116,9 +117,25 @@ def test_text_that_is_not_utf8_is_a_problem_of_its_row(tmp_path: Path) -> None:
     broken = pa.array([b"one", b"\xff", b"three"]).cast(pa.binary()).view(pa.string())
     pq.write_table(pa.table({"text": broken}), tmp_path / "a.parquet")
     everything = found(tmp_path / "a.parquet")
-    assert [item.record.get("text") for item in everything] == ["one", None, "three"]
-    assert everything[1].where.endswith("row 2")
-    assert everything[1].problem.startswith("column text is no text (invalid start byte at byte 0)")
+    assert [item.record["text"] for item in (everything[0], everything[2])] == ["one", "three"]
+    bad = readable(everything[1], Settings())
+    assert bad.where.endswith("row 2")
+    assert bad.problem.startswith("column text is no text (invalid start byte at byte 0)")
+
+
+def test_a_field_that_cannot_be_read_goes_alone(tmp_path: Path) -> None:
+    note = pa.array([b"one", b"\xff"]).cast(pa.binary()).view(pa.string())
+    far = pa.array([0, 2**62], pa.timestamp("us"))
+    pq.write_table(pa.table({"text": ["a", "b"], "note": note, "seen": far}), tmp_path / "a.parquet")
+    first, second = (readable(one, Settings()) for one in found(tmp_path / "a.parquet"))
+    assert (first.record["note"], first.flaws) == ("one", ())
+    assert dict(second.record) == {"text": "b"}
+    assert [(flaw.kind, flaw.detail.partition(" (")[0]) for flaw in second.flaws] == [
+        (FIELDS, "column note is no text"),
+        (FIELDS, "column seen cannot be read"),
+    ]
+    for needed in ({"id_field": "note"}, {"title_field": "seen"}, {"stratify_field": "note"}):
+        assert readable(found(tmp_path / "a.parquet")[1], Settings(**needed)).problem.startswith("column ")
 
 
 def test_a_row_over_the_limit_is_named(tmp_path: Path) -> None:

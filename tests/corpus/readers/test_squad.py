@@ -69,13 +69,7 @@ def test_what_is_not_squad_is_named(tmp_path: Path, content: Any, expected: str)
     [
         ({}, 'data[1]: expected an article with a list "paragraphs"'),
         (None, 'data[1]: expected an article with a list "paragraphs"'),
-        ({"paragraphs": [{"context": "a"}, {"text": "b"}]}, 'data[1]: paragraphs[1]: expected a text in "context"'),
-        ({"paragraphs": [{"context": "a", "qas": 3}]}, 'data[1]: paragraphs[0]: expected a list in "qas"'),
-        (
-            {"paragraphs": [{"context": "a", "qas": [qa(), {"id": 1}]}]},
-            'paragraphs[0].qas[1]: expected a text in "question"',
-        ),
-        ({"paragraphs": [{"context": "a", "qas": [qa(answers=[{}])]}]}, 'qas[0]: expected a text in "answers[0].text"'),
+        ({"paragraphs": [{"text": "b"}, 3]}, 'data[1]: paragraphs[0]: expected a text in "context", found none'),
         ({"paragraphs": [{"context": "x" * 3_000_000}]}, "2.9 MiB for one document, more than the limit of 2 MiB"),
     ],
 )
@@ -85,6 +79,52 @@ def test_a_malformed_article_is_named_and_the_others_are_read(tmp_path: Path, ar
     assert [item.record.get("title") for item in everything] == ["甲", None, "乙"]
     assert f"{everything[1].where}: {everything[1].problem}".startswith(f"{file}, data[1]: ")
     assert expected in f"{everything[1].where}: {everything[1].problem}"
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (qa(" \u3000", id="q9"), ' (id q9): expected a text in "question", found a blank one'),
+        ({"id": "q9"}, ' (id q9): expected a text in "question", found none'),
+        (qa(3), ': expected a text in "question", found int 3'),  # type: ignore[arg-type]
+        ("なに?", ': expected a text in "question", found none'),
+        (qa(answers=[{"text": 42}]), ': expected a text in "answers[0].text", found int 42'),
+        (qa(answers=[{"text": None}]), ': expected a text in "answers[0].text", found none'),
+        (qa(answers=[{}]), ': expected a text in "answers[0].text", found none'),
+        (qa(answers=["これ"]), """: expected answers of the form [{"text": …}], found 'これ'"""),
+        (qa(answers="これ"), """: expected answers of the form [{"text": …}], found 'これ'"""),
+        (qa(answers=0), ': expected answers of the form [{"text": …}], found int 0'),
+        (qa(answers={"text": 42}), ': expected answers of the form [{"text": …}], found dict {"text": 42}'),
+        (qa(answers={"text": [None]}), ': expected a text in "answers[0].text", found none'),
+    ],
+)
+def test_a_malformed_question_goes_alone_and_is_named(tmp_path: Path, item: Any, expected: str) -> None:
+    content = {"data": [{"paragraphs": [{"context": "一。", "qas": [qa("だれ?"), item, qa("どこ?")]}]}]}
+    (one,) = found(write(tmp_path / "a.json", content))
+    assert one.record["text"] == "一。"
+    assert [(asked.question_id, asked.question) for asked in one.questions] == [
+        ("a-0000-q0", "だれ?"),
+        ("a-0000-q1", "どこ?"),
+    ]
+    (flaw,) = one.flaws
+    assert flaw.kind == squad.QUESTIONS
+    assert f"{flaw.where}: {flaw.detail}" == f"{tmp_path}/a.json, data[0].paragraphs[0].qas[1]{expected}"
+
+
+def test_what_else_of_an_article_goes_alone(tmp_path: Path) -> None:
+    paragraphs = [
+        {"context": 3, "qas": [qa()]},
+        {"context": "一。", "qas": {"0": qa()}},
+        {"context": "二。", "qas": [qa(answers=[{"text": "これ"}, {"text": 7}]), qa(answers={"text": "東京"})]},
+    ]
+    (one,) = found(write(tmp_path / "a.json", {"data": [{"paragraphs": paragraphs}]}))
+    assert one.record["text"] == "一。\n\n二。"
+    assert [asked.answer for asked in one.questions] == ["これ", "東京"]
+    assert [(flaw.kind, flaw.detail) for flaw in one.flaws] == [
+        (squad.PARAGRAPHS, 'expected a text in "context", found int 3'),
+        (squad.QUESTIONS, 'expected a list in "qas", found dict {"0": {"question": "\\u306a\\u306b?", "ans'),
+        (squad.ANSWERS, "expected a text in every answer, found int 7"),
+    ]
 
 
 @pytest.mark.parametrize(
