@@ -28,7 +28,7 @@ def name_form(name: str, steps: tuple[str, ...] = FORM_STEPS) -> str:
 def title_form(title: str, steps: Sequence[str] = FORM_STEPS) -> str:
     """A title on one line, in the form that the steps among `steps` give to text."""
     always = ("line_ends", "control_characters")  # a title is one line, whatever was switched off for the text
-    return " ".join(clean(title, [*always, *(step for step in FORM_STEPS if step in steps)]).text.split())
+    return " ".join(clean(title, [*always, *(step for step in ("raised", *FORM_STEPS) if step in steps)]).text.split())
 
 
 def matches(wanted: Iterable[str], there: Iterable[str]) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nemo_kcpt.corpus.generic_titles import is_generic, says_nothing
-from nemo_kcpt.corpus.names import matches, name_form, title_form
+from nemo_kcpt.corpus.names import FORM_STEPS, matches, name_form, title_form
 from nemo_kcpt.corpus.stage import Config, run
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.questions.sources import from_squad, read_papers
@@ -42,6 +42,7 @@ def test_the_form_of_a_name(given: str, form: str) -> None:
 def test_what_was_switched_off_for_the_text_is_off_for_names() -> None:
     assert name_form(NFD, ("references",)) == NFD
     assert title_form("Ａ\n  Ｂ\x07", ()) == "Ａ Ｂ"
+    assert title_form("Ａ\n  １０<sup>6</sup>", (*FORM_STEPS, "raised")) == "A 10⁶"
 
 
 def test_an_id_is_found_in_any_form_and_as_itself_first() -> None:
