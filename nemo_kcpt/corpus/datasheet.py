@@ -18,6 +18,7 @@ from typing import Any
 
 from nemo_kcpt.corpus.cleaning import STEPS
 from nemo_kcpt.corpus.datasheet_page import render, render_markdown
+from nemo_kcpt.corpus.readers.base import READER_CHANGES
 from nemo_kcpt.files import atomic_write, read_json, read_jsonl, write_json
 
 FORMAT = 1
@@ -246,7 +247,7 @@ def _split(query: Query, config: Mapping[str, Any], counts: Mapping[str, Any]) -
 
 
 def _cleaning(query: Query, config: Mapping[str, Any], papers: int) -> dict[str, Any]:
-    """What each step changed in the papers, in the order of the steps."""
+    """What each step changed in the papers, in the order of the steps, and what the readers did besides."""
     found = _rows(
         query,
         """SELECT change.key AS step, count(*) AS papers, sum(change.value)::BIGINT AS changes
@@ -260,6 +261,10 @@ def _cleaning(query: Query, config: Mapping[str, Any], papers: int) -> dict[str,
         row = changed.get(name, {"papers": 0, "changes": 0})
         steps.append({"name": name, "what": lines[0] if lines else "", "off": name in off or "all" in off})
         steps[-1] |= {"papers": row["papers"], "changes": row["changes"]}
+    for name, what in READER_CHANGES.items():
+        if name in changed:
+            steps.append({"name": name, "what": what, "off": False})
+            steps[-1] |= {key: changed[name][key] for key in ("papers", "changes")}
     untouched = "SELECT 1 FROM papers WHERE list_sum(map_values(changes)) > 0"
     return {"papers": papers, "changed": _row(query, f"SELECT count(*) AS n FROM ({untouched})")["n"], "steps": steps}
 

@@ -9,7 +9,7 @@ stands before it: a power follows a number, a variable or a unit, a mark follows
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from nemo_kcpt import raised
 from nemo_kcpt.corpus.cleaning.scripts import JAPANESE
@@ -41,6 +41,7 @@ _BRACKETED = re.compile(r"(?:[\[［〔【][^\[\]［］〔〕【】]+[\]］〕】
 _IN_PARENTHESES = re.compile(r"[(（][^()（）]+[)）]")
 _HALF = re.compile(r"(?:\d{1,3}|[A-Za-z])[)）]")
 _NAMED = re.compile(r"(?:[*＊∗※†‡§¶‖★☆]{1,4}|(?:※|注|註|脚注|補注|訳注|文献|[*＊])\s*\d{1,3})[)）]?")
+_WITH_SIGN = re.compile(r"(?=.*[*＊∗†‡§¶])[\da-z\s,，、;*＊∗†‡§¶]+")
 _LIST = re.compile(
     r"\d{1,3}(?:\s*[,，、;；]\s*\d{1,3}(?:\s*[-–—~〜]\s*\d{1,3})?)+|\d{1,3}\s*[-–—~〜]\s*\d{1,3}(?:\s*[,，、]\s*\d{1,3}\S*)+"
 )
@@ -119,7 +120,9 @@ def mark(text: str) -> str:
     return "".join(f"[^{part.strip().replace('[', '(').replace(']', ')')}]" for part in parts if part.strip())
 
 
-def write_raised(text: str, before: str = "", after: str = "", marked: bool = False) -> str:
+def write_raised(
+    text: str, before: str = "", after: str = "", marked: bool = False, noted: Collection[str] = ()
+) -> str:
     """What is raised, as text: a mark, a power, or what is only set that way (1st, ™, 25 °C).
 
     Args:
@@ -127,10 +130,13 @@ def write_raised(text: str, before: str = "", after: str = "", marked: bool = Fa
         before: the text of its block before it; what stands farther than `NEAR` does not matter.
         after: the text of its block after it, markup aside.
         marked: whether the markup says that it is a mark (`is_marked`).
+        noted: marks with which a note begins on the page: after a number they are marks, unless that is 10 or 2.
     """
     text = " ".join(text.split())
     if not text:
         return ""
+    if text in noted and before[-1:].isdigit() and not _BASE.search(before):
+        marked = True
     if len(text) <= LONGEST and (marked or _is_mark(text, before, after)):
         return mark(text)
     if _ORDINAL.search(f"{before[-1:]}{text}") or text in ",，、":
@@ -156,6 +162,8 @@ def _is_mark(text: str, before: str, after: str) -> bool:
         return True
     if _NAMED.fullmatch(text):
         return not variable or not set(text) <= set("*＊∗†‡")
+    if _WITH_SIGN.fullmatch(text):
+        return not variable
     if _LIST.fullmatch(text):
         return True
     if _RANGE.fullmatch(text):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Collection
 
 from nemo_kcpt.corpus.cleaning.changed import Changed
 from nemo_kcpt.corpus.cleaning.marks import NEAR, is_marked, is_note, mark, write_lowered, write_raised
@@ -19,6 +20,10 @@ LONGEST = 300
 
 _ANY = re.compile(r"<su[pb]\b|<a\b[^<>]*>", re.I)
 _TAG = re.compile(r"<(?P<close>/?)(?P<name>su[pb])\b(?P<attributes>[^<>]{0,500})>", re.I)
+_NOTED = re.compile(
+    r"^[ \t>]*(?:<(?:p|li|div|small)\b[^<>]*>)?[ \t]*<sup\b[^<>]*>(?P<mark>[^<>]{1,6})</sup>", re.I | re.M
+)
+"""A note, which begins with its mark."""
 _ATTRIBUTE = re.compile(r"""([\w:-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
 _LINK = re.compile(r"<a\b([^<>]{0,500})>", re.I)
 _INNER_TAG = re.compile(r"</?[a-z][^<>]*>", re.I)
@@ -38,12 +43,13 @@ def raised(text: str) -> Changed:
     if not _ANY.search(text):
         return Changed(text, 0)
     count = 0
+    noted = frozenset(match["mark"].strip() for match in _NOTED.finditer(text))
 
     def change(part: str) -> str:
         nonlocal count
         if not _ANY.search(part):
             return part
-        part, found = _written(_LINKED.sub(_with_link, part))
+        part, found = _written(_LINKED.sub(_with_link, part), noted)
         part, notes = _notes(part)
         count += found + notes
         return fractions(part) if found else part
@@ -58,7 +64,7 @@ def _with_link(match: re.Match[str]) -> str:
     return f"<sup{match['own']} {match['link']}>{match['text']}</sup>"
 
 
-def _written(text: str) -> tuple[str, int]:
+def _written(text: str, noted: Collection[str]) -> tuple[str, int]:
     """The text without pairs of tags, each the innermost first; and how many there were."""
     pieces: list[str] = []
     opened: list[tuple[str, str, int, int]] = []  # name, attributes, place in `pieces`, offset after the tag
@@ -83,12 +89,12 @@ def _written(text: str) -> tuple[str, int]:
             continue
         before = _INNER_TAG.sub("", "".join(pieces[max(0, place - 8) : place]))[-NEAR:]
         after = _INNER_TAG.sub("", text[start : start + 2 * NEAR])
-        pieces[place:] = [_one(name, attributes, content, before, after)]
+        pieces[place:] = [_one(name, attributes, content, before, after, noted)]
         count += 1
     return "".join([*pieces, text[start:]]), count
 
 
-def _one(name: str, attributes: str, content: str, before: str, after: str) -> str:
+def _one(name: str, attributes: str, content: str, before: str, after: str, noted: Collection[str]) -> str:
     links = [_attributes(attributes), *(_attributes(link) for link in _LINK.findall(content))]
     content = _INNER_TAG.sub("", content)
     for found in _MARKDOWN_LINK.finditer(content):
@@ -97,7 +103,7 @@ def _one(name: str, attributes: str, content: str, before: str, after: str) -> s
     if name == "sub":
         return write_lowered(content)
     before = before.rsplit("\n", 1)[-1]
-    return write_raised(content, before, after, any(is_marked(link, content) for link in links))
+    return write_raised(content, before, after, any(is_marked(link, content) for link in links), noted)
 
 
 def _notes(text: str) -> tuple[str, int]:

@@ -19,6 +19,13 @@ from typing import Any, NamedTuple
 from nemo_kcpt.corpus.readers.partitions import Columns, columns, fields_of
 from nemo_kcpt.errors import BadInput
 
+READER_CHANGES = {
+    "sideways": "Pages of PDFs with sideways text, each direction of which is read by itself",
+    "columns": "Lines of columns that a PDF draws line by line across all of them, put in the order of reading",
+    "mixed_pages": "Pages of PDFs on which the lines of two columns may be mixed",
+    "incomplete_pages": "Pages of PDFs on which single letters may be missing, since their font has no letter shapes",
+}
+"""What readers change or doubt and no cleaning step does: the name of the count -> what it counts."""
 PIECE = 8 << 20
 """Bytes of input a piece aims at: some seconds of work, so that a kill costs little and the cores end together."""
 OTHER_FOLDER = "with a field that differs from the folder's name, kept as it is"

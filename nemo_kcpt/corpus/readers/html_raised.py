@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from nemo_kcpt.corpus.cleaning.marks import NEAR, is_marked, is_note, mark, write_lowered, write_raised
@@ -29,7 +29,9 @@ def write_raised_text(tree: Any) -> int:
         found = _STYLE.search(node.get("style"))
         if found and node.tag in _INLINE:
             node.tag = "sup" if found[1].lower() == "super" else "sub"
-    return sum(map(_written, _children_first(tree)))
+    nodes = _children_first(tree)
+    noted = {node.text_content().strip() for node in nodes if node.tag == "sup" and _begins(node)}
+    return sum(_written(node, noted) for node in nodes)
 
 
 def _children_first(tree: Any) -> list[Any]:
@@ -43,7 +45,7 @@ def _children_first(tree: Any) -> list[Any]:
     ]
 
 
-def _written(node: Any) -> int:
+def _written(node: Any, noted: Collection[str]) -> int:
     """1 if the element was replaced by its characters."""
     content = node.text_content()
     if (
@@ -55,7 +57,7 @@ def _written(node: Any) -> int:
     before, after = _before(node), _after(node)
     if node.tag == "sup":
         marked = any(is_marked(one.attrib, content) for one in _holders(node, content))
-        text = write_raised(content, before, after, marked)
+        text = write_raised(content, before, after, marked, noted)
     elif node.tag == "sub":
         text = write_lowered(content)
     elif (
@@ -123,6 +125,11 @@ def _after(node: Any) -> str:
         if node is None or node.tag not in _INLINE:
             break
     return text[:NEAR]
+
+
+def _begins(node: Any) -> bool:
+    """Whether an element begins a block, or a line after <br>, as the mark at the head of a note does."""
+    return not _before(node).rsplit("\n", 1)[-1].strip()
 
 
 def _shown(node: Any) -> str:

@@ -1,18 +1,23 @@
 """PDF: one document a file, its text as PDFium reads it, pages joined by form feeds (the mark the cleaning relies on).
 
-Pages that are only a picture are named in the field `image_pages` and in a warning: their text needs OCR. The title of
-the metadata is taken only if it stands on the first two pages, since many are a template's or a file's name.
+Raised and lowered text, sideways text and columns that are drawn line by line are read as they stand on the page; where
+that is not sure, a warning and a field name the pages, as they name those that are only a picture and need OCR. The
+title of the metadata is taken only if it stands on the first two pages, since many are a template's or a file's name.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file, too_large
+from nemo_kcpt.corpus.readers.pdf_fonts import stand_in_for_all, use_stand_in
+from nemo_kcpt.corpus.readers.pdf_page import read_page
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.raised import nfkc
 
 PAGES = 5_000
 """Pages a document may have."""
@@ -20,6 +25,13 @@ FEW = 100
 """Characters on a page that may be a stamp, as archives put on scans, and no text."""
 LINES = 300
 """Drawn lines on a page without text that may be letters turned into outlines."""
+WARNINGS = {
+    "image_pages": "only pictures on {pages}; their text would need OCR",
+    "mixed_pages": "the lines of two columns may be mixed on {pages}: they were drawn line by line; look at the text",
+    "incomplete_pages": "single letters may be missing on {pages}: their font has no letter shapes; run OCR anew, for "
+    "instance ocrmypdf --redo-ocr -l jpn in.pdf out.pdf",
+}
+"""Field of a record that names pages -> what a warning says of them."""
 PASSWORD, SECURITY = 4, 5
 """PDFium's error codes for files that are locked."""
 
@@ -33,20 +45,56 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
     path = one_file(piece.paths)
     source = place.relative(path)
     try:
-        record = _record(path, source, place)
+        record, changes = _record(path, source, place)
     except Unreadable as error:
         yield Found(str(path), source, {}, str(error))
         return
-    if images := record.get("image_pages"):
-        LOG.warning("corpus: %s: only pictures on %s; their text would need OCR", source, _pages(images))
-    yield Found(str(path), source, record)
+    for name, warning in WARNINGS.items():
+        if name in record:
+            LOG.warning("corpus: %s: %s", source, warning.format(pages=_pages(record[name])))
+    yield Found(str(path), source, record, changes=changes)
 
 
-def _record(path: Path, source: str, place: Place) -> dict[str, Any]:
-    import pypdfium2
+@dataclass
+class _Contents:
+    """What the pages of a document hold."""
 
+    title: str
+    """Of the metadata."""
+    texts: list[str] = field(default_factory=list)
+    """One a page."""
+    named: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in WARNINGS})
+    """Pages, from 1, with something to warn of."""
+    changes: Counter[str] = field(default_factory=Counter)
+    without_width: int = 0
+    """Texts in fonts that are not embedded which PDFium dropped: spaces, or letters."""
+
+
+def _record(path: Path, source: str, place: Place) -> tuple[dict[str, Any], Mapping[str, int]]:
+    use_stand_in()
     if not path.stat().st_size:
         raise Unreadable("the file is empty")
+    found = _contents(path, place)
+    if found.without_width:
+        with stand_in_for_all():
+            again = _contents(path, place)
+        if again.without_width < found.without_width:  # some of it was letters
+            found = again
+    if not any(text.strip() for text in found.texts):
+        raise Unreadable(_no_text(len(found.texts), found.named["image_pages"]))
+    record = {
+        "paper_id": source,
+        "title": title_of(found.title, found.texts[:2]),
+        "text": "\f".join(found.texts),
+        "pages": len(found.texts),
+    }
+    return {**record, **{name: pages for name, pages in found.named.items() if pages}}, found.changes
+
+
+def _contents(path: Path, place: Place) -> _Contents:
+    """The text of every page, and what is to be said of the pages."""
+    import pypdfium2
+
     try:
         document = pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
@@ -56,44 +104,34 @@ def _record(path: Path, source: str, place: Place) -> dict[str, Any]:
     with document:
         if not 0 < len(document) <= PAGES:
             raise Unreadable(f"has {len(document):,} pages, where 1 to {PAGES:,} were expected; split it")
-        texts, images = _read_pages(document, place)
-        title = document.get_metadata_value("Title")
-    if not any(text.strip() for text in texts):
-        raise Unreadable(_no_text(len(texts), images))
-    record = {
-        "paper_id": source,
-        "title": title_of(title, texts[:2]),
-        "text": "\f".join(texts),
-        "pages": len(texts),
-    }
-    return {**record, "image_pages": images} if images else record
+        contents = _Contents(document.get_metadata_value("Title"))
+        size = 0
+        for number in range(1, len(document) + 1):
+            try:
+                _add_page(contents, document[number - 1], number)
+            except pypdfium2.PdfiumError as error:
+                raise Unreadable(f"page {number} is damaged ({error}); fetch the file anew, or repair it") from None
+            size += len(contents.texts[-1].encode("utf-8", "replace"))
+            if size > place.max_bytes:
+                raise Unreadable(too_large(size, place))
+    return contents
 
 
-def _read_pages(document: Any, place: Place) -> tuple[list[str], list[int]]:
-    """The text of every page, and the numbers (from 1) of those that are pictures."""
-    import pypdfium2
-
-    texts: list[str] = []
-    images: list[int] = []
-    size = 0
-    for number in range(1, len(document) + 1):
-        try:
-            page = document[number - 1]
-            textpage = page.get_textpage()
-            # U+0002, PDFium's mark for a hyphen at a line's end, is left to the cleaning step control_characters
-            text = textpage.get_text_bounded().replace("\r\n", "\n").replace("\f", "\n")
-            if len(text.strip()) < FEW and _is_picture(page, bool(text.strip())):
-                images.append(number)
-                text = ""
-            textpage.close()
-            page.close()
-        except pypdfium2.PdfiumError as error:
-            raise Unreadable(f"page {number} is damaged ({error}); fetch the file anew, or repair it") from None
-        texts.append(text)
-        size += len(text.encode("utf-8", "replace"))
-        if size > place.max_bytes:
-            raise Unreadable(too_large(size, place))
-    return texts, images
+def _add_page(contents: _Contents, page: Any, number: int) -> None:
+    found = read_page(page)
+    # U+0002, PDFium's mark for a hyphen at a line's end, is left to the cleaning step control_characters
+    text = found.text.replace("\f", "\n")
+    if len(text.strip()) < FEW and _is_picture(page, bool(text.strip())):
+        contents.named["image_pages"].append(number)
+        text = ""
+    else:
+        contents.changes += found.changes
+        for doubt in found.doubts:
+            contents.named[doubt].append(number)
+            contents.changes[doubt] += 1
+    contents.without_width += found.without_width
+    contents.texts.append(text)
+    page.close()
 
 
 def _is_picture(page: Any, has_text: bool) -> bool:
@@ -134,7 +172,7 @@ def title_of(title: str, pages: Sequence[str]) -> str:
 
 
 def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
+    return "".join(filter(str.isalnum, nfkc(text).casefold()))
 
 
 READER = Reader(name="pdf", suffixes=(".pdf",), read=read, documents=True)

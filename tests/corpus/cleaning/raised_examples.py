@@ -35,6 +35,7 @@ EXAMPLES = [
     ("24<a href='#fn:1'>1</a>人", "24[^1]人"),
     ("24<a href='#n' role='doc-noteref'>1</a>人", "24[^1]人"),
     ("3×10<sup>9</sup><sup>[2]</sup> 個", "3×10⁹[^2] 個"),
+    ("24<sup>1</sup> 人、10<sup>1</sup> 個、12<sup>2</sup> 個<br>\n<sup>1</sup> 注である", "24[^1] 人、10¹ 個、12² 個"),
     ("東京<sup>[要出典]</sup>で", "東京[^要出典]で"),
 ]  # fmt: skip
 HTML_ONLY = [

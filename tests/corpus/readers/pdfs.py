@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 
 class Show(NamedTuple):
-    """A line of text at a place on the page (points from the lower left corner)."""
+    """A line of text at a place on the page (points from the lower left corner), turned counterclockwise by `angle`."""
 
-    x: int
-    y: int
+    x: float
+    y: float
     text: str
-    size: int = 10
+    size: float = 10
+    angle: int = 0
 
 
 IMAGE = b"q %d 0 0 %d 40 40 cm /I Do Q\n"
@@ -27,8 +29,14 @@ def make_pdf(
     small_pictures: Sequence[int] = (),
     locked: bool = False,
     drawing: bytes = b"",
+    rotate: int = 0,
+    flags: int = 4,
 ) -> bytes:
-    """A PDF with one A4 page for each item of `pages`; those numbered (from 1) in `pictures` show a full-page one."""
+    """A PDF with one A4 page for each item of `pages`; those numbered (from 1) in `pictures` show a full-page one.
+
+    Every character is as wide as `size`, as Japanese ones are. `rotate` turns the pages clockwise for display; `flags`
+    are the font's (4: symbols, 32: Latin), which is not embedded.
+    """
     objects: list[bytes] = []
 
     def add(body: bytes) -> int:
@@ -37,7 +45,7 @@ def make_pdf(
 
     catalog, tree = add(b""), add(b"")
     codes = {character: code for code, character in enumerate(sorted({c for p in pages for s in p for c in s.text}), 1)}
-    font = _font(add, codes)
+    font = _font(add, codes, flags)
     image = add(
         b"<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8 "
         b"/Length 1 >> stream\n\x00\nendstream"
@@ -45,8 +53,8 @@ def make_pdf(
     kids = []
     for number, page in enumerate(pages, 1):
         content = b"".join(
-            b"BT /F %d Tf %d %d Td <%s> Tj ET\n"
-            % (show.size, show.x, show.y, "".join(f"{codes[c]:04X}" for c in show.text).encode())
+            b"BT /F %g Tf %.4f %.4f %.4f %.4f %g %g Tm <%s> Tj ET\n"
+            % (show.size, *_turned(show), show.x, show.y, "".join(f"{codes[c]:04X}" for c in show.text).encode())
             for show in page
         )
         content += IMAGE % (520, 760) * (number in pictures) + IMAGE % (60, 60) * (number in small_pictures) + drawing
@@ -54,8 +62,9 @@ def make_pdf(
         stream = add(b"<< /Length %d /Filter /FlateDecode >> stream\n%s\nendstream" % (len(packed), packed))
         kids.append(
             add(
-                b"<< /Type /Page /Parent %d 0 R /MediaBox [0 0 595 842] /Contents %d 0 R "
-                b"/Resources << /Font << /F %d 0 R >> /XObject << /I %d 0 R >> >> >>" % (tree, stream, font, image)
+                b"<< /Type /Page /Parent %d 0 R /MediaBox [0 0 595 842] /Rotate %d /Contents %d 0 R "
+                b"/Resources << /Font << /F %d 0 R >> /XObject << /I %d 0 R >> >> >>"
+                % (tree, rotate, stream, font, image)
             )
         )
     objects[catalog - 1] = b"<< /Type /Catalog /Pages %d 0 R >>" % tree
@@ -69,7 +78,12 @@ def make_pdf(
     return _written(objects, catalog, extra)
 
 
-def _font(add: object, codes: dict[str, int]) -> int:
+def _turned(show: Show) -> tuple[float, float, float, float]:
+    turn = math.radians(show.angle)
+    return math.cos(turn), math.sin(turn), -math.sin(turn), math.cos(turn)
+
+
+def _font(add: object, codes: dict[str, int], flags: int) -> int:
     assert callable(add)
     lines = [
         b"%d beginbfchar" % 1 + b" <%04X> <%s> endbfchar" % (n, c.encode("utf-16-be").hex().encode())
@@ -81,8 +95,8 @@ def _font(add: object, codes: dict[str, int]) -> int:
     )
     unicode = add(b"<< /Length %d >> stream\n%s\nendstream" % (len(cmap), cmap))
     about = add(
-        b"<< /Type /FontDescriptor /FontName /Made /Flags 4 /FontBBox [0 -200 1000 800] /ItalicAngle 0 /Ascent 800 "
-        b"/Descent -200 /CapHeight 700 /StemV 80 >>"
+        b"<< /Type /FontDescriptor /FontName /Made /Flags %d /FontBBox [0 -200 1000 800] /ItalicAngle 0 /Ascent 800 "
+        b"/Descent -200 /CapHeight 700 /StemV 80 >>" % flags
     )
     glyphs = add(
         b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Made /FontDescriptor %d 0 R /DW 1000 "
