@@ -18,8 +18,9 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.facts.check import FactCheck, Source
-from nemo_kcpt.evaluation.facts.numbers import plain
 from nemo_kcpt.files import read_json
+from nemo_kcpt.text.notation import as_in
+from nemo_kcpt.text.plain import plain
 
 FEATURES: dict[str, str] = {
     "fact_recall": "share of the reference's facts that the answer states; without facts its term recall",
@@ -76,7 +77,7 @@ def features(
 ) -> dict[str, float]:
     """The features of an answer, by the names of `FEATURES`, each between 0 and 1."""
     asked, wanted = _cached_terms(question), _cached_terms(reference)
-    stated = terms(answer)
+    stated = terms(as_in(reference, answer))
     said = stated - asked
     right = (wanted - asked) or wanted
     known = wanted | (_cached_terms(paper.text) if paper is not None else frozenset())

@@ -1,27 +1,35 @@
 """Exact match: does an answer state the one right value of a fact, and no wrong one?
 
-The answer and the values are compared after NFKC, case folding, dropping thousands separators and spaces beside
-Japanese text. Values are found as whole numbers and whole Latin or katakana names, the longest first, so that `12,400`
-is not found in `112,400` nor an author in a longer name. The price: a value written in a way that nobody listed counts
-as not stated.
+A value that is a number is found as a number, in whatever notation (`nemo_kcpt.text`): 12,400 in 1万2400 and 12.4k, and
+neither in 112,400 nor in -12,400, 12,400 million or 12,400〜13,000. It may stand there with a unit where the value has
+none, and where both have one they must be the same. No rounding: 83.7 is not in 83.72.
+
+Other values (names, and texts with numbers in them) are found as wholes after NFKC, case folding, dropping thousands
+separators and spaces beside Japanese text, the longest first, so that an author is not found in a longer name; a number
+in them counts in every notation. The price: a name that is written in a way that nobody listed counts as not stated.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-_SEPARATOR = re.compile(r"(?<=\d)[,'](?=\d{3}(?!\d))")
-_JAPANESE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) +| +(?=[^\x00-\x7f])")
+from nemo_kcpt.text.agreement import equal
+from nemo_kcpt.text.plain import normalise
+from nemo_kcpt.text.quantities import Quantity, cached_quantities
+
 _BORDERS: tuple[tuple[str, str, str], ...] = (
     # first or last character of a value, what must not stand before it, what must not follow it
     (r"\d", r"(?<!\d)(?<!\d[.万億兆千百])", r"(?!\d)(?!\.\d)(?![万億兆])"),
     (r"[a-z]", r"(?<![a-z0-9])", r"(?![a-z0-9])"),
     (r"[ァ-ヺー]", r"(?<![ァ-ヺー])", r"(?![ァ-ヺー])"),
 )
+_AROUND = re.compile(r"(?:[\s。．.、,，!！?？:：;；()（）「」『』\"'“”$]|約|です)*")
+"""What may stand around a number that is a value, without making it a text."""
+_NAME_OF_DIGITS = re.compile(r"\s*0\d")
+"""007 is no 7."""
 
 
 @dataclass(frozen=True)
@@ -33,35 +41,51 @@ class Mention:
     right: bool
 
 
-def _clusters(text: str) -> Iterable[tuple[int, int]]:
-    """Spans that NFKC treats as one: a character and the marks that combine with it (half-width dakuten included)."""
-    start = 0
-    for index in range(1, len(text) + 1):
-        joins = index < len(text) and (unicodedata.combining(text[index]) or text[index] in "ﾞﾟ")
-        if not joins:
-            yield start, index
-            start = index
+@dataclass(frozen=True)
+class _Values:
+    """The values of a fact, by how they are looked for."""
+
+    names: tuple[re.Pattern[str] | None, frozenset[str]]
+    """A pattern for those without numbers, in the form of `normalise`, and the right ones."""
+    phrases: tuple[re.Pattern[str] | None, frozenset[str]]
+    """The same of those with numbers among their words, in the form of `_with_numbers`."""
+    numbers: tuple[tuple[tuple[Quantity, ...], bool], ...]
+    """Those that are numbers, and whether they are right."""
 
 
-def normalise(text: str) -> tuple[str, list[int]]:
-    """`text` in its compared form, and for each character of that form the offset in `text` where it comes from."""
-    characters: list[str] = []
-    offsets: list[int] = []
-    for start, end in _clusters(text):
-        for character in unicodedata.normalize("NFKC", text[start:end]).casefold():
-            blank = character.isspace()
-            if blank and characters and characters[-1] == " ":
-                continue
-            characters.append(" " if blank else character)
-            offsets.append(start)
-    for pattern in (_JAPANESE_SPACE, _SEPARATOR):
-        dropped = [index for match in pattern.finditer("".join(characters)) for index in range(*match.span())]
-        for index in reversed(dropped):
-            del characters[index], offsets[index]
-    while characters and characters[-1] == " ":
-        del characters[-1], offsets[-1]
-    leading = 1 if characters and characters[0] == " " else 0
-    return "".join(characters[leading:]), offsets[leading:]
+def _numbers(value: str) -> tuple[Quantity, ...]:
+    """The numbers of a value that is nothing else (a date has three); none if it is a text."""
+    if _NAME_OF_DIGITS.match(value):
+        return ()
+    found, place = cached_quantities(value), 0
+    for number in found:
+        if not _AROUND.fullmatch(value, place, number.start):
+            return ()
+        place = number.end
+    return found if _AROUND.fullmatch(value, place) else ()
+
+
+def _token(number: Quantity) -> str:
+    """A number in `_with_numbers`: private characters, which border on anything."""
+    value = number.value if number.figure != number.figure else number.figure
+    parts = [f"{part:.12g}" for part in (value, number.high_figure or number.high, number.spread) if part is not None]
+    return f"\ue000{':'.join(parts)}\ue001"
+
+
+def _with_numbers(text: str) -> tuple[str, list[int]]:
+    """`normalise`'s form with one notation for each number, and the places as there with one for the end."""
+    pieces: list[str] = []
+    places: list[int] = []
+    place = 0
+    for number in cached_quantities(text):
+        end = number.end if number.figure != number.figure else number.figure_end
+        token = _token(number)
+        pieces += [text[place : number.start], token]
+        places += [*range(place, number.start), *[number.start] * (len(token) - 1), end - 1]
+        place = end
+    form, offsets = normalise("".join([*pieces, text[place:]]))
+    places += range(place, len(text))
+    return form, [*(places[offset] for offset in offsets), len(text)]
 
 
 def _bounded(value: str) -> str:
@@ -70,17 +94,71 @@ def _bounded(value: str) -> str:
     return before + re.escape(value) + after
 
 
-@lru_cache(maxsize=4096)
-def _finder(accepted: tuple[str, ...], alternatives: tuple[str, ...]) -> tuple[re.Pattern[str] | None, frozenset[str]]:
-    """A pattern for every value, the longest first, and the set of right ones (in normal form)."""
-    right = frozenset(value for value in (normalise(text)[0] for text in accepted) if value)
+def _pattern(right: frozenset[str], other: set[str]) -> tuple[re.Pattern[str] | None, frozenset[str]]:
+    """A pattern for every value, the longest first; a wrong one that is part of a right one is passed over."""
     wrong = set()
-    for value in {normalise(text)[0] for text in alternatives} - right - {""}:
+    for value in other - right:
         part = re.compile(_bounded(value))
         if not any(part.search(longer) for longer in right):
             wrong.add(value)
     values = sorted(right | wrong, key=lambda value: (-len(value), value))
     return (re.compile("|".join(_bounded(value) for value in values)) if values else None), right
+
+
+@lru_cache(maxsize=4096)
+def _values(accepted: tuple[str, ...], alternatives: tuple[str, ...]) -> _Values:
+    names: tuple[set[str], set[str]] = (set(), set())
+    phrases: tuple[set[str], set[str]] = (set(), set())
+    numbers: list[tuple[tuple[Quantity, ...], bool]] = []
+    for side, texts in enumerate((accepted, alternatives)):
+        for text in texts:
+            if found := _numbers(text):
+                if side == 0 or not any(_same(found, right) for right, _ in numbers):
+                    numbers.append((found, side == 0))
+            elif cached_quantities(text) and not _NAME_OF_DIGITS.match(text):
+                phrases[side].add(_with_numbers(text)[0])
+            else:
+                names[side].add(normalise(text)[0])
+    return _Values(
+        _pattern(frozenset(names[0] - {""}), names[1] - {""}),
+        _pattern(frozenset(phrases[0] - {""}), phrases[1] - {""}),
+        tuple(numbers),
+    )
+
+
+def _same(first: Sequence[Quantity], second: Sequence[Quantity]) -> bool:
+    """Whether two runs of numbers are the same, in any order (March 5, 2021)."""
+    left = list(second)
+    for number in first:
+        match = next((place for place, other in enumerate(left) if equal(number, other)), None)
+        if match is None:
+            return False
+        del left[match]
+    return not left
+
+
+def _found(answer: str, values: _Values) -> Iterator[Mention]:
+    for (pattern, right), form_of in ((values.names, _normalised), (values.phrases, _with_numbers)):
+        if pattern is None:
+            continue
+        text, places = form_of(answer)
+        for match in pattern.finditer(text):
+            start = places[match.start()]
+            end = places[match.end() - 1] + 1 if form_of is _with_numbers else places[match.end()]
+            while end > start + 1 and answer[end - 1].isspace():
+                end -= 1
+            yield Mention(start, end, match.group() in right)
+    stated = cached_quantities(answer) if values.numbers else ()
+    for numbers, is_right in values.numbers:
+        for first in range(len(stated) - len(numbers) + 1):
+            run = stated[first : first + len(numbers)]
+            if _same(run, numbers):
+                yield Mention(run[0].start, run[-1].end, is_right)
+
+
+def _normalised(text: str) -> tuple[str, list[int]]:
+    form, offsets = normalise(text)
+    return form, [*offsets, len(text)]
 
 
 def find_values(answer: str, accepted: Sequence[str], alternatives: Sequence[str] = ()) -> list[Mention]:
@@ -92,17 +170,12 @@ def find_values(answer: str, accepted: Sequence[str], alternatives: Sequence[str
         alternatives: values of the same fact that are true of other papers; one that is part of an accepted form is
             passed over.
     """
-    pattern, right = _finder(tuple(accepted), tuple(alternatives))
-    if pattern is None:
-        return []
-    text, offsets = normalise(answer)
-    offsets = [*offsets, len(answer)]
-    mentions = []
-    for match in pattern.finditer(text):
-        start, end = offsets[match.start()], offsets[match.end()]
-        while end > start + 1 and answer[end - 1].isspace():
-            end -= 1
-        mentions.append(Mention(start, end, match.group() in right))
+    values = _values(tuple(accepted), tuple(alternatives))
+    mentions: list[Mention] = []
+    # Of two that overlap the first counts, of two that begin together the longer one, of equals the right one.
+    for mention in sorted(_found(answer, values), key=lambda one: (one.start, -one.end, not one.right)):
+        if not mentions or mention.start >= mentions[-1].end:
+            mentions.append(mention)
     return mentions
 
 

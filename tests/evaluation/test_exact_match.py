@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_kcpt.evaluation.exact_match import exact_match, find_values, normalise
+from nemo_kcpt.evaluation.exact_match import exact_match, find_values
+from nemo_kcpt.text.plain import normalise
 
 NUMBERS = st.integers(min_value=1, max_value=10**7)
 OTHER_TEXT = st.text(alphabet="のはです。、それ提案手法", max_size=8)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from nemo_kcpt.demo.template_teacher import write_pairs
 from nemo_kcpt.demo.world import make_world
 from nemo_kcpt.synthesis.filters import FILTERS, Candidate, Screen, Source
-from nemo_kcpt.synthesis.filters.numbers import values
 from nemo_kcpt.synthesis.kinds import KINDS
 
 TITLE = "カスミによる文法誤り訂正"
@@ -60,6 +59,8 @@ GOOD = [
     case(output="正解率は81.3%、学習文数は１２，４００文です。"),
     case(output="正解率はおよそ81%で、再現率は0.77(77%)、差は4.3ポイントです。"),
     case(output="集めたデータは3500件、参加者は23人、費用は30,000円です。"),
+    case(output="It used 12.4k sentences and 3.5 thousand items; the recall was 77%.", language="en"),
+    case(output="学習率の上限は10⁻³、文の数は1.24×10⁴です。", instruction="学習率の上限は0.001ですか。"),
     case(output="三つの点が重要です。\n1. 文を集める\n2. 学習する\n3. 直す"),
     case(output="1998年の山田の研究を踏まえています。", kind="reference"),
     case(output="申し訳程度の補正ではなく、文全体を見て直す点に特徴があります。"),
@@ -99,6 +100,11 @@ BAD = [
     ("numbers", case(output="三千六百件のデータを集めました。")),
     ("numbers", case(output="再現率は0.78です。")),
     ("numbers", case(output="2022年に集めました。")),
+    ("numbers", case(output="正解率は-81.3%です。")),
+    ("numbers", case(output="学習には12,400トンを用いています。")),
+    ("numbers", case(output="It used 12,400 million sentences.", language="en")),
+    ("numbers", case(output="学習には1.24×10⁵文を用いています。")),
+    ("numbers", case(output="差は4.25〜5.75ポイントです。")),
     ("numbers", case(output="学習には1万文を用いています。")),  # a rounded whole number is another claim
     ("needs_paper", case(output="81.3%です。", instruction=f"「{TITLE}」の表2の正解率はいくつですか。")),
     ("needs_paper", case(output="81.3%です。", instruction="本論文の手法の正解率はいくつですか。", title="")),
@@ -142,30 +148,6 @@ def test_duplicates() -> None:
     assert judge(LONG_JA * 2, "説明して") == ""
     assert judge(LONG_JA * 2 + "以上。", "説明して") == "near_duplicate"
     assert judge(LONG_JA * 2 + "以上。", "説明して", paper="other") == ""  # near ones are looked for in the same paper
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("12,400文", {12400}),
-        ("1,23", {1, 23}),
-        ("3.5万", {35000}),
-        ("45%", {45, 0.45}),
-        ("三十", {30}),
-        ("千二百", {1200}),
-        ("二〇二四年", {2024}),
-        ("三万五千", {35000}),
-        ("二十三人", {23}),
-        ("一般に十分", set()),
-        ("第三", set()),
-        ("v1.2.3", {1.2}),
-        ("-5", {5}),
-        ("1e5", {1, 5}),
-    ],
-)
-def test_numbers_and_what_they_may_stand_for(text: str, found: set[float]) -> None:
-    read = {value for reading in values(text) for value in reading}
-    assert found <= read and len(read - found) <= 1
 
 
 def test_the_demos_true_pairs_are_kept() -> None:

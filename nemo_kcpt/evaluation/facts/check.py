@@ -18,7 +18,8 @@ from functools import cached_property
 from typing import Any
 
 from nemo_kcpt.evaluation.facts.names import Name, NameText, cached_names, compounds, name_key
-from nemo_kcpt.evaluation.facts.numbers import Quantity, agree, cached_quantities, quantities, same_kind
+from nemo_kcpt.text.agreement import agree, same_kind
+from nemo_kcpt.text.quantities import Quantity, cached_quantities, quantities
 
 LONGEST_TERM = 40
 """Characters of a reference without numbers and names that is taken for one term."""
@@ -109,7 +110,7 @@ class Corpus:
 
     def number(self, stated: Quantity) -> str:
         """The first paper that has the number; empty if none."""
-        key = (stated.value, stated.measure, stated.step, stated.about, stated.bound)
+        key = stated.key
         if key not in self._found:
             self._found[key] = next((one for one, source in self._sources.items() if source.number(stated)), "")
         return self._found[key]
@@ -167,7 +168,7 @@ def check(
 
 def _numbers(text: str) -> list[Quantity]:
     """The numbers of a text, each value once."""
-    return list({(number.value, number.measure): number for number in cached_quantities(text)}.values())
+    return list({(number.value, number.measure, number.high): number for number in cached_quantities(text)}.values())
 
 
 def _names(text: str, numbers: Sequence[Quantity]) -> list[Name]:

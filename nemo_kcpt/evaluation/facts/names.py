@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from nemo_kcpt.evaluation.facts.numbers import plain
+from nemo_kcpt.text.plain import plain
 
 _JAPANESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _KATAKANA = re.compile(r"[ァ-ヺー・]+")

@@ -6,7 +6,9 @@ import random
 
 import pytest
 
-from nemo_kcpt.evaluation.facts.numbers import agree, plain, quantities, same_kind
+from nemo_kcpt.text.agreement import agree, same_kind
+from nemo_kcpt.text.plain import plain
+from nemo_kcpt.text.quantities import quantities
 
 
 def _one(text: str):  # type: ignore[no-untyped-def]

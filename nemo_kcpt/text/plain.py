@@ -1,0 +1,127 @@
+"""The forms in which texts are compared, and the place in the original of each of their characters."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+_SEPARATOR = re.compile(r"(?<=\d)[,'](?=\d{3}(?!\d))")
+_JAPANESE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) +| +(?=[^\x00-\x7f])")
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_RAISED_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
+_FOOTNOTE = re.compile("⁽?[⁰¹²³⁴⁵⁶⁷⁸⁹]+⁾")
+_LOWERED = "₀₁₂₃₄₅₆₇₈₉"
+INVISIBLE_PLUS = "\u2064"
+"""Stands between the whole number and the fraction of 2½ in `written`."""
+
+
+def _clusters(text: str) -> Iterator[tuple[int, int]]:
+    """Spans that NFKC treats as one: a character and the marks that combine with it (half-width dakuten included)."""
+    start = 0
+    for index in range(1, len(text) + 1):
+        joins = index < len(text) and (unicodedata.combining(text[index]) or text[index] in "ﾞﾟ")
+        if not joins:
+            yield start, index
+            start = index
+
+
+def normalise(text: str) -> tuple[str, list[int]]:
+    """`text` after NFKC, case folding, without thousands separators and without blanks beside Japanese text.
+
+    Returns:
+        The form, and for each character of it the offset in `text` where it comes from.
+    """
+    characters: list[str] = []
+    offsets: list[int] = []
+    for start, end in _clusters(text):
+        for character in unicodedata.normalize("NFKC", text[start:end]).casefold():
+            blank = character.isspace()
+            if blank and characters and characters[-1] == " ":
+                continue
+            characters.append(" " if blank else character)
+            offsets.append(start)
+    for pattern in (_JAPANESE_SPACE, _SEPARATOR):
+        dropped = [index for match in pattern.finditer("".join(characters)) for index in range(*match.span())]
+        for index in reversed(dropped):
+            del characters[index], offsets[index]
+    while characters and characters[-1] == " ":
+        del characters[-1], offsets[-1]
+    leading = 1 if characters and characters[0] == " " else 0
+    return "".join(characters[leading:]), offsets[leading:]
+
+
+def plain(text: str) -> tuple[str, list[int]]:
+    """As `normalise`, with raised digits as ^ and digits, so that 10⁷ stays apart from 107.
+
+    The list of places has one entry more, for the end.
+    """
+    raised, places = _powers(text)
+    found, offsets = normalise(raised)
+    return found, [places[offset] for offset in offsets] + [len(text)]
+
+
+def _powers(text: str) -> tuple[str, list[int]]:
+    characters: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        raised = character.translate(_RAISED)
+        if raised != character and (place == 0 or text[place - 1].translate(_RAISED) == text[place - 1]):
+            characters.append("^")
+            places.append(place)
+        characters.append(raised)
+        places.append(place)
+    return "".join(characters), places
+
+
+def written(text: str) -> tuple[str, list[int]]:
+    """The form in which numbers are read: NFKC with its case, and nothing lost that tells numbers apart.
+
+    Raised digits become ^ and digits, lowered ones _ and digits, ½ becomes 1/2 (2½: 2, an invisible plus, 1/2); raised
+    footnote marks (³⁾) and circled numbers, which are references, become a blank; characters without width go.
+
+    Returns:
+        The form, and for each character of it the offset in `text` where it comes from, with one more for the end.
+    """
+    if text.isascii():
+        return text, list(range(len(text) + 1))
+    characters: list[str] = []
+    places: list[int] = []
+
+    def put(form: str, place: int) -> None:
+        characters.extend(form)
+        places.extend([place] * len(form))
+
+    after = 0
+    for start, end in _clusters(text):
+        if start < after:
+            continue
+        character = text[start]
+        if character in "⁽⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺":
+            if mark := _FOOTNOTE.match(text, start):
+                put(" ", start)
+                after = mark.end()
+            elif run := _RAISED_RUN.match(text, start):
+                put("^", start)
+                for place in range(*run.span()):
+                    put(text[place].translate(_RAISED), place)
+                after = run.end()
+            continue
+        if unicodedata.category(character) == "Cf" and end == start + 1:
+            continue
+        form = unicodedata.normalize("NFKC", text[start:end])
+        if character in _LOWERED and (start == 0 or text[start - 1] not in _LOWERED):
+            form = "_" + form
+        elif form != character:
+            form = _compatible(character, form, characters[-1] if characters else "")
+        put("".join(" " if one.isspace() else one for one in form), start)
+    return "".join(characters), [*places, len(text)]
+
+
+def _compatible(character: str, form: str, before: str) -> str:
+    """NFKC's `form` of a fraction or a circled number, made such that it does not run together with its neighbours."""
+    if "\u2044" in form and form != "\u2044":
+        return (INVISIBLE_PLUS if before.isdigit() else "") + form.replace("\u2044", "/")
+    if form == "\u2044":
+        return "/"
+    return " " if unicodedata.decomposition(character).startswith("<circle>") and form.isdigit() else form
