@@ -35,7 +35,8 @@ from nemo_kcpt.evaluation.exact_match import exact_match
 from nemo_kcpt.evaluation.inputs import Key, missing_answers, read_answers, read_papers, read_questions
 from nemo_kcpt.files import atomic_write, file_in, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.runs import Stage, shaping, stage
+from nemo_kcpt.runs import Stage, later, shaping, stage
+from nemo_kcpt.text.notation import as_in
 
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -66,6 +67,9 @@ class Config:
     """The encoder whose own code may run: REPOSITORY@COMMIT, or sha256:… of a folder; the refusal says what to give."""
     tokens_per_batch: int = 8192
     """Tokens that the encoder takes at a time."""
+    one_notation: bool = later(True)
+    """Before BERTScore give each number of an answer that the reference or paper has in another notation in theirs
+    (百万件 as 1,000,000件); all else stays. false compares the texts as they are, as bert-score does."""
     fact_checks: bool = True
     """Look up numbers and names; without them there is no combined score."""
     combined: Path | None = None
@@ -168,8 +172,11 @@ def _bertscores(
     if papers is not None:
         references["doc"] = [papers[question["paper_id"]]["text"] for question in asked]
     name = Path(folder).name if Path(folder).is_dir() else scorer.name
+    rewritten = 0
     for side, wanted in references.items():
-        for row, found in zip(rows, scorer.score(texts, wanted, f"BERTScore {side}")):
+        said = [as_in(other, text) for text, other in zip(texts, wanted)] if config.one_notation else texts
+        rewritten += sum(first != second for first, second in zip(said, texts))
+        for row, found in zip(rows, scorer.score(said, wanted, f"BERTScore {side}")):
             row[f"bertscore_{side}"] = found.f1
             row[f"bertscore_{side}_precision"], row[f"bertscore_{side}_recall"] = found.precision, found.recall
             row["encoder"] = name
@@ -180,6 +187,7 @@ def _bertscores(
         "windowed_texts": scorer.windowed,
         "windowed_rate": scorer.windowed_rate,
         "truncated_texts": scorer.truncated,
+        "comparisons_with_numbers_in_one_notation": rewritten,
     }
 
 

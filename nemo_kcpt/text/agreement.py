@@ -2,11 +2,11 @@
 
 - Equal values of one measure do, and of measures that may be one (12,400件 and 12,400 examples).
 - A number without a unit agrees with one that has it, if the figures are equal: 5 and 5 km, 83.7 and 83.7 %.
-- A share and a percentage are one: 0.5, 1/2, 半分 and 50 %. Against a percentage a bare decimal or fraction of at most 1 is
-  a share and nothing else: 0.5 is not 0.5 %.
+- A share and a percentage are one: 0.5, 1/2, 半分 and 50 %. Against a percentage a bare decimal or fraction of at most
+  1 is a share and nothing else: 0.5 is not 0.5 %.
 - -5 is not 5, 5億 is not 5, 5〜10 is neither 5 nor 10, 5 % is not 5 points, opposite bounds disagree.
-- A number may be rounded to fewer decimals, or to its last digit that is not 0 where either is approximate; years are not
-  rounded. `equal` allows none of that.
+- A number may be rounded to fewer decimals, or to its last digit that is not 0 where either is approximate; years and
+  counted things are not rounded. `equal` allows none of that.
 - What is stated without its spread follows from what is known with it, and not the other way round.
 """
 
@@ -85,7 +85,9 @@ def _end_of(stated: Quantity, known: Quantity) -> bool:
 
 def same_kind(first: Quantity, second: Quantity) -> bool:
     """Whether one number could stand in the other's place."""
-    if first.measure == second.measure or (first.measure and second.measure and compatible(first.measure, second.measure)):
+    if first.measure == second.measure or (
+        first.measure and second.measure and compatible(first.measure, second.measure)
+    ):
         return True
     kinds = {root(first.measure), root(second.measure)}
     return "" in kinds and kinds <= {"", "year", "percent", "counted", "things", "people", "points", "order"}

@@ -1,15 +1,18 @@
-"""Numerals as they are written in Japanese and English: digits, magnitudes, powers, fractions, dates, times of day.
+"""Numerals as they are written in Japanese and English: digits, magnitudes, powers, fractions.
 
-`figures` goes through a text in the form of `plain.written`. Digits that belong to a name (GPT-4, H100, 3D), a version of
-three parts, an address, a telephone number or a citation are passed over. No units, signs and ranges yet.
+`figures` goes through a text in the form of `plain.written`. Digits that belong to a name (GPT-4, H100, 3D), a version
+of three parts, an address, a telephone number or a citation are passed over. No units, signs and ranges yet.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from nemo_kcpt.text import moments
+from nemo_kcpt.text.figure import Figure
+from nemo_kcpt.text.moments import MONTH, number_of
 from nemo_kcpt.text.plain import INVISIBLE_PLUS
 from nemo_kcpt.text.units import is_year, letter_scale
 from nemo_kcpt.text.words import CHAIN, EXACT, KANJI, SCALES, START, chain, english, japanese
@@ -17,44 +20,20 @@ from nemo_kcpt.text.words import CHAIN, EXACT, KANJI, SCALES, START, chain, engl
 MOST_DIGITS = 30
 """Nobody states a number of more: a checksum or the like."""
 MOST_POWER = 300
-ERAS = {"明治": 1867, "大正": 1911, "昭和": 1925, "平成": 1988, "令和": 2018}
 CURRENCIES = {
     "US$": "dollars", "$": "dollars", "€": "euros", "£": "pounds", "¥": "yen", "A$": "dollars:a", "C$": "dollars:c",
-    "USD": "dollars", "JPY": "yen", "EUR": "euros", "GBP": "pounds", "HK$": "dollars:hk", "NT$": "dollars:nt", "S$": "dollars:s", "R$": "real", "₩": "won", "₹": "rupees",
+    "HK$": "dollars:hk", "NT$": "dollars:nt", "S$": "dollars:s", "R$": "real", "₩": "won", "₹": "rupees",
+    "USD": "dollars", "JPY": "yen", "EUR": "euros", "GBP": "pounds",
 }  # fmt: skip
 MONEY = re.compile(r"(?P<sign>[-−–])?(?P<money>(?:US|HK|NT|[ACSR])?\$|[€£¥₩₹]|(?:USD|JPY|EUR|GBP)(?= )) ?$")
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A numeral: its value and where it stands."""
-
-    start: int
-    end: int
-    value: float
-    step: float = 1.0
-    """Size of its last digit."""
-    scale: float = 1.0
-    """The magnitude at its end: 10^4 of 20万."""
-    measure: str = ""
-    """What it measures where the numeral itself says so: a date's day, a time of day."""
-    whole: bool = False
-    """Nothing more belongs to it: no unit, no range to look for a magnitude in."""
-    high: float | None = None
-    """The second number of a ratio."""
-
-
 _LATIN = "A-Za-zÀ-ÖØ-öø-ÿ"
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_MONTH = (
-    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
-    r"|Nov(?:ember)?|Dec(?:ember)?)\.?"
-)
 _CANDIDATE = re.compile(
     r"https?://|www\.|\[[0-9]"
     rf"|(?<![{_LATIN}0-9])[{_LATIN}_][{_LATIN}_'’]*(?:[-‐‑–/_&]?[0-9])"
     r"|(?:明治|大正|昭和|平成|令和)(?=[元0-9一二三四五六七八九十])|午[前後]|正午|半[分数](?!析|類|布)|(?<![A-Za-z])noon(?![a-z])"
-    rf"|(?<![{_LATIN}]){_MONTH}(?= [0-9]|, [0-9])"
+    rf"|(?<![{_LATIN}]){MONTH}(?= [0-9]|, [0-9])"
     rf"|{START}|[0-9]|(?<![A-Za-z0-9.])\.(?=[0-9])|[{KANJI}]"
 )
 _SKIPPED = re.compile(
@@ -63,7 +42,8 @@ _SKIPPED = re.compile(
     r"|10\.[0-9]{4,9}/[^\s、。]+"  # a DOI
     r"|[0-9]+(?:\.[0-9]+){2,}(?![0-9])"  # 10.1.2
     r"|0[0-9]{1,4}-[0-9]{1,4}-[0-9]{3,4}(?![0-9])|[0-9]+(?:-[0-9]+){2,}"  # telephone, ISBN
-    rf"|[{_LATIN}_][{_LATIN}_'’]*[-‐‑–/_&]?[0-9](?:[{_LATIN}0-9_]|[-‐‑–_./&+](?=[{_LATIN}0-9])|\+(?!\w))*"  # GPT-4, v2.1
+    # GPT-4, v2.1, C++17
+    rf"|[{_LATIN}_][{_LATIN}_'’]*[-‐‑–/_&]?[0-9](?:[{_LATIN}0-9_]|[-‐‑–_./&+](?=[{_LATIN}0-9])|\+(?!\w))*"
 )
 _THOUSANDS_WITH_DOTS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3}){2,}(?![.0-9])(?:,(?P<decimals>[0-9]+))?")
 _LABEL_WORDS = {
@@ -74,39 +54,30 @@ _LABEL_WORDS = {
 _LABEL = re.compile(
     rf"(?<![{_LATIN}])(?:(?i:{'|'.join(f'({words})' for words in _LABEL_WORDS.values())}) ?[-‐(（]? ?|(?P<order>第) ?)$"
 )
-_DATE = re.compile(r"(?P<year>[12][0-9]{3})(?P<sign>[-/.])(?P<month>0?[1-9]|1[0-2])(?P=sign)(?P<day>[12][0-9]|3[01]|0?[1-9])(?![0-9./-])")
-_MONTH_FIRST = re.compile(
-    rf"(?P<name>{_MONTH})(?: (?P<day>[12][0-9]|3[01]|0?[1-9])(?:st|nd|rd|th)?(?![0-9:%.]))?(?:(?P<comma>,)? (?P<year>[12][0-9]{{3}})(?![0-9,]))?"
+_SHARES = re.compile(
+    r"(?P<ten>[0-9]+|[一二三四五六七八九十])割(?:(?P<one>[0-9]|[一二三四五六七八九])分(?![のあ間]))?"
+    r"(?:(?P<tenth>[0-9]|[一二三四五六七八九])厘)?"
 )
-_DAY_FIRST = re.compile(
-    rf"(?P<day>[12][0-9]|3[01]|0?[1-9])(?:st|nd|rd|th)?(?: of)? (?P<name>{_MONTH})(?![a-z])(?:,? (?P<year>[12][0-9]{{3}})(?![0-9,]))?"
-)
-_ERA = re.compile(r"(?P<era>..)(?P<year>元|[0-9]+|[一二三四五六七八九十]+)年")
-_HALF_DAY = re.compile(
-    rf"午(?P<half>[前後]) ?(?P<hour>[0-9]{{1,2}}|[{KANJI}]+)(?:時(?P<with>半|(?P<minute>[0-9]{{1,2}}|[{KANJI}]+)分)?|:(?P<colon>[0-5][0-9]))(?!間)"
-)
-_AM = re.compile(r"(?P<hour>1[0-2]|0?[1-9])(?::(?P<minute>[0-5][0-9]))? ?(?P<half>[ap])\.?m\b\.?", re.I)
-_CLOCK = re.compile(r"(?P<hour>[01]?[0-9]|2[0-4]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9]))?(?![0-9:])(?P<span> ?(?:h\b|hours?\b|時間))?")
-_HOUR = re.compile(r"(?P<hour>[0-9]{1,2})時(?:半|(?P<minute>[0-9]{1,2})分)(?!間)")
-_SPAN = re.compile(r"(?P<hours>[0-9]{1,3}) ?h ?(?P<minutes>[0-5]?[0-9])(?: ?m(?:in)?)?(?![A-Za-z0-9])")
-_SHARES = re.compile(rf"(?P<ten>[0-9]+|[一二三四五六七八九十])割(?:(?P<one>[0-9]|[一二三四五六七八九])分(?![のあ間]))?(?:(?P<tenth>[0-9]|[一二三四五六七八九])厘)?")
 _PART = re.compile(
     rf"(?:(?P<whole>[0-9]+|[{KANJI}]+)と)?(?P<under>[0-9]+|[{KANJI}]+)分の(?P<over>[0-9]+(?:\.[0-9]+)?|[{KANJI}]+)"
 )
 _FRACTION = re.compile(
-    rf"(?:(?P<whole>[0-9]{{1,3}})[ {INVISIBLE_PLUS}])?(?P<over>[0-9]{{1,4}}) ?[/／] ?(?P<under>[0-9]{{1,4}})(?![0-9/.%])"
+    rf"(?:(?P<whole>[0-9]{{1,3}})[ {INVISIBLE_PLUS}])?(?P<over>[0-9]{{1,4}}) ?/ ?(?P<under>[0-9]{{1,4}})(?![0-9/.%])"
 )
 _RATIO = re.compile(r"(?P<first>[0-9]+(?:\.[0-9]+)?) ?(?:対|:) ?(?P<second>[0-9]+(?:\.[0-9]+)?)(?![0-9:.])")
 _DIGITS = re.compile(
     r"(?P<dots>[0-9]{1,3}(?:\.[0-9]{3})+),(?P<european>[0-9]+)(?![0-9,.])"
-    r"|(?P<grouped>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?!,[0-9])|[0-9]{1,3}(?:['’][0-9]{3})+(?![0-9])|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?![0-9])"
+    r"|(?P<grouped>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?!,[0-9])|[0-9]{1,3}(?:['’][0-9]{3})+(?![0-9])"
+    r"|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?![0-9])"  # 1,50,000, as in India
     r"|[1-9][0-9]{0,2}(?: [0-9]{3})+(?![0-9])(?! ?[0-9]))(?P<rest>\.[0-9]+|(?<= [0-9]{3}),[0-9]{1,2}(?![0-9,]))?"
     r"|(?<![(\[{])(?P<zero>0,[0-9]+)(?![0-9,])|(?P<comma>[0-9]+,[0-9]{1,2})(?= ?(?:%|[kcm]?m\b|[km]?g\b|°|[€]))"
     r"|(?P<plain>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
 )
 _EXPONENT = r"(?:\(\s*(?P<{0}p>[-−+]?[0-9]+)\s*\)|\{{\s*(?P<{0}b>[-−+]?[0-9]+)\s*\}}|(?P<{0}n>[-−+]?[0-9]+))"
 _TIMES_TEN = re.compile(
-    r" *(?:[x×*・·⋅∙]|\\times|\\cdot) *10 *(?:(?:\^|\*\*) *" + _EXPONENT.format("a") + r"|の(?P<no>[-−+]?[0-9]+)乗|<sup>(?P<up>[-−+]?[0-9]+)</sup>)"
+    r" *(?:[x×*・·⋅∙]|\\times|\\cdot) *10 *(?:(?:\^|\*\*) *"
+    + _EXPONENT.format("a")
+    + r"|の(?P<no>[-−+]?[0-9]+)乗|<sup>(?P<up>[-−+]?[0-9]+)</sup>)"
 )
 _RAISED = re.compile(
     r" ?(?:\^|\*\*) ?" + _EXPONENT.format("a") + r"|の(?P<no>[-−+]?[0-9]+)乗|<sup>(?P<up>[-−+]?[0-9]+)</sup>"
@@ -126,10 +97,10 @@ def figures(text: str) -> Iterator[Figure]:
     while found := _CANDIDATE.search(text, place):
         start = found.start()
         results: list[Figure] | None = None
-        if skipped := _SKIPPED.match(text, start):
-            if _THOUSANDS_WITH_DOTS.match(text, start) is None and not _DATE.match(text, start):
-                place = skipped.end()
-                continue
+        skipped = _SKIPPED.match(text, start)
+        if skipped and not (_THOUSANDS_WITH_DOTS.match(text, start) or moments.is_date(text, start)):
+            place = skipped.end()
+            continue
         for reader in _readers(text[start]):
             results = reader(text, start)
             if results is not None:
@@ -141,9 +112,12 @@ def figures(text: str) -> Iterator[Figure]:
         place = max(results[-1].end, start + 1) if results else _past(text, start)
 
 
+_WORD = re.compile(rf"[{_LATIN}]+|[0-9]+(?:[.,][0-9]+)*[{_LATIN}0-9]*|[{KANJI}]+")
+
+
 def _past(text: str, start: int) -> int:
     """Behind a word or a number that is none."""
-    word = re.compile(rf"[{_LATIN}]+|[0-9]+(?:[.,][0-9]+)*[{_LATIN}0-9]*|[{KANJI}]+").match(text, start)
+    word = _WORD.match(text, start)
     return word.end() if word else start + 1
 
 
@@ -153,81 +127,14 @@ Reader = Callable[[str, int], "list[Figure] | None"]
 
 def _readers(first: str) -> tuple[Reader, ...]:
     if first in "0123456789.":
-        return (_date, _time, _share, _parts, _fraction, _ratio, _number)
+        return (moments.date, moments.time, _share, _parts, _fraction, _ratio, _number)
     if first in KANJI:
         return (_share, _parts, _kanji)
     if first in "明大昭平令":
-        return (_era,)
+        return (moments.era,)
     if first in "午正半":
-        return (_named,)
-    return (_month, _named, _words)
-
-
-def _int(text: str) -> float:
-    return float(text) if text[0].isascii() else chain(text)[0]
-
-
-def _date(text: str, start: int) -> list[Figure] | None:
-    if found := _DATE.match(text, start):
-        return [
-            Figure(*found.span(part), float(found[part]), measure=part, whole=True) for part in ("year", "month", "day")
-        ]
-    return _month(text, start, _DAY_FIRST)
-
-
-def _month(text: str, start: int, pattern: re.Pattern[str] = _MONTH_FIRST) -> list[Figure] | None:
-    found = pattern.match(text, start)
-    if found is None or not (found["day"] or found["year"]):
-        return None
-    month = Figure(*found.span("name"), _MONTHS.index(found["name"][:3].lower()) + 1.0, measure="month", whole=True)
-    others = [
-        Figure(*found.span(part), float(found[part]), measure=part, whole=True) for part in ("day", "year") if found[part]
-    ]
-    return sorted([month, *others], key=lambda figure: figure.start)
-
-
-def _era(text: str, start: int) -> list[Figure] | None:
-    found = _ERA.match(text, start)
-    if found is None:
-        return None
-    year = 1.0 if found["year"] == "元" else _int(found["year"])
-    return [Figure(start, found.end(), ERAS[found["era"]] + year, measure="year", whole=True)]
-
-
-def _named(text: str, start: int) -> list[Figure] | None:
-    """正午, 半分, 午後3時."""
-    if text.startswith(("正午", "noon"), start):
-        return [Figure(start, start + (2 if text[start] == "正" else 4), 12.0, measure="hour", whole=True)]
-    if text.startswith(("半分", "半数"), start):
-        return [Figure(start, start + 2, 0.5, EXACT, whole=True)]
-    found = _HALF_DAY.match(text, start)
-    if found is None:
-        return None
-    minute = 30.0 if found["with"] == "半" else _int(found["minute"] or found["colon"] or "0")
-    return [_clock(found, _int(found["hour"]), minute, found["half"] == "後")]
-
-
-def _clock(found: re.Match[str], hour: float, minute: float, later: bool | None) -> Figure:
-    if later is not None:
-        hour = hour % 12 + 12 * later
-    return Figure(*found.span(), hour + minute / 60, 1 / 60, measure="hour", whole=True)
-
-
-def _time(text: str, start: int) -> list[Figure] | None:
-    if found := _AM.match(text, start):
-        return [_clock(found, float(found["hour"]), float(found["minute"] or 0), found["half"].lower() == "p")]
-    if found := _HOUR.match(text, start):
-        return [_clock(found, float(found["hour"]), float(found["minute"] or 30), None)]
-    if found := _SPAN.match(text, start):
-        seconds = 3600 * float(found["hours"]) + 60 * float(found["minutes"])
-        return [Figure(*found.span(), seconds, 60.0, measure="time", whole=True)]
-    found = _CLOCK.match(text, start)
-    if found is None:
-        return None
-    hour = float(found["hour"]) + float(found["minute"]) / 60 + float(found["second"] or 0) / 3600
-    if found["span"]:
-        return [Figure(*found.span(), 3600 * hour, 60.0, measure="time", whole=True)]
-    return [Figure(*found.span(), hour, 1 / 60, measure="hour", whole=True)]
+        return (moments.named,)
+    return (moments.month, moments.named, _words)
 
 
 def _share(text: str, start: int) -> list[Figure] | None:
@@ -235,8 +142,8 @@ def _share(text: str, start: int) -> list[Figure] | None:
     found = _SHARES.match(text, start)
     if found is None:
         return None
-    value = 10 * _int(found["ten"]) + (_int(found["one"]) if found["one"] else 0.0)
-    value += _int(found["tenth"]) / 10 if found["tenth"] else 0.0
+    value = 10 * number_of(found["ten"]) + (number_of(found["one"]) if found["one"] else 0.0)
+    value += number_of(found["tenth"]) / 10 if found["tenth"] else 0.0
     step = 0.1 if found["tenth"] else 1.0 if found["one"] else 10.0
     return [Figure(*found.span(), value, step, 10.0, "percent", whole=True)]
 
@@ -244,10 +151,10 @@ def _share(text: str, start: int) -> list[Figure] | None:
 def _parts(text: str, start: int) -> list[Figure] | None:
     """3分の1."""
     found = _PART.match(text, start)
-    if found is None or not _int(found["under"]):
+    if found is None or not number_of(found["under"]):
         return None
-    whole = _int(found["whole"]) if found["whole"] else 0.0
-    return [Figure(*found.span(), whole + _int(found["over"]) / _int(found["under"]), EXACT)]
+    whole = number_of(found["whole"]) if found["whole"] else 0.0
+    return [Figure(*found.span(), whole + number_of(found["over"]) / number_of(found["under"]), EXACT)]
 
 
 def _fraction(text: str, start: int) -> list[Figure] | None:
@@ -274,20 +181,26 @@ def _words(text: str, start: int) -> list[Figure] | None:
     if found is None:
         return None
     behind = text[found.end : found.end + 12]
-    word = text[start : found.end].lower()
-    if re.match(r"-?(?:shot|hot|way)\b|-sided", behind) or (word == "one" and not _one(text, start, found.end)):
+    if re.match(r"-?(?:shot|hot|way)\b|-sided", behind):
+        return []
+    if text[start : found.end].lower() == "one" and not _one(text, start, found.end):
         return []
     measure = {"order": "order", "times": "times"}.get(found.kind, "")
     return [Figure(start, found.end, found.value, found.step, found.scale, measure, whole=found.kind == "times")]
 
 
+_MEASURED = re.compile(
+    r" to (?=[a-z0-9])|[ -](?:hours?|minutes?|seconds?|days?|weeks?|months?|years?|percent|per cent|points?"
+    r"|km|kilomet|met[re]|gram|dollar|yen|euro)"
+)
+_SIGNED = re.compile(r"(?:minus|negative|plus) $", re.I)
+
+
 def _one(text: str, start: int, end: int) -> bool:
     """Whether `one` counts: it is all that is said, or measures something."""
-    alone = not text[:start].strip(" \n-−") and not text[end:].strip(" \n.!")
-    return alone or re.match(
-        r" to (?=[a-z0-9])|[ -](?:hours?|minutes?|seconds?|days?|weeks?|months?|years?|percent|per cent|points?|km|kilomet|met[re]|gram|dollar|yen|euro)",
-        text[end : end + 12],
-    ) is not None or re.search(r"(?:minus|negative|plus) $", text[max(0, start - 10) : start]) is not None
+    if not text[:start].strip(" \n-−") and not text[end:].strip(" \n.!"):
+        return True
+    return bool(_MEASURED.match(text, end) or _SIGNED.search(text, max(0, start - 10), start))
 
 
 def _kanji(text: str, start: int) -> list[Figure] | None:
@@ -307,11 +220,14 @@ def _number(text: str, start: int) -> list[Figure] | None:
         return []
     figure = _written(found)
     if found["grouped"] and " " in found["grouped"] and _LABEL.search(text, max(0, start - 16), start):
-        return [replace(figure, end=found.start() + found["grouped"].index(" "), value=float(found["grouped"].split()[0]))]
+        return [
+            replace(figure, end=found.start() + found["grouped"].index(" "), value=float(found["grouped"].split()[0]))
+        ]
     money = MONEY.search(text, max(0, start - 6), start) is not None
-    figure = _magnified(text, figure, money)
-    if figure is None:
-        return [Figure(start, _BEYOND.match(text, found.end()).end(), float("nan"))]  # type: ignore[union-attr]
+    magnified = _magnified(text, figure, money)
+    if magnified is None:
+        return [Figure(start, _beyond(text, found.end()), float("nan"))]
+    figure = magnified
     label = _LABEL.search(text, max(0, start - 16), start)
     if th := _TH.match(text, figure.end):
         return [replace(figure, end=th.end(), measure="order")]
@@ -321,6 +237,12 @@ def _number(text: str, start: int) -> list[Figure] | None:
     if figure.end == found.end() and is_year(text, start, found[0]):
         return [replace(figure, measure="year?")]
     return [figure]
+
+
+def _beyond(text: str, place: int) -> int:
+    """The end of what stands there without a blank."""
+    found = _BEYOND.match(text, place)
+    return found.end() if found else place
 
 
 def _written(found: re.Match[str]) -> Figure:

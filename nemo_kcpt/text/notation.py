@@ -12,8 +12,8 @@ def as_in(reference: str, text: str) -> str:
     """`text` with each number that `reference` has in another notation in the reference's; all else stays.
 
     百万件 becomes 1,000,000件 beside a reference with 1,000,000. The unit stays as it is where the two have the same
-    factor, and is taken over with the number where they differ (3 km, 3000 m). Where the reference has a number in
-    several notations, its first counts, unless the text's own is one of them.
+    figure, and is taken over with the number where they differ (3 km and 3000 m, 0.5 and 50 %). Where the reference
+    has a number in several notations, its first counts, unless the text's own is one of them.
     """
     known = cached_quantities(reference)
     if not known:
@@ -34,7 +34,7 @@ def as_in(reference: str, text: str) -> str:
 
 def _spelling(reference: str, other: Quantity, number: Quantity) -> tuple[int, str]:
     """Up to where the number of the text is replaced, and by what."""
-    if number.figure == other.figure or not (number.measure and other.measure):
+    if number.figure == other.figure:
         return number.figure_end, reference[other.start : other.figure_end]
     return number.end, reference[other.start : other.end]
 

@@ -1,9 +1,9 @@
 """The numbers of a text as quantities: value, unit, sign, range, and how exact they are meant.
 
-4400万, 44,000,000, ４４００万, 四千四百万, 4.4×10⁷, 4.4e7, 44M and 44 million are one value; 令和3年 and 2021年, 3 km and
-3000 m, 1時間30分 and 90 minutes, 午後3時 and 15:00 too. 約, 程度, about and the like make a value approximate, 以上, 未満, at
-least and the like a bound. 5〜10 is one number with two ends, 83.2±0.5 one with a spread. What is no number: see
-`figures`. Which numbers say the same: `agreement`.
+4400万, 44,000,000, ４４００万, 四千四百万, 4.4×10⁷, 4.4e7, 44M and 44 million are one value; 令和3年 and 2021年, 3 km
+and 3000 m, 1時間30分 and 90 minutes, 午後3時 and 15:00 too. 約, 程度, about and the like make a value approximate,
+以上, 未満, at least and the like a bound. 5〜10 is one number with two ends, 83.2±0.5 one with a spread. What is no
+number: see `figures`. Which numbers say the same: `agreement`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from nemo_kcpt.text.units import root, unit_at
 
 _NAN = float("nan")
 _ABOUT = re.compile(
-    r"(約|およそ|ほぼ|概ね|おおむね|\b(?:about|around|approximately|approx\.|ca\.|roughly|nearly|almost|circa)|(?<![0-9])[~〜∼≈])\s*$", re.I
+    r"(約|およそ|ほぼ|概ね|おおむね|\b(?:about|around|approximately|approx\.|ca\.|roughly|nearly|almost|circa)|(?<![0-9])[~〜∼≈])\s*$",
+    re.I,
 )
 _ABOUT_AFTER = re.compile(r"\s?(程度|前後|ほど|くらい|ぐらい|弱|強|あまり|余り|or so)")
 _LEAST = re.compile(r"(最低|少なくとも|at least|more than|over|above|no fewer than|[≥>])\s*$", re.I)
@@ -27,7 +28,8 @@ _LEAST_AFTER = re.compile(r"\s?(以上|超|を超え|を上回|or more)")
 _MOST_AFTER = re.compile(r"\s?(以下|未満|以内|を下回|に満たな|or less|or fewer)")
 _SIGN = re.compile(
     r"(?:(?P<dash>[-−–‐]|− )|(?P<mark>[▲△▼]) ?|(?P<word>マイナス|負の|(?<![A-Za-z])(?i:minus|negative)[ \n])"
-    r"|(?P<cold>氷点下|零下)|(?P<early>紀元前|(?<![以年午])前)|(?P<both>± ?|\+/-|\+-)|(?P<plus>\+|プラス|(?<![A-Za-z])(?i:plus)[ \n]))$"
+    r"|(?P<cold>氷点下|零下)|(?P<early>紀元前|(?<![以年午])前)|(?P<both>± ?|\+/-|\+-)"
+    r"|(?P<plus>\+|プラス|(?<![A-Za-z])(?i:plus)[ \n]))$"
 )
 _NO_SIGN_BEHIND = re.compile(r"[A-Za-z0-9ァ-ヺー)\]%]")
 _DECADE = re.compile(r"['’]?s(?![A-Za-z0-9])")
@@ -36,7 +38,9 @@ _BC = re.compile(r" ?B\.?C(?:\.?E)?\b\.?")
 _BELOW_ZERO = re.compile(r" (?:degrees (?:celsius )?)?below zero", re.I)
 _SPEED = re.compile(r"(?P<per>[時秒分]速|毎[時秒分])(?:約|およそ)? ?$")
 _PER = {"時": 3600.0, "分": 60.0, "秒": 1.0}
-_ORDER_OF = re.compile(r" ?(?P<century>世紀|century|centuries)| ?(?P<suffix>[章節図表部版条号次回巻期話代位課問項]|番目|四半期)目?")
+_ORDER_OF = re.compile(
+    r" ?(?P<century>世紀|century|centuries)| ?(?P<suffix>[章節図表部版条号次回巻期話代位課問項]|番目|四半期)目?"
+)
 _AND = re.compile(r"\s*(?:,? and|と|,)?\s*|")
 _HALF = re.compile(r"半(?!年|期|日|数|分)|[ \n]and[ \n]a[ \n]half(?![a-z])", re.I)
 _RANGE = re.compile(
@@ -75,8 +79,8 @@ class Quantity:
     end: int
     """Place in the text: text[start:end]."""
     figure: float = _NAN
-    """The value without its unit, 3 of 3 km, to be held against a number without one; not a number where a unit cannot be
-    left out (3割, 17世紀, 1時間30分)."""
+    """The value without its unit, 3 of 3 km, to be held against a number without one; not a number where a unit cannot
+    be left out (3割, 17世紀, 1時間30分)."""
     high: float | None = None
     """The upper end of a range, the second number of a ratio."""
     high_figure: float | None = None
@@ -175,11 +179,10 @@ def _part(text: str, figure: Figure, before: _Part | None) -> _Part | None:
             measure, factor, end = CURRENCIES[money["money"]], 1.0, max(figure.end, figure.end)
             start -= len(lead) - money.start("money")
             lead = text[max(0, start - 10) : start]
-    if speed := _SPEED.search(lead):
-        if measure == "length":
-            measure, factor = "speed", factor / _PER[speed["per"].strip("毎速")]
-            start -= len(lead) - speed.start()
-            lead = text[max(0, start - 10) : start]
+    if measure == "length" and (speed := _SPEED.search(lead)):
+        measure, factor = "speed", factor / _PER[speed["per"].strip("毎速")]
+        start -= len(lead) - speed.start()
+        lead = text[max(0, start - 10) : start]
     sign = _SIGN.search(lead)
     if sign and not (before and before.end >= start - len(sign[0])) and not _hyphen(text, start, sign):
         if sign["early"] and measure not in ("year", "century") and figure.value < 100:
@@ -198,7 +201,18 @@ def _part(text: str, figure: Figure, before: _Part | None) -> _Part | None:
     if cold := _BELOW_ZERO.match(text, end):
         value, end, measure = -value, cold.end(), "degrees"
     return _Part(
-        start, end, figure.end, value, figure.step, measure, factor, figure.scale, figure.whole, figure.high, spread_only, omits
+        start,
+        end,
+        figure.end,
+        value,
+        figure.step,
+        measure,
+        factor,
+        figure.scale,
+        figure.whole,
+        figure.high,
+        spread_only,
+        omits,
     )
 
 
@@ -270,9 +284,8 @@ def _joined(text: str, first: _Part, second: _Part) -> bool:
         return False
     first_measure, first_factor, figure, step = first.measure, first.factor, first.figure, first.step
     _share_unit(first, second)
-    if second.scale > first.scale == 1.0 and figure * second.scale < second.figure and not first_measure:
-        first.figure, first.step = figure * second.scale, step * second.scale
-    elif second.scale > first.scale == 1.0 and first_measure in CURRENCIES.values():
+    money = first_measure in CURRENCIES.values()
+    if second.scale > first.scale == 1.0 and (money or (not first_measure and figure * second.scale < second.figure)):
         first.figure, first.step = figure * second.scale, step * second.scale
     if first.measure == second.measure and first.figure * first.factor < second.figure * second.factor:
         return True

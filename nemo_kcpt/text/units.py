@@ -21,7 +21,8 @@ _SYMBOLS: dict[str, Unit] = {
     "km2": ("area", 1e6), "m2": ("area", 1.0), "cm2": ("area", 1e-4), "ha": ("area", 1e4),
     "km^2": ("area", 1e6), "m^2": ("area", 1.0), "cm^2": ("area", 1e-4),
     "m3": ("volume", 1.0), "m^3": ("volume", 1.0), "cm3": ("volume", 1e-6), "cm^3": ("volume", 1e-6),
-    "L": ("volume", 1e-3), "l": ("volume", 1e-3), "mL": ("volume", 1e-6), "ml": ("volume", 1e-6), "cc": ("volume", 1e-6),
+    "L": ("volume", 1e-3), "l": ("volume", 1e-3), "mL": ("volume", 1e-6), "ml": ("volume", 1e-6),
+    "cc": ("volume", 1e-6),
     "h": ("time", 3600.0), "hr": ("time", 3600.0), "hrs": ("time", 3600.0), "min": ("time", 60.0), "s": ("time", 1.0),
     "mins": ("time", 60.0), "sec": ("time", 1.0), "secs": ("time", 1.0), "ms": ("time", 1e-3), "μs": ("time", 1e-6),
     "ns": ("time", 1e-9),
@@ -74,21 +75,25 @@ _ENGLISH: dict[str, Unit] = {
     "(?:people|persons?|men|women|children|participants?|students?|users?|workers?|employees?|members?|patients?|"
     "subjects|annotators?|raters?|speakers?|inhabitants|residents|authors?|researchers?)": ("people", 1.0),
     "words?": ("things:語", 1.0), "sentences?": ("things:文", 1.0), "layers?": ("things:層", 1.0),
-    "pages?": ("things:頁", 1.0), "(?:parameters?|params)": ("things:パラメータ", 1.0), "tokens?": ("things:トークン", 1.0),
+    "pages?": ("things:頁", 1.0), "(?:parameters?|params)": ("things:パラメータ", 1.0),
+    "tokens?": ("things:トークン", 1.0),
 }  # fmt: skip
 _JAPANESE: dict[str, Unit] = {
     "パーセントポイント": ("points", 1.0), "パーセント": ("percent", 1.0), "ポイント": ("points", 1.0),
-    "キロメートル": ("length", 1e3), "キロ(?!グラム|バイト|ワット|ビット)": ("length", 1e3), "メートル": ("length", 1.0),
+    "キロメートル": ("length", 1e3), "キロ(?!グラム|バイト|ワット|ビット)": ("length", 1e3),
+    "メートル": ("length", 1.0),
     "センチメートル": ("length", 1e-2), "センチ": ("length", 1e-2), "ミリメートル": ("length", 1e-3),
     "ミリ(?!秒|グラム)": ("length", 1e-3), "マイル": ("miles", 1.0), "トン": ("mass", 1e6), "キログラム": ("mass", 1e3),
     "グラム": ("mass", 1.0), "ミリグラム": ("mass", 1e-3), "平方キロメートル": ("area", 1e6), "平方キロ": ("area", 1e6),
-    "平方メートル": ("area", 1.0), "ヘクタール": ("area", 1e4), "立方メートル": ("volume", 1.0), "リットル": ("volume", 1e-3),
+    "平方メートル": ("area", 1.0), "ヘクタール": ("area", 1e4), "立方メートル": ("volume", 1.0),
+    "リットル": ("volume", 1e-3),
     "ミリリットル": ("volume", 1e-6), "時間": ("time", 3600.0), "分間": ("time", 60.0), "分": ("time", 60.0),
     "秒間": ("time", 1.0), "秒": ("time", 1.0), "ミリ秒": ("time", 1e-3), "日間": ("time", 86400.0),
     "週間": ("time", 604800.0), "週": ("time", 604800.0), "[かヶカケヵ箇]月": ("months", 1.0), "年間": ("months", 12.0),
     "年[後前ぶ]": ("months", 12.0), "年代": ("decade", 1.0), "年": ("year", 1.0), "世紀": ("century", 1.0),
     "月": ("month", 1.0), "日": ("days", 1.0), "時": ("hour", 1.0), "[歳才]": ("age", 1.0), "円": ("yen", 1.0),
-    "フィート": ("feet", 1.0), "インチ": ("inches", 1.0), "米?ドル": ("dollars", 1.0), "ユーロ": ("euros", 1.0), "人民元": ("yuan", 1.0), "元": ("yuan", 1.0),
+    "フィート": ("feet", 1.0), "インチ": ("inches", 1.0), "米?ドル": ("dollars", 1.0),
+    "ユーロ": ("euros", 1.0), "人民元": ("yuan", 1.0), "元": ("yuan", 1.0),
     "ウォン": ("won", 1.0), "テラバイト": ("bytes", 1e12), "ギガバイト": ("bytes", 1e9), "メガバイト": ("bytes", 1e6),
     "キロバイト": ("bytes", 1e3), "バイト": ("bytes", 1.0), "ビット": ("bits", 1.0), "ヘルツ": ("frequency", 1.0),
     "ギガヘルツ": ("frequency", 1e9), "メガヘルツ": ("frequency", 1e6), "ワット": ("power", 1.0),
@@ -110,23 +115,25 @@ _UNIT = re.compile(
 )
 _PATTERNS = [(re.compile(pattern), unit) for pattern, unit in _JAPANESE.items()]
 _PATTERNS_ENGLISH = [(re.compile(pattern, re.I), unit) for pattern, unit in _ENGLISH.items()]
-_NO_NOUN = frozenset("as is was has its this thus plus minus times does us yes vs versus across besides perhaps".split())
+_NO_NOUN = frozenset(
+    ("as", "is", "was", "has", "its", "this", "thus", "plus", "minus", "times", "does", "us", "yes", "vs", "versus")
+)
 _YEAR = re.compile(r"(?:\b(?:in|since|from|until|till|by|of|year|before|after|during|early|late|mid)[ \n]+)$", re.I)
 _FIRST = {"people", "things", "counted", "order"}
 _COUNTABLE = re.compile(
-    r"[ \n-]?(?:parameters?|params?|weights|tokens?|words?|sentences?|examples?|samples?|images?|documents?|papers?|articles?"
-    r"|pages?|people|users?|customers?|subscribers?|inhabitants|residents?|records?|rows?|lines|views|downloads?|copies"
-    r"|items?|pairs?|entries|questions?|characters?|videos?|posts?|jobs?|workers?|members?|votes?|patients?|dollars?|euros?"
-    r"|yen|pounds?|models?|steps?|iterations?|instances?|queries|sequences?|years?)(?![A-Za-z])",
+    r"[ \n-]?(?:parameters?|params?|weights|tokens?|words?|sentences?|examples?|samples?|images?|documents?|papers?"
+    r"|articles?|pages?|people|users?|customers?|subscribers?|inhabitants|residents?|records?|rows?|lines|views|copies"
+    r"|downloads?|items?|pairs?|entries|questions?|characters?|videos?|posts?|jobs?|workers?|members?|votes?|patients?"
+    r"|dollars?|euros?|yen|pounds?|models?|steps?|iterations?|instances?|queries|sequences?|years?)(?![A-Za-z])",
     re.I,
 )
 _SOLUTE = re.compile(
-    r" ?(?:[(（]?)(?:solutions?|buffer|acid|urea|glucose|sucrose|tris|edta|ethanol|concentration|aqueous|(?:Na|H|K|Li|Ca|Mg|NH4?)"
-    r"(?:Cl|OH|SO4|NO3|CO3|F|Br|I)\b|[A-Z][a-z]?[A-Za-z]*[0-9]+[A-Za-z0-9]*|の?(?:[^。、 ]{0,8})(?:溶液|水溶液|塩酸|酸|濃度))",
-    re.I,
+    r" ?[(（]?(?:(?i:solutions?|buffer|acid|urea|glucose|sucrose|tris|edta|ethanol|concentration|aqueous)\b"
+    r"|(?:Na|H|K|Li|Ca|Mg|NH4?)(?:Cl|OH|SO4|NO3|CO3|F|Br|I)[0-9]?\b|の?[^。、 ]{0,8}(?:溶液|塩酸|硫酸|酢酸|濃度))",
 )
 _DISSOLVED = re.compile(r"(?:concentration|molarity|濃度)[^.。]{0,24}$", re.I)
 _TEMPERATURE = re.compile(r"(?:temperatures?|kelvin|温度|heated|cooled|melts?|boils?|superconduct)[^.。]{0,40}$", re.I)
+_MAGNETIC = re.compile(r"[ -]?(?:MRI|scanners?|magnets?|magnetic|field|の?磁場|の?MRI)", re.I)
 _TEMPERATURE_BEHIND = re.compile(r"[^.。]{0,12}(?:temperature|kelvin|温度)", re.I)
 
 
@@ -200,7 +207,9 @@ def letter_scale(text: str, place: int, money: bool) -> tuple[float, str, int] |
         return 1e3, "", end
     if letter in "bB":
         return (1e9, "", end) if counts or not apart else None
-    if letter == "T" and not apart and not re.compile(r" ?(?:MRI|scanner|magnet|の?磁場|の?MRI)").match(text, end):
+    if letter == "T" and not counts and _MAGNETIC.match(text, end):
+        return 1.0, "tesla", end
+    if letter == "T" and not apart:
         return 1e12, "", end
     if letter in "Ttm" and counts and (not apart or money or letter == "T"):
         return {"m": 1e6}.get(letter, 1e12), "", end
@@ -209,7 +218,12 @@ def letter_scale(text: str, place: int, money: bool) -> tuple[float, str, int] |
 
 def is_year(text: str, start: int, digits: str) -> bool:
     """Whether four bare digits at `start` are said as a year: in 2021, March 5, 2021."""
-    return len(digits) == 4 and digits.isdigit() and digits[0] in "12" and _YEAR.search(text, max(0, start - 12), start) is not None
+    return (
+        len(digits) == 4
+        and digits.isdigit()
+        and digits[0] in "12"
+        and _YEAR.search(text, max(0, start - 12), start) is not None
+    )
 
 
 def root(measure: str) -> str:

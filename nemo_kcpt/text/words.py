@@ -11,11 +11,15 @@ EXACT = 1e-9
 SMALL = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
+        re.findall(
+            r"\w+",
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+            "seventeen eighteen nineteen",
+        )
     )
 }
-TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_ALL_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+TENS = {word: 10 * value for value, word in enumerate(_ALL_TENS, 2)}
 SCALES = {
     "hundred": 1e2, "thousand": 1e3, "lakh": 1e5, "million": 1e6, "crore": 1e7, "billion": 1e9, "trillion": 1e12,
     "mn": 1e6, "mio": 1e6, "bn": 1e9, "tn": 1e12,
@@ -23,8 +27,11 @@ SCALES = {
 ORDINALS = {
     word: value
     for value, word in enumerate(
-        "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth "
-        "seventeenth eighteenth nineteenth twentieth".split(),
+        re.findall(
+            r"\w+",
+            "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
+            "sixteenth seventeenth eighteenth nineteenth twentieth",
+        ),
         3,
     )
 }
@@ -38,7 +45,11 @@ START = rf"(?<![A-Za-z0-9])(?i:{_STARTS})(?![a-z])|(?<![A-Za-z])(?i:{'|'.join([*
 """Where a number in English words may begin."""
 _NEXT = re.compile(r"(?P<gap>[ \n]+and[ \n]+|-and-|[ \n]+|-)?(?P<word>[A-Za-z]+)")
 _AND_A_HALF = re.compile(r"[ \n]+and[ \n]+a[ \n]+half(?![A-Za-z])", re.I)
-_SPAN_AND_A_HALF = re.compile(r"[ \n](?:hour|minute|day|week|month|year|mile|kilomet(?:re|er))[ \n]and[ \n]a[ \n]half(?![a-z])")
+_SPAN_AND_A_HALF = re.compile(
+    r"[ \n](?:hour|minute|day|week|month|year|mile|kilomet(?:re|er))[ \n]and[ \n]a[ \n]half(?![a-z])"
+)
+_AN = re.compile(r"[ -]an?[ -](?P<word>[a-z]+)", re.I)
+_CENTURY = re.compile(r"[ -]century", re.I)
 _AMOUNT = re.compile(r"[ \n](?:the|that|its|their|as)(?![a-z])|[.!]?$")
 _HALF_OF = re.compile(r"[ \n](?:of|the|as|its|their|all)(?![A-Za-z])|[ \n]*[.!]?$", re.I)
 
@@ -77,7 +88,7 @@ def english(text: str, place: int) -> Worded | None:
     if word in ORDINALS:
         return Worded(ORDINALS[word], first.end(), kind="order")
     if word in ("first", "second"):
-        behind = re.compile(r"[ -]century", re.I).match(text, first.end())
+        behind = _CENTURY.match(text, first.end())
         return Worded(1.0 if word == "first" else 2.0, first.end(), kind="order") if behind else None
     if word.endswith("fold"):
         number = word.removesuffix("fold").removesuffix("-")
@@ -97,7 +108,7 @@ def english(text: str, place: int) -> Worded | None:
 
 def _half(text: str, place: int) -> Worded | None:
     """half a million, half of them."""
-    following = re.compile(r"[ -]an?[ -](?P<word>[a-z]+)", re.I).match(text, place)
+    following = _AN.match(text, place)
     if following and (scale := {**SCALES, "dozen": 12.0}.get(following["word"].lower())):
         return Worded(scale / 2, following.end(), EXACT, scale=scale)
     if following:
@@ -209,7 +220,7 @@ def japanese(text: str, place: int) -> Worded | None:
     if text[place - 1 : place] in tuple("数何幾") or text[run.end() : run.end() + 1] in tuple("数何"):
         return None
     if len(run[0]) == 1:
-        alone = _WHOLE.fullmatch(text) and run[0] not in "〇零" or text[place - 1 : place] == "第"
+        alone = (_WHOLE.fullmatch(text) and run[0] not in "〇零") or text[place - 1 : place] == "第"
         if not (alone or _ONE.match(text, place) or _SO_MANY.match(text, place)):
             return None
     value, step, scale = chain(run[0])

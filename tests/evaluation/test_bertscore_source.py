@@ -12,6 +12,8 @@ import pytest
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.bertscore import DEFAULT_ENCODER, BertScore
 from nemo_kcpt.evaluation.bertscore import source as source_module
+from nemo_kcpt.evaluation.bertscore.encoder import load_encoder
+from nemo_kcpt.evaluation.bertscore.packages import lacking
 from nemo_kcpt.evaluation.bertscore.source import code_digest, locate
 from nemo_kcpt.files import read_json, write_json
 from tests.evaluation.encoders import make_encoder, text, write_tokenizer
@@ -95,6 +97,29 @@ def test_encoders_that_cannot_be_used(tmp_path: Path, damage: Any, message: str)
     with pytest.raises(BadInput, match=message) as caught:
         BertScore(folder).score(["あ"], ["い"])
     assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "packages"),
+    [
+        ({"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_dic": "ipadic"}}, "fugashi ipadic"),
+        ({"word_tokenizer_type": "mecab"}, "fugashi unidic-lite"),
+        ({"word_tokenizer_type": "jumanpp"}, "rhoknp"),
+    ],
+)
+def test_a_tokenizer_whose_package_is_not_installed(tmp_path: Path, settings: dict[str, Any], packages: str) -> None:
+    """The two Tohoku BERTs' kinds of tokenizer; the error names the packages and the command."""
+    write_json(tmp_path / "tokenizer_config.json", {"tokenizer_class": "BertJapaneseTokenizer", **settings})
+    write_json(tmp_path / "config.json", {"model_type": "bert"})
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n犬\n", encoding="utf-8")
+    names = packages.replace(" ", " and ")
+    with pytest.raises(BadInput, match=f"needs the Python packages? {names}, which.*-m pip install {packages}`"):
+        load_encoder(locate(tmp_path))
+
+
+def test_another_package_that_is_missing_is_named(tmp_path: Path) -> None:
+    assert "pip install einops`" in lacking(tmp_path, ModuleNotFoundError("No module named 'einops'", name="einops"))
+    assert lacking(tmp_path, ValueError("no package")) == "" == lacking(tmp_path, ImportError("a circle"))
 
 
 def test_a_tokenizer_of_another_encoder(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def test_exact_match_knows_the_other_questions_values(tmp_path: Path) -> None:
     found = {
         model: [scores[question["question_id"], model]["exact_match"] for question in questions()] for model in TEXTS
     }
-    # "3,000" without its unit is none of the accepted forms of this small world.
-    assert found == {"base": [0, 0, 0, 0], "trained": [1, 1, 0, 1]}
+    # "3,000" leaves out the unit of 3,000件.
+    assert found == {"base": [0, 0, 0, 0], "trained": [1, 1, 1, 1]}
     assert all(record["judge"] is None and record["bertscore_sent"] is None for record in scores.values())
 
 
@@ -98,6 +98,32 @@ def test_duplicate_questions_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("one_notation", "said"), [(True, "12,400件です"), (False, "1万2400件です")])
+def test_bertscore_reads_equal_numbers_in_one_notation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_notation: bool, said: str
+) -> None:
+    from nemo_kcpt.evaluation import bertscore
+    from nemo_kcpt.evaluation.bertscore.matching import NOTHING
+
+    read: list[str] = []
+
+    class Silent:
+        name, windowed, windowed_rate, truncated = "silent", 0, 0.0, 0
+
+        def __init__(self, *given: Any, **more: Any) -> None: ...
+
+        def score(self, candidates: list[str], references: list[str], title: str = "") -> list[Any]:
+            read.extend(candidates)
+            return [NOTHING] * len(candidates)
+
+    monkeypatch.setattr(bertscore, "BertScore", Silent)
+    write_inputs(tmp_path, {"base": ["1万2400件です", "-", "-", "-"]})
+    run(_config(tmp_path, encoder="owner/name", one_notation=one_notation, fact_checks=False))
+    assert read[0] == said
+    counts = read_json(tmp_path / "out" / "manifest.json")["counts"]
+    assert counts["comparisons_with_numbers_in_one_notation"] == int(one_notation)
+
+
 def test_bertscore_with_the_placeholder(tmp_path: Path) -> None:
     from nemo_kcpt.evaluation.bertscore import BertScore
 

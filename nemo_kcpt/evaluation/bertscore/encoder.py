@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nemo_kcpt.errors import BadInput, KcptError
+from nemo_kcpt.evaluation.bertscore.packages import lacking
 from nemo_kcpt.evaluation.bertscore.source import Source
 
 _UNLIMITED = 1_000_000
@@ -241,6 +242,8 @@ def load_encoder(source: Source, layers: int = 0, dtype: str = "float32") -> Enc
     except BadInput as error:
         raise BadInput(f"encoder: cannot be loaded as an encoder: {error}") from None
     except Exception as error:  # transformers, tokenizers, safetensors and custom code each have their own kinds
+        if needed := lacking(source.folder, error):
+            raise BadInput(f"{source.folder}: this encoder {needed}") from error
         reason = next(iter(str(error).strip().splitlines()), "")
         raise BadInput(
             f"{source.folder}: cannot be loaded as an encoder: {type(error).__name__}: {reason}; a Hugging Face folder "

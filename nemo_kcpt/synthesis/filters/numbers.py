@@ -1,9 +1,9 @@
 """Numbers that the output has and the paper has not: what a language model makes up most readily.
 
-A number is supported if the paper or the instruction has it in any notation (1,200, 1200, １２００, 千二百, 0.12万; 12 % for
-0.12) and in the same unit where both name one, or one that rounds to it (`nemo_kcpt.text.agreement`); a range also if
-both of its ends are there. Counts up to ten are taken for counted things, numbers at the head of a list's items for the
-list's.
+A number is supported if the paper or the instruction has it in any notation (1,200, 1200, １２００, 千二百, 0.12万;
+12 % for 0.12) and in the same unit where both name one, or one that rounds to it (`nemo_kcpt.text.agreement`); a range
+also if both of its ends are there. Counts up to ten are taken for counted things, numbers at the head of a list's items
+for the list's.
 """
 
 from __future__ import annotations

@@ -75,6 +75,25 @@ def test_statuses(answer: str, precision: float | None, recall: float, statuses:
     assert all(answer[fact.start : fact.end] == fact.text for fact in found.facts)
 
 
+@pytest.mark.parametrize(
+    ("answer", "reference", "statuses"),
+    [
+        ("110M parameters", "110 million parameters", ["supported"]),
+        ("110Mです。", "1.1億", ["supported"]),
+        ("110 m", "110 million parameters", ["unknown"]),
+        ("7B parameters", "7 billion parameters", ["supported"]),
+        ("-5", "5", ["contradicted"]),
+        ("5 million people", "5", ["contradicted"]),
+        ("5億人", "5人", ["contradicted"]),
+        ("10⁶件", "百万件", ["supported"]),
+        ("106件", "10⁶件", ["contradicted"]),
+    ],
+)
+def test_magnitudes_signs_and_powers(answer: str, reference: str, statuses: list[str]) -> None:
+    found = check("Kasumi?", answer, reference)
+    assert [fact.status for fact in found.facts] == statuses and found.recall == float(statuses == ["supported"])
+
+
 def test_where_a_fact_stands() -> None:
     found = _check("高橋美咲の83.7%ではなく、京都大学の75.2%と理化学研究所")
     assert {fact.text: fact.where for fact in found.facts} == {
