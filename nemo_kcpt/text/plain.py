@@ -10,7 +10,8 @@ _SEPARATOR = re.compile(r"(?<=\d)[,'](?=\d{3}(?!\d))")
 _JAPANESE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) +| +(?=[^\x00-\x7f])")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _RAISED_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
-_FOOTNOTE = re.compile("⁽?[⁰¹²³⁴⁵⁶⁷⁸⁹]+⁾")
+_FOOTNOTE = re.compile(r"⁽?[⁰¹²³⁴⁵⁶⁷⁸⁹]+⁾|\[\^[^\s\[\]]{1,12}\]")
+_POWER_OF_TEN = re.compile(r"(?<![0-9.,])10⁽([⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+)⁾")
 _LOWERED = "₀₁₂₃₄₅₆₇₈₉"
 INVISIBLE_PLUS = "\u2064"
 """Stands between the whole number and the fraction of 2½ in `written`."""
@@ -77,13 +78,13 @@ def _powers(text: str) -> tuple[str, list[int]]:
 def written(text: str) -> tuple[str, list[int]]:
     """The form in which numbers are read: NFKC with its case, and nothing lost that tells numbers apart.
 
-    Raised digits become ^ and digits, lowered ones _ and digits, ½ becomes 1/2 (2½: 2, an invisible plus, 1/2); raised
-    footnote marks (³⁾) and circled numbers, which are references, become a blank; characters without width go.
+    Raised digits become ^ and digits, lowered ones _ and digits, ½ becomes 1/2 (2½: 2, an invisible plus, 1/2);
+    footnote marks (³⁾, [^3]) and circled numbers, which are references, become a blank; characters without width go.
 
     Returns:
         The form, and for each character of it the offset in `text` where it comes from, with one more for the end.
     """
-    if text.isascii():
+    if text.isascii() and "[^" not in text:
         return text, list(range(len(text) + 1))
     characters: list[str] = []
     places: list[int] = []
@@ -97,15 +98,22 @@ def written(text: str) -> tuple[str, list[int]]:
         if start < after:
             continue
         character = text[start]
-        if character in "⁽⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺":
-            if mark := _FOOTNOTE.match(text, start):
-                put(" ", start)
+        if character in "[⁽⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺":
+            if character == "⁽" and (power := _POWER_OF_TEN.match(text, max(0, start - 2))) and power.end() > start:
+                put("^", start)
+                for place in range(*power.span(1)):
+                    put(text[place].translate(_RAISED), place)
+                after = power.end()
+            elif mark := _FOOTNOTE.match(text, start):
+                put("" if text[mark.end() : mark.end() + 1].isspace() else " ", start)
                 after = mark.end()
             elif run := _RAISED_RUN.match(text, start):
                 put("^", start)
                 for place in range(*run.span()):
                     put(text[place].translate(_RAISED), place)
                 after = run.end()
+            else:
+                put(character, start)
             continue
         if unicodedata.category(character) == "Cf" and end == start + 1:
             continue
