@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -128,6 +129,21 @@ def machine_checks(gpus: list[str]) -> list[Check]:
     ]
 
 
+FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts")
+_JAPANESE_FONT = re.compile(r"CJK|(?:Noto\w*|Source\w*)JP|ipa\w?[gm]|takao|vl-?p?gothic|migu|mplus|BIZUD|unifont", re.I)
+
+
+def font_checks(folders: Sequence[str] = FONT_FOLDERS) -> list[Check]:
+    """Whether a font with Japanese letters is installed, by the names of the usual ones."""
+    files = (path for folder in folders for path in Path(folder).expanduser().rglob("*.[oOtTpP]*"))
+    found = next((path.name for path in files if _JAPANESE_FONT.search(path.name)), "")
+    if found or platform.system() != "Linux":
+        return [Check(name="Japanese font", found=found or "comes with the system")]
+    none = "none: PDFs are read the same without one, but browsers and PDF viewers here show boxes for Japanese"
+    fix = "apt-get install fonts-noto-cjk (Debian, Ubuntu) or dnf install google-noto-sans-cjk-fonts (RHEL, Fedora)"
+    return [Check(name="Japanese font", found=none, state="note", fix=fix)]
+
+
 def train_checks(gpus: list[str]) -> list[Check]:
     """The packages of the running environment against constraints/train.txt."""
     pinned = pins("train")
@@ -187,7 +203,7 @@ def serve_checks() -> list[Check]:
 def examine() -> list[Check]:
     """All checks, in the order of the table."""
     gpus = _gpus()
-    return [*machine_checks(gpus), *train_checks(gpus), *serve_checks()]
+    return [*machine_checks(gpus), *font_checks(), *train_checks(gpus), *serve_checks()]
 
 
 def _print_table(checks: list[Check]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nemo_kcpt import doctor, environments
-from nemo_kcpt.doctor import Check, Config, examine, pins, run, serve_checks, train_checks
+from nemo_kcpt.doctor import Check, Config, examine, font_checks, pins, run, serve_checks, train_checks
 from nemo_kcpt.environments import serve_python, versions
 from nemo_kcpt.errors import BadInput, KcptError
 
@@ -24,6 +24,17 @@ def test_every_problem_comes_with_its_command() -> None:
     for check in checks:
         assert check.found
         assert (check.state == "ok") == (check.fix == "") or check.state == "note"
+
+
+def test_a_japanese_font_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "truetype" / "dejavu").mkdir(parents=True)
+    (tmp_path / "truetype" / "dejavu" / "DejaVuSans.ttf").touch()
+    (check,) = font_checks([str(tmp_path), str(tmp_path / "none")])
+    assert (check.state, check.fix.split(" (")[0]) == ("note", "apt-get install fonts-noto-cjk")
+    (tmp_path / "opentype").mkdir()
+    (tmp_path / "opentype" / "NotoSansCJK-Regular.ttc").touch()
+    (check,) = font_checks([str(tmp_path)])
+    assert (check.state, check.found) == ("ok", "NotoSansCJK-Regular.ttc")
 
 
 def test_pins_are_found_in_the_checkout() -> None:

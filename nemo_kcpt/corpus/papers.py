@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from nemo_kcpt.corpus.similarity import bands, signature
 from nemo_kcpt.corpus.structure import find_sections, find_title
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_text
+from nemo_kcpt.raised import nfkc
 
 FIELDS = "fields left out"
 """Kind of a flaw."""
@@ -250,7 +250,7 @@ def _filtered(row: Row, settings: Settings) -> str:
 
 def _key(text: str) -> str:
     """Letters and digits of `text`, in one case and width."""
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
+    return "".join(filter(str.isalnum, nfkc(text).casefold()))
 
 
 def title_key(title: str) -> int:

@@ -10,12 +10,13 @@ a chance of 0.87, of 0.6 with 0.99, of 0.8 practically always (Leskovec et al., 
 from __future__ import annotations
 
 import re
-import unicodedata
 import zlib
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+
+from nemo_kcpt.raised import nfkc
 
 PERMUTATIONS = 128
 BANDS = 32
@@ -31,7 +32,7 @@ _PRIVATE, _PRIVATE_SIZE = 0x0F0000, 0xFFFE
 
 def units(text: str) -> str:
     """`text` as a string of units: one character each, words hashed to private ones; case, width and marks dropped."""
-    text = unicodedata.normalize("NFKC", text).casefold()
+    text = nfkc(text).casefold()
     text = _WORD.sub(lambda match: chr(_PRIVATE + zlib.crc32(match[0].encode()) % _PRIVATE_SIZE), text)
     return _OTHER.sub("", text)
 

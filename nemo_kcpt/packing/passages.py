@@ -8,12 +8,12 @@ its instruction also names the paper and asks. `tools/bench_packing.py` holds it
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nemo_kcpt.raised import nfkc
 from nemo_kcpt.synthesis.parts import BORDERS
 
 Borders = NDArray[np.int32]
@@ -179,4 +179,4 @@ def _with_neighbours(place: int, said: set[str], telling: Sequence[set[str]], mo
 
 def _plain(text: str) -> str:
     """Text as it is compared to find a quotation: its letters and digits alone."""
-    return "".join(character for character in unicodedata.normalize("NFKC", text).lower() if character.isalnum())
+    return "".join(character for character in nfkc(text).lower() if character.isalnum())

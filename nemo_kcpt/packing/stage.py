@@ -299,6 +299,12 @@ def run(config: Config, redo: bool = False) -> None:
         else:
             assert config.tokenizer is not None
             tokenizer = PackTokenizer(config.tokenizer, template, config.template_date)
+            if tokenizer.flattens:
+                LOG.warning(
+                    "pack: the tokenizer %s reads 10⁶ as 106 and H₂O as H2O (its normalizer), so the model cannot tell "
+                    "raised numbers from others; where documents have many, write them as 10^6",
+                    config.tokenizer,
+                )
             if config.mode != "raw":
                 _ = tokenizer.chat_template  # refused before anything is read
             pack = _Pack(config, tokenizer, template)

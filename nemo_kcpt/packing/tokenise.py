@@ -139,6 +139,12 @@ class PackTokenizer:
         encodings = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
+    @property
+    def flattens(self) -> bool:
+        """Whether it makes 106 of 10⁶ before it cuts text into tokens, as one that normalises by NFKC does."""
+        normalizer = self._plain.normalizer
+        return normalizer is not None and "⁶" not in str(normalizer.normalize_str("10⁶"))
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, control tokens written out."""
         return str(self._plain.decode(list(ids), skip_special_tokens=False))

@@ -177,3 +177,15 @@ def test_a_template_that_does_not_work_is_told(
     (tmp_path / "chat_template.jinja").write_text(template)
     with pytest.raises(BadInput, match=message):
         PackTokenizer(tmp_path).chat_ids(CONVERSATION)
+
+
+@pytest.mark.parametrize("name", ["NFKC", "NFC", ""])
+def test_a_tokenizer_that_makes_106_of_a_power_is_known(tmp_path: Path, name: str) -> None:
+    from tokenizers import Tokenizer, models, normalizers
+
+    tokenizer = Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
+    if name:
+        tokenizer.normalizer = normalizers.Sequence([getattr(normalizers, name)()])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    assert PackTokenizer(tmp_path).flattens == (name == "NFKC")

@@ -12,12 +12,12 @@ Of two, the one in train stays, else the one that was read first.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nemo_kcpt.evaluation.questions.rules import is_japanese, names_title
+from nemo_kcpt.raised import nfkc
 
 GRAM = 3
 
@@ -43,7 +43,7 @@ _STOP = frozenset(
 
 def same(text: str) -> str:
     """A question as it is compared for being the same: width, spaces and case aside."""
-    return " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
+    return " ".join(nfkc(text).split()).casefold()
 
 
 def drop_duplicates(
@@ -96,11 +96,11 @@ def _dropped(
 
 def subject(question: str, paper_id: str, title: str) -> tuple[Any, frozenset[str]]:
     """What a question is about, equal for questions that may be near duplicates; and its three letters in a row."""
-    text = unicodedata.normalize("NFKC", question).strip()
+    text = nfkc(question).strip()
     named = ""
     if names_title(question, title):
         named = paper_id
-        text = text.replace(unicodedata.normalize("NFKC", title).strip(), " ")
+        text = text.replace(nfkc(title).strip(), " ")
     japanese = is_japanese(text)
     names = [match[0].casefold() for match in _QUOTED.finditer(text)]
     rest = _QUOTED.sub(" ", text)

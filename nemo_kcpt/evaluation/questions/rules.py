@@ -17,8 +17,9 @@ such word, as "医師免許を取得したのはいつですか"; an LLM can (fi
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import NamedTuple
+
+from nemo_kcpt.raised import nfkc
 
 NAME = "rules"
 TITLE = 8
@@ -36,7 +37,7 @@ class Verdict(NamedTuple):
 
 def judge(question: str, title: str = "") -> Verdict:
     """The rules' verdict on a question about the document called `title`."""
-    text = unicodedata.normalize("NFKC", question).strip()
+    text = nfkc(question).strip()
     if len(bare(title)) >= TITLE and names_title(text, title):
         return Verdict(1, "names its document")
     return _japanese(text) if is_japanese(text) else _english(text)
@@ -55,7 +56,7 @@ def names_title(question: str, title: str) -> bool:
 
 def bare(text: str) -> str:
     """The letters and digits of a text, for comparing."""
-    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", text)).casefold()
+    return re.sub(r"[\W_]", "", nfkc(text)).casefold()
 
 
 # --- Japanese ---------------------------------------------------------------------------------------------------------
