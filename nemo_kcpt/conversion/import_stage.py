@@ -25,7 +25,8 @@ from nemo_kcpt.files import sha256_file, sha256_text
 from nemo_kcpt.llama_shape import LlamaShape
 from nemo_kcpt.logs import LOG, output_into
 from nemo_kcpt.progress import progress
-from nemo_kcpt.runs import shaping
+from nemo_kcpt.recipe_calls import check_folder
+from nemo_kcpt.runs import MANIFEST, shaping
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype
@@ -101,6 +102,7 @@ def _write_context(shape: LlamaShape, kind: dtype, out: Path) -> list[Path]:
 
 def run(config: Config, redo: bool = False) -> None:
     """Import unless it is done."""
+    check_folder(config.out, finished=MANIFEST)
     source = HfFolder(config.hf)
     name = _type_to_write(source, config.dtype)
     inputs: dict[str, Path | str] = {"hf": sha256_text(source.identity())}

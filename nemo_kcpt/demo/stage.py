@@ -17,6 +17,7 @@ from nemo_kcpt.demo.steps import ARMS, Budget, Layout, steps_for_arm
 from nemo_kcpt.demo.world import LANGUAGES
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json, write_json
+from nemo_kcpt.recipe_calls import check_folder
 from nemo_kcpt.runs import FORMAT, exclusive
 
 RUN = "run.json"
@@ -100,6 +101,7 @@ def run(config: Config, redo: bool = False) -> None:
 
     from nemo_kcpt.report.render import summary_table
 
+    check_folder(config.out)
     with exclusive(config.out):
         _open_run(config, redo)
         layout = Layout(run=config.out, budget=config)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nemo_kcpt.grid.nodes import Launch, call, kcpt
+from nemo_kcpt.grid.nodes import Launch, kcpt
+from nemo_kcpt.recipe_calls import call
 
 ARMS = ("full", "raw")
 MODEL_NAMES = {"full": "trained", "raw": "raw"}

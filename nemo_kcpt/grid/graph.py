@@ -9,8 +9,9 @@ from typing import Any
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.grid.experiment import BASE, Config, Training, all_trainings, words_of
-from nemo_kcpt.grid.nodes import REPORT, Cell, Launch, Node, call, kcpt
+from nemo_kcpt.grid.nodes import REPORT, Cell, Launch, Node, kcpt
 from nemo_kcpt.grid.small_base import add_base_world, add_small_base
+from nemo_kcpt.recipe_calls import call
 
 
 class Graph:

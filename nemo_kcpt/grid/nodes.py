@@ -85,11 +85,6 @@ class Cell:
         return self.name if self.seed is None else self.name.replace(f"@{self.seed}", "", 1)
 
 
-def call(recipe: str, arguments: Mapping[str, object]) -> str:
-    """A recipe with its arguments, as `--factory` takes it."""
-    return f"{recipe}({','.join(f'{name}={value!r}' for name, value in arguments.items())})"
-
-
 def kcpt(*commands: Sequence[str]) -> list[str]:
     """`kcpt` commands, run in one process."""
     return [sys.executable, "-m", "nemo_kcpt.several", json.dumps([list(words) for words in commands])]

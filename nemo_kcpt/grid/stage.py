@@ -29,6 +29,7 @@ from nemo_kcpt.grid.graph import Graph
 from nemo_kcpt.grid.nodes import REPORT
 from nemo_kcpt.grid.runner import Say, finish, note_end, refuse_stale, run_graph, start
 from nemo_kcpt.grid.states import DONE, RUNNING, States
+from nemo_kcpt.recipe_calls import check_folder
 from nemo_kcpt.runs import exclusive
 
 NOT_SAVED = ("dryrun", "status", "submit", "only", "node", "ended", "workers")
@@ -135,6 +136,7 @@ def run(config: Config, redo: bool = False) -> None:
     from rich.console import Console
 
     check_sections(config)
+    check_folder(config.out)
     graph = Graph(config)
     if config.dryrun:
         from nemo_kcpt.grid.dryrun import show

@@ -48,7 +48,8 @@ from nemo_kcpt.packing.store import write_windows
 from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
 from nemo_kcpt.packing.windows import Window
 from nemo_kcpt.progress import progress
-from nemo_kcpt.runs import later, shaping, stage
+from nemo_kcpt.recipe_calls import check_folder
+from nemo_kcpt.runs import MANIFEST, later, shaping, stage
 
 MODES = ("anchored", "concat", "raw", "instruction")
 TEMPLATE = "chat_template.jinja"
@@ -288,6 +289,7 @@ def run(config: Config, redo: bool = False) -> None:
     if config.report and config.tokenizer is None:
         _report(config)
         return
+    check_folder(config.out, finished=MANIFEST)
     template = given_template(config.chat_template)
     inputs = _inputs(config, template)
     shape = {**shaping(config, *NOT_SHAPING), "replay_share": config.replay_share if config.replay else None}

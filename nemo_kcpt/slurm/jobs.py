@@ -15,6 +15,7 @@ from nemo_kcpt.cli import HIDDEN, STAGES
 from nemo_kcpt.config import load_config, nearest
 from nemo_kcpt.conversion.checkpoint import find_checkpoint
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.recipe_calls import call as recipe_call
 from nemo_kcpt.slurm.recipes import Recipe, parse_call, recipes
 
 FOLDERS = ("model", "pack", "dir", "restore", "steps_like", "validation")
@@ -161,7 +162,7 @@ def train_job(
         _refuse_unknown_arguments(factory, recipe, arguments)
         arguments = {key: _absolute(folder, value) if key in FOLDERS else value for key, value in arguments.items()}
         nodes, gpus = _sizes(factory, recipe, arguments, wanted)
-        call = f"{factory}({','.join(f'{key}={value!r}' for key, value in arguments.items())})"
+        call = recipe_call(factory, arguments)
     _check_overrides(overrides, nodes, gpus)
     folders = {**(recipe.defaults if recipe else {}), **arguments}
     paths = {key: _path(folder, folders[key]) for key in FOLDERS if folders.get(key)}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.planning.catalogue import RECIPES
+
+_CALL = re.compile(r"([\w.]+)(?:\((.*)\))?")
+_NAMED = re.compile(r"(\w+)\s*=\s*(.+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,19 +77,33 @@ def _recipe(task: str, arguments: ast.arguments) -> Recipe:
 
 
 def parse_call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
-    """Name, positional and named arguments of a factory's call, as `kcpt_tiny(pack='packs/raw-64')`."""
-    try:
-        call = ast.parse(text.strip() if "(" in text else f"{text.strip()}()", mode="eval").body
-        assert isinstance(call, ast.Call)
-        named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-        values = [ast.literal_eval(value) for value in call.args]
-    except (SyntaxError, ValueError, AssertionError):
-        raise BadInput(
-            f"{text}: not a recipe's call; expected name(argument='text', other=1) with quoted texts"
-        ) from None
-    for value in (*values, *named.values()):
-        if isinstance(value, str) and set(value) & set(",\n"):
+    """Name, positional and named arguments of a factory's call, as `kcpt_tiny(pack='packs/raw-64')`.
+
+    Read as nemo_run reads it (`recipe_calls`): divided at every comma, and nothing escaped between quotes.
+
+    Raises:
+        BadInput: not a call; names what cannot be read.
+    """
+    found = _CALL.fullmatch(text.strip())
+    parts = [part.strip() for part in (found[2] or "").split(",") if part.strip()] if found else []
+    values: list[Any] = []
+    named: dict[str, Any] = {}
+    for part in parts:
+        key, value = match.groups() if (match := _NAMED.fullmatch(part)) else ("", part)
+        if value[0] in "'\"" and (len(value) < 2 or value[-1] != value[0]):
             raise BadInput(
-                f"{text}: '{value}' holds a comma or a line end, at which NeMo's command line divides arguments"
+                f"{text}: the text {value} is not closed; NeMo's command line divides arguments at every comma, also "
+                "between quotes: rename a folder with a comma in its name"
             )
-    return ast.unparse(call.func), values, named
+        try:
+            read = value[1:-1] if value[0] in "'\"" else ast.literal_eval(value)
+        except (SyntaxError, ValueError):
+            found = None
+            break
+        if key:
+            named[key] = read
+        else:
+            values.append(read)
+    if found is None:
+        raise BadInput(f"{text}: not a recipe's call; expected name(argument='text', other=1) with quoted texts")
+    return found[1], values, named

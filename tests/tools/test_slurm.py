@@ -208,7 +208,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown recipe": (("train", "kcpt_tinny"), "no recipe kcpt_tinny; did you mean 'kcpt_tiny'"),
     "unknown argument": (("train", "kcpt_tiny(pak='x')"), "no argument pak; did you mean 'pack'"),
     "not a call": (("train", "kcpt_tiny(pack=packs/x)"), "not a recipe's call"),
-    "comma in a folder": (("train", "kcpt_tiny(pack='a,b')"), "'a,b' holds a comma"),
+    "comma in a folder": (("train", "kcpt_tiny(pack='a,b')"), "the text 'a is not closed; NeMo's command line divides"),
     "pack missing": (("train", "kcpt_tiny(pack='packs/none')"), "packs/none is not a finished pack"),
     "no weights": (("train", "kcpt_llmjp3_13b_4k(pack='packs/sft',dir='runs/y')"), "would train from random weights"),
     "restore missing": (("train", "kcpt_tiny(pack='packs/sft',restore='runs/y')"), "runs/y: no finished checkpoint"),
