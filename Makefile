@@ -10,10 +10,12 @@ GPU ?=
 SETUP = $(PYTHON) tools/setup_env.py $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX)) $(if $(GPU),--gpu)
 BIN = .venv/bin
 DEMO_KEYS = $(if $(ARM),arm=$(ARM)) $(if $(LANGUAGE),language=$(LANGUAGE)) $(if $(OUT),out=$(OUT)) $(KEYS)
+# A file of tests stays on one worker: it may share a training or a server.
+PARALLEL ?= -n auto --dist loadfile --no-loadscope-reorder
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help python setup setup-serve environments demo study test test-fast lint format bench pins clean distclean
+.PHONY: help python setup setup-serve environments demo study test test-fast soak lint format bench pins clean distclean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,11 +39,15 @@ demo: environments ## the whole way on fictional papers; CLEAN=1 starts over, AR
 study: environments ## the study of docs/study.md, hours; the same command goes on after a kill. KEYS="--no-run": only the page
 	@$(BIN)/python tools/study.py $(KEYS)
 
-test: environments ## all tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: environments ## all tests, on up to four cores; ARGS="tests/corpus -x" goes to pytest, PARALLEL= runs them one by one
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-fast: setup ## the tests that are not marked slow
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
+
+soak: environments ## the long campaigns for a release: random kills and seeded faults (docs/soak.md)
+	@$(BIN)/python -m pytest tests/soak -m soak $(ARGS)
+	@$(BIN)/python tests/mutations/run.py
 
 lint: setup ## ruff, mypy and the borders between the rooms
 	@$(BIN)/ruff check .

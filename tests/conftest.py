@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -20,6 +21,19 @@ settings.register_profile("kcpt", deadline=None)  # machines are noisy: how long
 settings.load_profile("kcpt")
 
 ROOT = Path(__file__).resolve().parent.parent
+WORKER_BYTES = 4 << 30
+"""Memory that a worker of pytest-xdist may need: NeMo imported once, and a training."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """`-n auto`: a worker a core, as far as memory goes; more than four find too little to do."""
+    return max(1, min(os.cpu_count() or 1, psutil.virtual_memory().total // WORKER_BYTES, 4))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture
