@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ class Recorder:
         self.failing: set[str] = set()
 
     def __call__(self, build: setup_env.Build, what: str, *command: str, may_fail: bool = False) -> bool:
-        step = "uv" if command[0].endswith("/uv") else what
+        step = "uv" if command[0].endswith("/uv") and "--torch-backend" not in command else what
         self.steps.append(step)
         if what == "virtual environment":
             build.python.parent.mkdir(parents=True)
@@ -56,7 +57,8 @@ def make(recorder: Recorder, *words: str) -> tuple[int, list[str]]:
 def test_built_once(recorder: Recorder) -> None:
     code, steps = make(recorder, "train")
     assert code == 0
-    assert steps == ["virtual environment", "torch==2.13.0", steps[2], "uv", "nemo_kcpt (editable)"]
+    assert steps == ["virtual environment", steps[1], "torch==2.13.0", "uv", "nemo_kcpt (editable)"]
+    assert steps[1].startswith("uv==")
     assert make(recorder, "train") == (0, [])
 
 
@@ -87,6 +89,52 @@ def test_a_build_that_stopped_half_way_is_not_taken_as_done(
     recorder.failing = set()
     code, steps = make(recorder, "train")
     assert code == 0 and steps[0] == "virtual environment"
+
+
+@pytest.mark.parametrize(
+    ("words", "gpu", "cuda", "failing", "expected"),
+    [
+        ([], False, False, set(), ["torch==2.13.0"]),  # pip's settings lead to a CPU build
+        ([], False, True, set(), ["torch==2.13.0 for CPUs"]),
+        ([], False, True, {"torch==2.13.0 for CPUs"}, ["torch==2.13.0 for CPUs", "torch==2.13.0"]),
+        ([], True, True, set(), ["torch==2.13.0"]),
+        (["--torch-index", "file:///wheels"], False, True, set(), ["torch==2.13.0"]),
+    ],
+)
+def test_without_a_gpu_torch_is_a_cpu_build_where_one_can_be_had(
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    gpu: bool,
+    cuda: bool,
+    failing: set[str],
+    expected: list[str],
+) -> None:
+    monkeypatch.setattr(setup_env, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(setup_env.Build, "pip_brings_cuda", lambda build, torch: cuda)
+    recorder.failing = failing
+    code, steps = make(recorder, "train", *words)
+    assert code == 0 and [step for step in steps if step.startswith("torch")] == expected
+    assert ("several gigabytes" in capsys.readouterr().out) is bool(failing)
+
+
+@pytest.mark.parametrize(
+    ("required", "cuda"),
+    [
+        (["filelock", "nvidia-cublas==13.1 ; platform_system == 'Linux'"], True),
+        (["cuda-toolkit[cublas]==13.0"], True),
+        (["filelock", "jinja2", "cuda-bindings ; extra == 'x'"], False),
+        (None, False),
+    ],
+)
+def test_pips_own_report_tells_which_build_it_is(
+    monkeypatch: pytest.MonkeyPatch, required: list[str] | None, cuda: bool
+) -> None:
+    report = "no JSON" if required is None else json.dumps({"install": [{"metadata": {"requires_dist": required}}]})
+    done = subprocess.CompletedProcess([], 0, stdout=report)
+    monkeypatch.setattr(setup_env.subprocess, "run", lambda *words, **keys: done)
+    assert setup_env.Build("train", False, None).pip_brings_cuda("torch==2.13.0") is cuda
 
 
 def test_pip_takes_over_where_uv_fails(recorder: Recorder) -> None:

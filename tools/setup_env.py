@@ -4,14 +4,18 @@
 
 NeMo and vLLM pin different versions of transformers and numpy, so they never share an environment. A finished
 environment carries a stamp, written last: one that was killed half-way, or whose pins changed since, is deleted and
-built again; otherwise nothing is done. torch is installed by pip, so that the user's pip settings (a mirror, local
-wheels) or --torch-index decide which build of it; everything else by uv, which needs a third of pip's time, or by pip
-where uv fails. Only the standard library is used, since nothing else is installed yet.
+built again; otherwise nothing is done.
+
+Without a GPU torch is a CPU build, from wherever one is: the user's pip settings (a mirror, local wheels), else
+PyTorch's own index, which uv knows; --torch-index names another. PyPI's, with gigabytes of CUDA libraries, is taken
+where nothing else answers. The rest is installed by uv, in a third of pip's time, or by pip where uv fails. Only the
+standard library is used, since nothing else is installed yet.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -100,6 +104,11 @@ def discard(folder: Path) -> None:
     subprocess.Popen(["rm", "-rf", *map(str, trash.parent.glob("discarded-*"))], start_new_session=True)
 
 
+def has_gpu() -> bool:
+    """Whether an NVIDIA driver is loaded."""
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
+
+
 class Build:
     """One environment on its way."""
 
@@ -117,7 +126,11 @@ class Build:
             log.flush()
             environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_PYTHON_DOWNLOADS": "never"}
             environment.pop("PYTHONPATH", None)
-            done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
+            try:
+                done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
+            except FileNotFoundError as error:
+                done = subprocess.CompletedProcess(command, 127)
+                log.write(f"{error}\n")
         if done.returncode == 0:
             say(self.side, f"{what}: {time.perf_counter() - started:.0f} s")
             return True
@@ -130,21 +143,59 @@ class Build:
         """`pip install` in the new environment."""
         self.run(what, str(self.python), "-m", "pip", "install", "--no-input", *words)
 
+    def uv(self, what: str, *words: str) -> bool:
+        """`uv pip install` in the new environment; false if it failed, or uv is not there."""
+        program = self.folder / "bin" / "uv"
+        return self.run(what, str(program), "pip", "install", "--python", str(self.python), *words, may_fail=True)
+
+    def pip_brings_cuda(self, torch: str) -> bool:
+        """Whether the build of torch that pip would install, by the user's settings, asks for CUDA's libraries."""
+        words = [
+            "-m",
+            "pip",
+            "install",
+            "--dry-run",
+            "--quiet",
+            "--ignore-installed",
+            "--no-deps",
+            "--report",
+            "-",
+            torch,
+        ]
+        try:
+            done = subprocess.run([str(self.python), *words], capture_output=True, text=True, cwd=ROOT, timeout=300)
+            metadata = json.loads(done.stdout)["install"][0]["metadata"]
+        except (OSError, subprocess.TimeoutExpired, ValueError, LookupError):
+            return False  # pip itself says what is wrong
+        required = [name for name in metadata.get("requires_dist", []) if "extra ==" not in name]
+        return any(re.match(r"nvidia-|cuda-", name) for name in required)
+
+    def install_torch(self, torch: str) -> None:
+        """torch with what it requires: without a GPU a build for CPUs, if there is one anywhere."""
+        pins = ["-c", str(pins_file(self.side))]
+        if self.torch_index:
+            self.pip(torch, *pins, "--index-url", self.torch_index, torch)
+            return
+        if not self.gpu and not has_gpu() and self.pip_brings_cuda(torch):
+            if self.uv(f"{torch} for CPUs", "--torch-backend", "cpu", *pins, torch):
+                return
+            say(
+                self.side,
+                "no CPU build of torch could be reached; pip's brings several gigabytes of CUDA libraries "
+                "(TORCH_INDEX=URL names an index of CPU builds)",
+            )
+        self.pip(torch, *pins, torch)
+
     def install_pins(self) -> None:
         """torch with what it requires, then everything else exactly as pinned and nothing more."""
         pins = pins_file(self.side).read_text()
         torch, uv = (re.findall(rf"^{name}==[^ ;\n]+", pins, re.MULTILINE)[0] for name in ("torch", "uv"))
-        index = ["--index-url", self.torch_index] if self.torch_index else []
-        self.pip(torch, "-c", str(pins_file(self.side)), *index, torch)
         count = len([line for line in pins.splitlines() if line and not line.startswith("#")])
         what = f"{count} packages"
-        try:
+        with contextlib.suppress(SetUpError):  # pip does it, then
             self.pip(uv, uv)
-            with_uv = [str(self.folder / "bin" / "uv"), "pip", "install", "--python", str(self.python), "--no-deps"]
-            done = self.run(what, *with_uv, "--compile-bytecode", "-r", str(pins_file(self.side)), may_fail=True)
-        except SetUpError:
-            done = False
-        if not done:
+        self.install_torch(torch)
+        if not self.uv(what, "--no-deps", "--compile-bytecode", "-r", str(pins_file(self.side))):
             say(self.side, "uv could not install them; once more with pip, which takes longer")
             self.pip(what, "--no-deps", "-r", str(pins_file(self.side)))
         if self.side == "serve" and not self.gpu:
