@@ -2,7 +2,7 @@
 
 On Linux torch computes with GNU's OpenMP, whose threads poll 300,000 times at the end of each piece of work before they
 sleep (libgomp manual, section GOMP_SPINCOUNT): 3 to 20 ms, in which they hold a core that the thread they wait for may
-need. Where anything else runs, a training then becomes several times slower. A thousand polls, less than a tenth of a
+need. Where anything else runs, a training then becomes several times slower. Ten thousand polls, less than a
 millisecond, cost nothing on a quiet machine: docs/performance.md has both.
 """
 
@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import MutableMapping
 
-POLLS = "1000"
+POLLS = "10000"
 _CHOSEN = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 """Variables by which a user says how threads are to wait."""
 
