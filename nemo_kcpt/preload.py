@@ -1,0 +1,17 @@
+"""Imported by the fork server of `nemo_kcpt.forks`: imports what is wanted there and shares it with all forks."""
+
+import gc
+import importlib
+import os
+
+from nemo_kcpt.forks import LOG, MODULES
+
+if MODULES in os.environ:
+    printed = os.open(os.environ[LOG], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    for descriptor in (1, 2):
+        os.dup2(printed, descriptor)
+    os.close(printed)
+    for name in os.environ[MODULES].split():
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # else a collection in a fork would write to, and so copy, all that is shared
