@@ -61,6 +61,11 @@ def vllm_expected() -> bool:
     return linux and sys.version_info >= (3, 11)
 
 
+def has_nvidia_driver() -> bool:
+    """Whether an NVIDIA driver is loaded, asked without touching the GPU."""
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
+
+
 def versions(python: Path, packages: Sequence[str], timeout: float = 20.0) -> dict[str, str | None] | None:
     """Installed version of each package as another Python sees it (None: not installed); None if it does not start."""
     program = (

@@ -14,12 +14,14 @@ from nemo_kcpt_recipes.executors import kcpt_slurm, kcpt_torchrun
 from nemo_kcpt_recipes.llama import GPU_RECIPES
 from nemo_kcpt_recipes.loggers import kcpt_tensorboard, kcpt_wandb
 from nemo_kcpt_recipes.smollm2 import kcpt_sft_smollm2_135m, kcpt_smollm2_135m
-from nemo_kcpt_recipes.tiny import kcpt_sft_tiny, kcpt_tiny
+from nemo_kcpt_recipes.tiny import kcpt_demo, kcpt_sft_demo, kcpt_sft_tiny, kcpt_tiny
 
 __all__ = [
     "GPU_RECIPES",
+    "kcpt_demo",
     "kcpt_instructions",
     "kcpt_packed",
+    "kcpt_sft_demo",
     "kcpt_sft_smollm2_135m",
     "kcpt_sft_tiny",
     "kcpt_slurm",

@@ -8,15 +8,22 @@ that is finished; a run that was stopped, by Ctrl-C or by SIGKILL, goes on with 
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
-from nemo_kcpt.demo.runner import run_steps
-from nemo_kcpt.demo.steps import ARMS, Budget, Layout, steps_for_arm
+from nemo_kcpt.demo.show import display
+from nemo_kcpt.demo.steps import ARMS, Budget, DemoGraph, Layout, steps_for_arm
 from nemo_kcpt.demo.world import LANGUAGES
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json, write_json
+from nemo_kcpt.grid.graph import Graph
+from nemo_kcpt.grid.nodes import Node
+from nemo_kcpt.grid.runner import refuse_stale, run_graph
+from nemo_kcpt.grid.states import States
 from nemo_kcpt.recipe_calls import check_folder
 from nemo_kcpt.runs import FORMAT, exclusive
 
@@ -95,6 +102,22 @@ def _publish(config: Config, tag: str) -> None:
             stream.write((config.out / "report" / tag / f"report.{ending}").read_text(encoding="utf-8"))
 
 
+def _run_steps(run: Path, steps: Sequence[Node]) -> None:
+    """Run the steps that are not finished, with the grid's runner.
+
+    Raises:
+        BadInput, KcptError: one failed; the message holds what its log says.
+    """
+    states = States(cast(Graph, DemoGraph(run, steps)), "steps")
+    names = [step.name for step in steps]
+    refuse_stale(states, names, redo=False)
+    workers = min(2, os.cpu_count() or 1)
+    with display(states, workers) as (say, tick):
+        failed = run_graph(states, names, workers, say, tick)
+    for problem in failed.values():
+        raise problem
+
+
 def run(config: Config, redo: bool = False) -> None:
     """Run what is missing, print the summary and the report's path."""
     from rich.console import Console
@@ -107,7 +130,7 @@ def run(config: Config, redo: bool = False) -> None:
         layout = Layout(run=config.out, budget=config)
         arms = [arm for arm in ARMS if arm == config.arm or layout.is_exported(arm)]
         steps = steps_for_arm(layout, config.arm, config.language, config.seed, config.engine, arms)
-        run_steps(config.out, steps)
+        _run_steps(config.out, steps)
         _publish(config, "-".join(arms))
     report, console = read_json(config.out / "report.json"), Console()
     console.print(summary_table(report))

@@ -1,18 +1,21 @@
-"""The demo's steps: what each one runs. The commands are the ones that a user would type."""
+"""The demo's steps: what each one runs. The commands are the ones that a user would type.
+
+`expected` seconds are those of two quiet cores with AVX2; only the clock uses them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from nemo_kcpt.grid.nodes import Launch, kcpt
+from nemo_kcpt.grid.nodes import Cell, Launch, Node, kcpt
 from nemo_kcpt.recipe_calls import call
 
 ARMS = ("full", "raw")
 MODEL_NAMES = {"full": "trained", "raw": "raw"}
 """What the report calls the model of an arm."""
-PACK_KINDS = {"full": "concat", "raw": "raw"}
+PACK_KINDS = {"full": "anchored", "raw": "raw"}
 """The pack that an arm's continual pretraining reads."""
 
 
@@ -38,21 +41,11 @@ class Budget:
     """Ranks of each training (data parallel)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One step: commands that one process runs, and what must exist afterwards."""
+class DemoGraph:
+    """The demo as the grid's runner takes it: its steps by name, in an order in which they can run."""
 
-    name: str
-    title: str
-    expected: float
-    """Seconds on two cores; only the progress display uses it."""
-    command: Sequence[str]
-    products: Sequence[Path] = ()
-    inputs: Sequence[str] = ()
-    """Names of earlier steps that this one depends on."""
-    metrics: Path | None = None
-    """Where a training writes its own progress."""
-    environment: dict[str, str] = field(default_factory=dict)
+    def __init__(self, run: Path, steps: Sequence[Node]) -> None:
+        self.run, self.nodes, self.cells = run, {step.name: step for step in steps}, list[Cell]()
 
 
 def _nemo(task: str, factory: str, processes: int, **options: object) -> list[str]:
@@ -97,7 +90,7 @@ class Layout:
         return self.run / "world/own/facts.jsonl"
 
 
-def _documents(layout: Layout, language: str, seed: int) -> Step:
+def _documents(layout: Layout, language: str, seed: int) -> Node:
     run, budget = layout.run, layout.budget
     commands = [
         [
@@ -145,8 +138,9 @@ def _documents(layout: Layout, language: str, seed: int) -> Step:
         ],
         ["questions", f"corpus={run}/corpus", f"facts={layout.facts}", f"out={run}/questions", f"seed={seed}"],
     ]
-    return Step(
+    return Node(
         name="documents",
+        kind="documents",
         title="fictional papers, split, synthetic data, questions",
         expected=1,
         command=kcpt(*commands),
@@ -154,32 +148,43 @@ def _documents(layout: Layout, language: str, seed: int) -> Step:
     )
 
 
-def _packs(layout: Layout) -> Step:
-    run = layout.run
+def _packs(layout: Layout, full: str) -> list[Node]:
+    """Of the base model's papers, with the tokenizer, and of the papers to learn while the base model trains."""
+    run, base = layout.run, layout.run / "base"
     common = [f"seq_length={layout.budget.seq_length}", f"tokenizer={run}/tokenizer"]
 
-    def pack(kind: str, folder: Path, base: bool = False) -> list[str]:
+    def pack(kind: str, folder: Path) -> list[str]:
         sources = {
-            "concat": [f"corpus={folder}/corpus", f"synthetic={folder}/synthetic"],
             "raw": [f"corpus={folder}/corpus"],
             "instruction": [f"sft={folder}/sft/all_included.jsonl"],
-        }[kind]
-        return ["pack", f"mode={kind}", *common, *sources, f"out={layout.pack(kind, base=base)}"]
+        }.get(kind, [f"corpus={folder}/corpus", f"synthetic={folder}/synthetic"])
+        return ["pack", f"mode={kind}", *common, *sources, f"out={layout.pack(kind, base=folder == base)}"]
 
-    base = run / "base"
-    return Step(
-        name="packs",
-        title="tokenizer and packing",
-        expected=8,
-        inputs=["documents"],
-        command=kcpt(
-            ["demo-tokenizer", f"corpus={base}/corpus", f"synthetic={base}/synthetic", f"out={run}/tokenizer"],
-            pack("concat", base, base=True),
-            pack("instruction", base, base=True),
-            *(pack(kind, run) for kind in ("concat", "raw", "instruction")),
+    ours = (full, "raw", "instruction")
+    return [
+        Node(
+            name="base-packs",
+            kind="pack",
+            title="tokenizer and packing, base model",
+            expected=4,
+            after=["documents"],
+            command=kcpt(
+                ["demo-tokenizer", f"corpus={base}/corpus", f"synthetic={base}/synthetic", f"out={run}/tokenizer"],
+                pack(full, base),
+                pack("instruction", base),
+            ),
+            products=[layout.pack(kind, base=True) / "manifest.json" for kind in (full, "instruction")],
         ),
-        products=[layout.pack(kind) / "manifest.json" for kind in ("concat", "raw", "instruction")],
-    )
+        Node(
+            name="packs",
+            kind="pack",
+            title="packing",
+            expected=6,
+            after=["base-packs"],
+            command=kcpt(*(pack(kind, run) for kind in ours)),
+            products=[layout.pack(kind) / "manifest.json" for kind in ours],
+        ),
+    ]
 
 
 def _training(
@@ -190,52 +195,47 @@ def _training(
     expected: float,
     pack: Path,
     epochs: float,
-    inputs: Sequence[str],
+    after: Sequence[str],
     restore: Path | None = None,
     steps_like: Path | None = None,
-) -> Step:
+) -> Node:
     folder = layout.training(name)
     options: dict[str, object] = {"pack": str(pack), "dir": str(folder), "epochs": epochs}
     if restore is not None:
         options["restore"] = str(restore)
     if steps_like is not None:
         options["steps_like"] = str(steps_like)
-    return Step(
+    return Node(
         name=name,
+        kind=task,
         title=title,
         expected=expected,
-        inputs=inputs,
-        command=_nemo(task, "kcpt_tiny" if task == "pretrain" else "kcpt_sft_tiny", layout.budget.processes, **options),
+        after=after,
+        command=_nemo(task, "kcpt_demo" if task == "pretrain" else "kcpt_sft_demo", layout.budget.processes, **options),
         products=[folder / "training.json"],
         metrics=folder / "metrics.jsonl",
         # One OpenMP thread a rank where several ranks share the cores; torchrun children inherit it.
         environment={"OMP_NUM_THREADS": "1"} if layout.budget.processes > 1 else {},
+        forks=layout.budget.processes == 1,
     )
 
 
-def _export(layout: Layout, name: str, trainings: dict[str, str]) -> Step:
-    """Export models (report's name -> training) in one process: NeMo's import is most of the time.
-
-    Every arm names the base; `kcpt convert` passes over a folder that is finished.
-    """
-    commands, products = [], []
-    for model, training in trainings.items():
-        folder = layout.model(model)
-        commands.append(
-            ["convert", f"checkpoint={layout.training(training)}", f"tokenizer={layout.run}/tokenizer", f"out={folder}"]
-        )
-        products += [folder / "model.safetensors", folder / "parity.json"]
-    return Step(
+def _export(layout: Layout, name: str, model: str, training: str) -> Node:
+    folder = layout.model(model)
+    keys = [f"checkpoint={layout.training(training)}", f"tokenizer={layout.run}/tokenizer", f"out={folder}"]
+    return Node(
         name=name,
-        title="export to Hugging Face, compare logits with Megatron",
-        expected=20,
-        inputs=list(trainings.values()),
-        command=kcpt(*commands),
-        products=products,
+        kind="export",
+        title=f"{model} to Hugging Face, logits compared with Megatron's",
+        expected=5,
+        after=[training],
+        command=kcpt(["convert", *keys]),
+        products=[folder / "model.safetensors", folder / "parity.json"],
+        forks=True,
     )
 
 
-def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: str, arms: Sequence[str]) -> list[Step]:
+def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: str, arms: Sequence[str]) -> list[Node]:
     """All steps in order. `arms` are those that the report compares; the ones before `arm` have finished already."""
     run, budget = layout.run, layout.budget
     suffix = suffix_of(arm)
@@ -245,16 +245,16 @@ def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: st
     kind = PACK_KINDS[arm]
     steps = [
         _documents(layout, language, seed),
-        _packs(layout),
+        *_packs(layout, PACK_KINDS["full"]),
         _training(
             layout,
             "base-pretraining",
             "base model: pretraining on other papers",
             "pretrain",
             115,
-            layout.pack("concat", base=True),
+            layout.pack(PACK_KINDS["full"], base=True),
             budget.base_epochs,
-            ["packs"],
+            ["base-packs"],
         ),
         _training(
             layout,
@@ -275,10 +275,11 @@ def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: st
             140,
             layout.pack(kind),
             budget.epochs,
-            ["base-tuning"],
+            ["packs", "base-tuning"],
             restore=layout.training("base-tuning"),
-            steps_like=None if arm == "full" else layout.pack("concat"),
+            steps_like=None if arm == "full" else layout.pack(PACK_KINDS["full"]),
         ),
+        _export(layout, "export-base", "base", "base-tuning"),
         _training(
             layout,
             f"instruction-tuning{suffix}",
@@ -290,32 +291,31 @@ def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: st
             [f"continual-pretraining{suffix}"],
             restore=layout.training(f"continual-pretraining{suffix}"),
         ),
-        _export(
-            layout,
-            f"export{suffix}",
-            {"base": "base-tuning", model: f"instruction-tuning{suffix}"},
-        ),
+        _export(layout, f"export{suffix}", model, f"instruction-tuning{suffix}"),
     ]
     folders = ",".join(f"{name}={layout.model(name)}" for name in names)
     common = [f"questions={run}/questions"]
     tag = "-".join(arms)
     answers, scores = run / "answers" / tag, run / "scores" / tag
     steps += [
-        Step(
+        Node(
             name=f"answers-{tag}",
+            kind="answers",
             title="answers from memory",
             expected=10,
-            inputs=[f"export{suffix_of(one)}" for one in arms],
+            after=["export-base", *(f"export{suffix_of(one)}" for one in arms)],
             command=kcpt(
                 ["generate", *common, f"models={folders}", f"out={answers}", f"engine={engine}", "max_new_tokens=32"]
             ),
             products=[answers / "answers.jsonl"],
         ),
-        Step(
+        Node(
             name=f"scores-{tag}",
+            kind="scores",
+            forks=True,
             title="exact match, BERTScore with a placeholder encoder",
             expected=7,
-            inputs=[f"answers-{tag}"],
+            after=[f"answers-{tag}"],
             command=kcpt(
                 [
                     "score",
@@ -335,7 +335,7 @@ def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: st
     return steps
 
 
-def _report(layout: Layout, arm: str, arms: Sequence[str], tag: str, language: str) -> Step:
+def _report(layout: Layout, arm: str, arms: Sequence[str], tag: str, language: str) -> Node:
     run, budget = layout.run, layout.budget
     trainings = ["base-pretraining", "base-tuning"]
     for one in arms:
@@ -366,11 +366,12 @@ def _report(layout: Layout, arm: str, arms: Sequence[str], tag: str, language: s
         f"title=nemo_kcpt demo: what a tiny Llama learnt from {budget.papers} papers",
         f"summary={summary}",
     ]
-    return Step(
+    return Node(
         name=f"report-{tag}",
+        kind="report",
         title="report",
         expected=2,
-        inputs=[f"scores-{tag}"],
+        after=[f"scores-{tag}"],
         command=kcpt(words),
         products=[run / f"report/{tag}/report.{ending}" for ending in ("json", "html", "md")],
     )

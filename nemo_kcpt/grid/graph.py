@@ -149,6 +149,7 @@ class Graph:
                     folders=[out],
                     reads={"model": config.model},
                     expected=30,
+                    forks=True,
                 )
             )
             self.weights_node, after = "import", []
@@ -205,6 +206,7 @@ class Graph:
                 # One OpenMP thread a rank where several ranks share the cores; torchrun children inherit it.
                 environment={"OMP_NUM_THREADS": "1"} if config.processes > 1 else {},
                 cells=cells,
+                forks=config.processes == 1,
             )
         )
         return name
@@ -286,6 +288,7 @@ class Graph:
                 after=[training],
                 expected=30,
                 cells=[cell],
+                forks=True,
             )
         )
         return f"export-{cell}"

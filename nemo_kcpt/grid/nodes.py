@@ -61,6 +61,10 @@ class Node:
     environment: Mapping[str, str] = field(default_factory=dict)
     cells: Sequence[str] = ()
     """Cells that it serves, if not all."""
+    title: str = ""
+    """What a person is told that it does; empty: its name."""
+    forks: bool = False
+    """Whether its command needs NeMo and is one process, so that a Python that has imported it may fork for it."""
 
 
 @dataclass(frozen=True, kw_only=True)

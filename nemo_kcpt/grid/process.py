@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nemo_kcpt import processes
+from nemo_kcpt import forks, processes
 from nemo_kcpt.errors import BadInput, KcptError
 
 QUIET = {
@@ -65,6 +65,7 @@ class StepProcess:
         products: files that must be there when it has ended.
         environment: added to this process's own.
         metrics: where a training writes its progress.
+        fork: run it in a fork of the preloaded server, see `nemo_kcpt.forks`.
     """
 
     def __init__(
@@ -75,11 +76,13 @@ class StepProcess:
         products: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None,
         metrics: Path | None = None,
+        fork: bool = False,
     ) -> None:
         self.name, self.log, self._products, self._metrics = name, log, products, metrics
         self._log_start = log.stat().st_size if log.is_file() else 0
         self._started = time.perf_counter()
-        self._child = processes.start(command, log, {**QUIET, **(environment or {})})
+        run = forks.run if fork else processes.start
+        self._child: subprocess.Popen[bytes] | forks.ForkedChild = run(command, log, {**QUIET, **(environment or {})})
 
     @property
     def seconds(self) -> float:

@@ -9,13 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nemo_kcpt import forks
+from nemo_kcpt.environments import has_nvidia_driver
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.grid.nodes import REPORT, Node
 from nemo_kcpt.grid.process import StepProcess
 from nemo_kcpt.grid.states import BEGUN, BLOCKED, DONE, FAILED, RUNNING, STALE, States
 from nemo_kcpt.runs import MANIFEST, stage
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
+NEMO_MODULES = ("nemo.collections.llm", "nemo_kcpt_recipes")
 
 Say = Callable[[str, str], None]
 """Told of a node's name and what became of it."""
@@ -31,8 +34,8 @@ class Running:
     started: float = field(default_factory=time.time)
 
 
-def start(states: States, node: Node) -> Running:
-    """Start a node's process.
+def start(states: States, node: Node, fork: bool = False) -> Running:
+    """Start a node's process, a fork of the preloaded server where that can be and `fork` is true.
 
     Raises:
         BadInput: another process holds the node.
@@ -48,7 +51,13 @@ def start(states: States, node: Node) -> Running:
         states.begin(node.name)
         states.write(node.name, RUNNING, started)
         process = StepProcess(
-            node.name, node.command, states.log(node.name), node.products, node.environment, node.metrics
+            node.name,
+            node.command,
+            states.log(node.name),
+            node.products,
+            node.environment,
+            node.metrics,
+            fork and node.forks,
         )
     except BaseException as error:
         hold.__exit__(type(error), error, error.__traceback__)
@@ -170,6 +179,7 @@ def run_graph(
     blocked: set[str] = set()
     running: dict[str, Running] = {}
     left = [name for name in names if name not in done]
+    fork = _preload(states, left)
     try:
         while left or running:
             for name in [one for one in running if running[one].process.ended]:
@@ -194,7 +204,7 @@ def run_graph(
                     if name == REPORT and states.of(name).word == DONE:
                         say(name, "finished before")
                         continue
-                    running[name] = start(states, nodes[name])
+                    running[name] = start(states, nodes[name], fork)
                     say(name, RUNNING)
             tick()
             if running:
@@ -204,6 +214,16 @@ def run_graph(
             abandon(states, one)
         raise
     return failed
+
+
+def _preload(states: States, left: Sequence[str]) -> bool:
+    """Begin to import NeMo once for the nodes that need it, if there are several; not beside a GPU, which forks of a
+    process that knows it cannot use."""
+    several = sum(states.graph.nodes[name].forks for name in left) > 1
+    if not several or has_nvidia_driver():
+        return False
+    forks.preload(NEMO_MODULES, states.log("nemo-import"))
+    return True
 
 
 def _is_ready(node: Node, done: set[str], failed: dict[str, KcptError], blocked: set[str]) -> bool:

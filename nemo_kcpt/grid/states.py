@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,10 +43,10 @@ def _identity(path: Path) -> str:
 
 
 class States:
-    """The states of a graph's nodes, read from `OUT/nodes/NAME/`."""
+    """The states of a graph's nodes, read from `OUT/nodes/NAME/`; the demo has another `name` for that folder."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph, self._identities = graph, dict[Path, str]()
+    def __init__(self, graph: Graph, name: str = "nodes") -> None:
+        self.graph, self._name, self._identities = graph, name, dict[Path, str]()
         self.stages: dict[str, Stage] = {}
         for name, node in graph.nodes.items():  # in order: what a node needs comes before it
             if name != REPORT:
@@ -55,7 +54,7 @@ class States:
 
     def folder(self, name: str) -> Path:
         """Where a node's state and manifest stand."""
-        return self.graph.run / "nodes" / name
+        return self.graph.run / self._name / name
 
     def log(self, name: str) -> Path:
         """A node's log file."""
@@ -157,24 +156,3 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def left_seconds(graph: Graph, states: Mapping[str, State], workers: int) -> float:
-    """About how long what is not finished takes: by the mean of finished nodes of its kind, else its own guess."""
-    measured: dict[str, list[float]] = {}
-    for name, state in states.items():
-        if state.word == DONE and state.seconds:
-            measured.setdefault(graph.nodes[name].kind, []).append(state.seconds)
-    total = longest = 0.0
-    for name, state in states.items():
-        if state.word in (DONE, FAILED, BLOCKED):
-            continue
-        node = graph.nodes[name]
-        known = measured.get(node.kind)
-        expected = sum(known) / len(known) if known else node.expected
-        elapsed = (state.seconds or 0.0) if state.word == RUNNING else 0.0
-        if state.word == RUNNING and state.fraction:
-            expected = elapsed / state.fraction
-        rest = max(expected - elapsed, 0.0)
-        total, longest = total + rest, max(longest, rest)
-    return max(total / workers, longest)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from nemo_kcpt.grid.clock import left_seconds
 from nemo_kcpt.grid.graph import Graph
 from nemo_kcpt.grid.nodes import REPORT
 from nemo_kcpt.grid.process import clock_time
-from nemo_kcpt.grid.states import BLOCKED, DONE, FAILED, RUNNING, STALE, State, left_seconds
+from nemo_kcpt.grid.states import BLOCKED, DONE, FAILED, RUNNING, STALE, State
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
