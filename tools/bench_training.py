@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nemo_kcpt.grid.nodes import NEMO
 
-PACK = Path("runs/demo/packs/concat-64")
+PACK = Path("runs/demo/packs/anchored-64")
 STEPS, SKIPPED = 60, 20
 ARMS = {
     "1 process, 2 threads": {"processes": 1, "tensor_parallel": 1},

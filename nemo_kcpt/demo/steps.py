@@ -29,9 +29,9 @@ class Budget:
     """Papers of the base model's own world."""
     seq_length: int = 64
     """Tokens in a window."""
-    base_epochs: float = 6.0
+    base_epochs: float = 4.5
     """Passes of the base model over its own world."""
-    epochs: float = 9.0
+    epochs: float = 6.5
     """Passes of continual pretraining; the method takes 2 on a model 2,600 times larger."""
     tuning_epochs: float = 1.0
     """Passes of both instruction tunings."""

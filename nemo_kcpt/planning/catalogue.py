@@ -59,6 +59,7 @@ def _both(name: str, model: str | None, seq_length: int | None = None, *, on_gpu
 RECIPES: dict[str, Entry] = {
     entry.name: entry
     for entry in [
+        *_both("demo", None, on_gpus=False),
         *_both("tiny", None, on_gpus=False),
         *_both("smollm2_135m", "smollm2-135m", on_gpus=False),
         *_both("llama", None),

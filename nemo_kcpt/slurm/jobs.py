@@ -241,7 +241,7 @@ def _check_folders(factory: str, paths: dict[str, Path], made: Sequence[Path]) -
     if "restore" in paths:
         if not made_before(paths["restore"], made):
             find_checkpoint(paths["restore"])
-    elif not factory.endswith("_tiny"):
+    elif not factory.endswith(("_tiny", "_demo")):
         try:
             find_checkpoint(paths["dir"])
         except (BadInput, KeyError):
