@@ -25,7 +25,7 @@ import pytest
 from nemo_kcpt.cli import HIDDEN, STAGES, _overrides, find_stage
 from nemo_kcpt.config import field_of, load_config
 from nemo_kcpt.demo.stage import Config as DemoConfig
-from nemo_kcpt.demo.steps import Budget, Layout, steps_for_arm
+from nemo_kcpt.demo.steps import Budget, Layout, steps_of
 from nemo_kcpt.planning.catalogue import RECIPES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -360,7 +360,7 @@ def shown(value: object) -> str:
 
 def demo_commands() -> tuple[list[list[str]], list[tuple[str, ...]]]:
     """What the demo runs by default: words of `kcpt` commands, and `nemo llm` commands with their arguments."""
-    steps = steps_for_arm(Layout(run=Path("runs/demo"), budget=Budget()), "full", "ja", 1, "auto", ["full"])
+    steps = steps_of(Layout(run=Path("runs/demo"), budget=Budget()), "full", "ja", 1, "auto", ["full"])
     kcpt: list[list[str]] = []
     nemo: list[tuple[str, ...]] = []
     for step in steps:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from nemo_kcpt.demo.show import display
-from nemo_kcpt.demo.steps import ARMS, Budget, DemoGraph, Layout, steps_for_arm
+from nemo_kcpt.demo.steps import ARMS, Budget, DemoGraph, Layout, steps_of
 from nemo_kcpt.demo.world import LANGUAGES
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json, write_json
@@ -129,7 +129,7 @@ def run(config: Config, redo: bool = False) -> None:
         _open_run(config, redo)
         layout = Layout(run=config.out, budget=config)
         arms = [arm for arm in ARMS if arm == config.arm or layout.is_exported(arm)]
-        steps = steps_for_arm(layout, config.arm, config.language, config.seed, config.engine, arms)
+        steps = steps_of(layout, config.arm, config.language, config.seed, config.engine, arms)
         _run_steps(config.out, steps)
         _publish(config, "-".join(arms))
     report, console = read_json(config.out / "report.json"), Console()

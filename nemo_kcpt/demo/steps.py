@@ -235,14 +235,42 @@ def _export(layout: Layout, name: str, model: str, training: str) -> Node:
     )
 
 
-def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: str, arms: Sequence[str]) -> list[Node]:
-    """All steps in order. `arms` are those that the report compares; the ones before `arm` have finished already."""
+def _arm(layout: Layout, arm: str) -> list[Node]:
+    """What makes an arm's model."""
+    budget, suffix, kind = layout.budget, suffix_of(arm), PACK_KINDS[arm]
+    return [
+        _training(
+            layout,
+            f"continual-pretraining{suffix}",
+            f"continual pretraining ({kind})",
+            "pretrain",
+            55,
+            layout.pack(kind),
+            budget.epochs,
+            ["packs", "base-tuning"],
+            restore=layout.training("base-tuning"),
+            steps_like=None if arm == "full" else layout.pack(PACK_KINDS["full"]),
+        ),
+        _training(
+            layout,
+            f"instruction-tuning{suffix}",
+            f"instruction tuning ({kind})",
+            "finetune",
+            5,
+            layout.pack("instruction"),
+            budget.tuning_epochs,
+            [f"continual-pretraining{suffix}"],
+            restore=layout.training(f"continual-pretraining{suffix}"),
+        ),
+        _export(layout, f"export{suffix}", MODEL_NAMES[arm], f"instruction-tuning{suffix}"),
+    ]
+
+
+def steps_of(layout: Layout, arm: str, language: str, seed: int, engine: str, arms: Sequence[str]) -> list[Node]:
+    """All steps in order. `arms` are those that the report compares, `arm` the one that was asked for."""
     run, budget = layout.run, layout.budget
-    suffix = suffix_of(arm)
-    model = MODEL_NAMES[arm]
     # The report's headline compares the base with the last one.
     names = ["base", *(MODEL_NAMES[one] for one in reversed(arms))]
-    kind = PACK_KINDS[arm]
     steps = [
         _documents(layout, language, seed),
         *_packs(layout, PACK_KINDS["full"]),
@@ -251,7 +279,7 @@ def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: st
             "base-pretraining",
             "base model: pretraining on other papers",
             "pretrain",
-            115,
+            48,
             layout.pack(PACK_KINDS["full"], base=True),
             budget.base_epochs,
             ["base-packs"],
@@ -261,37 +289,14 @@ def steps_for_arm(layout: Layout, arm: str, language: str, seed: int, engine: st
             "base-tuning",
             "base model: instruction tuning",
             "finetune",
-            22,
+            4,
             layout.pack("instruction", base=True),
             budget.tuning_epochs,
             ["base-pretraining"],
             restore=layout.training("base-pretraining"),
         ),
-        _training(
-            layout,
-            f"continual-pretraining{suffix}",
-            f"continual pretraining ({kind})",
-            "pretrain",
-            140,
-            layout.pack(kind),
-            budget.epochs,
-            ["packs", "base-tuning"],
-            restore=layout.training("base-tuning"),
-            steps_like=None if arm == "full" else layout.pack(PACK_KINDS["full"]),
-        ),
         _export(layout, "export-base", "base", "base-tuning"),
-        _training(
-            layout,
-            f"instruction-tuning{suffix}",
-            "instruction tuning",
-            "finetune",
-            22,
-            layout.pack("instruction"),
-            budget.tuning_epochs,
-            [f"continual-pretraining{suffix}"],
-            restore=layout.training(f"continual-pretraining{suffix}"),
-        ),
-        _export(layout, f"export{suffix}", model, f"instruction-tuning{suffix}"),
+        *(step for one in arms for step in _arm(layout, one)),
     ]
     folders = ",".join(f"{name}={layout.model(name)}" for name in names)
     common = [f"questions={run}/questions"]

@@ -25,13 +25,13 @@ import torch
 from nemo_kcpt.config import conf_folder
 from nemo_kcpt.conversion.checkpoint import CheckpointReader, find_checkpoint
 from nemo_kcpt.demo import stage as demo
-from nemo_kcpt.demo.steps import Budget, Layout, steps_for_arm
+from nemo_kcpt.demo.steps import Budget, Layout, steps_of
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, sha256_file, write_json
 from tests.waiting import wait_for
 
 SMOKE = conf_folder() / "demo" / "smoke.yaml"
-STEPS = [step.name for step in steps_for_arm(Layout(run=Path("x"), budget=Budget()), "full", "ja", 1, "auto", ["full"])]
+STEPS = [step.name for step in steps_of(Layout(run=Path("x"), budget=Budget()), "full", "ja", 1, "auto", ["full"])]
 TRAININGS = [name for name in STEPS if name.endswith(("pretraining", "tuning"))]
 KILLED_EARLY, KILLED_LATE = "base-tuning", "continual-pretraining"
 """The training that is interrupted as it begins, and the one that is killed behind its checkpoint in the middle."""
@@ -211,7 +211,7 @@ def test_a_step_that_fails_says_what_its_log_says(undisturbed: Undisturbed, tmp_
     out = tmp_path / "run"
     shutil.copytree(undisturbed.out, out, ignore=shutil.ignore_patterns("train", "hf"))
     shutil.rmtree(out / "steps" / "packs")
-    (out / "packs/concat-64/manifest.json").write_text("{}")
+    (out / "packs/anchored-64/manifest.json").write_text("{}")
     done = subprocess.run(command(out), capture_output=True, text=True, timeout=900)
     assert done.returncode == 2
     assert (
