@@ -39,6 +39,12 @@ SILENT = re.compile(r"_|unsloth_|transformers|dtype|torch_dtype|auto_map|archite
 """Beginnings of a config's keys that shape no number."""
 FLOATS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
 """What transformers 5 writes as {"__float__": NAME}, since JSON has no such numbers."""
+NO_RULES = (
+    "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "use_cache", "output_attentions",
+    "output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate", "transformers_version",
+    "_from_model_config", "cache_implementation",
+)  # fmt: skip
+"""Keys of a generation config that choose no token."""
 GENERIC_CLASS = "PreTrainedTokenizerFast"
 V5_GENERIC_CLASS = "TokenizersBackend"
 ROTARY = "rotary_emb.inv_freq"
@@ -268,6 +274,12 @@ def stop_ids(folder: Path) -> set[int]:
         own = Tokenizer.from_file(str(folder / "tokenizer.json")).token_to_id(word)
         ends |= {own} if own is not None else set()
     return ends
+
+
+def decoding_rules(folder: Path) -> dict[str, Any]:
+    """The rules for choosing tokens that a folder's `generation_config.json` carries: penalties, sampling, lengths …"""
+    given = read_object(folder / "generation_config.json")
+    return {key: value for key, value in given.items() if key not in NO_RULES and value is not None}
 
 
 def tokenizer_options(folder: Path) -> tuple[str, dict[str, Any]]:

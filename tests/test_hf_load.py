@@ -22,7 +22,7 @@ from nemo_kcpt.llama_shape import read_hf_shape
 from tests.conftest import ROOT
 from tests.conversion.hf_llama import KINDS, save_llama
 from tests.conversion.hf_tokenizers import save_tokenizer
-from tests.evaluation.small import make_model, questions
+from tests.evaluation.small import RULES, decoding_rules, make_model, questions
 
 EXTRA = ("<pad>", "<s>")
 
@@ -146,34 +146,6 @@ def test_weights_that_are_not_the_configs_are_refused(tmp_path: Path) -> None:
         load_causal_lm(folder)
 
 
-RULES: dict[str, Any] = {
-    "repetition_penalty": 5.0,
-    "no_repeat_ngram_size": 2,
-    "num_beams": 3,
-    "length_penalty": 3.0,
-    "min_length": 30,
-    "min_new_tokens": 12,
-    "encoder_no_repeat_ngram_size": 1,
-    "encoder_repetition_penalty": 4.0,
-    "forced_bos_token_id": 9,
-    "forced_eos_token_id": 9,
-    "exponential_decay_length_penalty": [2, 3.0],
-    "bad_words_ids": [[12]],
-    "guidance_scale": 3.0,
-    "do_sample": True,
-    "temperature": 3.0,
-    "top_k": 5,
-    "renormalize_logits": True,
-    "prompt_lookup_num_tokens": 3,
-}
-
-
-def decoding_rules(folder: Path, first: list[int]) -> None:
-    """Give a model folder every rule of decoding that a generation config can have, against its own first tokens."""
-    given = read_json(folder / "generation_config.json")
-    write_json(folder / "generation_config.json", {**given, **RULES, "suppress_tokens": first})
-
-
 def test_greedy_is_greedy_whatever_the_folders_generation_config_says(tmp_path: Path) -> None:
     plain = make_model(tmp_path / "plain", 0)
     asked = {record["question_id"]: record for record in questions()}
@@ -201,6 +173,7 @@ def test_everything_is_loaded_in_one_place() -> None:
         "conversion/verify/tokenizer_worker.py": 1,  # runs in both environments, with hf_load's options
         "conversion/hf_folder.py": 1,  # words of a message
         "packing/tokenise.py": 1,  # the same
+        "conversion/card.py": 2,  # code for others
     }
     found = {
         path.relative_to(ROOT / "nemo_kcpt").as_posix(): len(re.findall(r"\.from_pretrained\(", path.read_text()))

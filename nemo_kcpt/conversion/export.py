@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.conversion.checkpoint import CheckpointReader
 from nemo_kcpt.conversion.hf_tokenizer import special_ids, write_tokenizer
 from nemo_kcpt.conversion.llama_mapping import Part, Reader, hf_sizes, megatron_parts, split
-from nemo_kcpt.conversion.origin import LICENCES, Origin
+from nemo_kcpt.conversion.origin import Origin
 from nemo_kcpt.conversion.safetensors_file import TYPES, write_safetensors
-from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import atomic_write, write_json
+from nemo_kcpt.files import write_json
 from nemo_kcpt.llama_shape import LlamaShape
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.packing.chat_template import DATE
 from nemo_kcpt.packing.tokenise import PackTokenizer
-from nemo_kcpt.pages import environment
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,42 +117,9 @@ def write_configs(shape: LlamaShape, tokenizer: Path | None, origin: Origin, out
     paths = [out / "config.json", out / "generation_config.json"]
     write_json(paths[0], {**shape.hf_config(), **ids, "torch_dtype": dtype, "use_cache": True})
     write_json(paths[1], generation)
-    return paths + ([] if tokenizer is None else write_tokenizer(tokenizer, out, shape.positions))
-
-
-def write_card(shape: LlamaShape, origin: Origin, averaged: Sequence[str], out: Path, dtype: str) -> list[Path]:
-    """Write the model card, `README.md`, and the base model's licence files."""
-    import yaml
-
-    licences = origin.base.licence_files if origin.base else {}
-    for name in licences:
-        if Path(name).name != name or not any(fnmatch(name, pattern) for pattern in LICENCES):
-            raise BadInput(
-                f"origin.json of the checkpoint: '{name}' is no name of a licence file; the checkpoint may be hostile. "
-                "Use one from a source you trust"
-            )
-    front: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["nemo_kcpt"]}
-    if origin.base is not None:
-        front |= {"base_model": origin.base.name} | ({"license": origin.base.licence} if origin.base.licence else {})
-    template = environment(Path(__file__).parent, markdown=True).get_template("model_card.md.j2")
-    text = template.render(
-        name=out_name(out),
-        shape=shape,
-        base=origin.base,
-        trainings=origin.trainings,
-        averaged=averaged,
-        dtype=dtype,
-        licences=sorted(licences),
-    )
-    text = f"---\n{yaml.safe_dump(front, allow_unicode=True)}---\n\n{text}"
-    paths = []
-    for name, content in {"README.md": text, **licences}.items():
-        paths.append(out / name)
-        with atomic_write(paths[-1]) as stream:
-            stream.write(content)
-    return paths
-
-
-def out_name(folder: Path) -> str:
-    """The name that a folder under way is going to have."""
-    return folder.name.removeprefix(".").removesuffix(".partial")
+    if tokenizer is None:
+        return paths
+    last = origin.conversations
+    template = last.chat_template if last is not None and last.chat_template else ""
+    day = last.template_date if last is not None and last.template_date else DATE
+    return paths + write_tokenizer(tokenizer, out, shape.positions, template, day)

@@ -14,6 +14,7 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json, write_json
+from nemo_kcpt.packing.chat_template import ADDITIONAL, DATE, SEPARATE, named_templates, with_date
 from nemo_kcpt.packing.tokenise import PackTokenizer
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
@@ -24,13 +25,15 @@ KEPT = (
     "added_tokens_decoder",
     "chat_template",
     "clean_up_tokenization_spaces",
-    "model_input_names",
     "model_max_length",
     "padding_side",
     "truncation_side",
 )
 """Keys of `tokenizer_config.json` that mean the same to `PreTrainedTokenizerFast` in transformers 4 and 5."""
 LLAMA_CLASSES = ("LlamaTokenizer", "LlamaTokenizerFast")
+INPUTS = ["input_ids", "attention_mask"]
+"""What a Llama takes; `PreTrainedTokenizerFast` of transformers 4.57 adds token_type_ids, at which `generate` fails."""
+SPECIAL_MAP = "special_tokens_map.json"
 LARGEST = 10**12
 """transformers writes 10^30 as `model_max_length` where it knows none."""
 
@@ -72,13 +75,51 @@ def _with_class_rules(rules: dict[str, Any], tokenizer: PackTokenizer) -> dict[s
     return {**rules, "post_processor": _template(tokens, config)}
 
 
-def write_tokenizer(source: Path, out: Path, positions: int) -> list[Path]:
-    """Write `tokenizer.json`, `tokenizer_config.json` and, where `source` has them, map and chat template.
+def _special_tokens(config: dict[str, Any]) -> dict[str, Any]:
+    """Further special tokens in words that transformers 4.57 and 5 both read: a list under the older name, names as a
+    mapping under the newer."""
+    extra, named = config.get("extra_special_tokens"), config.get("model_specific_special_tokens")
+    found: dict[str, Any] = {}
+    if isinstance(extra, list):
+        older = [one for one in config.get("additional_special_tokens") or [] if one not in extra]
+        found["additional_special_tokens"] = [*older, *extra]
+    names = {**(extra if isinstance(extra, dict) else {}), **(named if isinstance(named, dict) else {})}
+    return found | ({"extra_special_tokens": names} if names else {})
+
+
+def _write_template(tokenizer: PackTokenizer, out: Path, given: str, day: str) -> tuple[list[Path], bool]:
+    """Write the chat template's files; returns them and whether they stand in the place of the config's template.
+
+    Everything stays where it was, byte for byte, unless training had another template, or one that writes a date: that
+    date is then written into it.
+    """
+    source, texts = tokenizer.folder, dict[str, str]()
+    if given:
+        texts[SEPARATE] = with_date(given, day)
+    elif tokenizer.has_template and with_date(tokenizer.chat_template, day) != tokenizer.chat_template:
+        texts[SEPARATE] = with_date(tokenizer.chat_template, day)
+        for name, text in named_templates(source, tokenizer.config).items():
+            if name != "default":
+                texts[f"{ADDITIONAL}/{name}.jinja"] = with_date(text, day)
+    files = {name: text.encode() for name, text in texts.items()}
+    if not texts:
+        kept = [path for path in (source / SEPARATE, *sorted((source / ADDITIONAL).glob("*.jinja"))) if path.is_file()]
+        files = {path.relative_to(source).as_posix(): path.read_bytes() for path in kept}
+    for name, content in files.items():
+        with atomic_write(out / name, "wb") as stream:
+            stream.write(content)
+    return [out / name for name in files], bool(texts)
+
+
+def write_tokenizer(source: Path, out: Path, positions: int, template: str = "", day: str = DATE) -> list[Path]:
+    """Write `tokenizer.json`, `tokenizer_config.json` and, where there are any, special tokens and chat template.
 
     Args:
         source: Hugging Face folder of a fast tokenizer.
         out: folder to write into.
         positions: of the model; a larger or unknown `model_max_length` becomes this.
+        template: chat template of the training, if it was not the tokenizer's own.
+        day: the date that a template writes which would write today's.
 
     Returns:
         The files.
@@ -98,10 +139,15 @@ def write_tokenizer(source: Path, out: Path, positions: int) -> list[Path]:
     longest = config.get("model_max_length")
     if not (isinstance(longest, int) and longest < LARGEST) or longest > positions:
         config["model_max_length"] = positions
-    write_json(paths[1], {**config, "tokenizer_class": "PreTrainedTokenizerFast"})
-    for name in ("special_tokens_map.json", "chat_template.jinja"):
-        if (source / name).is_file():
-            paths.append(out / name)
-            with atomic_write(paths[-1], "wb") as stream:
-                stream.write((source / name).read_bytes())
-    return paths
+    if {"extra_special_tokens", "model_specific_special_tokens"} & tokenizer.config.keys():
+        config.pop("extra_special_tokens", None)
+        config |= _special_tokens(tokenizer.config)
+    templates, moved = _write_template(tokenizer, out, template, day)
+    if moved:
+        config.pop("chat_template", None)
+    write_json(paths[1], {**config, "model_input_names": INPUTS, "tokenizer_class": "PreTrainedTokenizerFast"})
+    if (source / SPECIAL_MAP).is_file():
+        paths.append(out / SPECIAL_MAP)
+        with atomic_write(paths[-1], "wb") as stream:
+            stream.write((source / SPECIAL_MAP).read_bytes())
+    return paths + templates

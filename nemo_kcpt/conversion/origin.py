@@ -50,8 +50,8 @@ class Training:
     """Seen in these steps, padding included."""
     tokenizer_json: str | None = None
     """SHA-256 of the `tokenizer.json` that the pack was made with."""
-    system: str = ""
-    """System message before each pair, as kcpt pack had it."""
+    system: str | None = None
+    """System message before each pair, as kcpt pack had it, empty for none; None: not known."""
     chat_template: str | None = None
     """The chat template of the pack's pairs; None where it is the tokenizer's own."""
     template_date: str | None = None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nemo_kcpt.config import MISSING, nearest
+from nemo_kcpt.conversion.card import write_card
 from nemo_kcpt.conversion.checkpoint import (
     CheckpointReader,
     check_complete,
@@ -20,7 +21,7 @@ from nemo_kcpt.conversion.checkpoint import (
     identity,
     read_shape,
 )
-from nemo_kcpt.conversion.export import Average, write_card, write_configs, write_weights
+from nemo_kcpt.conversion.export import Average, write_configs, write_weights
 from nemo_kcpt.conversion.origin import Origin, read_origin
 from nemo_kcpt.conversion.safetensors_file import TYPES
 from nemo_kcpt.conversion.target import appearing, check_space
@@ -61,6 +62,8 @@ class Config:
     """Compare logits with the Megatron model; needs NeMo, and is left out where memory for both models is short."""
     tolerance: float = 1e-4
     """Largest absolute difference of a logit that passes, float32."""
+    scores: Path | None = None
+    """Folder of kcpt score whose means go into the model card; an export that is there needs --redo for it."""
 
 
 def _sources(path: Path, wanted: int) -> list[Path]:
@@ -188,6 +191,7 @@ def run(config: Config, redo: bool = False, *, bare: bool = False) -> None:
     inputs: dict[str, Path | str] = {
         "checkpoint": sha256_text("; ".join(map(identity, sources))),
         **(tokenizer_inputs(tokenizer) if tokenizer else {}),
+        **({"scores": config.scores} if config.scores is not None else {}),
     }
     with appearing("convert", config.out, config=shaping(config), inputs=inputs, redo=redo) as current:
         if current.done:
@@ -209,7 +213,7 @@ def run(config: Config, redo: bool = False, *, bare: bool = False) -> None:
             current.add(*write_weights(reader.read, shape, folder, dtype, largest, seen))
         current.add(*write_configs(shape, tokenizer, origin, folder, dtype))
         averaged = [one.name for one in sources] if len(sources) > 1 else []
-        current.add(*write_card(shape, origin, averaged, folder, dtype))
+        current.add(*write_card(shape, origin, averaged, folder, dtype, config.scores))
         if config.check and tokenizer is not None:
             if len(sources) > 1 or _dtypes(readers) != [dtype]:
                 LOG.info("convert: logits are compared only of weights that are exported as they are")

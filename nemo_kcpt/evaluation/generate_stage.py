@@ -30,6 +30,7 @@ from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.inputs import read_questions
 from nemo_kcpt.evaluation.prompts import Journal, Key, ModelRequest, build_prompts, decode, model_files
 from nemo_kcpt.files import sha256_text, write_jsonl
+from nemo_kcpt.hf_load import decoding_rules
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.chat_template import DATE, given_template, template_date
 from nemo_kcpt.progress import progress
@@ -240,9 +241,12 @@ def _from_folders(
         name: build_prompts(name, folder, questions, config.max_new_tokens, config.system, template, day)
         for name, folder in models.items()
     }
+    rules = {name: found_rules for name, folder in models.items() if (found_rules := decoding_rules(folder))}
+    for name, left in rules.items():
+        LOG.info("generate: %s: decoding is greedy; %s of its generation_config.json left aside", name, ", ".join(left))
     requests = _remaining(prompts, found)
     used: dict[str, Any] = _answer(config, requests, journal.path) if requests else {"engine": "journal"}
-    return _records(questions, prompts, journal.read()), used
+    return _records(questions, prompts, journal.read()), used | ({"rules_left_aside": rules} if rules else {})
 
 
 def run(config: Config, redo: bool = False) -> None:

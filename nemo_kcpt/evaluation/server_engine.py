@@ -1,7 +1,9 @@
 """Answers from any server with OpenAI's chat completions, many requests at a time, each on disk when it is there.
 
-The server applies the model's chat template. What it reports as a prompt's tokens is held against the length that
-training's template gives, so that a server with another template, or a system message of its own, is noticed.
+Decoding is greedy: beside temperature 0 the request says that no token is penalised, since servers such as vLLM
+otherwise follow the rules in the model folder's generation config. The server applies the model's chat template. What
+it reports as a prompt's tokens is held against the length that training's template gives, so that a server with another
+template, or a system message of its own, is noticed.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.asking import side_by_side
+from nemo_kcpt.logs import LOG
 
 if TYPE_CHECKING:
     from nemo_kcpt.evaluation.generate_stage import Config
+    from nemo_kcpt.synthesis.teacher import TeacherReply, TeacherRequest
     from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
 
 
@@ -63,14 +67,18 @@ def check_lengths(expected: Mapping[str, int], found: Mapping[Any, Mapping[str, 
             )
 
 
-def _teacher(config: Config, model: str) -> OpenAITeacher:
+NEUTRAL = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
+"""What takes a generation config's penalties back; the first is not OpenAI's own, and some servers refuse it."""
+
+
+def _teacher(config: Config, model: str, extra: Mapping[str, float] = NEUTRAL) -> OpenAITeacher:
     from nemo_kcpt.synthesis.stage import Config as Asking
     from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
 
     asking = Asking(
         corpus=config.out, out=config.out, teacher="openai", model=model, base_url=config.base_url,
         api_key_env=config.api_key_env, temperature=0.0, top_p=1.0, max_tokens=config.max_new_tokens,
-        structured="none", concurrency=config.concurrency, timeout=config.timeout, window=0,
+        structured="none", concurrency=config.concurrency, timeout=config.timeout, window=0, extra_body=dict(extra),
     )  # fmt: skip
     teacher = OpenAITeacher(asking)
     teacher.empty_is_a_reply = True
@@ -93,6 +101,45 @@ def generate(
     asyncio.run(_all(config, requests, journal, expected, progress))
 
 
+class _Asked:
+    """A model of the server; it is asked without what its server does not know."""
+
+    def __init__(self, config: Config, model: str) -> None:
+        self._plain = _teacher(config, model, {})
+        self._teacher = _teacher(config, model)
+
+    async def complete(self, request: TeacherRequest) -> TeacherReply:
+        """The answer.
+
+        Raises:
+            TeacherFault: there is none.
+        """
+        from nemo_kcpt.synthesis.teacher import TeacherFault
+
+        try:
+            return await self._teacher.complete(request)
+        except TeacherFault as fault:
+            if fault.name != "bad_request" or self._teacher is self._plain:
+                raise
+            try:
+                reply = await self._plain.complete(request)
+            except TeacherFault:
+                raise fault from None
+            LOG.warning(
+                "generate: the server refuses %s (%s), so it is asked without: if it follows the rules of a "
+                "generation_config.json, its answers are not greedy; start it without (vLLM: --generation-config vllm)",
+                ", ".join(NEUTRAL),
+                fault,
+            )
+            self._teacher = self._plain
+            return reply
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for teacher in {self._teacher, self._plain}:
+            await teacher.close()
+
+
 async def _all(
     config: Config,
     requests: Sequence[Request],
@@ -102,7 +149,7 @@ async def _all(
 ) -> None:
     from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherRequest
 
-    teachers = {model: _teacher(config, model) for model in dict.fromkeys(one.model for one in requests)}
+    teachers = {model: _Asked(config, model) for model in dict.fromkeys(one.model for one in requests)}
     queue, failed = iter(requests), []
     messages = [{"role": "system", "content": config.system}] if config.system else []
     with journal.open("a", encoding="utf-8") as stream:

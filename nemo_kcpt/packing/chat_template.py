@@ -51,28 +51,35 @@ def own_template(folder: Path, config: Mapping[str, Any]) -> str | None:
         config: its `tokenizer_config.json`.
 
     Raises:
-        BadInput: it is no text, or of several named ones none is `default`.
+        BadInput: one is no text, or of several named ones none is `default`.
     """
-    where = folder / "tokenizer_config.json"
+    named = named_templates(folder, config)
+    if named and "default" not in named:
+        raise BadInput(
+            f"{folder / 'tokenizer_config.json'}: of its chat templates ({', '.join(sorted(named))}) none is called "
+            f"default, which is the one that is used; name it so, or write it to {SEPARATE}"
+        )
+    return named.get("default") or None
+
+
+def named_templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
+    """All templates of a tokenizer folder by their names, as transformers 4.57 and 5 read them.
+
+    Raises:
+        BadInput: one is no text.
+    """
     named: dict[str, Any] = {}
     if (folder / SEPARATE).is_file():
         named["default"] = _read(folder / SEPARATE)
     named |= {path.stem: _read(path) for path in sorted((folder / ADDITIONAL).glob("*.jinja"))}
-    if not named:
-        given = config.get("chat_template")
-        if given is None or isinstance(given, str):
-            return given or None
-        if isinstance(given, list):
-            named = {str(one.get("name")): one.get("template") for one in given if isinstance(one, dict)}
-        elif isinstance(given, dict):
-            named = dict(given)
-    found = named.get("default")
-    if not isinstance(found, str):
-        raise BadInput(
-            f"{where}: of its chat templates ({', '.join(sorted(named)) or 'none with a name'}) none is called "
-            f"default, which is the one that is used; name it so, or write it to {SEPARATE}"
-        )
-    return found
+    given = config.get("chat_template")
+    if not named and isinstance(given, list):
+        named = {str(one.get("name")): one.get("template") for one in given if isinstance(one, dict)}
+    elif not named and given is not None:
+        named = dict(given) if isinstance(given, dict) else {"default": given}
+    if strange := sorted(name for name, text in named.items() if not isinstance(text, str)):
+        raise BadInput(f"{folder / 'tokenizer_config.json'}: chat_template: {', '.join(strange)} is no text")
+    return named
 
 
 def template_inputs(folder: Path) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.files import write_json, write_jsonl
+from nemo_kcpt.files import read_json, write_json, write_jsonl
 from nemo_kcpt.packing.tokenise import PackTokenizer
 from tests import tiny_tokenizer
 
@@ -93,3 +93,44 @@ def write_stub_model(folder: Path, positions: int = 512) -> Path:
     )
     (folder / "model.safetensors").write_bytes(b"weights")
     return folder
+
+
+RULES: dict[str, Any] = {
+    "repetition_penalty": 5.0,
+    "no_repeat_ngram_size": 2,
+    "num_beams": 3,
+    "length_penalty": 3.0,
+    "min_length": 30,
+    "min_new_tokens": 12,
+    "encoder_no_repeat_ngram_size": 1,
+    "encoder_repetition_penalty": 4.0,
+    "forced_bos_token_id": 9,
+    "forced_eos_token_id": 9,
+    "exponential_decay_length_penalty": [2, 3.0],
+    "bad_words_ids": [[12]],
+    "guidance_scale": 3.0,
+    "do_sample": True,
+    "temperature": 3.0,
+    "top_k": 5,
+    "renormalize_logits": True,
+    "prompt_lookup_num_tokens": 3,
+}
+
+
+def decoding_rules(folder: Path, first: list[int]) -> None:
+    """Give a model folder the rules of decoding that a generation config can have, `first` among suppressed tokens."""
+    given = read_json(folder / "generation_config.json")
+    write_json(folder / "generation_config.json", {**given, **RULES, "suppress_tokens": first})
+
+
+def write_template(folder: Path) -> None:
+    """Give a model folder a chat template that writes today's date, as Llama 3.2's does, and a second one."""
+    dated = (
+        "{%- if strftime_now is defined %}{%- set date_string = strftime_now('%d %b %Y') %}{%- endif %}"
+        "{{ bos_token }}{{ date_string }}\n{% if tools is not none %}tools{% endif %}"
+        "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{{ eos_token }}{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    config = read_json(folder / "tokenizer_config.json")
+    named = [{"name": "tool_use", "template": "-"}, {"name": "default", "template": dated}]
+    write_json(folder / "tokenizer_config.json", {**config, "chat_template": named})

@@ -70,6 +70,26 @@ def test_a_run_goes_on_where_the_server_stopped(folder: Path) -> None:
     assert len(list(read_jsonl(folder / "out" / "answers.jsonl"))) == 8
 
 
+def test_nothing_is_penalised_unless_the_server_knows_no_penalties(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def strict(body: dict[str, Any], number: int) -> tuple[int, dict[str, str], bytes]:
+        if "repetition_penalty" in body:
+            return problem(400, "Unrecognized request argument supplied: repetition_penalty")
+        return _answer(body, number)
+
+    with FakeServer(_answer) as server:
+        run(_config(folder, server))
+    neutral = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
+    assert all(neutral.items() <= body.items() for body in server.bodies) and not caplog.records
+    with FakeServer(strict) as server:
+        run(_config(folder, server, out=folder / "other", concurrency=1))
+    assert sum("repetition_penalty" in body for body in server.bodies) == 2, "each model's first request alone"
+    assert "the server refuses repetition_penalty" in caplog.text and "--generation-config vllm" in caplog.text
+    first, second = (list(read_jsonl(folder / name / "answers.jsonl")) for name in ("out", "other"))
+    assert first == second
+
+
 def test_a_wrong_key_ends_it_at_once(folder: Path) -> None:
     said = "refuses the key in OPENAI_API_KEY"
     with FakeServer(lambda body, number: problem(401, "no")) as server, pytest.raises(KcptError, match=said):

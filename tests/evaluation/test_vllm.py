@@ -17,7 +17,7 @@ from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.generate_stage import Config, run
 from nemo_kcpt.files import read_json, read_jsonl, write_jsonl
 from nemo_kcpt.packing.tokenise import PackTokenizer
-from tests.evaluation.small import make_model, questions
+from tests.evaluation.small import decoding_rules, make_model, questions, write_template
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,10 +27,12 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two tiny Llamas and 24 questions."""
+    """Two tiny Llamas and 24 questions; one has rules of decoding and a template that writes today's date."""
     folder = tmp_path_factory.mktemp("vllm")
     for seed, name in enumerate(("base", "trained")):
         make_model(folder / name, seed)
+    decoding_rules(folder / "trained", [7, 8, 9])
+    write_template(folder / "trained")
     more = [
         {**record, "question_id": f"{record['question_id']}:{index}"} for index in range(6) for record in questions()
     ]
@@ -80,6 +82,7 @@ def test_vllm_and_transformers_agree_and_a_kill_is_resumed(world: Path) -> None:
     assert 4 <= before < 48
     run(_config(world, "vllm", engine="vllm", batch_size=4))
     run(_config(world, "transformers", engine="transformers"))
+    assert read_json(world / "vllm/manifest.json")["counts"]["rules_left_aside"]["trained"]["repetition_penalty"] == 5.0
     assert _tokens(world / "vllm") == _tokens(world / "transformers")
     assert len({answer for _, _, answer, *_ in _tokens(world / "vllm")}) > 24  # the answers say something
     start_up = read_json(world / "vllm" / "manifest.json")["counts"]["start_up_seconds"]

@@ -1,4 +1,5 @@
-"""A real vLLM server on the CPU with a small untrained model: judge and context filter, the client killed between.
+"""A real vLLM server on the CPU with a small untrained model: judge and context filter, the client killed between;
+and answers that are greedy, whatever the folder's generation config makes the server do by itself.
 
 The model's weights are random, so its verdicts mean nothing; that each is 0 or 1 is the server's structured output.
 """
@@ -13,13 +14,15 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nemo_kcpt.environments import serve_python
+from nemo_kcpt.evaluation import generate_stage
 from nemo_kcpt.evaluation.asking import Inquiry, ask
 from nemo_kcpt.evaluation.llm import Llm
-from nemo_kcpt.files import read_jsonl, write_jsonl
+from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.runs import read_manifest
 from nemo_kcpt.synthesis.journal import DONE, Journal
 from nemo_kcpt.synthesis.replies import UnreadableReply
@@ -54,6 +57,17 @@ def keep(reply: str) -> str:
     return str(value["keep"])
 
 
+def answers_of(folder: Path, **more: Any) -> list[tuple[str, str]]:
+    """Answers to two questions in the engine that is asked for."""
+    out = folder / f"answers-{more['engine']}"
+    asked = [{"question_id": f"q{n}", "split": "test", "paper_id": "p", "kind": "qa_easy"} for n in range(2)]
+    write_jsonl(
+        folder / "asked.jsonl", [{**one, "question": f"手法{n}は？", "answer": ""} for n, one in enumerate(asked)]
+    )
+    generate_stage.run(generate_stage.Config(questions=folder / "asked.jsonl", out=out, max_new_tokens=12, **more))
+    return [(record["answer"], record["finish_reason"]) for record in read_jsonl(out / "answers.jsonl")]
+
+
 def write_inputs(folder: Path) -> None:
     write_jsonl(folder / "questions.jsonl", [
         {"question_id": f"q{n}", "split": "test", "paper_id": f"p{n % 4}", "kind": "qa_easy"}
@@ -69,6 +83,8 @@ def write_inputs(folder: Path) -> None:
 @pytest.mark.timeout(600)
 def test_judge_and_filter_on_a_real_server(tmp_path: Path) -> None:
     quote = make_model(tmp_path / "model")
+    rules = read_json(tmp_path / "model/generation_config.json") | {"repetition_penalty": 5.0, "presence_penalty": 2.0}
+    write_json(tmp_path / "model/generation_config.json", rules)
     write_inputs(tmp_path)
     out = tmp_path / "out"
     with socket.socket() as free:
@@ -89,7 +105,8 @@ def test_judge_and_filter_on_a_real_server(tmp_path: Path) -> None:
     # Greedy, an untrained model would end its reason at once or never; one token in ten ends it. Without a seed, since
     # vLLM 0.32 on a CPU cannot sample with one.
     tokens = json.loads((tmp_path / "model" / "config.json").read_text())["vocab_size"]
-    extra = f"{{seed: null, logit_bias: {{'{quote}': {math.log(tokens / 9):.2f}}}}}"
+    bias = f"logit_bias: {{'{quote}': {math.log(tokens / 9):.2f}}}"
+    extra = f"{{seed: null, repetition_penalty: 1, presence_penalty: 0, {bias}}}"
     words = [f"{name}={tmp_path / name}.jsonl" for name in ("questions", "answers", "papers")] + [
         f"out={out}", f"judge={tmp_path / 'model'}", f"base_url={url}/v1", "concurrency=2", "max_tokens=300",
         "temperature=1", f"extra_body={extra}", "reply_retries=8", "max_invalid=0",
@@ -108,12 +125,15 @@ def test_judge_and_filter_on_a_real_server(tmp_path: Path) -> None:
 
     with (tmp_path / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            server_command(python, served, port), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-            start_new_session=True, cwd=tmp_path,
+            [*server_command(python, served, port), "--dtype", "float32"], stdout=log, stderr=log,
+            stdin=subprocess.DEVNULL, start_new_session=True, cwd=tmp_path,
         )  # fmt: skip
     try:
         wait_for(lambda: healthy(url) or server.poll() is not None, 400)
         assert server.poll() is None, (tmp_path / "server.log").read_text()[-3000:]
+        model = {"models": {"model": str(tmp_path / "model")}}
+        answers = answers_of(tmp_path, engine="server", base_url=f"{url}/v1", template=tmp_path / "model", **model)
+        assert answers == answers_of(tmp_path, engine="transformers", **model)
         first = client()
         wait_for(lambda: answered() >= 8 or first.poll() is not None, 100)
         first.send_signal(signal.SIGKILL)
