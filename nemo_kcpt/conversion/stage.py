@@ -30,7 +30,7 @@ from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import sha256_file, sha256_text, write_json
 from nemo_kcpt.llama_shape import LlamaShape
 from nemo_kcpt.logs import LOG, output_into
-from nemo_kcpt.packing.tokenise import tokenizer_inputs
+from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
 from nemo_kcpt.progress import progress
 from nemo_kcpt.runs import shaping
 
@@ -149,7 +149,7 @@ def _memory_is_short(shape: LlamaShape, out: Path) -> bool:
 
 
 def _check(config: Config, checkpoint: Path, folder: Path) -> dict[str, object]:
-    prompts = ids_of(folder, PROMPTS)
+    prompts = ids_of(PackTokenizer(folder), PROMPTS)
     with output_into(folder / LOG_FILE):
         from nemo_kcpt.models.parity import logit_parity
 

@@ -74,8 +74,9 @@ class Graph:
 
     @property
     def system(self) -> dict[str, Any]:
-        """The packs' system message: tuning and tests put a question as pretraining did."""
-        return {"system": self.config.pack["system"]} if "system" in self.config.pack else {}
+        """The packs' system message, chat template and date: tuning and tests put a question as pretraining did."""
+        pack = self.config.pack
+        return {key: pack[key] for key in ("system", "chat_template", "template_date") if key in pack}
 
     def add(self, node: Node) -> None:
         """Enter a node, behind those that it needs."""

@@ -16,7 +16,9 @@ import pytest
 
 from nemo_kcpt.conversion.origin import Origin, Training, read_origin, write_origin
 from nemo_kcpt.conversion.stage import Config, run
-from nemo_kcpt.conversion.verify.prompts import ids_of
+from nemo_kcpt.conversion.verify import token_ids
+from nemo_kcpt.conversion.verify.prompts import ids_of, prompt_ids
+from nemo_kcpt.conversion.verify.sides import open_side
 from nemo_kcpt.environments import serve_python
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.vllm_engine import worker_environment
@@ -107,7 +109,10 @@ def test_a_base_model_without_a_template_is_exported_and_its_card_says_so(tmp_pa
     base = model(tmp_path / "base", chat_template=None)
     out = export(base, tmp_path / "out", replace(TRAINING, mode="raw", system=""))
     assert "It has no chat template: it was trained on texts alone" in (out / "README.md").read_text()
-    assert said(out, code(out)[0]) == greedy(out, ids_of(out, ["What is reported, and in which document?"])[0]) + "\n"
+    assert (
+        said(out, code(out)[0])
+        == greedy(out, ids_of(PackTokenizer(out), ["What is reported, and in which document?"])[0]) + "\n"
+    )
 
 
 def test_the_template_that_training_was_given_goes_along(tmp_path: Path) -> None:
@@ -119,6 +124,18 @@ def test_the_template_that_training_was_given_goes_along(tmp_path: Path) -> None
         USER, add_generation_prompt=True
     )
     assert "is the one that was given for training." in (out / "README.md").read_text()
+
+
+def test_verify_reads_a_checkpoint_with_the_template_and_date_of_its_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_ids, "serve_python", lambda: None)
+    base = model(tmp_path / "base", chat_template=None)
+    out = export(base, tmp_path / "out", replace(TRAINING, chat_template=DATED))
+    a, b = open_side("A", tmp_path / "out-checkpoint"), open_side("B", out)
+    assert a.tokenizer == base and prompt_ids(["What?"], a, b, 0).ids == prompt_ids(["What?"], b, b, 0).ids
+    part = token_ids.compare_token_ids(a, b, None, ["What?"])
+    assert part.state == "passed" and part.numbers["comparisons"][0]["sequences"] > 10, part.lines()
 
 
 def test_a_dated_template_keeps_the_date_of_the_training(tmp_path: Path) -> None:
@@ -184,7 +201,8 @@ for folder in sys.argv[1:]:
     said = []
     for program in re.findall(r"```python\\n(.*?)```", open("README.md").read(), re.DOTALL):
         with redirect_stdout(io.StringIO()) as printed:
-            exec(compile(program, "README.md", "exec"), {})
+            # vLLM remembers tokenizers and configs by their folder's name, here "." for every folder.
+            exec(compile(program.replace('LLM(".")', f"LLM({folder!r})"), "README.md", "exec"), {})
         said.append(printed.getvalue())
     found[folder] = {"rope": model.config.rope_parameters, "logits": logits.tolist(), "said": said}
     found[folder]["ids"] = tokenizer("What was trained?<pad>").input_ids

@@ -31,7 +31,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vllm")
     for seed, name in enumerate(("base", "trained")):
         make_model(folder / name, seed)
-    decoding_rules(folder / "trained", [7, 8, 9])
+    decoding_rules(folder / "trained", [7, 8, 10])
     write_template(folder / "trained")
     more = [
         {**record, "question_id": f"{record['question_id']}:{index}"} for index in range(6) for record in questions()

@@ -68,15 +68,9 @@ def read_text(path: Path) -> str:
         raise BadInput(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from None
 
 
-def has_chat_template(folder: Path) -> bool:
-    """Whether the tokenizer in `folder` renders conversations."""
-    return PackTokenizer(folder).has_template
-
-
-def ids_of(folder: Path, texts: Sequence[str]) -> list[list[int]]:
-    """Ids of prompts by the tokenizer in `folder`: in its chat template if it has one, else as plain text."""
-    tokenizer = PackTokenizer(folder)
-    if has_chat_template(folder):
+def ids_of(tokenizer: PackTokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """Ids of prompts: in the tokenizer's chat template if it has one, else as plain text."""
+    if tokenizer.has_template:
         return [tokenizer.prompt_ids(user(text)) for text in texts]
     return [found.tolist() for found in tokenizer.text_ids(texts)]
 
@@ -104,13 +98,14 @@ def prompt_ids(texts: Sequence[str], a: Side, b: Side, seed: int) -> PromptIds:
     """
     positions = min(side.shape.positions for side in (a, b))
     rows = min(side.shape.vocab_rows for side in (a, b))
-    folder = a.tokenizer or b.tokenizer
-    if folder is None:
+    rendering = a.rendering or b.rendering
+    if rendering is None:
         source = random.Random(seed)
         ids = [[source.randrange(rows) for _ in range(min(length, positions))] for length in RANDOM_LENGTHS]
         return PromptIds(ids=ids, origin=f"random ids (seed {seed}): neither side has a tokenizer", left_out=0)
-    ids = ids_of(folder, texts)
-    how = "chat template" if has_chat_template(folder) else "plain text, no chat template"
+    tokenizer, folder = rendering.tokenizer(), a.tokenizer or b.tokenizer
+    ids = ids_of(tokenizer, texts)
+    how = "chat template" if tokenizer.has_template else "plain text, no chat template"
     kept = [one for one in ids if 0 < len(one) <= positions]
     largest = max((max(one) for one in kept), default=0)
     if largest >= rows:

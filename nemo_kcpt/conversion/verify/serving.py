@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nemo_kcpt.conversion.verify.prompts import has_chat_template, ids_of, user
+from nemo_kcpt.conversion.verify.prompts import ids_of, user
 from nemo_kcpt.conversion.verify.result import FAILED, Part, not_checked, verdict
 from nemo_kcpt.conversion.verify.sides import Side, obstacle
 from nemo_kcpt.environments import SERVE_REMEDY, serve_python
@@ -17,6 +17,7 @@ from nemo_kcpt.evaluation.prompts import ModelRequest, Prompt
 from nemo_kcpt.evaluation.vllm_engine import NoVllm, generate
 from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.hf_load import load_causal_lm, stop_ids
+from nemo_kcpt.packing.tokenise import PackTokenizer
 from nemo_kcpt.progress import progress
 
 NAME = "vllm"
@@ -100,8 +101,9 @@ def difference(expected: Greedy, found: Sequence[int], tie: float) -> dict[str, 
 
 
 def _prompts(folder: Path, texts: Sequence[str]) -> list[Prompt]:
-    templated, found = has_chat_template(folder), []
-    for place, (text, ids) in enumerate(zip(texts, ids_of(folder, texts))):
+    tokenizer, found = PackTokenizer(folder), []
+    templated = tokenizer.has_template
+    for place, (text, ids) in enumerate(zip(texts, ids_of(tokenizer, texts))):
         given: dict[str, Any] = {"question_id": str(place), "prompt_ids": ids}
         found.append(Prompt(messages=user(text), **given) if templated else TextPrompt(messages=[], text=text, **given))
     return found

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nemo_kcpt.conversion.checkpoint import WEIGHTS, CheckpointReader, find_checkpoint, read_shape
 from nemo_kcpt.conversion.hf_folder import HfFolder
@@ -16,11 +16,25 @@ from nemo_kcpt.conversion.verify.result import Part, verdict
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_file
 from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.packing.chat_template import DATE
+from nemo_kcpt.packing.tokenise import PackTokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TOKENIZER = "tokenizer.json"
+
+
+class Rendering(NamedTuple):
+    """What makes token ids of texts and conversations."""
+
+    folder: Path
+    template: str = ""
+    day: str = DATE
+
+    def tokenizer(self) -> PackTokenizer:
+        """It, opened."""
+        return PackTokenizer(self.folder, self.template, self.day)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +48,8 @@ class Side:
         dtypes: of its weights, by torch's names.
         tokenizer: folder of the tokenizer that goes with it, None if that is not known.
         source: where the tensors are read.
+        template: chat template that it was trained with, if not the tokenizer's own.
+        day: the date that its template writes.
     """
 
     name: str
@@ -42,6 +58,13 @@ class Side:
     dtypes: frozenset[str]
     tokenizer: Path | None
     source: HfFolder | CheckpointReader
+    template: str = ""
+    day: str = DATE
+
+    @property
+    def rendering(self) -> Rendering | None:
+        """Its tokenizer with its chat template and date; None without a tokenizer."""
+        return None if self.tokenizer is None else Rendering(self.tokenizer.resolve(), self.template, self.day)
 
     @property
     def is_checkpoint(self) -> bool:
@@ -99,6 +122,7 @@ def open_side(name: str, given: Path, tokenizer: Path | None = None) -> Side:
         )
     checkpoint = find_checkpoint(given)
     reader = CheckpointReader(checkpoint)
+    trained = read_origin(checkpoint).conversations
     return Side(
         name=name,
         path=checkpoint,
@@ -106,6 +130,8 @@ def open_side(name: str, given: Path, tokenizer: Path | None = None) -> Side:
         dtypes=frozenset(str(kind).removeprefix("torch.") for kind in reader.dtypes),
         tokenizer=tokenizer or _of_origin(checkpoint),
         source=reader,
+        template=(trained and trained.chat_template) or "",
+        day=(trained and trained.template_date) or DATE,
     )
 
 

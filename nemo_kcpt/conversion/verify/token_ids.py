@@ -14,13 +14,13 @@ from typing import Any
 
 from nemo_kcpt.conversion.verify.prompts import read_text
 from nemo_kcpt.conversion.verify.result import Part, not_checked, verdict
-from nemo_kcpt.conversion.verify.sides import TOKENIZER, Side
+from nemo_kcpt.conversion.verify.sides import TOKENIZER, Rendering, Side
 from nemo_kcpt.environments import SERVE_REMEDY, serve_python
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.evaluation.vllm_engine import worker_environment
 from nemo_kcpt.files import read_json, write_json
 from nemo_kcpt.hf_load import tokenizer_options
-from nemo_kcpt.packing.chat_template import DATE
+from nemo_kcpt.packing.chat_template import date_string
 from nemo_kcpt.processes import die_with_parent
 
 NAME = "token_ids"
@@ -68,7 +68,7 @@ def pieces(path: Path) -> list[str]:
     return [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
 
 
-def ask(python: Path, folders: Sequence[Path], texts: Sequence[str], prompts: Sequence[str]) -> dict[str, Any]:
+def ask(python: Path, given: Sequence[Rendering], texts: Sequence[str], prompts: Sequence[str]) -> dict[str, Any]:
     """The worker's result under another Python.
 
     Raises:
@@ -76,8 +76,16 @@ def ask(python: Path, folders: Sequence[Path], texts: Sequence[str], prompts: Se
     """
     with TemporaryDirectory() as temporary:
         request, result = Path(temporary) / "request.json", Path(temporary) / "result.json"
-        asked = {str(one.resolve()): tokenizer_options(one) for one in folders}
-        write_json(request, {"folders": asked, "texts": texts, "prompts": prompts, "day": DATE})
+        tokenizers: list[dict[str, Any]] = [
+            {
+                "folder": str(one.folder),
+                "four": tokenizer_options(one.folder),
+                "day": one.day,
+                "rendering": {"chat_template": one.template or None, **date_string(one.day)},
+            }
+            for one in given
+        ]
+        write_json(request, {"tokenizers": tokenizers, "texts": texts, "prompts": prompts})
         done = subprocess.run(
             [str(python), "-I", str(WORKER), str(request), str(result)],
             stdin=subprocess.DEVNULL,
@@ -142,12 +150,12 @@ def _passed(one: dict[str, Any]) -> bool:
 
 
 def _answers(
-    python: Path | None, folders: Sequence[Path], texts: Sequence[str], prompts: Sequence[str]
+    python: Path | None, given: Sequence[Rendering], texts: Sequence[str], prompts: Sequence[str]
 ) -> tuple[list[dict[str, Any]], str | None]:
     """The worker's results here and under the serve environment's `python`, and why it gives none."""
     with ThreadPoolExecutor() as pool:
-        here = pool.submit(ask, Path(sys.executable), folders, texts, prompts)
-        there = pool.submit(ask, python, folders, texts, prompts) if python else None
+        here = pool.submit(ask, Path(sys.executable), given, texts, prompts)
+        there = pool.submit(ask, python, given, texts, prompts) if python else None
         results = [here.result()]
         if there is None:
             return results, None
@@ -166,16 +174,17 @@ def compare_token_ids(a: Side, b: Side, text: Path | None, prompts: Sequence[str
         text: file to tokenise; None: a built-in text.
         prompts: of users, for the chat template.
     """
-    folders = {side.name: side.tokenizer.resolve() for side in (a, b) if side.tokenizer is not None}
-    if not folders:
+    tokenizers = {side.name: side.rendering for side in (a, b) if side.rendering is not None}
+    if not tokenizers:
         return not_checked(NAME, "neither side has a tokenizer; give tokenizer=")
-    different = list(dict.fromkeys(folders.values()))
-    texts = built_in_texts(different) if text is None else pieces(text)
+    different = list(dict.fromkeys(tokenizers.values()))
+    folders = list(dict.fromkeys(one.folder for one in different))
+    texts = built_in_texts(folders) if text is None else pieces(text)
     python, missing = serve_python(), []
-    if len(folders) < 2:
-        missing.append(f"A against B: only {next(iter(folders))} has a tokenizer")
+    if len(tokenizers) < 2:
+        missing.append(f"A against B: only {next(iter(tokenizers))} has a tokenizer")
     elif len(different) < 2:
-        missing.append(f"A against B: both take the tokenizer in {different[0]}")
+        missing.append(f"A against B: both take the tokenizer in {folders[0]}")
     if python is None:
         missing.append(f"transformers 5: the serve environment is missing: {SERVE_REMEDY}")
     if len(missing) == 2:
@@ -186,7 +195,7 @@ def compare_token_ids(a: Side, b: Side, text: Path | None, prompts: Sequence[str
     versions = [f"transformers {one['version']}" for one in results]
 
     def answers(name: str, version: int, label: str) -> Answers:
-        return Answers(label=label, found=results[version]["folders"][str(folders[name])])
+        return Answers(label=label, found=results[version]["tokenizers"][different.index(tokenizers[name])])
 
     found = []
     if len(different) == 2:
@@ -194,7 +203,7 @@ def compare_token_ids(a: Side, b: Side, text: Path | None, prompts: Sequence[str
             mine, theirs = (answers(name, number, f"{name} under {version}") for name in "AB")
             found.append(compare(mine, theirs, texts, prompts))
     if len(versions) == 2:
-        own = {folder: name for name, folder in reversed(folders.items())}
+        own = {one: name for name, one in reversed(tokenizers.items())}
         for name in sorted(own.values()):
             here, there = (answers(name, number, f"{name} under {version}") for number, version in enumerate(versions))
             found.append(compare(here, there, texts, prompts))

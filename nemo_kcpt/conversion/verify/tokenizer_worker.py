@@ -2,10 +2,10 @@
 
     python -I tokenizer_worker.py REQUEST.json RESULT.json
 
-The request has `folders` (each with the class and options by which transformers 4 reads what 5 wrote), `texts`,
-`prompts` and `day`, the date that templates write. The result has transformers' `version` and for each folder the ids
-of the texts, with and without the special tokens around them, and of the prompts as one user's message in the chat
-template, null without one; or an `error`.
+The request has `texts`, `prompts` and `tokenizers`: each with its `folder`, `four` (class and options by which
+transformers 4 reads what 5 wrote), `rendering` (arguments of the chat template) and the `day` that templates write. The
+result has transformers' `version` and for each tokenizer the ids of the texts, with and without the special tokens
+around them, and of the prompts as one user's message in the chat template, null without one; or an `error`.
 """
 
 from __future__ import annotations
@@ -16,21 +16,19 @@ from datetime import date
 from typing import Any
 
 
-def ids_of(
-    folder: str, four: tuple[str, dict[str, Any]], texts: list[str], prompts: list[str], day: date
-) -> dict[str, Any]:
-    """The ids that the folder's tokenizer gives; no code of the folder is run."""
+def ids_of(given: dict[str, Any], texts: list[str], prompts: list[str]) -> dict[str, Any]:
+    """The ids that a folder's tokenizer gives; no code of the folder is run."""
     import transformers
 
-    name, options = four if transformers.__version__.startswith("4.") else ("AutoTokenizer", {})
+    name, options = given["four"] if transformers.__version__.startswith("4.") else ("AutoTokenizer", {})
     try:
         kind: Any = getattr(transformers, name)
-        tokenizer = kind.from_pretrained(folder, trust_remote_code=False, local_files_only=True, **options)
+        tokenizer = kind.from_pretrained(given["folder"], trust_remote_code=False, local_files_only=True, **options)
         chats = None
-        if tokenizer.chat_template:
+        if tokenizer.chat_template or given["rendering"]["chat_template"]:
             conversations = [[{"role": "user", "content": text}] for text in prompts]
             options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
-            options["strftime_now"] = day.strftime  # in place of today's date
+            options |= {"strftime_now": date.fromisoformat(given["day"]).strftime, **given["rendering"]}
             chats = [list(tokenizer.apply_chat_template(one, **options)["input_ids"]) for one in conversations]
         return {
             "texts": [list(tokenizer(text)["input_ids"]) for text in texts],
@@ -49,10 +47,7 @@ def main() -> None:
         request = json.load(stream)
     result = {
         "version": transformers.__version__,
-        "folders": {
-            folder: ids_of(folder, four, request["texts"], request["prompts"], date.fromisoformat(request["day"]))
-            for folder, four in request["folders"].items()
-        },
+        "tokenizers": [ids_of(given, request["texts"], request["prompts"]) for given in request["tokenizers"]],
     }
     with open(sys.argv[2], "w", encoding="utf-8") as stream:
         json.dump(result, stream)
