@@ -241,4 +241,6 @@ def test_version_5_and_vllm_say_what_version_4_says(tmp_path: Path) -> None:
         assert torch.allclose(torch.tensor(theirs["logits"]), ours, atol=1e-4)
         expected = said(folder, code(folder)[0])
         five, vllm = theirs["said"]
-        assert five == expected and vllm.endswith(expected)  # vLLM's log is printed before it
+        assert five == expected
+        # vLLM's log is printed before it, and it leaves out halves of characters, which random weights like to write.
+        assert vllm.replace("\ufffd", "").rstrip().endswith(expected.replace("\ufffd", "").rstrip())

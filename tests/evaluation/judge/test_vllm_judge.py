@@ -62,7 +62,7 @@ def answers_of(folder: Path, **more: Any) -> list[tuple[str, str]]:
     out = folder / f"answers-{more['engine']}"
     asked = [{"question_id": f"q{n}", "split": "test", "paper_id": "p", "kind": "qa_easy"} for n in range(2)]
     write_jsonl(
-        folder / "asked.jsonl", [{**one, "question": f"手法{n}は？", "answer": ""} for n, one in enumerate(asked)]
+        folder / "asked.jsonl", [{**one, "question": f"手法{n}は？", "answer": "x"} for n, one in enumerate(asked)]
     )
     generate_stage.run(generate_stage.Config(questions=folder / "asked.jsonl", out=out, max_new_tokens=12, **more))
     return [(record["answer"], record["finish_reason"]) for record in read_jsonl(out / "answers.jsonl")]
