@@ -42,7 +42,7 @@ def sha256_file(path: Path, seen: Callable[[int], object] | None = None) -> str:
     return digest.hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Flush a file's bytes, or a folder's entries (so that a rename into it survives a power cut), to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -53,9 +53,9 @@ def _sync(path: Path) -> None:
 
 def publish(temporary: Path, path: Path) -> Path:
     """Flush a finished temporary file to disk and rename it to `path`; returns `path`."""
-    _sync(temporary)
+    sync(temporary)
     temporary.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
     return path
 
 

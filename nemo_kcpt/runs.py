@@ -19,7 +19,7 @@ from typing import Any
 
 import nemo_kcpt
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import canonical_json, read_json, sha256_file, sha256_text, write_json
+from nemo_kcpt.files import canonical_json, read_json, sha256_file, sha256_text, sync, write_json
 
 FORMAT = 1
 """Version of the run folder's layout; raised whenever a later version could misread an older folder."""
@@ -185,7 +185,13 @@ def _is_done(stage: Stage) -> bool:
 
 @contextmanager
 def stage(
-    name: str, out: Path, *, config: Mapping[str, Any], inputs: Mapping[str, Path | str], redo: bool = False
+    name: str,
+    out: Path,
+    *,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, Path | str],
+    redo: bool = False,
+    scrap: str = "",
 ) -> Iterator[Stage]:
     """Run a stage on `out`, alone in it, with a manifest at the end.
 
@@ -198,6 +204,8 @@ def stage(
         config: what shapes the output, paths left out.
         inputs: name -> file or stage folder read by it, or a string that already identifies the content.
         redo: make it again though another or the same result is there.
+        scrap: pattern of files in `out` that only an unfinished run needs, as a journal of answers. They are deleted
+            once the manifest is on disk, not before: a run that is killed in between would have to pay again.
 
     Raises:
         BadInput: an input is missing, the folder holds the result of other inputs, or another process works in it.
@@ -213,26 +221,35 @@ def stage(
             for left in out.glob(".*.tmp"):  # by atomic_write of a killed run; this process is alone in the folder
                 left.unlink()
         yield current
-        if current.done:
-            return
-        write_json(
-            out / MANIFEST,
-            {
-                "format": FORMAT,
-                "stage": name,
-                "version": nemo_kcpt.__version__,
-                "fingerprint": current.fingerprint,
-                "config": current.config,
-                "inputs": current.inputs,
-                "outputs": {
-                    str(path.relative_to(out)): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-                    for path in sorted(current.outputs)
-                },
-                "counts": current.counts,
-                "seconds": round(time.perf_counter() - started, 3),
-                "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        if not current.done:
+            _write_manifest(current, started)
+        for path in out.glob(scrap) if scrap else ():
+            path.unlink()
+
+
+def _write_manifest(current: Stage, started: float) -> None:
+    """Say that a stage is finished, once everything that it made is on disk."""
+    out = current.out
+    for path in sorted({*current.outputs, *(path.parent for path in current.outputs)}):
+        sync(path)  # whatever library wrote it: the manifest must not outlive a power cut that its files do not
+    write_json(
+        out / MANIFEST,
+        {
+            "format": FORMAT,
+            "stage": current.name,
+            "version": nemo_kcpt.__version__,
+            "fingerprint": current.fingerprint,
+            "config": current.config,
+            "inputs": current.inputs,
+            "outputs": {
+                str(path.relative_to(out)): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+                for path in sorted(current.outputs)
             },
-        )
+            "counts": current.counts,
+            "seconds": round(time.perf_counter() - started, 3),
+            "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        },
+    )
 
 
 def later(default: Any) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_json, write_json
+from nemo_kcpt.files import read_json, sync, write_json
 from nemo_kcpt.runs import MANIFEST, Stage, read_manifest, stage
 
 BEGUN = ".begun.json"
@@ -69,7 +69,8 @@ def appearing(
                         left.unlink()
                 write_json(begun, current.fingerprint)
         yield current
-        (partial / BEGUN).unlink(missing_ok=True)
+    (partial / BEGUN).unlink(missing_ok=True)  # not before the manifest is there: without either all is made again
     if out.exists():
         shutil.rmtree(out)
     partial.rename(out)
+    sync(out.parent)

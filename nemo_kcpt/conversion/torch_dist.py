@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.conversion.llama_mapping import DOWN, GATE_UP, PROJECTION, QKV, Part
-from nemo_kcpt.files import read_json, write_json
+from nemo_kcpt.files import read_json, sync, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype
@@ -100,7 +100,7 @@ def write_weights(
     """Write the folder `weights/` of a checkpoint; `.metadata` comes last, so without it the folder is unfinished.
 
     Args:
-        folder: to write; files in it that an interrupted call has finished, for the same parts, are kept.
+        folder: to write; what an interrupted call has finished in it, for the same parts, is kept.
         parts: the model's tensors; those of a layer stand together and go into a file of their own.
         layers: their number.
         kind: type of the tensors.
@@ -169,11 +169,14 @@ def write_weights(
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".*.tmp"):  # by write_json of a call that was killed
         left.unlink()
-    write_json(folder / "metadata.json", FORMAT)
-    torch.save(COMMON, folder / "common.pt")
-    planner = Planner(flatten_state_dict=False, flatten_sharded_tensors=False)
-    # per_thread_copy_ahead: with CUDA there, a loader would be taken that sorts by size and reads ahead.
-    save({}, storage_writer=Writer(folder, per_thread_copy_ahead=0), planner=planner, no_dist=True)
+    if not (folder / ".metadata").is_file():
+        write_json(folder / "metadata.json", FORMAT)
+        torch.save(COMMON, folder / "common.pt")
+        sync(folder / "common.pt")
+        planner = Planner(flatten_state_dict=False, flatten_sharded_tensors=False)
+        # per_thread_copy_ahead: with CUDA there, a loader would be taken that sorts by size and reads ahead.
+        save({}, storage_writer=Writer(folder, per_thread_copy_ahead=0), planner=planner, no_dist=True)
+        sync(folder)  # else a power cut takes .metadata back, and the records below are gone
     for record in folder.glob(".finished-*.json"):
         record.unlink()
     return [path for path in folder.iterdir() if path.is_file()]

@@ -205,6 +205,7 @@ def run(config: Config, redo: bool = False) -> None:
     with stage("corpus", config.out, config=shape, inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("corpus: %s is finished", config.out)
+            shutil.rmtree(parts, ignore_errors=True)  # a run that was killed while it deleted them
             return
         pieces = list(divide(place, chosen))
         if config.merge:
@@ -218,7 +219,8 @@ def run(config: Config, redo: bool = False) -> None:
             )
         )
         _tell(current.counts)
-        shutil.rmtree(config.out / PARTS)
+    # Not before the manifest is there: a run that is killed while it deletes them could not make the corpus again.
+    shutil.rmtree(config.out / PARTS)
 
 
 def _inputs(config: Config) -> dict[str, Path]:

@@ -28,7 +28,7 @@ from nemo_kcpt.config import MISSING
 from nemo_kcpt.environments import SERVE_REMEDY, serve_python, vllm_expected
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.inputs import read_questions
-from nemo_kcpt.evaluation.prompts import Journal, Key, ModelRequest, build_prompts, decode, model_files
+from nemo_kcpt.evaluation.prompts import JOURNALS, Journal, Key, ModelRequest, build_prompts, decode, model_files
 from nemo_kcpt.files import sha256_text, write_jsonl
 from nemo_kcpt.hf_load import decoding_rules
 from nemo_kcpt.logs import LOG
@@ -264,7 +264,7 @@ def run(config: Config, redo: bool = False) -> None:
         config, "models", "batch_size", "base_url", "api_key_env", "template", "concurrency", "timeout", "chat_template"
     )
     shape["models"] = {name: folder.as_posix() for name, folder in models.items()} if served else list(models)
-    with stage("generate", config.out, config=shape, inputs=inputs, redo=redo) as current:
+    with stage("generate", config.out, config=shape, inputs=inputs, redo=redo, scrap=JOURNALS) as current:
         if current.done:
             LOG.info("generate: %s is finished", config.out)
             return
@@ -279,7 +279,6 @@ def run(config: Config, redo: bool = False) -> None:
         records, used = (_from_server if served else _from_folders)(config, models, questions, journal, before)
         seconds = time.perf_counter() - started
         write_jsonl(config.out / "answers.jsonl", records)
-        journal.remove()
         current.add(config.out / "answers.jsonl")
         made = [record for record in records if (record["question_id"], record["model"]) not in before]
         tokens = sum(record["completion_tokens"] for record in records)

@@ -27,7 +27,7 @@ from typing import Any
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.generate_stage import DTYPES, parse_models
-from nemo_kcpt.evaluation.prompts import Journal, Key, model_files
+from nemo_kcpt.evaluation.prompts import JOURNALS, Journal, Key, model_files
 from nemo_kcpt.evaluation.statistics import ratio_interval
 from nemo_kcpt.files import file_in, read_json, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.logs import LOG
@@ -171,7 +171,7 @@ def run(config: Config, redo: bool = False) -> None:
     inputs = {f"{name}/{file}": path for name, folder in models.items() for file, path in model_files(folder).items()}
     inputs["text"] = config.text if config.text is not None else GENERAL / "texts.jsonl"
     shape = shaping(config, "models", "text") | {"models": list(models)}
-    with stage("perplexity", config.out, config=shape, inputs=inputs, redo=redo) as current:
+    with stage("perplexity", config.out, config=shape, inputs=inputs, redo=redo, scrap=JOURNALS) as current:
         if current.done:
             LOG.info("perplexity: %s is finished", config.out)
             return
@@ -203,7 +203,6 @@ def run(config: Config, redo: bool = False) -> None:
         write_jsonl(config.out / "perplexity.jsonl", records)
         rows = measure(records, config.base)
         write_json(config.out / "perplexity.json", {"base": config.base, "models": rows})
-        journal.remove()
         current.add(config.out / "perplexity.jsonl", config.out / "perplexity.json")
         current.counts = {"texts": len(texts), "models": list(models)}
         for row in rows:

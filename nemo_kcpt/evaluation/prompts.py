@@ -18,6 +18,8 @@ from nemo_kcpt.packing.chat_template import DATE, template_inputs
 from nemo_kcpt.packing.tokenise import Messages, PackTokenizer, with_system
 
 Key = tuple[str, str]
+JOURNALS = "journal-*.jsonl"
+"""Journals of a folder: each is named by the fingerprint of its run."""
 BLOCK = 128
 """Tokens of a KV-cache block; vLLM's CPU backend uses 128."""
 
@@ -166,7 +168,7 @@ class Journal:
 
     def remove(self) -> None:
         """Delete this journal and those of other inputs in the same folder."""
-        for path in self.path.parent.glob("journal-*.jsonl"):
+        for path in self.path.parent.glob(JOURNALS):
             path.unlink()
 
 

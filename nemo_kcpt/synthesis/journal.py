@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.files import sha256_text
+from nemo_kcpt.files import publish, sha256_text
 
 FORMAT = 1
 """`PRAGMA user_version` of a journal this version can read."""
@@ -89,6 +89,7 @@ class Journal:
                 self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=WAIT)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                _put_in_place(path)
                 self._db = sqlite3.connect(path, timeout=WAIT, check_same_thread=False)
             self._db.isolation_level = None
             self._db.text_factory = _text  # damaged text is told by its checksum, not by an error
@@ -230,15 +231,23 @@ def _row(values: tuple[Any, ...]) -> Row | None:
         return None
 
 
+def _salvaged(path: Path) -> Path:
+    """Where everything whole of a damaged journal stands until it takes that one's place."""
+    return path.with_name(f".{path.name}.salvaged")
+
+
 def salvage(path: Path) -> tuple[int, Path]:
     """Copy what is whole of a damaged journal into a new one; returns the number of rows and where the old file is.
+
+    Whoever opens the journal ends what a killed salvage has begun to put in place (`_put_in_place`).
 
     Raises:
         JournalFault: there is no journal.
     """
+    _put_in_place(path)
     if not path.is_file():
         raise JournalFault(f"{path}: no such file; there is nothing to salvage")
-    fresh = path.with_name(f".{path.name}.salvaged")
+    fresh = path.with_name(f".{path.name}.salvaging")
     for leftover in (fresh, *(fresh.with_name(fresh.name + suffix) for suffix in ("-wal", "-shm"))):
         leftover.unlink(missing_ok=True)
     kept = 0
@@ -248,16 +257,23 @@ def salvage(path: Path) -> tuple[int, Path]:
             kept += len(rows)
             for name, value in notes.items():
                 target.note(name, value)
+    publish(fresh, _salvaged(path))
+    return kept, _put_in_place(path)
+
+
+def _put_in_place(path: Path) -> Path:
+    """Move the damaged files aside and the salvaged one to `path`, if there is one; returns where the old file is."""
     number = 1
     while (old := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
-    for suffix in ("-wal", "-shm"):
+    if not _salvaged(path).is_file():
+        return old
+    for suffix in ("-wal", "-shm", ""):
         beside = path.with_name(path.name + suffix)
         if beside.exists():
             beside.replace(old.with_name(old.name + suffix))
-    path.replace(old)
-    fresh.replace(path)
-    return kept, old
+    publish(_salvaged(path), path)
+    return old
 
 
 def _readable(path: Path) -> Iterator[tuple[list[Row], Mapping[str, Any]]]:
