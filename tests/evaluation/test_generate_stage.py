@@ -21,7 +21,7 @@ from tests.evaluation.small import make_tokenizer, questions, write_stub_model
 from tests.waiting import is_running, wait_for
 
 FAKE_WORKER = """
-import json, sys
+import json, os, signal, sys
 request = json.load(open(sys.argv[1]))
 print(json.dumps({"event": "import", "seconds": 0.1, "version": "fake"}), flush=True)
 stop_after = STOP_AFTER
@@ -33,8 +33,8 @@ with open(request["journal"], "a") as journal:
             if done == stop_after:
                 journal.write('{"question_id": "tor')
                 journal.close()
-                print("the worker's last words", file=sys.stderr)
-                sys.exit(9)
+                print("the worker's last words", file=sys.stderr, flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
             record = {"question_id": question["question_id"], "model": model["name"], "finish_reason": "stop"}
             record |= {"token_ids": question["prompt_ids"][-3:], "engine": "vllm"}
             journal.write(json.dumps(record) + "\\n")
@@ -127,7 +127,7 @@ def test_a_worker_that_dies_loses_nothing(
     world: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fake_worker(monkeypatch, tmp_path, stop_after=5)
-    with pytest.raises(KcptError, match="(?s)exit code 9.*the worker's last words"):
+    with pytest.raises(KcptError, match="(?s)exit code -9.*the worker's last words"):
         run(_config(world))
     assert not (world["out"] / "answers.jsonl").exists()
     _fake_worker(monkeypatch, tmp_path)

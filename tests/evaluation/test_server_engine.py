@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +14,6 @@ from nemo_kcpt.evaluation.prompts import build_prompts
 from nemo_kcpt.files import read_json, read_jsonl, write_jsonl
 from tests.evaluation.small import questions, write_stub_model
 from tests.synthesis.fake_server import FakeServer, completion, ok, problem
-from tests.waiting import wait_for
 
 
 def _usage(prompt: int) -> dict[str, int]:
@@ -122,34 +117,3 @@ def test_prompts_of_another_length_than_trainings_are_refused(folder: Path) -> N
         pytest.raises(BadInput, match=r"the server counts \d+ prompt tokens for model '.*training's chat template"),
     ):
         run(_config(folder, server, out=folder / "other", template=template))
-
-
-@pytest.mark.slow
-def test_killed_runs_ask_again_only_for_what_was_under_way(folder: Path) -> None:
-    """Three kills at random moments: the same answers as an unkilled run, and hardly a question asked twice."""
-    rng, kills, concurrency = random.Random(7), 3, 3
-    many = [{**questions()[0], "question_id": f"q{number}", "question": f"第{number}問？"} for number in range(120)]
-    write_jsonl(folder / "questions.jsonl", many)
-
-    def slowly(body: dict[str, Any], number: int) -> tuple[int, dict[str, str], bytes]:
-        time.sleep(0.03)
-        return _answer(body, number)
-
-    with FakeServer(slowly) as server:
-        words = [
-            sys.executable, "-m", "nemo_kcpt.cli", "generate", f"questions={folder}/questions.jsonl",
-            f"out={folder}/killed", "engine=server", f"base_url={server.url}", "models=base=org/base-1B,trained=mine",
-            f"concurrency={concurrency}",
-        ]  # fmt: skip
-        for _ in range(kills):
-            asked = len(server.bodies)
-            process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            wait_for(lambda asked=asked: len(server.bodies) > asked, 60)
-            time.sleep(rng.uniform(0, 0.3))
-            process.kill()
-            process.wait()
-        assert subprocess.run(words, capture_output=True).returncode == 0
-        assert len(server.bodies) <= 2 * len(many) + kills * concurrency
-        run(_config(folder, server, out=folder / "whole", concurrency=16))
-    killed, whole = ((folder / name / "answers.jsonl").read_bytes() for name in ("killed", "whole"))
-    assert killed == whole

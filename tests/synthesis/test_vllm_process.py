@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nemo_kcpt.environments import SERVE_VARIABLE
 from nemo_kcpt.synthesis.stage import Config
-from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest, request_sha256
+from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
 from nemo_kcpt.synthesis.teachers.vllm import KEY, VllmTeacher
 from tests.waiting import is_running, wait_for
 
@@ -138,3 +140,11 @@ def test_a_server_that_dies_is_not_waited_for(tmp_path: Path) -> None:
     fault = asyncio.run(once())
     assert fault.name == "server_ended" and fault.fatal and "code -9" in str(fault)
     wait_for(lambda: not any(map(is_running, started(tmp_path))), 10)
+
+
+def test_its_answers_are_those_of_any_server_with_the_model(tmp_path: Path) -> None:
+    """Requests have the same names over HTTP, so a journal that was begun there is gone on with."""
+    own = VllmTeacher(config(tmp_path))
+    other = OpenAITeacher(replace(config(tmp_path), teacher="openai", base_url="http://127.0.0.1:9/v1"))
+    names = {request_sha256(one.model, one.params, REQUEST) for one in (own, other)}
+    assert len(names) == 1

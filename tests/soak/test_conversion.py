@@ -14,11 +14,11 @@ from tests.conversion.checkpoints import imported
 from tests.conversion.hf_llama import save_llama
 from tests.conversion.hf_tokenizers import save_tokenizer
 
-PROGRAM = Path(__file__).with_name("kill_program.py")
+PROGRAM = Path(__file__).with_name("conversion_runs.py")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("action", ["export", "import"])
 def test_fifteen_kills(action: str, tmp_path: Path) -> None:
     sizes = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 12, "vocab_size": 2000}

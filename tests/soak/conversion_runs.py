@@ -1,4 +1,4 @@
-"""Exports or imports killed at random moments: `kill_program.py export|import SOURCE OUT KILLS SEED`.
+"""Exports or imports killed at random moments: `conversion_runs.py export|import SOURCE OUT KILLS SEED`.
 
 The modules are loaded once and each run is a fork, so that a kill costs the time of a run and not of NeMo's imports.
 Prints a JSON line: kills, runs that ended before theirs, and in how many of them work of a killed one was found.

@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from papers import StubTeacher  # type: ignore[import-not-found]
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from nemo_kcpt.synthesis import stage
 from nemo_kcpt.synthesis.teacher import TeacherReply, TeacherRequest
+from tests.synthesis.papers import StubTeacher
 
 CONCURRENCY = 4
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.synthesis.killed_run import CONCURRENCY
+from tests.soak.synthesis_run import CONCURRENCY
 from tests.synthesis.papers import corpus, paper
 
-SCRIPT = Path(__file__).with_name("killed_run.py")
+SCRIPT = Path(__file__).with_name("synthesis_run.py")
 KILLS = 60
 
 
@@ -25,8 +25,8 @@ def start(folder: Path, out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_sixty_kills(tmp_path: Path) -> None:
     seed = int(os.environ.get("KCPT_KILL_SEED", "20261124"))
     generator = random.Random(seed)
