@@ -1,0 +1,98 @@
+"""Faults put into the code on purpose, one at a time, to see that the tests notice each.
+
+    .venv/bin/python tests/mutations/run.py [NAME ...]
+
+Every module of this folder with a list `MUTATIONS` is read; names choose some of them, `crashes` all of that module.
+The tree is copied, a replacement made, the tests that are named with it run, and it is taken back. Exit code 1 if one
+was not noticed, or its text is not there any more.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 900
+"""Tests that take longer have noticed it, too: they wait for what does not come."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One fault."""
+
+    name: str
+    file: str
+    """From the repository's root."""
+    old: str
+    """Text that stands there once."""
+    new: str
+    tests: str
+    """What pytest is given: paths, -k."""
+
+
+def mutations() -> list[tuple[str, Mutation]]:
+    """All of them, each with its module's name."""
+    found = []
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.name == "run.py":
+            continue
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found += [(path.stem, Mutation(*one)) for one in getattr(module, "MUTATIONS", [])]
+    return found
+
+
+def notices(tree: Path, mutation: Mutation) -> str:
+    """What came of a fault: `noticed`, or what is wrong with it."""
+    file = tree / mutation.file
+    whole = file.read_text(encoding="utf-8")
+    if whole.count(mutation.old) != 1:
+        return f"its text is there {whole.count(mutation.old)} times"
+    file.write_text(whole.replace(mutation.old, mutation.new), encoding="utf-8")
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutation.tests.split()]
+    try:
+        done = subprocess.run(
+            command, cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}, timeout=SECONDS, capture_output=True,
+            text=True,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return "noticed"
+    finally:
+        file.write_text(whole, encoding="utf-8")
+    return {1: "noticed", 0: "NOT NOTICED"}.get(done.returncode, f"pytest: {done.stdout[-400:]}{done.stderr[-400:]}")
+
+
+def main(names: list[str]) -> int:
+    """Try those of these names, or all."""
+    chosen = [one for module, one in mutations() if not names or one.name in names or module in names]
+    missed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        for name in ("nemo_kcpt", "recipes", "tests", "tools", "conf", "docs"):
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for path in (*ROOT.glob("*.toml"), *ROOT.glob("*.md"), ROOT / "Makefile", ROOT / "setup.py"):
+            shutil.copy(path, tree)
+        for name in (".venv", ".venv-serve"):
+            if (ROOT / name).exists():
+                (tree / name).symlink_to((ROOT / name).resolve())
+        for one in chosen:
+            started = time.monotonic()
+            found = notices(tree, one)
+            missed += found != "noticed"
+            print(f"{one.name}: {found} ({time.monotonic() - started:.0f} s; {one.tests})", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} noticed")
+    return 1 if missed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
