@@ -61,7 +61,21 @@ def test_values_and_units(text: str, value: float, measure: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["GPT-4とH100", "千葉県と四国", "一般に十分に大きい", "Llama3", "八百屋お七ではない", ""]
+    "text",
+    [
+        "GPT-4とH100",
+        "'GPT-4'",
+        "v2.1",
+        "3D",
+        "24/7",
+        "one of them",
+        "COVID-19",
+        "千葉県と四国",
+        "一般に十分に大きい",
+        "Llama3",
+        "八百屋お七ではない",
+        "",
+    ],
 )
 def test_what_is_no_number(text: str) -> None:
     assert [found.value for found in quantities(text)] in ([], [800.0])  # 八百屋 reads as a number: known and harmless
@@ -174,7 +188,7 @@ def test_any_text_is_read_and_its_numbers_lie_in_it(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["9" * 5000, "1e999", "10^999999", "1" + ",000" * 400, "〇" * 3000, "4.4×10^-99999999999"]
+    "text", ["9" * 5000, "1e999", "10^999999", "1" + ",000" * 400, "〇" * 3000, "4.4×10^-99999999999", "_" * 9000]
 )
 def test_hostile_numbers_are_passed_over(text: str) -> None:
     quantities(text)
