@@ -9,9 +9,9 @@ from collections.abc import Iterator
 _SEPARATOR = re.compile(r"(?<=\d)[,'](?=\d{3}(?!\d))")
 _JAPANESE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) +| +(?=[^\x00-\x7f])")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
-_RAISED_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
+_RAISED_RUN = re.compile("([⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+)")
 _FOOTNOTE = re.compile(r"⁽?[⁰¹²³⁴⁵⁶⁷⁸⁹]+⁾|\[\^[^\s\[\]]{1,12}\]")
-_POWER_OF_TEN = re.compile(r"(?<![0-9.,])10⁽([⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+)⁾")
+_POWER_OF_TEN = re.compile(r"(?<![0-9.,]10)⁽([⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+)⁾")
 _LOWERED = "₀₁₂₃₄₅₆₇₈₉"
 INVISIBLE_PLUS = "\u2064"
 """Stands between the whole number and the fraction of 2½ in `written`."""
@@ -93,27 +93,19 @@ def written(text: str) -> tuple[str, list[int]]:
         characters.extend(form)
         places.extend([place] * len(form))
 
-    after = 0
+    after, expanded = 0, False
     for start, end in _clusters(text):
         if start < after:
             continue
         character = text[start]
-        if character in "[⁽⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺":
-            if character == "⁽" and (power := _POWER_OF_TEN.match(text, max(0, start - 2))) and power.end() > start:
-                put("^", start)
-                for place in range(*power.span(1)):
-                    put(text[place].translate(_RAISED), place)
-                after = power.end()
-            elif mark := _FOOTNOTE.match(text, start):
-                put("" if text[mark.end() : mark.end() + 1].isspace() else " ", start)
-                after = mark.end()
-            elif run := _RAISED_RUN.match(text, start):
-                put("^", start)
-                for place in range(*run.span()):
-                    put(text[place].translate(_RAISED), place)
-                after = run.end()
+        if found := _raised(text, start):
+            after = found.end()
+            if found.re is _FOOTNOTE:
+                put("" if text[after : after + 1].isspace() else " ", start)
             else:
-                put(character, start)
+                put("^", start)
+                for place in range(*found.span(1)):
+                    put(text[place].translate(_RAISED), place)
             continue
         if unicodedata.category(character) == "Cf" and end == start + 1:
             continue
@@ -122,8 +114,20 @@ def written(text: str) -> tuple[str, list[int]]:
             form = "_" + form
         elif form != character:
             form = _compatible(character, form, characters[-1] if characters else "")
+        several, last = len(form) > 1 and form != text[start:end], characters[-1] if characters else ""
+        if form[:1].isdigit() and (several or expanded) and (last.isdigit() or last == "."):
+            put(" ", start)  # ¼5 is not 1/45
+        expanded = several
         put("".join(" " if one.isspace() else one for one in form), start)
     return "".join(characters), [*places, len(text)]
+
+
+def _raised(text: str, start: int) -> re.Match[str] | None:
+    """A power, whose first group is its exponent, or a footnote's mark that begins at `start`."""
+    if text[start] not in "[⁽⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺":
+        return None
+    power = _POWER_OF_TEN.match(text, start) if text[max(0, start - 2) : start] == "10" else None
+    return power or _FOOTNOTE.match(text, start) or _RAISED_RUN.match(text, start)
 
 
 def _compatible(character: str, form: str, before: str) -> str:
