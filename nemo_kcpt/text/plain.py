@@ -78,7 +78,7 @@ def _powers(text: str) -> tuple[str, list[int]]:
 def written(text: str) -> tuple[str, list[int]]:
     """The form in which numbers are read: NFKC with its case, and nothing lost that tells numbers apart.
 
-    Raised digits become ^ and digits, lowered ones _ and digits, ½ becomes 1/2 (2½: 2, an invisible plus, 1/2);
+    Raised digits become ^ and digits, lowered ones _ and digits, ½ becomes 1⁄2 (2½: 2, an invisible plus, 1⁄2);
     footnote marks (³⁾, [^3]) and circled numbers, which are references, become a blank; characters without width go.
 
     Returns:
@@ -132,8 +132,6 @@ def _raised(text: str, start: int) -> re.Match[str] | None:
 
 def _compatible(character: str, form: str, before: str) -> str:
     """NFKC's `form` of a fraction or a circled number, made such that it does not run together with its neighbours."""
-    if "\u2044" in form and form != "\u2044":
-        return (INVISIBLE_PLUS if before.isdigit() else "") + form.replace("\u2044", "/")
-    if form == "\u2044":
-        return "/"
+    if "\u2044" in form:
+        return (INVISIBLE_PLUS if before.isdigit() else "") + form
     return " " if unicodedata.decomposition(character).startswith("<circle>") and form.isdigit() else form
