@@ -52,6 +52,8 @@ def test_one_value_in_many_notations(text: str) -> None:
         ("16k", 16_000, ""),
         ("-0.5ポイント", -0.5, "points"),
         ("10^7", 1e7, ""),
+        ("It is 1/2.", 0.5, ""),
+        ("¼%", 0.25, "percent"),
         ("八回", 8, "things:回"),
     ],
 )
@@ -68,6 +70,7 @@ def test_values_and_units(text: str, value: float, measure: str) -> None:
         "v2.1",
         "3D",
         "24/7",
+        "1/2/3",
         "one of them",
         "COVID-19",
         "千葉県と四国",
