@@ -29,7 +29,7 @@ ALWAYS = {
     "GOMP_SPINCOUNT": "0",
     "PYTHONPATH": f"{ROOT}{os.pathsep}{os.getenv('PYTHONPATH', '')}",
 }
-SECONDS = 300.0
+SECONDS = 600.0
 """After which a start that is waited for is killed; a whole test has longer."""
 
 
@@ -182,6 +182,8 @@ def _in_the_fork(
 ) -> None:
     die_with_parent()
     os.setsid()
+    # Else this process's own children, of data loaders for instance, would come from a fork server of its own.
+    multiprocessing.set_start_method("fork", force=True)
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

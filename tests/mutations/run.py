@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -59,12 +60,10 @@ def notices(tree: Path, mutation: Mutation) -> str:
     if whole.count(mutation.old) != 1:
         return f"its text is there {whole.count(mutation.old)} times"
     file.write_text(whole.replace(mutation.old, mutation.new), encoding="utf-8")
-    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutation.tests.split()]
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *shlex.split(mutation.tests)]
+    environment = {**os.environ, "PYTHONPATH": f"{tree}:{tree / 'path'}"}
     try:
-        done = subprocess.run(
-            command, cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}, timeout=SECONDS, capture_output=True,
-            text=True,
-        )  # fmt: skip
+        done = subprocess.run(command, cwd=tree, env=environment, timeout=SECONDS, capture_output=True, text=True)
     except subprocess.TimeoutExpired:
         return "noticed"
     finally:
@@ -80,6 +79,8 @@ def main(names: list[str]) -> int:
         tree = Path(folder) / "tree"
         for name in ("nemo_kcpt", "recipes", "tests", "tools", "conf", "docs"):
             shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        (tree / "path").mkdir()
+        (tree / "path/nemo_kcpt_recipes").symlink_to(tree / "recipes")  # else that of the environment is imported
         for path in (*ROOT.glob("*.toml"), *ROOT.glob("*.md"), ROOT / "Makefile", ROOT / "setup.py"):
             shutil.copy(path, tree)
         for name in (".venv", ".venv-serve"):

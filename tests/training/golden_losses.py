@@ -20,7 +20,7 @@ def check_golden(name: str, found: Mapping[int | str, float], relative: float = 
     path = FOLDER / f"{name}.txt"
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     expected = {step: float(loss) for step, _, loss in (line.rpartition(" ") for line in lines)}
-    shown = "\n".join(f"{step} {loss:.6f}" for step, loss in found.items())
+    shown = "\n".join(f"{step} {loss:.7g}" for step, loss in found.items())
     assert {str(step): loss for step, loss in found.items()} == pytest.approx(expected, rel=relative), (
         f"other losses than in {path}; if they are meant to change, write there\n{shown}"
     )
