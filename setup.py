@@ -9,7 +9,10 @@ SOURCE = (ROOT / "nemo_kcpt" / "__init__.py").read_text()
 VERSION = next(line.split('"')[1] for line in SOURCE.splitlines() if line.startswith("__version__"))
 
 # What every stage outside training and serving needs; small enough to start in under two seconds.
-BASE = ["omegaconf>=2.3", "rich>=13", "jinja2>=3.1", "numpy", "pyarrow", "tokenizers", "psutil", "pyyaml"]
+BASE = [
+    "omegaconf>=2.3", "rich>=13", "jinja2>=3.1", "numpy", "pyarrow", "tokenizers", "psutil", "pyyaml",
+    "tomli; python_version < '3.11'",
+]  # fmt: skip
 
 # What `kcpt corpus` reads and compares documents with, `kcpt synthesize` asks a teacher with, and `kcpt pack` finds a
 # pair's passage with.
