@@ -2,8 +2,9 @@
 
 Requests go through the teachers of `kcpt synthesize` and into the same kind of journal: each is on disk before it
 counts as done, so that nothing is asked or paid for twice but what was under way when a run was killed. A reply that
-cannot be read is asked for again with another seed and, since a greedy model heeds no seed, a reminder; one that stays
-unreadable is told as such, never as a verdict. Equal requests are made once, whatever they are called.
+cannot be read is asked for again with another seed and, since a greedy model heeds no seed, a reminder, then a higher
+temperature; one that stays unreadable is told as such, never as a verdict. Equal requests are made once, whatever they
+are called.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from nemo_kcpt.evaluation.llm import Llm
 from nemo_kcpt.logs import LOG
 
 if TYPE_CHECKING:
+    from nemo_kcpt.synthesis.attempts import Attempt
     from nemo_kcpt.synthesis.collect import Committer
     from nemo_kcpt.synthesis.journal import Journal, Row
     from nemo_kcpt.synthesis.stage import Config
@@ -44,22 +46,25 @@ class Inquiry:
     reminder: str = ""
     """What is added to the last message when a reply could not be read."""
 
-    def pairs(self, reply: str) -> Any:
+    def means(self, reply: str, finish_reason: str = "") -> Any:
         """The reply's meaning, under the name that the journal's rows are made with."""
         return self.read(reply)
 
-    def requests(self, seed: int, number: int) -> list[TeacherRequest]:
+    def first(self) -> Messages:
+        """The prompt."""
+        return self.messages() if callable(self.messages) else self.messages
+
+    def tries(self, seed: int, number: int, teacher: Teacher) -> list[Attempt]:
         """The request, and those to make where replies cannot be read: `number` in all."""
+        from nemo_kcpt.synthesis.attempts import attempts
         from nemo_kcpt.synthesis.teacher import TeacherRequest
 
         name = self.name.encode("utf-8", "replace").decode()  # half a UTF-16 character cannot be stored
-        first = self.messages() if callable(self.messages) else self.messages
+        first = self.first()
         *before, last = first
-        later = (*before, {**last, "content": last["content"] + self.reminder})
-        return [
-            TeacherRequest(name, self.kind, "", later if attempt else first, seed=seed + attempt, schema=self.schema)
-            for attempt in range(number)
-        ]
+        again = (*before, {**last, "content": last["content"] + self.reminder}) if self.reminder else ()
+        request = TeacherRequest(name, self.kind, "", first, seed=seed, schema=self.schema)
+        return attempts(request, number, teacher, again=again)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,23 +88,36 @@ class Totals:
     cached_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+    shortened: int = 0
+    """Replies that the server cut off before max_tokens were used up."""
+    served_models: dict[str, int] = field(default_factory=dict)
+    """Names other than the one asked for under which replies came, and how many."""
 
     def __str__(self) -> str:
         money = f", cost {self.cost:.2f}" if self.cost else ""
         return f"{(self.prompt_tokens + self.completion_tokens) / 1e6:.2f} M tokens{money}"
 
-    def count(self, row: Row) -> None:
-        """Count a request."""
+    def count(self, row: Row, max_tokens: int) -> None:
+        """Count a request whose reply may have had `max_tokens`."""
+        from nemo_kcpt.synthesis.teacher import is_shortened
+
         self.requests += 1
         self.prompt_tokens += row.prompt_tokens
         self.cached_tokens += row.cached_tokens
         self.completion_tokens += row.completion_tokens
         self.cost += row.cost
+        self.shortened += is_shortened(row.finish_reason, row.completion_tokens, max_tokens)
+        if row.served:
+            self.served_models[row.served] = self.served_models.get(row.served, 0) + 1
 
     def add(self, other: Totals) -> None:
         """Count another model's as well."""
-        for field_ in fields(self):
-            setattr(self, field_.name, getattr(self, field_.name) + getattr(other, field_.name))
+        for known in fields(self):
+            mine, theirs = getattr(self, known.name), getattr(other, known.name)
+            if isinstance(mine, dict):
+                setattr(self, known.name, dict(Counter(mine) + Counter(theirs)))
+            else:
+                setattr(self, known.name, mine + theirs)
 
 
 def ask(inquiries: Sequence[Inquiry], llm: Llm, journal: Path, title: str) -> tuple[dict[str, Answered], Totals]:
@@ -146,8 +164,9 @@ def _teacher_config(llm: Llm, folder: Path) -> Config:
             api_key_env=llm.api_key_env, temperature=llm.temperature, top_p=1.0, max_tokens=llm.max_tokens,
             seed=llm.seed, structured=llm.structured, extra_body=dict(llm.extra_body), window=llm.window,
             concurrency=llm.concurrency, requests_per_minute=llm.requests_per_minute,
-            tokens_per_minute=llm.tokens_per_minute, timeout=llm.timeout, retries=llm.retries,
-            reply_retries=llm.reply_retries, price_prompt=llm.price_prompt, price_cached=llm.price_cached,
+            served_model=llm.served_model, tokens_per_minute=llm.tokens_per_minute, timeout=llm.timeout,
+            retries=llm.retries, reply_retries=llm.reply_retries,
+            price_prompt=llm.price_prompt, price_cached=llm.price_cached,
             price_completion=llm.price_completion, gpu_memory=llm.gpu_memory, tensor_parallel=llm.tensor_parallel,
         )  # fmt: skip
     except ValueError as error:
@@ -157,6 +176,7 @@ def _teacher_config(llm: Llm, folder: Path) -> Config:
 async def _ask(inquiries: Sequence[Inquiry], llm: Llm, path: Path, title: str) -> tuple[dict[str, Answered], Totals]:
     from nemo_kcpt.synthesis.journal import Journal
     from nemo_kcpt.synthesis.teacher import TeacherFault
+    from nemo_kcpt.synthesis.teachers.faults import refuse_names
 
     teacher = make_teacher(llm, path.parent)
     try:
@@ -167,6 +187,7 @@ async def _ask(inquiries: Sequence[Inquiry], llm: Llm, path: Path, title: str) -
             mode = journal.notes(noted).get(noted)
             if mode and getattr(teacher, "structured", "") == "auto":
                 teacher.structured = mode  # type: ignore[attr-defined]
+            refuse_names(journal, llm.model, llm.served_model, llm.key)
             asking = _Asking(teacher, journal, llm, title)
             unknown = getattr(teacher, "structured", "") == "auto"
             if unknown or asking.waiting(inquiries):
@@ -200,27 +221,30 @@ class _Asking:
     def __init__(self, teacher: Teacher, journal: Journal, llm: Llm, title: str) -> None:
         self._teacher, self._journal, self._llm, self._title = teacher, journal, llm, title
         self._cost = _teacher_config(llm, Path()).cost
-        self._known: dict[str, list[str]] = {}
+        self._known: dict[str, str] = {}
         self._now = Totals()
 
-    def _requests(self, inquiry: Inquiry) -> list[tuple[str, TeacherRequest]]:
+    def _tries(self, inquiry: Inquiry) -> list[Attempt]:
+        return inquiry.tries(self._llm.seed, self._llm.reply_retries + 1, self._teacher)
+
+    def _key(self, request: TeacherRequest) -> str:
         from nemo_kcpt.synthesis.teacher import request_sha256
 
-        requests = inquiry.requests(self._llm.seed, self._llm.reply_retries + 1)
-        return [(request_sha256(self._teacher.model, self._teacher.params, one), one) for one in requests]
+        return request_sha256(self._teacher.model, self._teacher.params, request)
 
-    def _keys(self, inquiry: Inquiry) -> list[str]:
+    def _first_key(self, inquiry: Inquiry) -> str:
         if inquiry.name not in self._known:
-            self._known[inquiry.name] = [key for key, _ in self._requests(inquiry)]
+            self._known[inquiry.name] = self._key(self._tries(inquiry)[0].request)
         return self._known[inquiry.name]
 
     def _rows(self, inquiry: Inquiry) -> list[Row]:
         """What the journal has of an inquiry, attempt by attempt, up to the first readable reply or failure."""
+        from nemo_kcpt.synthesis.attempts import find
         from nemo_kcpt.synthesis.journal import DONE, FAILED, UNREADABLE
 
-        found = []
-        for key in self._keys(inquiry):
-            row = self._journal.get(key)
+        found: list[Row] = []
+        for attempt in self._tries(inquiry):
+            row = find(self._journal, attempt, self._key, lambda row: _readable(inquiry, row.reply))
             if row is None:
                 break
             if row.status == DONE and not _readable(inquiry, row.reply):
@@ -228,6 +252,10 @@ class _Asking:
             found.append(row)
             if row.status in (DONE, FAILED):
                 break
+        if not found or found[-1].status != DONE:  # what an earlier version could not read is not paid for again
+            for number, row in enumerate(found):
+                if row.status == UNREADABLE and _readable(inquiry, row.reply):
+                    return [*found[:number], replace(row, status=DONE, fault="")]
         return found
 
     def next_attempt(self, inquiry: Inquiry) -> int | None:
@@ -244,14 +272,14 @@ class _Asking:
     def waiting(self, inquiries: Sequence[Inquiry]) -> list[Inquiry]:
         """One inquiry for each request that is still to be made."""
         open_ones = (inquiry for inquiry in inquiries if self.next_attempt(inquiry) is not None)
-        return list({self._keys(inquiry)[0]: inquiry for inquiry in open_ones}.values())
+        return list({self._first_key(inquiry): inquiry for inquiry in open_ones}.values())
 
     async def run(self, inquiries: Sequence[Inquiry]) -> None:
         """Ask what is open, a bounded number at once."""
         from nemo_kcpt.progress import progress
         from nemo_kcpt.synthesis.collect import Committer
 
-        waiting, different = self.waiting(inquiries), len({self._keys(inquiry)[0] for inquiry in inquiries})
+        waiting, different = self.waiting(inquiries), len({self._first_key(inquiry) for inquiry in inquiries})
         if len(waiting) < different:
             LOG.info("%s: %d of %d are in the journal already", self._title, different - len(waiting), different)
         committer = Committer(self._journal)
@@ -274,21 +302,29 @@ class _Asking:
         from nemo_kcpt.synthesis.journal import DONE
         from nemo_kcpt.synthesis.teacher import TeacherFault
 
-        for number, (key, request) in list(enumerate(self._requests(inquiry)))[self.next_attempt(inquiry) :]:
+        for number, attempt in list(enumerate(self._tries(inquiry)))[self.next_attempt(inquiry) :]:
+            request = attempt.request
+            key = self._key(request)
             started = time.monotonic()
             try:
                 reply = await self._teacher.complete(request)
             except TeacherFault as fault:
-                row = failed_row(key, request, number, fault, time.monotonic() - started)
+                seconds = time.monotonic() - started
+                row = failed_row(key, request, number, fault, seconds)
+                if fault.reply is not None:
+                    row = answered_row(
+                        key, inquiry, request, number, fault.reply, seconds, self._cost, self._teacher.model
+                    )
                 await asyncio.shield(committer.commit(_storable(row)))
                 if fault.fatal:
                     raise KcptError(
                         f"{self._title}: {_told(fault, self._llm)}. Answers so far are kept; the same command goes on"
                     ) from fault
                 return
-            row = answered_row(key, inquiry, request, number, reply, time.monotonic() - started, self._cost)
+            seconds = time.monotonic() - started
+            row = answered_row(key, inquiry, request, number, reply, seconds, self._cost, self._teacher.model)
             await asyncio.shield(committer.commit(_storable(row)))  # another's fault must not lose what was answered
-            self._now.count(row)
+            self._now.count(row, self._llm.max_tokens)
             if row.status == DONE:
                 return
 
@@ -304,7 +340,7 @@ class _Asking:
                 if row.key in counted:
                     continue
                 counted.add(row.key)
-                totals.count(row)
+                totals.count(row, self._llm.max_tokens)
             last = rows[-1] if rows else None
             if last is not None and last.status == DONE:
                 found[inquiry.name] = Answered(value=inquiry.read(last.reply), reply=last.reply)
@@ -312,6 +348,11 @@ class _Asking:
                 found[inquiry.name] = Answered(
                     fault=last.fault if last else "never asked", reply=last.reply if last else ""
                 )
+        if totals.shortened:
+            LOG.warning(
+                "%s: %d replies were cut off by the server before max_tokens=%d were used up: prompt and reply do not "
+                "fit its window", self._title, totals.shortened, self._llm.max_tokens,
+            )  # fmt: skip
         return found, totals
 
 

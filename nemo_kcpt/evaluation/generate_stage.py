@@ -24,10 +24,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt import model_limits
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.environments import SERVE_REMEDY, serve_python, vllm_expected
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.inputs import read_questions
+from nemo_kcpt.evaluation.plain_answers import answered, leaves_a_thought_open, tell_faults, told_by_others
 from nemo_kcpt.evaluation.prompts import JOURNALS, Journal, Key, ModelRequest, build_prompts, decode, model_files
 from nemo_kcpt.files import sha256_text, write_jsonl
 from nemo_kcpt.hf_load import decoding_rules
@@ -35,9 +37,10 @@ from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.chat_template import DATE, given_template, template_date
 from nemo_kcpt.progress import progress
 from nemo_kcpt.runs import later, shaping, stage
+from nemo_kcpt.synthesis.teachers.faults import check_served_model
 
 ENGINES = ("auto", "vllm", "transformers", "server")
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = ("float32", "bfloat16", "float16", "auto")
 
 
 @dataclass(kw_only=True)
@@ -62,6 +65,9 @@ class Config:
     """Requests under way at once, for engine=server."""
     timeout: float = 600
     """Seconds until a request to the server is given up and made again."""
+    served_model: str = later("any")
+    """any: a server may answer under another name than the one asked for, which is told and recorded; exact: that ends
+    the run; engine=server."""
     system: str = ""
     """A system message before each question, as kcpt pack had it."""
     chat_template: str = later("")
@@ -71,7 +77,7 @@ class Config:
     max_new_tokens: int = 128
     """Longest answer, in tokens."""
     dtype: str = "float32"
-    """Arithmetic: float32, bfloat16 or float16."""
+    """Arithmetic: float32, bfloat16, float16, or auto: what each model's folder names."""
     batch_size: int = 64
     """Questions that vLLM answers at a time, and at most lost by a kill."""
 
@@ -79,6 +85,7 @@ class Config:
         for name, allowed in (("engine", ENGINES), ("dtype", DTYPES)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(allowed)}")
+        check_served_model(self.served_model)
         for name in ("max_new_tokens", "batch_size", "concurrency", "timeout"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} given, at least 1 is needed")
@@ -137,11 +144,29 @@ def _engine_for(config: Config) -> tuple[str, Path | None]:
     raise KcptError(f"the serve environment with vLLM is missing: {SERVE_REMEDY}. engine=transformers does without it")
 
 
+def _dtype(config: Config, requests: Sequence[ModelRequest]) -> str:
+    """The arithmetic, by the models' folders if that is asked for.
+
+    Raises:
+        BadInput: they were saved in different ones.
+    """
+    if config.dtype != "auto":
+        return config.dtype
+    found = {request.name: model_limits.dtype(request.folder) or "float32" for request in requests}
+    if len(set(found.values())) > 1:
+        said = ", ".join(f"{name}: {dtype}" for name, dtype in found.items())
+        raise BadInput(
+            f"dtype=auto: the models were saved in different arithmetic ({said}); give dtype= for all of them"
+        )
+    return next(iter(found.values()))
+
+
 def _answer(config: Config, requests: list[ModelRequest], journal: Path) -> dict[str, Any]:
     """Fill the journal; returns engine name and start-up seconds."""
     from nemo_kcpt.evaluation import transformers_engine, vllm_engine
 
     engine, python = _engine_for(config)
+    dtype = _dtype(config, requests)
     with _bars(requests) as advance:
         if engine == "vllm":
             assert python is not None
@@ -152,7 +177,7 @@ def _answer(config: Config, requests: list[ModelRequest], journal: Path) -> dict
                     journal=journal,
                     log=config.out / "vllm.log",
                     max_new_tokens=config.max_new_tokens,
-                    dtype=config.dtype,
+                    dtype=dtype,
                     batch_size=config.batch_size,
                     progress=advance,
                 )
@@ -161,7 +186,7 @@ def _answer(config: Config, requests: list[ModelRequest], journal: Path) -> dict
                 if config.engine == "vllm" or vllm_expected():
                     raise
                 LOG.warning("generate: %s. Generating through transformers, which is slower", error)
-        transformers_engine.generate(requests, journal, config.max_new_tokens, config.dtype, advance)
+        transformers_engine.generate(requests, journal, config.max_new_tokens, dtype, advance)
     return {"engine": "transformers"}
 
 
@@ -171,20 +196,24 @@ def _records(
     """answers.jsonl from token ids: question by question, each by every model."""
     texts: dict[Key, str] = {}
     lengths: dict[Key, int] = {}
+    opened = {name: leaves_a_thought_open(request) for name, request in prompts.items()}
     for name, request in prompts.items():
         keys = [(prompt.question_id, name) for prompt in request.prompts]
         texts |= zip(keys, decode(request.folder, [found[key]["token_ids"] for key in keys]))
         lengths |= {(prompt.question_id, name): len(prompt.prompt_ids) for prompt in request.prompts}
     return [
-        {
-            "question_id": question_id,
-            "model": name,
-            "answer": texts[question_id, name],
-            "finish_reason": found[question_id, name]["finish_reason"],
-            "prompt_tokens": lengths[question_id, name],
-            "completion_tokens": len(found[question_id, name]["token_ids"]),
-            "engine": found[question_id, name]["engine"],
-        }
+        answered(
+            {
+                "question_id": question_id,
+                "model": name,
+                "answer": texts[question_id, name],
+                "finish_reason": found[question_id, name]["finish_reason"],
+                "prompt_tokens": lengths[question_id, name],
+                "completion_tokens": len(found[question_id, name]["token_ids"]),
+                "engine": found[question_id, name]["engine"],
+            },
+            opened[name],
+        )
         for question_id in questions
         for name in prompts
     ]
@@ -216,7 +245,11 @@ def _from_server(
             server_engine.generate(config, requests, journal.path, expected, lambda name: bars.advance(tasks[name]))
         found = journal.read()
     fields = ("question_id", "model", "answer", "finish_reason", "prompt_tokens", "completion_tokens", "engine")
-    return [{field: found[key][field] for field in fields} for key in wanted], {"engine": "server"}
+    records = [
+        {field: found[key][field] for field in (*fields, *(["served_model"] if found[key].get("served_model") else []))}
+        for key in wanted
+    ]
+    return [answered(record, False) for record in told_by_others(records)], {"engine": "server"}
 
 
 def _remaining(prompts: Mapping[str, ModelRequest], found: Mapping[Key, Any]) -> list[ModelRequest]:
@@ -261,7 +294,16 @@ def run(config: Config, redo: bool = False) -> None:
             f"{name}/{file}": path for name, folder in models.items() for file, path in model_files(folder).items()
         }
     shape = shaping(
-        config, "models", "batch_size", "base_url", "api_key_env", "template", "concurrency", "timeout", "chat_template"
+        config,
+        "models",
+        "batch_size",
+        "base_url",
+        "api_key_env",
+        "template",
+        "concurrency",
+        "timeout",
+        "chat_template",
+        "served_model",
     )
     shape["models"] = {name: folder.as_posix() for name, folder in models.items()} if served else list(models)
     with stage("generate", config.out, config=shape, inputs=inputs, redo=redo, scrap=JOURNALS) as current:
@@ -285,6 +327,7 @@ def run(config: Config, redo: bool = False) -> None:
         rate = sum(record["completion_tokens"] for record in made) / max(seconds, 1e-9)
         current.counts = {"answers": len(records), "models": list(models), "completion_tokens": tokens, **used}
         current.counts["tokens_per_second"] = round(rate, 1)
+        current.counts |= tell_faults(records, config.max_new_tokens)
         LOG.info(
             "generate: %d answers of %s in %.0f s (%s, %.0f tokens/s with start-up)",
             len(records), ", ".join(models), seconds, used["engine"], rate,

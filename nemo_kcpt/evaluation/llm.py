@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from nemo_kcpt.runs import later
+from nemo_kcpt.synthesis.teachers.faults import check_served_model
+
 ENGINES = ("openai", "vllm")
 
 
@@ -22,6 +25,9 @@ class ServerKeys:
     """Structured output: auto (as the server offers it), json_schema, json_object or none."""
     extra_body: dict[str, Any] = field(default_factory=dict)
     """More fields of the request, as {chat_template_kwargs: {enable_thinking: false}}."""
+    served_model: str = later("any")
+    """any: a server may answer under another name than the one asked for, which is told and recorded; exact: that ends
+    the run."""
     max_tokens: int = 512
     """Tokens a reply may have; more for models that think first."""
     concurrency: int = 32
@@ -56,6 +62,7 @@ class ServerKeys:
         for name, allowed in (("engine", ENGINES), ("structured", ("auto", "json_schema", "json_object", "none"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(allowed)}")
+        check_served_model(self.served_model)
         for name, least in (("max_tokens", 1), ("concurrency", 1), ("retries", 0), ("timeout", 1), ("window", 0)):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt import model_limits
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json
 from nemo_kcpt.packing.chat_template import DATE, template_inputs
 from nemo_kcpt.packing.tokenise import Messages, PackTokenizer, with_system
+from nemo_kcpt.synthesis.thoughts import MARKS
 
 Key = tuple[str, str]
 JOURNALS = "journal-*.jsonl"
@@ -108,7 +110,7 @@ def build_prompts(
             question.
     """
     tokenizer, template = prompt_tokenizer(folder, template, day)
-    positions = int(read_json(folder / "config.json").get("max_position_embeddings") or 1 << 30)
+    positions = model_limits.positions(folder) or 1 << 30
     request = ModelRequest(name=name, folder=folder, template=template, day=day)
     for question_id, record in questions.items():
         messages = with_system([{"role": "user", "content": record["question"]}], system)
@@ -173,8 +175,16 @@ class Journal:
 
 
 def decode(folder: Path, token_ids: list[list[int]]) -> list[str]:
-    """Texts of generated ids, special tokens left out, blanks at both ends cut."""
+    """Texts of generated ids, special tokens left out, blanks at both ends cut.
+
+    Special tokens that tell a thought from the answer stay: without them nobody could.
+    """
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    special = {number: token.content for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    if MARKS & set(special.values()):
+        dropped = {number for number, content in special.items() if content not in MARKS}
+        kept = [[number for number in ids if number not in dropped] for ids in token_ids]
+        return [text.strip() for text in tokenizer.decode_batch(kept, skip_special_tokens=False)]
     return [text.strip() for text in tokenizer.decode_batch(token_ids, skip_special_tokens=True)]

@@ -79,6 +79,7 @@ def _teacher(config: Config, model: str, extra: Mapping[str, float] = NEUTRAL) -
         corpus=config.out, out=config.out, teacher="openai", model=model, base_url=config.base_url,
         api_key_env=config.api_key_env, temperature=0.0, top_p=1.0, max_tokens=config.max_new_tokens,
         structured="none", concurrency=config.concurrency, timeout=config.timeout, window=0, extra_body=dict(extra),
+        served_model=config.served_model,
     )  # fmt: skip
     teacher = OpenAITeacher(asking)
     teacher.empty_is_a_reply = True
@@ -170,6 +171,7 @@ async def _all(
                     "question_id": request.question_id,
                     "model": request.name,
                     "answer": reply.text.encode("utf-8", "replace").decode().strip(),
+                    **({"served_model": reply.served} if reply.served else {}),
                     "finish_reason": reply.finish_reason,
                     "prompt_tokens": reply.usage.get("prompt_tokens", 0),
                     "completion_tokens": reply.usage.get("completion_tokens", 0),

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.synthesis.collect import SAID, Cost, Tally
-from nemo_kcpt.synthesis.journal import DONE, FAILED, Journal, Row
+from nemo_kcpt.synthesis.journal import DONE, FAILED, UNREADABLE, Journal, Row
 from nemo_kcpt.synthesis.plan import Plan
 from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
 
 if TYPE_CHECKING:
     from nemo_kcpt.synthesis.teachers.batch import BatchTeacher
 
+TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens")
 GROUP = 200
 """Rows of one transaction."""
 
@@ -22,7 +23,8 @@ GROUP = 200
 class _Ledger:
     """The journal as batches see it: replies in groups, and notes that are dropped only once these are on disk."""
 
-    def __init__(self, journal: Journal, cost: Cost, tally: Tally) -> None:
+    def __init__(self, journal: Journal, model: str, cost: Cost, tally: Tally) -> None:
+        self._model = model
         self.failed: set[str] = set()
         """Keys that this run could not get answered; the next run asks for them."""
         self._journal = journal
@@ -34,15 +36,19 @@ class _Ledger:
         """Take an answer; whether it can be read is seen when the plan asks how far its call is."""
         paper_id, kind, part, attempt = about
         row = Row(key, str(paper_id), str(kind), int(part), int(attempt), FAILED)
-        if isinstance(answer, TeacherFault):
+        if isinstance(answer, TeacherFault) and answer.reply is None:
             self.failed.add(key)
             row = replace(row, fault=f"{answer.name}: {answer}"[:SAID])
+        elif isinstance(answer, TeacherFault):  # paid for, and no reply to be read
+            kept = answer.reply.text if answer.reply is not None else ""
+            row = replace(row, status=UNREADABLE, fault=f"{answer.name}: {answer}"[:SAID], reply=kept)
+            self._tally.add(row)
         else:
-            usage = {name: int(answer.usage.get(name, 0)) for name in ("prompt_tokens", "completion_tokens")}
+            usage: dict[str, Any] = {name: int(answer.usage.get(name, 0)) for name in TOKENS}
             reply = answer.text.encode("utf-8", "replace").decode()
             row = replace(
                 row, status=DONE, reply=reply, finish_reason=answer.finish_reason, cost=self._cost(answer.usage),
-                prompt_tokens=usage["prompt_tokens"], completion_tokens=usage["completion_tokens"],
+                asked=self._model if answer.served else "", served=answer.served, **usage,
             )  # fmt: skip
             self._tally.add(row)
             self._tally.done += 1
@@ -79,7 +85,7 @@ async def collect_batches(plan: Plan, journal: Journal, teacher: BatchTeacher, c
         KcptError: the server refuses the batches, or the journal cannot be written.
     """
     tally.calls = plan.number()
-    ledger = _Ledger(journal, cost, tally)
+    ledger = _Ledger(journal, teacher.model, cost, tally)
     for _ in range(plan.retries + 1):
         asked = await teacher.complete_all(_open(plan, journal, ledger), ledger, ledger.deliver, _watch)
         ledger.flush()

@@ -13,7 +13,7 @@ from nemo_kcpt.logs import LOG
 from nemo_kcpt.synthesis.journal import DONE, FAILED, UNREADABLE, Journal, Row
 from nemo_kcpt.synthesis.plan import Call, Plan, State
 from nemo_kcpt.synthesis.replies import UnreadableReply
-from nemo_kcpt.synthesis.teacher import Teacher, TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.synthesis.teacher import Teacher, TeacherFault, TeacherReply, TeacherRequest, is_shortened
 
 SAID = 500
 """Characters of a fault's message that are kept."""
@@ -25,7 +25,7 @@ Cost = Callable[[Mapping[str, int]], float]
 class Asked(Protocol):
     """Whatever a reply can be an answer to."""
 
-    def pairs(self, reply: str) -> Any:
+    def means(self, reply: str, finish_reason: str = "") -> Any:
         """What the reply says; raises UnreadableReply where it has another form."""
         ...
 
@@ -180,19 +180,30 @@ async def _answer(
         try:
             reply = await teacher.complete(request)
         except TeacherFault as fault:
-            row = failed_row(key, request, number, fault, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            if fault.reply is not None:
+                row = answered_row(key, call, request, number, fault.reply, seconds, cost, call.model)
+            else:
+                row = failed_row(key, request, number, fault, seconds)
             await committer.commit(row)
             if fault.fatal:
                 raise
             LOG.debug("synthesize: %s: %s", call.name, fault)
             return False
-        row = answered_row(key, call, request, number, reply, time.monotonic() - started, cost)
+        row = answered_row(key, call, request, number, reply, time.monotonic() - started, cost, call.model)
         await committer.commit(row)
         tally.add(row)
         if row.status == DONE:
             return True
         LOG.debug("synthesize: %s: %s", call.name, row.fault)
     return False
+
+
+def _why_cut(reply: TeacherReply) -> str:
+    used = int(reply.usage.get("completion_tokens", 0))
+    if is_shortened(reply.finish_reason, used, reply.max_tokens):
+        return f" (the server cut it off after {used} of {reply.max_tokens} tokens: the prompt leaves no more room)"
+    return " (cut off: give more max_tokens=)" if reply.finish_reason == "length" else ""
 
 
 def failed_row(key: str, request: TeacherRequest, number: int, fault: TeacherFault, seconds: float) -> Row:
@@ -202,16 +213,22 @@ def failed_row(key: str, request: TeacherRequest, number: int, fault: TeacherFau
 
 
 def answered_row(
-    key: str, call: Asked, request: TeacherRequest, number: int, reply: TeacherReply, seconds: float, cost: Cost
+    key: str,
+    call: Asked,
+    request: TeacherRequest,
+    number: int,
+    reply: TeacherReply,
+    seconds: float,
+    cost: Cost,
+    model: str,
 ) -> Row:
     """The journal's row of a request that was answered, readable or not."""
     text = reply.text.encode("utf-8", "replace").decode()  # half a UTF-16 character cannot be stored
     fault = ""
     try:
-        call.pairs(text)
+        call.means(text, reply.finish_reason)
     except UnreadableReply as error:
-        cut = " (cut off: give more max_tokens=)" if reply.finish_reason == "length" else ""
-        fault = f"unreadable: {error}{cut}"[:SAID]
+        fault = f"{error.fault}{_why_cut(reply)}"[:SAID]
     row = Row(key, request.paper_id, request.kind, request.part, number, UNREADABLE if fault else DONE)
     return replace(
         row,
@@ -223,4 +240,6 @@ def answered_row(
         prompt_tokens=int(reply.usage.get("prompt_tokens", 0)),
         completion_tokens=int(reply.usage.get("completion_tokens", 0)),
         cached_tokens=int(reply.usage.get("cached_tokens", 0)),
+        asked=model if reply.served else "",
+        served=reply.served,
     )

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +58,20 @@ class Row:
     """From the request to its reply."""
     cost: float = 0.0
     """In the currency of the configured prices."""
+    asked: str = ""
+    """The model's name as it was asked for, if the server answered under another one."""
+    served: str = ""
+    """That other name."""
 
 
-_FIELDS = [field.name for field in fields(Row)]
+_FIELDS = [field.name for field in fields(Row) if field.name not in ("asked", "served")]
+_SERVED = """CREATE TABLE IF NOT EXISTS served (key TEXT PRIMARY KEY, asked TEXT NOT NULL, model TEXT NOT NULL)
+    WITHOUT ROWID;"""
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS requests ({", ".join(f"{name} NOT NULL" for name in _FIELDS)}, created NOT NULL,
     checksum NOT NULL, UNIQUE (key));
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+{_SERVED}
 PRAGMA user_version = {FORMAT};
 """
 
@@ -103,8 +110,8 @@ class Journal:
             if not read_only:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = FULL")
-                if not version:
-                    self._db.executescript(_TABLES)
+                self._db.executescript(_SERVED if version else _TABLES)
+            self._has_served = bool(self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'served'").fetchone())
             problem = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":
                 raise sqlite3.DatabaseError(problem)
@@ -126,12 +133,15 @@ class Journal:
             JournalFault: the disk is full, or the file cannot be written; none of the rows is there then.
         """
         now = time.time()
-        values = [(*astuple(row), now, _checksum(row)) for row in rows]
+        rows = list(rows)
+        values = [(*_values(row), now, _checksum(row)) for row in rows]
+        served = [(row.key, row.asked, row.served) for row in rows if row.served]
         marks = ", ".join("?" * (len(_FIELDS) + 2))
         with self._lock, self._faults():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 self._db.executemany(f"INSERT OR REPLACE INTO requests VALUES ({marks})", values)
+                self._db.executemany("INSERT OR REPLACE INTO served VALUES (?, ?, ?)", served)
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
@@ -144,14 +154,31 @@ class Journal:
             found = self._db.execute(
                 f"SELECT {', '.join(_FIELDS)}, checksum FROM requests WHERE key = ?", (key,)
             ).fetchone()
-        return _row(found) if found else None
+            row = _row(found) if found else None
+            return self._with_names(row) if row else None
 
     def rows(self) -> Iterator[Row]:
         """All undamaged rows, by key."""
         with self._faults():
             for found in self._db.execute(f"SELECT {', '.join(_FIELDS)}, checksum FROM requests ORDER BY key"):
                 if row := _row(found):
-                    yield row
+                    yield self._with_names(row)
+
+    def _with_names(self, row: Row) -> Row:
+        if not self._has_served:
+            return row
+        names = self._db.execute("SELECT asked, model FROM served WHERE key = ?", (row.key,)).fetchone()
+        return replace(row, asked=names[0], served=names[1]) if names else row
+
+    def served(self) -> list[tuple[str, str, int]]:
+        """The names under which servers answered, where they are others than those asked for: (asked, answered,
+        times)."""
+        if not self._has_served:
+            return []
+        with self._faults():
+            return list(
+                self._db.execute("SELECT asked, model, count(*) FROM served GROUP BY asked, model ORDER BY 1, 2")
+            )
 
     def damaged(self) -> int:
         """Rows whose content does not fit their checksum."""
@@ -219,8 +246,12 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
+def _values(row: Row) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in _FIELDS)
+
+
 def _checksum(row: Row) -> str:
-    return sha256_text(json.dumps(astuple(row), ensure_ascii=True))
+    return sha256_text(json.dumps(_values(row), ensure_ascii=True))
 
 
 def _row(values: tuple[Any, ...]) -> Row | None:
@@ -315,6 +346,11 @@ def _row_at(db: sqlite3.Connection, number: int) -> Row | None:
     """The row of a number; each is looked for on its own way down the table, past pages that are damaged."""
     try:
         found = db.execute(f"SELECT {', '.join(_FIELDS)}, checksum FROM requests WHERE rowid = ?", (number,)).fetchone()
+        row = _row(found) if found else None
     except sqlite3.Error:
         return None
-    return _row(found) if found else None
+    try:
+        names = row and db.execute("SELECT asked, model FROM served WHERE key = ?", (row.key,)).fetchone()
+    except sqlite3.Error:  # of an earlier version, or damaged
+        names = None
+    return replace(row, asked=names[0], served=names[1]) if row and names else row

@@ -14,6 +14,7 @@ from nemo_kcpt.files import atomic_write, write_json
 from nemo_kcpt.pages import count, environment, share
 from nemo_kcpt.synthesis.filters import FILTERS
 from nemo_kcpt.synthesis.journal import Row
+from nemo_kcpt.synthesis.teacher import is_shortened
 
 KEPT_SAMPLES, REJECTED_SAMPLES = 3, 3
 MEASURED = 2000
@@ -61,14 +62,19 @@ class _Kind:
 class Report:
     """Gathers the page's numbers in one pass, in memory that does not grow with the run."""
 
-    def __init__(self, kinds: Sequence[str], tokens: Callable[[str], int]) -> None:
+    def __init__(self, kinds: Sequence[str], tokens: Callable[[str], int], max_tokens: Any = None) -> None:
         """
         Args:
             kinds: in the order of the page.
             tokens: how many tokens a text has.
+            max_tokens: that a reply was allowed, if that is known.
         """
         self._kinds = {kind: _Kind(kind) for kind in kinds}
         self._faults: Counter[str] = Counter()
+        self._repaired: Counter[str] = Counter()
+        self._served: Counter[str] = Counter()
+        self._max_tokens = max_tokens
+        self._shortened = 0
         self._tokens = tokens
 
     def pair(self, kind: str, pair: Mapping[str, str], reason: str) -> None:
@@ -92,6 +98,12 @@ class Report:
         found.cached_tokens += row.cached_tokens
         found.completion_tokens += row.completion_tokens
         found.cost += row.cost
+        self._served[row.served] += bool(row.served)
+        self._shortened += is_shortened(row.finish_reason, row.completion_tokens, self._max_tokens)
+
+    def repaired(self, how: Sequence[str]) -> None:
+        """What a reply was repaired by."""
+        self._repaired.update(how)
 
     def failure(self, kind: str, name: str) -> None:
         """A call without a readable answer."""
@@ -122,6 +134,9 @@ class Report:
             "kinds": rows,
             "rejected": {key: rejected[key] for key in FILTERS if rejected[key]},
             "faults": dict(sorted(self._faults.items())),
+            "repaired": dict(sorted(self._repaired.items())),
+            "served_models": {name: number for name, number in sorted(self._served.items()) if number},
+            "shortened": self._shortened,
             "filters": FILTERS,
         }
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.runs import Shard
+from nemo_kcpt.synthesis.attempts import Attempt, attempts, find
 from nemo_kcpt.synthesis.journal import DONE, FAILED, UNREADABLE, Journal, Row
 from nemo_kcpt.synthesis.parts import split_text
 from nemo_kcpt.synthesis.prompts import Prompt, Prompts, language_of
-from nemo_kcpt.synthesis.replies import UnreadableReply, read_pairs, read_reply
+from nemo_kcpt.synthesis.replies import Reading, UnreadableReply, read_pairs, read_reply
 from nemo_kcpt.synthesis.teacher import Teacher, TeacherRequest, request_sha256
 
 LEAST_ROOM = 256
@@ -29,7 +31,7 @@ PAPER_FIELDS = ("paper_id", "title", "text")
 
 @dataclass(frozen=True)
 class Call:
-    """One call: a paper, or a part of it, and a kind. Asked again with another seed, it is another request."""
+    """One call: a paper, or a part of it, and a kind. Asked again, it is another request (attempts.py)."""
 
     paper: Mapping[str, Any]
     prompt: Prompt
@@ -37,21 +39,27 @@ class Call:
     parts: int
     model: str
     params: Mapping[str, Any]
+    tries: Sequence[Attempt]
+    """The request, and those that are made where replies cannot be read."""
 
     def attempt(self, number: int) -> tuple[str, TeacherRequest]:
         """Key and request of attempt `number`, counted from 0."""
-        request = replace(self.request, seed=self.request.seed + number)
-        return request_sha256(self.model, self.params, request), request
+        request = self.tries[number].request
+        return self.key(request), request
 
-    def pairs(self, reply: str) -> list[dict[str, str]]:
-        """The pairs of a reply.
+    def key(self, request: TeacherRequest) -> str:
+        """Of a request in the journal."""
+        return request_sha256(self.model, self.params, request)
+
+    def means(self, reply: str, finish_reason: str = "") -> Reading:
+        """The pairs of a reply, and what was repaired to read them.
 
         Raises:
             UnreadableReply: it has another form.
         """
         if not self.request.messages:
-            return read_pairs(reply, may_be_none=self.request.paper is not None)
-        return read_reply(reply, self.prompt, self.paper, self.request.part, self.parts)
+            return Reading(read_pairs(reply, may_be_none=self.request.paper is not None))
+        return read_reply(reply, self.prompt, self.paper, self.request.part, self.parts, finish_reason)
 
     @property
     def name(self) -> str:
@@ -70,6 +78,11 @@ class State:
     request: TeacherRequest
     attempt: int
     """The next one to make; -1 if there is nothing left to do."""
+
+    @property
+    def temperature(self) -> float | None:
+        """Of the request that was answered, if it is not the teacher's own."""
+        return self.request.temperature if self.row is not None and self.row.key == self.key else None
 
     @property
     def done(self) -> bool:
@@ -154,7 +167,9 @@ class Plan:
                     request = replace(request, messages=messages, schema=prompt.schema)
                 elif getattr(self.teacher, "reads_papers", False):
                     request = replace(request, paper=paper)
-                yield Call(paper, prompt, request, len(spans), model, params)
+                former = prompt.former(request.messages)
+                tries = attempts(request, self.retries + 1, self.teacher, former=former)
+                yield Call(paper, prompt, request, len(spans), model, params, tries)
 
     def _spans(self, paper: Mapping[str, Any], prompts: Prompts) -> list[str]:
         text = paper["text"]
@@ -178,21 +193,24 @@ class Plan:
 
     def state(self, call: Call, journal: Journal) -> State:
         """How far a call is, by the journal."""
-        last = None
-        for number in range(self.retries + 1):
-            key, request = call.attempt(number)
-            row = journal.get(key)
+        last = revived = None
+        for number, attempt in enumerate(call.tries):
+            request = attempt.request
+            row = find(journal, attempt, call.key, partial(_still_readable, call))
             if row is None or row.status == FAILED:
-                return State(last, key, request, number)
+                return revived or State(last, call.key(request), request, number)
             if row.status == DONE and _still_readable(call, row):
-                return State(row, key, request, -1)
+                return State(row, call.key(request), request, -1)
+            if revived is None and row.status == UNREADABLE and _still_readable(call, row):
+                # An earlier version could not read it: better than to pay for another one.
+                revived = State(replace(row, status=DONE, fault=""), call.key(request), request, -1)
             last = replace(row, status=UNREADABLE)
-        return State(last, key, request, -1)
+        return revived or State(last, call.key(request), request, -1)
 
 
 def _still_readable(call: Call, row: Row) -> bool:
     try:
-        call.pairs(row.reply)
+        call.means(row.reply, row.finish_reason)
     except UnreadableReply:
         return False
     return True

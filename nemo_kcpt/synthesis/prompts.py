@@ -45,6 +45,33 @@ MOST = 2
 BEGINNING = 30
 """Characters of its text by which a paper without a title is named."""
 
+FORM: Mapping[tuple[str, str], str] = {
+    ("ja", "output"): '返答の形: キーが "output" 一つの JSON オブジェクト。値は書いた文章です。',
+    (
+        "ja",
+        "pairs",
+    ): '返答の形: キーが "pairs" 一つの JSON オブジェクト。値は一組ずつのオブジェクトの配列で、それぞれキー '
+    '"instruction"(問い)と "output"(答え)を持ちます。',
+    (
+        "en",
+        "output",
+    ): 'Form of the reply: a JSON object with the one key "output", whose value is the text that you wrote.',
+    (
+        "en",
+        "pairs",
+    ): 'Form of the reply: a JSON object with the one key "pairs", whose value is an array with one object for '
+    'each pair, with the keys "instruction" (the question) and "output" (the answer).',
+}
+"""Last line of the shipped prompts, by language and form, with no place left open: small models copy it."""
+FORMER: Mapping[tuple[str, str], str] = {
+    ("ja", "output"): '形: {"output": "…"}',
+    ("ja", "pairs"): '形: {"pairs": [{"instruction": "…", "output": "…"}, …]}',
+    ("en", "output"): 'Form: {"output": "…"}',
+    ("en", "pairs"): 'Form: {"pairs": [{"instruction": "…", "output": "…"}, …]}',
+}
+"""The line that stood in its place until November 2026: journals of that time hold requests with it."""
+_PHRASE = re.compile(r"\"([^\"]{2,60})\"|「([^」]{2,60})」")
+_BLANK = re.compile(r"…|\.{3}|〜|～")
 _FILE = re.compile(r"(\w+)\.([a-z]{2})\.j2$")
 _KEYS = {"kind": str, "language": str, "pairs": int, "heldout": bool, "schema": str, "wordings": list}
 
@@ -72,6 +99,20 @@ class Prompt:
         pair = _object({"instruction": text, "output": text})
         return _object({"pairs": {"type": "array", "minItems": 1, "maxItems": self.pairs, "items": pair}})
 
+    def former(self, messages: Messages) -> Messages:
+        """The messages with the last line that prompts had before they said the form in words, if that line is ours."""
+        form = FORM[self.language, self.form]
+        if not messages or not messages[-1]["content"].endswith(form):
+            return ()
+        *before, last = messages
+        return (*before, {**last, "content": last["content"].removesuffix(form) + FORMER[self.language, self.form]})
+
+    @cached_property
+    def placeholders(self) -> frozenset[str]:
+        """Phrases of the prompt with a blank to fill ("What is …?"), letters alone: a copy of it is no instruction."""
+        quoted = _PHRASE.findall("\n".join((*self.wordings, self.body)))
+        return frozenset(_bare(phrase) for pair in quoted for phrase in pair if _BLANK.search(phrase)) - {""}
+
     def wording(self, paper: Mapping[str, Any], part: int = 0, parts: int = 1) -> str:
         """The wording for this paper (or its part): chosen by paper_id and kind, the paper named in it."""
         digest = hashlib.sha256(f"{paper['paper_id']}\0{self.kind}".encode()).digest()
@@ -80,6 +121,10 @@ class Prompt:
         if parts > 1:
             name += f"(全{parts}部の第{part + 1}部)" if self.language == "ja" else f" (part {part + 1} of {parts})"
         return chosen.replace("{name}", name)
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).casefold()
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,36 +1,69 @@
 """What a teacher answered, as pairs. Strict JSON first; then what models write around it; then a library's repair.
 
-A repaired reply counts only if the repair added and dropped no words: one that was cut off, or whose strings would have
-to be guessed, is unreadable, and the teacher is asked again.
+A thought before the answer is left aside (thoughts.py); of several JSON values the last one of the form asked for
+counts, since what comes before it is a draft. Backslashes that were no escapes are repaired (escapes.py), and so are
+full-width signs outside of strings (wide.py). A repaired reply counts only if the repair added and dropped no words:
+one that was cut off, or whose strings would have to be guessed, is unreadable, and the teacher is asked again.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from nemo_kcpt.synthesis.escapes import Backslashes, meant
 from nemo_kcpt.synthesis.prompts import MOST, Prompt, paper_name
+from nemo_kcpt.synthesis.thoughts import UNFINISHED, opening_of, rests, starts_with_thought
+from nemo_kcpt.synthesis.wide import is_wide, narrowed
 
-_THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 _FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+_BRACKET = re.compile(r"[{\[]")
 _LETTERS = re.compile(r"\w")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""C0 without tab and line feed, delete, C1, and half characters: no text has them."""
+_EDGES = " \t\n\x85\u2028\u2029\u3000"
+_KEY_LEFT = re.compile(r"(?:instruction|output|pairs)[\"”＂'」]?\s*[:：]\s*[\"“＂'「\[［]")
+"""A key of ours inside of a text: the repair took structure for words."""
+_DOTS = re.compile(r"\W*(?:…|\.{3}|〜|～)\W*")
+MOST_STARTS = 200
+"""Brackets that begin nothing after which no further value is looked for."""
 
 
 class UnreadableReply(ValueError):
     """The reply is not of the form that was asked for."""
 
+    def __init__(self, message: str, name: str = "unreadable") -> None:
+        super().__init__(message)
+        self.name = name
+        """Of the fault, as reports count it: unreadable, unfinished_thought, control_character, doubtful_escape, …"""
+
+    @property
+    def fault(self) -> str:
+        """Name and message, as the journal keeps them."""
+        return f"{self.name}: {self}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reply says, and what was repaired to read it."""
+
+    pairs: list[dict[str, str]]
+    repaired: tuple[str, ...] = ()
+    """Of backslashes, full_width, json: what the reply was repaired by; empty for a reply in strict JSON."""
+
 
 def read_reply(
-    text: str, prompt: Prompt, paper: Mapping[str, Any], part: int = 0, parts: int = 1
-) -> list[dict[str, str]]:
+    text: str, prompt: Prompt, paper: Mapping[str, Any], part: int = 0, parts: int = 1, finish_reason: str = ""
+) -> Reading:
     """The pairs of a reply, each with an instruction that names its paper.
 
     Raises:
         UnreadableReply: names the fault.
     """
-    reply = _loads(text)
+    reply, repaired = _loads(text, _fits_output if prompt.form == "output" else _fits_pairs, finish_reason == "length")
     if prompt.form == "output":
         outputs = [reply.get("output")] if isinstance(reply, dict) and "output" in reply else _outputs(reply)
         pairs = [{"instruction": prompt.wording(paper, part, parts), "output": output} for output in outputs]
@@ -43,7 +76,7 @@ def read_reply(
     read = [_pair(pair, place) for place, pair in enumerate(pairs, 1)]
     for pair in read:
         pair["instruction"] = _named(pair["instruction"], paper, prompt)
-    return read
+    return Reading(read, repaired)
 
 
 def read_pairs(text: str, *, may_be_none: bool = False) -> list[dict[str, str]]:
@@ -83,7 +116,15 @@ def _pair(pair: Mapping[str, Any], place: int) -> dict[str, str]:
     for field in ("instruction", "output"):
         value = pair.get(field)
         if not isinstance(value, str) or not _LETTERS.search(value):
-            raise UnreadableReply(f"pair {place}: {field} is {_shown(value)}, a text was expected")
+            copied = isinstance(value, str) and _DOTS.fullmatch(value)
+            said = f"pair {place}: {field} is {_shown(value)}, a text was expected"
+            raise UnreadableReply(said, "placeholder" if copied else "unreadable")
+        value = value.replace("\r\n", "\n").strip(_EDGES)
+        if found := _CONTROL.search(value):
+            said = f"pair {place}: {field} has U+{ord(found[0]):04X}: {_shown(value[max(0, found.start() - 20) :])}"
+            raise UnreadableReply(said, "control_character")
+        if starts_with_thought(value):
+            raise UnreadableReply(f"pair {place}: {field} begins with a thought: {_shown(value)}", UNFINISHED)
         read[field] = value.strip()
     return read
 
@@ -101,17 +142,94 @@ def _bare(text: str) -> str:
     return re.sub(r"\W", "", text).casefold()
 
 
-def _loads(text: str) -> Any:
-    rest = _THOUGHT.sub("", text).strip()
-    for candidate in (rest, *(match[1] for match in _FENCE.finditer(rest)), _braced(rest)):
+def _fits_output(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "output" in value or isinstance(value.get("pairs"), list)
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) and "output" in one for one in value)
+
+
+def _fits_pairs(value: Any) -> bool:
+    pairs = value.get("pairs") if isinstance(value, dict) else value
+    return isinstance(pairs, list) and bool(pairs) and all(isinstance(one, dict) for one in pairs)
+
+
+def _loads(text: str, fits: Callable[[Any], bool], cut: bool) -> tuple[Any, tuple[str, ...]]:
+    """The value that a reply stands for, and what was repaired.
+
+    Args:
+        text: the reply.
+        fits: whether a value has the form asked for.
+        cut: the reply ended for want of tokens: what stands in the middle of it is a draft.
+    """
+    text, others = text.strip(), []
+    for rest in (text, *rests(text)):  # the mark that ends a thought may stand inside of the answer's strings
+        escaped = meant(rest.strip())
+        for value in _strict(escaped.text):
+            if fits(value):
+                return _certain(escaped, value)
+            others.append(value)
+    rest = rests(text)[0]
+    opening = opening_of(rest)
+    escaped = meant((rest if opening is None else rest[:opening]).strip())
+    if not cut:
+        for value in _values(escaped.text):
+            if fits(value):
+                return _certain(escaped, value)
+        for narrow in filter(None, [narrowed(escaped.text) if is_wide(escaped.text) else None]):
+            for value in _strict(narrow):
+                if fits(value):
+                    return _certain(escaped, value, "full_width")
+                others.append(value)
+        rest = _fenced(escaped.text) or escaped.text
+        if not _is_torn(rest) and (value := _repaired(_braced(rest) or rest)) is not None:
+            return _certain(escaped, value, "json")
+    if opening is not None:
+        raise UnreadableReply(f"the thought does not end; the reply begins with {_shown(text)}", UNFINISHED)
+    if others:
+        return others[0], ()
+    raise UnreadableReply(f"the reply is not JSON, or was cut off; it begins with {_shown(text)}")
+
+
+def _certain(escaped: Backslashes, value: Any, *how: str) -> tuple[Any, tuple[str, ...]]:
+    if escaped.doubtful:
+        said = f"{escaped.doubtful[0]} may be JSON's escape or TeX's command; in JSON a backslash is written twice"
+        raise UnreadableReply(said, "doubtful_escape")
+    return value, (*(["backslashes"] if escaped.repaired else []), *how)
+
+
+def _strict(text: str) -> Iterator[Any]:
+    """The value, if the text is JSON; line ends and tabs may stand in strings as they are."""
+    try:
+        yield json.loads(text, parse_constant=_no_constant, strict=False)
+    except (ValueError, RecursionError):
+        return
+
+
+def _values(text: str) -> Iterator[Any]:
+    """The whole values in a text, the last one first; none that something follows which was to be one, and is torn."""
+    decoder = json.JSONDecoder(parse_constant=_no_constant, strict=False)
+    found, place, missed = [], 0, 0
+    while missed < MOST_STARTS and (start := _BRACKET.search(text, place)):
         try:
-            return json.loads(candidate, parse_constant=_no_constant)
+            value, place = decoder.raw_decode(text, start.start())
+            found.append(value)
         except (ValueError, RecursionError):
-            continue
-    repaired = _repaired(_braced(rest) or rest)
-    if repaired is None:
-        raise UnreadableReply(f"the reply is not JSON, or was cut off; it begins with {_shown(text)}")
-    return repaired
+            place, missed = start.end(), missed + 1
+            found = [] if start[0] == "{" else found
+    if not (missed and _is_torn(text)):  # else what was found may lie inside of something that was cut off
+        yield from reversed(found)
+    yield from _strict(_fenced(text))
+
+
+def _fenced(text: str) -> str:
+    """What stands in the last code fence, if no bracket follows it; else it is a draft."""
+    fence = next(reversed(list(_FENCE.finditer(text))), None)
+    return fence[1] if fence and not _BRACKET.search(text, fence.end()) else ""
+
+
+def _is_torn(text: str) -> bool:
+    """Whether brackets stay open, or close what was never opened."""
+    return any(text.count(left) != text.count(right) for left, right in ("{}", "[]"))
 
 
 def _no_constant(name: str) -> None:
@@ -129,16 +247,18 @@ def _repaired(text: str) -> Any:
     """What json_repair makes of the text, if every word of it was there and none is lost; None otherwise."""
     import json_repair
 
-    if not text or any(text.count(left) != text.count(right) for left, right in ("{}", "[]")):
+    if not text or _is_torn(text):
         return None  # cut off: the library would close what nobody finished
     try:
         value = json_repair.loads(text, skip_json_loads=True)
     except (ValueError, RecursionError, IndexError):
         return None
-    if not isinstance(value, (dict, list)) or not value:
+    if not isinstance(value, (dict, list)) or not value or (isinstance(value, list) and not _fits_pairs(value)):
+        return None
+    if any(_KEY_LEFT.search(said) for said in _strings(value)):
         return None
     kept = "".join(re.findall(r"\w", "".join(_strings(value))))
-    there = "".join(re.findall(r"\w", re.sub(r"\\(?:u[0-9a-fA-F]{4}|.)", _unescaped, text)))
+    there = "".join(re.findall(r"\w", re.sub(r"\\(?:u[0-9a-fA-F]{4}|.)", _unescaped, text, flags=re.DOTALL)))
     return value if kept == there else None
 
 

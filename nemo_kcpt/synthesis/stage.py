@@ -35,12 +35,14 @@ from typing import TYPE_CHECKING, Any
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.runs import Shard, Stage, exclusive, hash_files, shaping, stage
+from nemo_kcpt.runs import Shard, Stage, exclusive, hash_files, later, shaping, stage
 from nemo_kcpt.synthesis.counting import token_counter as token_counter
 from nemo_kcpt.synthesis.filters import FILTERS, Screen
 from nemo_kcpt.synthesis.journal import NAME, Journal, salvage
 from nemo_kcpt.synthesis.kinds import KINDS
 from nemo_kcpt.synthesis.rules import QUOTED, check_rules
+from nemo_kcpt.synthesis.teachers.faults import check_served_model, refuse_names
+from nemo_kcpt.synthesis.teachers.fitting import fitted
 
 if TYPE_CHECKING:
     from nemo_kcpt.synthesis.plan import Plan
@@ -54,7 +56,7 @@ TEACHERS = ("openai", "batch", "vllm", "rules", "template")
 RUNNING = (
     "concurrency", "requests_per_minute", "tokens_per_minute", "timeout", "retries", "base_url", "api_key_env",
     "price_prompt", "price_cached", "price_completion", "max_failed", "shard", "merge", "status", "prefix_report",
-    "salvage", "facts", "squad", "gpu_memory", "tensor_parallel", "poll",
+    "salvage", "facts", "squad", "gpu_memory", "tensor_parallel", "poll", "served_model",
 )  # fmt: skip
 """Keys that do not shape a result, or whose content enters the fingerprint instead of their text."""
 SHARDS = "shards"
@@ -96,6 +98,8 @@ class Config:
     """Of the sampling; a reply that cannot be read is asked for again with the next one."""
     extra_body: dict[str, Any] = field(default_factory=dict)
     """More fields of the request, as {chat_template_kwargs: {enable_thinking: false}}."""
+    served_model: str = later("any")
+    """any: a server may answer under another name than model=, which is told and recorded; exact: that ends the run."""
     structured: str = "auto"
     """Structured output: auto (as the server offers it), json_schema, json_object or none."""
     window: int = 32768
@@ -144,6 +148,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.teacher not in TEACHERS:
             raise ValueError(f"teacher: '{self.teacher}' is not one of {', '.join(TEACHERS)}")
+        check_served_model(self.served_model)
         if self.structured not in ("auto", "json_schema", "json_object", "none"):
             raise ValueError(f"structured: '{self.structured}' is not auto, json_schema, json_object or none")
         check_rules(self)
@@ -236,6 +241,7 @@ def run(config: Config, redo: bool = False) -> None:
         return
     if config.salvage:
         _salvage(config)
+    given, config = config, fitted(config)
     if config.shard:
         shard = Shard.parse(config.shard)
         folder = config.out / SHARDS / f"{shard.index:04d}-of-{shard.of:04d}"
@@ -253,7 +259,7 @@ def run(config: Config, redo: bool = False) -> None:
         from nemo_kcpt.synthesis.rules.human import squad_sha256
 
         inputs["squad"] = squad_sha256(config.squad)
-    with stage("synthesize", config.out, config=shaping(config, *RUNNING), inputs=inputs, redo=redo) as current:
+    with stage("synthesize", config.out, config=shaping(given, *RUNNING), inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("synthesize: %s is finished", config.out)
             return
@@ -264,6 +270,8 @@ def run(config: Config, redo: bool = False) -> None:
         else:
             _ask(config, config.out / NAME, None)
         _write(config, current)
+        fits = {name: getattr(config, name) for name in ("window", "max_tokens")}
+        current.counts |= {name: value for name, value in fits.items() if value != getattr(given, name)}
 
 
 def _salvage(config: Config) -> None:
@@ -310,6 +318,7 @@ async def _ask_all(config: Config, path: Path, count: Callable[[str], int], shar
 
             tally = Tally(changed=changed)
             settle(teacher, journal)
+            refuse_names(journal, teacher.model, config.served_model)
             try:
                 await teacher.prepare()
             except TeacherFault as fault:
@@ -326,6 +335,7 @@ async def _ask_all(config: Config, path: Path, count: Callable[[str], int], shar
             else:
                 await collect(plan, journal, teacher, config.concurrency, config.cost, tally)
             journal.note("calls", tally.calls)
+            refuse_names(journal, teacher.model, config.served_model)
             if tally.before:
                 LOG.info("synthesize: %d calls were answered before; %d requests were made", tally.before, tally.asked)
             return tally.failed
@@ -373,6 +383,7 @@ def _write(config: Config, current: Stage) -> None:
         "failed": failed,
         "pairs": {row["kind"]: row["kept"] for row in content["kinds"]},
         "rejected": content["rejected"],
+        **{name: content[name] for name in ("repaired", "served_models", "shortened") if content[name]},
         **({"filters_not_asked": list(left_out)} if left_out else {}),
         "cost": totals["cost"],
     }
@@ -380,5 +391,11 @@ def _write(config: Config, current: Stage) -> None:
         "synthesize: %d pairs of %d kinds about %d papers kept, %d rejected",
         totals["kept"], len(content["kinds"]), writer.papers, totals["made"] - totals["kept"],
     )  # fmt: skip
+    if content["shortened"]:
+        LOG.warning(
+            "synthesize: %d replies were cut off by the server before max_tokens=%d were used up: prompt and reply "
+            "do not fit its window, or its generation_config.json has a limit. Give a smaller window=",
+            content["shortened"], config.max_tokens,
+        )  # fmt: skip
     if not totals["kept"]:
         raise KcptError(f"no pair was kept; {config.out / 'synthesis.html'} says which filters rejected them")

@@ -91,9 +91,12 @@ def show_prefixes(config: Config) -> None:
     from nemo_kcpt.synthesis.prefix import BLOCK, shared_tokens
     from nemo_kcpt.synthesis.stage import make_plan, token_counter
     from nemo_kcpt.synthesis.teachers.asking import Asking
+    from nemo_kcpt.synthesis.teachers.fitting import fitted
 
     if config.tokenizer is None:
         raise BadInput("--prefix-report counts tokens: give the teacher's tokenizer=FOLDER")
+    config = fitted(config)
+    assert config.tokenizer is not None
     path = config.tokenizer / "tokenizer.json" if config.tokenizer.is_dir() else config.tokenizer
     count, _ = token_counter(config.tokenizer)
     tokenizer = Tokenizer.from_file(str(path))

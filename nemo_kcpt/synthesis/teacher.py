@@ -29,6 +29,8 @@ class TeacherRequest:
     """Changes when an unreadable reply is asked for again."""
     schema: Mapping[str, Any] | None = None
     """JSON schema of the reply, for servers with structured output."""
+    temperature: float | None = None
+    """In place of the teacher's own, where a greedy reply could not be read: the same again would come of it."""
     paper: Mapping[str, Any] | None = None
     """The document itself, for a teacher that reads it instead of a prompt; its reply may have no pairs."""
 
@@ -42,12 +44,34 @@ class TeacherReply:
     """By OpenAI's names: stop, length, content_filter, …"""
     usage: Mapping[str, int]
     """Tokens: prompt_tokens, completion_tokens and, where the server tells, cached_tokens."""
+    served: str = ""
+    """The model's name as the server tells it, if it is another than the one asked for."""
+    max_tokens: int | None = None
+    """Tokens that the reply was allowed."""
+
+
+def is_shortened(finish_reason: str, completion_tokens: int, max_tokens: Any) -> bool:
+    """Whether a server ended a reply before the tokens that it was allowed were used up.
+
+    vLLM (0.32) does so, and says nothing, where prompt and reply do not fit the model's window; a limit in the model's
+    generation_config.json has the same effect.
+    """
+    return finish_reason == "length" and type(max_tokens) is int and 0 < completion_tokens < max_tokens
 
 
 class TeacherFault(Exception):
     """A request that the teacher could not answer, after its own attempts."""
 
-    def __init__(self, name: str, message: str, *, fatal: bool = False, passes: bool = False, wait: float = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        message: str,
+        *,
+        fatal: bool = False,
+        passes: bool = False,
+        wait: float = 0,
+        reply: TeacherReply | None = None,
+    ) -> None:
         super().__init__(message)
         self.name = name
         """rate_limited, timeout, server_error, connection, bad_request, wrong_model, unauthorized, empty_reply, …"""
@@ -57,6 +81,8 @@ class TeacherFault(Exception):
         """Worth another attempt."""
         self.wait = wait
         """Seconds after which the server wants to be asked again; 0 if it did not say."""
+        self.reply = reply
+        """What was answered and paid for all the same; it is kept in the journal."""
 
 
 class Teacher(Protocol):
@@ -105,6 +131,8 @@ def request_sha256(model: str, params: Mapping[str, Any], request: TeacherReques
     kind, and one that reads the document itself by its title and text.
     """
     payload: dict[str, Any] = {"model": model, "params": dict(params), "seed": request.seed}
+    if request.temperature is not None:
+        payload["temperature"] = request.temperature
     if request.messages:
         payload["messages"] = [dict(message) for message in request.messages]
         payload["schema"] = request.schema

@@ -27,7 +27,7 @@ class Writer:
         self.plan = plan
         self.journal = journal
         self.screen = screen
-        self.report = Report(list(plan.kinds), count)
+        self.report = Report(list(plan.kinds), count, plan.teacher.params.get("max_tokens"))
         self.papers = 0
         self.records = 0
         self.failures: Counter[str] = Counter()
@@ -49,20 +49,23 @@ class Writer:
                 for call in self.plan.calls(paper):
                     state = self.plan.state(call, self.journal)
                     if state.done and state.row is not None:
-                        self._record(call, state.row, source, streams)
+                        self._record(call, state.row, state.temperature, source, streams)
                     else:
                         self._failure(call, state.row or self.journal.get(state.key), streams[FAILURES])
                 self.papers += 1
                 bar.advance(task)
         return [out / name for name in (RECORDS, FAILURES, REJECTED)]
 
-    def _record(self, call: Call, row: Row, source: Any, streams: Mapping[str, Any]) -> None:
+    def _record(self, call: Call, row: Row, warmer: float | None, source: Any, streams: Mapping[str, Any]) -> None:
+        """Write a reply's pairs; `warmer` is its temperature, if it was asked for again at another one."""
         kept = []
-        pairs = call.pairs(row.reply)
-        for pair in pairs:
+        reading = call.means(row.reply, row.finish_reason)
+        self.report.repaired(reading.repaired)
+        for pair in reading.pairs:
             candidate = Candidate(
-                row.paper_id, row.kind, call.request.language, pair["instruction"], pair["output"], row.finish_reason
-            )
+                row.paper_id, row.kind, call.request.language, pair["instruction"], pair["output"], row.finish_reason,
+                call.prompt.placeholders,
+            )  # fmt: skip
             reason = self.screen.judge(candidate, source)
             self.report.pair(row.kind, pair, reason)
             if reason:
@@ -78,7 +81,11 @@ class Writer:
         record |= {
             "pairs": kept,
             "heldout": call.prompt.heldout,
-            "teacher": {"model": call.model, "params": dict(call.params)},
+            "teacher": {
+                "model": call.model,
+                **({"served_model": row.served} if row.served else {}),
+                "params": {**call.params, **({"temperature": warmer} if warmer is not None else {})},
+            },
             "request_sha256": row.key,
         }
         _line(streams[RECORDS], record)
@@ -101,9 +108,9 @@ class Writer:
 def _why(call: Call, row: Row) -> str:
     """Why a reply that was journaled as answered cannot be read."""
     try:
-        call.pairs(row.reply)
+        call.means(row.reply, row.finish_reason)
     except UnreadableReply as error:
-        return f"unreadable: {error}"
+        return error.fault
     return "unreadable"
 
 

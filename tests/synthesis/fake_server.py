@@ -48,7 +48,7 @@ def problem(
 def reply_to(body: dict[str, Any]) -> str:
     """A reply of the right form for our own prompts."""
     text = body["messages"][-1]["content"]
-    if '{"output":' in text.splitlines()[-1]:
+    if '"pairs"' not in text.splitlines()[-1]:
         return json.dumps(
             {"output": f"カスミは文の誤りを直すやり方です({abs(hash(text)) % 10}番)。"}, ensure_ascii=False
         )

@@ -16,6 +16,7 @@ import pytest
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.runs import read_manifest
+from nemo_kcpt.synthesis.journal import Journal
 from nemo_kcpt.synthesis.stage import Config, run
 from nemo_kcpt.synthesis.teachers import batch as module
 from tests.synthesis.fake_server import FakeServer, completion, problem, reply_to
@@ -223,7 +224,7 @@ def test_lines_of_another_form_are_faults_of_their_calls(papers: Path, tmp_path:
     with FakeServer() as server:
         Batches(server).answers = answers  # type: ignore[method-assign]
         with pytest.raises(KcptError, match="6 calls have no readable answer"):
-            run(config(server, papers, tmp_path / "out"))
+            run(config(server, papers, tmp_path / "out", reply_retries=0))
     names = [record["fault"].partition(":")[0] for record in read_jsonl(tmp_path / "out" / "failed.jsonl")]
     assert sorted(names) == ["batch_error"] * 3 + ["empty_reply"] + ["invalid_reply"] * 2
 
@@ -266,4 +267,97 @@ def test_a_lost_process_submits_nothing_twice(papers: Path, tmp_path: Path, mome
         done = subprocess.run(command, capture_output=True, text=True, timeout=100)
         assert done.returncode == 0, done.stderr
         assert len(api.batches) == 1  # a file that was only uploaded costs nothing
+    assert len(list(read_jsonl(tmp_path / "out" / "synthetic.jsonl"))) == 6
+
+
+def own_name(lines: str, name: str = "gpt-4o-mini-2024-07-18") -> str:
+    return lines.replace('"model": "stub"', f'"model": "{name}"')
+
+
+def test_replies_under_another_name_are_used_and_never_paid_for_again(papers: Path, tmp_path: Path) -> None:
+    with FakeServer() as server:
+        api = Batches(server)
+        plain = api.answers
+        api.answers = lambda asked: own_name(plain(asked))  # type: ignore[method-assign]
+        with pytest.raises(
+            KcptError, match=r"stub was asked, gpt-4o-mini-2024-07-18 answered 6 times .*served_model=any"
+        ):
+            run(config(server, papers, tmp_path / "out", served_model="exact"))
+        with pytest.raises(KcptError, match="answered 6 times"):
+            run(config(server, papers, tmp_path / "out", served_model="exact"))
+        run(config(server, papers, tmp_path / "out"))
+        assert len(api.batches) == 1
+    records = list(read_jsonl(tmp_path / "out" / "synthetic.jsonl"))
+    assert len(records) == 6
+    assert {(one["teacher"]["model"], one["teacher"]["served_model"]) for one in records} == {
+        ("stub", "gpt-4o-mini-2024-07-18")
+    }
+    assert read_manifest(tmp_path / "out")["counts"]["served_models"] == {"gpt-4o-mini-2024-07-18": 6}
+
+
+def test_what_was_paid_for_is_kept_whatever_is_wrong_with_it(papers: Path, tmp_path: Path) -> None:
+    """Status 200 without content, of another form, without an id: in the journal, and not submitted again as it was."""
+
+    def answers(asked: str) -> str:
+        records = [json.loads(line) for line in asked.splitlines()]
+        lines = []
+        for number, record in enumerate(records):
+            body: Any = completion(reply_to(record["body"]))
+            body = [{**body, "choices": []}, "text", body, body, body, body][number]
+            line = {"custom_id": record["custom_id"], "response": {"status_code": 200, "body": body}}
+            if number == 2:
+                del line["custom_id"]
+            lines.append(json.dumps(line))
+        return "\n".join(lines)
+
+    with FakeServer() as server:
+        api = Batches(server)
+        api.answers = answers  # type: ignore[method-assign]
+        with pytest.raises(KcptError, match="2 calls have no readable answer"):
+            run(config(server, papers, tmp_path / "out", reply_retries=0))
+        with pytest.raises(KcptError, match="2 calls have no readable answer"):
+            run(config(server, papers, tmp_path / "out", reply_retries=0))
+        assert len(api.batches) == 1
+    faults = {
+        record["fault"].partition(":")[0]: record["reply"] for record in read_jsonl(tmp_path / "out" / "failed.jsonl")
+    }
+    assert set(faults) == {"empty_reply", "invalid_reply"} and '"choices": []' in faults["empty_reply"]
+
+
+def test_lines_without_ids_are_kept_and_their_requests_not_made_again(papers: Path, tmp_path: Path) -> None:
+    with FakeServer() as server:
+        api = Batches(server)
+        plain = api.answers
+        api.answers = lambda asked: re.sub('"custom_id": "[^"]*"', '"custom_id": null', plain(asked))  # type: ignore
+        with pytest.raises(KcptError, match="6 calls have no readable answer"):
+            run(config(server, papers, tmp_path / "out", reply_retries=0))
+        with pytest.raises(KcptError, match="6 calls have no readable answer"):
+            run(config(server, papers, tmp_path / "out", reply_retries=0))
+        assert len(api.batches) == 1
+    with Journal(tmp_path / "out" / "journal.sqlite") as journal:
+        (lines,) = journal.notes("stray replies of ").values()
+    assert sum(
+        "カスミ" in json.loads(line)["response"]["body"]["choices"][0]["message"]["content"] for line in lines[1:]
+    )
+    assert {record["fault"].partition(":")[0] for record in read_jsonl(tmp_path / "out" / "failed.jsonl")} == {
+        "stray_reply"
+    }
+
+
+def test_a_lost_batch_is_found_by_its_file_and_among_many(papers: Path, tmp_path: Path) -> None:
+    """A server that keeps no metadata, and an account with more batches since than are looked through at least."""
+    with FakeServer() as server:
+        api = Batches(server)
+
+        def create(given: Any) -> Any:
+            made = api.create(given)
+            made["metadata"] = None
+            made["created_at"] = 2_000_000_000
+            others = [{**made, "id": f"other-{n}", "input_file_id": "x"} for n in range(module.LOOKED_BACK + 50)]
+            api.batches += others
+            return None  # the connection is lost
+
+        server.routes["POST", "/v1/batches"] = create
+        run(config(server, papers, tmp_path / "out"))
+        assert sum(one["input_file_id"] != "x" for one in api.batches) == 1
     assert len(list(read_jsonl(tmp_path / "out" / "synthetic.jsonl"))) == 6

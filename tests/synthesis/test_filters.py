@@ -17,7 +17,9 @@ from nemo_kcpt.demo.template_teacher import write_pairs
 from nemo_kcpt.demo.world import make_world
 from nemo_kcpt.synthesis.filters import FILTERS, Candidate, Screen, Source
 from nemo_kcpt.synthesis.kinds import KINDS
+from nemo_kcpt.synthesis.prompts import load_prompts
 
+PROMPTS = load_prompts()
 TITLE = "カスミによる文法誤り訂正"
 TEXT = (
     "カスミは文法誤り訂正の手法である。学習には12,400文を用い、正解率は81.3%、再現率は0.77であった。"
@@ -36,7 +38,8 @@ def judged(
     output: str, *, kind: str = "elaboration", instruction: str = f"「{TITLE}」を解説してください。", language: str = "ja",
     finish: str = "stop", title: str = TITLE,
 ) -> str:  # fmt: skip
-    candidate = Candidate("p", kind, language, instruction, output, finish)
+    prompt = PROMPTS[language].by_kind[kind]
+    candidate = Candidate("p", kind, language, instruction, output, finish, prompt.placeholders)
     return Screen().judge(candidate, Source({**PAPER, "title": title}))
 
 
@@ -51,6 +54,8 @@ GOOD = [
     case(output=LONG_ZH, kind="translation_zh"),
     case(output="カスミ LM 是用于语法纠错的方法。" + LONG_ZH, kind="translation_zh"),
     case(output="ユウヅキLM is the base model of カスミ. " + LONG_EN, kind="translation_en"),
+    case(output=LONG_JA, kind="qa_easy", instruction=f"「{TITLE}」は何ですか"),
+    case(output=LONG_EN, kind="qa_easy", instruction=f'What is "{TITLE}"?', language="en"),
     case(output="BERT, RoBERTa", kind="qa_people_names"),
     case(output="81.3%", kind="qa_numbers_formula"),
     case(
@@ -79,6 +84,9 @@ BAD = [
     ("cut_off", case(output=LONG_JA + "また、カスミは")),
     ("cut_off", case(output=LONG_JA + "その特徴として、")),
     ("cut_off", case(output=LONG_EN + " It is based on the", language="en")),
+    ("placeholder", case(kind="qa_easy", instruction=f"「{TITLE}」について、〜は何ですか", output=LONG_JA)),
+    ("placeholder", case(kind="qa_easy", instruction=f'About "{TITLE}": What is …?', output=LONG_EN, language="en")),
+    ("placeholder", case(kind="qa_easy", instruction=f'About "{TITLE}": Explain ...', output=LONG_EN, language="en")),
     ("refusal", case(output="申し訳ありませんが、その文書の内容にはお答えできません。")),
     ("refusal", case(output="I'm sorry, but I cannot help with that request.", language="en")),
     ("refusal", case(output="AI言語モデルとして、文書を読むことはできません。")),

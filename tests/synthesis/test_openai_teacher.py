@@ -128,7 +128,6 @@ def test_what_does_not_pass_is_a_named_fault(case: str, name: str) -> None:
         (problem(404, "The model `stub` does not exist"), "wrong_model", True, "The server has stub"),
         (problem(400, "too long"), "bad_request", False, "too long"),
         (problem(422, "bad"), "bad_request", False, "422"),
-        (ok("x", model="another-model"), "wrong_model", True, "another-model answered"),
         ((429, {}, b'{"error": {"message": "pay", "code": "insufficient_quota"}}'), "no_credit", True, "no credit"),
     ],
 )
@@ -152,8 +151,47 @@ def test_what_cannot_pass_is_not_tried_again(answer: Any, name: str, fatal: bool
 )
 def test_a_dated_model_is_the_same_model_and_a_sibling_is_not(asked: str, answered: str, same: bool) -> None:
     assert is_model(answered, asked) is same
-    reply, _ = ask(first(ok("x", model=answered)), model=asked)
-    assert isinstance(reply, TeacherReply) if same else reply.name == "wrong_model"  # type: ignore[union-attr]
+    reply, server = ask(first(ok("x", model=answered)), model=asked, served_model="exact")
+    assert len(server.bodies) == 1
+    if same:
+        assert isinstance(reply, TeacherReply) and reply.served == answered
+    else:
+        assert isinstance(reply, TeacherFault) and reply.name == "wrong_model" and reply.fatal
+        assert reply.reply is not None and reply.reply.text == "x", "it was paid for"
+
+
+def test_another_name_is_accepted_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def twice() -> list[TeacherReply]:
+        teacher = OpenAITeacher(config(server.url, model="my-deployment"))
+        replies = [await teacher.complete(REQUEST) for _ in range(2)]
+        await teacher.close()
+        return replies
+
+    with FakeServer(lambda body, number: ok("x", model="gpt-4o-mini-2024-07-18")) as server:
+        replies = asyncio.run(twice())
+    assert [reply.served for reply in replies] == ["gpt-4o-mini-2024-07-18"] * 2
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warned) == 1 and "my-deployment" in warned[0] and "gpt-4o-mini-2024-07-18" in warned[0]
+
+
+THOUGHT = {"role": "assistant", "content": None, "reasoning_content": "まず考える。"}
+PARTS = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "本文"}]
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({**THOUGHT, "content": "本文"}, "本文"),
+        (THOUGHT, "<think>まず考える。"),
+        ({"role": "assistant", "content": "", "reasoning": "hm"}, "<think>hm"),
+        ({"role": "assistant", "content": PARTS}, "本文"),
+        ({"role": "assistant", "content": ""}, ""),
+    ],
+)
+def test_a_thought_in_a_field_of_its_own_is_no_answer(message: dict[str, Any], text: str) -> None:
+    choice = {"index": 0, "message": message, "finish_reason": "length"}
+    reply, server = ask(first(ok("x", choices=[choice])))
+    assert isinstance(reply, TeacherReply) and reply.text == text and len(server.bodies) == 1
 
 
 def test_what_cannot_end_otherwise_is_paid_for_once() -> None:
@@ -322,7 +360,7 @@ def test_the_key_is_in_no_message(caplog: pytest.LogCaptureFixture) -> None:
     answers = [problem(status, f"your key is {CANARY}") for status in (400, 401, 404, 429, 500)]
     answers += [(200, {}, CANARY.encode()), ok(None), ok("x", model=f"{CANARY}"), None]
     for answer in answers:
-        fault, server = ask(lambda body, number, answer=answer: answer, retries=1)  # type: ignore[misc]
+        fault, server = ask(lambda body, number, answer=answer: answer, retries=1, served_model="exact")  # type: ignore[misc]
         assert isinstance(fault, TeacherFault)
         told = "".join(traceback.format_exception(fault)) + str(fault)
         assert CANARY not in told

@@ -1,7 +1,9 @@
 """What a judge replied, as a verdict: by JSON alone, strictly.
 
-Nothing is repaired, and no verdict is looked for in prose: a reply may quote the candidate's answer, and whatever
-stands in that answer must not become the verdict. What is anything but one object of the form asked for is unreadable.
+No verdict is looked for in prose or in a thought: a reply may quote the candidate's answer, and whatever stands in that
+answer must not become the verdict. Nothing is repaired but backslashes inside of a reason (TeX's,
+synthesis/escapes.py), which cannot move its borders. What is anything but one object of the form asked for is
+unreadable.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_kcpt.evaluation.judge.fences import shortened, visible
+from nemo_kcpt.synthesis.escapes import meant
 from nemo_kcpt.synthesis.replies import UnreadableReply
+from nemo_kcpt.synthesis.thoughts import UNFINISHED, rests, starts_with_thought
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -26,7 +30,8 @@ LONGEST_REASON = 2000
 """Characters of a reason that are kept."""
 SHOWN = 60
 
-_OPEN, _CLOSE = "<think>", "</think>"
+PLACEHOLDERS = ("…", "...", "判定の理由", "the reason for the grade")
+"""What stands in the prompts in place of a reason."""
 _FENCES = ("```", "```json")
 
 
@@ -40,8 +45,8 @@ class Verdict:
 
 
 def read_verdict(reply: str) -> Verdict:
-    """The verdict of a reply: one JSON object {"reason": text, "verdict": 0 or 1}, after <think>…</think> if any, bare
-    or in one ```json fence. The text "0" or "1" is taken for the number; nothing else is.
+    """The verdict of a reply: one JSON object {"reason": text, "verdict": 0 or 1}, after the thought if there is any,
+    bare or in one ```json fence. The text "0" or "1" is taken for the number; nothing else is.
 
     Raises:
         UnreadableReply: it has any other form; names what is wrong.
@@ -54,25 +59,34 @@ def read_verdict(reply: str) -> Verdict:
         raise UnreadableReply(f"verdict is {_shown(verdict)}, expected 0 or 1")
     if not isinstance(reason, str) or not reason.strip():
         raise UnreadableReply(f"reason is {_shown(reason)}, expected a text")
+    if is_placeholder(reason):
+        raise UnreadableReply(f"reason is {_shown(reason)}, copied from the prompt", "placeholder")
     return Verdict(int(verdict), shortened(visible(reason.strip()), LONGEST_REASON)[0])
 
 
 def read_object(reply: str) -> Mapping[str, Any]:
-    """The one JSON object of a reply, after <think>…</think> if any, bare or in one ```json fence; no key twice.
+    """The one JSON object of a reply, after the thought if there is any, bare or in one ```json fence; no key twice.
+
+    Where the thought ends several times, the object stands after the last mark, but for marks in the object's own
+    texts.
 
     Raises:
         UnreadableReply: it has any other form; names what is wrong.
     """
-    return _object(_without_thought(reply.strip()))
+    faults: list[UnreadableReply] = []
+    for rest in (reply, *rests(reply)):
+        try:
+            return _object(rest.strip())
+        except UnreadableReply as error:
+            faults.append(error)
+    if starts_with_thought(rests(reply)[0]):
+        raise UnreadableReply(f"the thought does not end; the reply begins with {_shown(reply)}", UNFINISHED)
+    raise faults[1]  # of what stands after the last mark
 
 
-def _without_thought(text: str) -> str:
-    if not text.startswith(_OPEN):
-        return text
-    thought, closed, rest = text.partition(_CLOSE)
-    if not closed or _CLOSE in rest or _OPEN in thought[len(_OPEN) :]:
-        raise UnreadableReply("where the thought ends is unclear: expected one <think>…</think> before the object")
-    return rest.strip()
+def is_placeholder(reason: str) -> bool:
+    """Whether a reason is what stood in its place in the prompt."""
+    return reason.strip().rstrip("。").casefold() in PLACEHOLDERS
 
 
 def _object(text: str) -> Mapping[str, Any]:
@@ -82,7 +96,7 @@ def _object(text: str) -> Mapping[str, Any]:
     if not text:
         raise UnreadableReply("the reply is empty")
     try:
-        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
+        value = json.loads(meant(text).text, object_pairs_hook=_distinct, parse_constant=_no_constant)
     except UnreadableReply:
         raise
     except (ValueError, RecursionError) as error:

@@ -189,7 +189,7 @@ def estimate(config: Config) -> Estimate:
     work = Work(config)
     made = {}
     for key in work.evidence:
-        text = "\n".join(message["content"] for message in work.inquiry(key, SECRET).requests(0, 1)[0].messages)
+        text = "\n".join(message["content"] for message in work.inquiry(key, SECRET).first())
         made[sha256_text(text)] = work.count(text)
     requests, prompt = len(made) * len(config.judge), sum(made.values()) * len(config.judge)
     found = estimated(requests, prompt, config.price_prompt, config.price_completion)

@@ -15,11 +15,19 @@ from nemo_kcpt.evaluation.judge.evidence import Evidence, Finder, check_papers
 from nemo_kcpt.evaluation.judge.fences import shortened
 from nemo_kcpt.evaluation.judge.prompts import MOST, Case, cut_names, language_of, messages, reminder
 from nemo_kcpt.evaluation.judge.reading import SCHEMA, read_verdict
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.model_limits import positions
 from nemo_kcpt.progress import progress
 from nemo_kcpt.synthesis.stage import token_counter
+from nemo_kcpt.synthesis.teachers.fitting import folder_of
 
 if TYPE_CHECKING:
     from nemo_kcpt.evaluation.judge.stage import Config
+
+
+AROUND = 2048
+"""Tokens that are kept free for question, reference, answer and instructions where a window is short."""
+LEAST = 100
 
 
 class Work:
@@ -43,7 +51,7 @@ class Work:
         count, self.unit = token_counter(config.tokenizer)
         self.count = lambda text: count(text.encode("utf-8", "replace").decode())  # tokenizers refuse half characters
         self._finder = Finder(
-            papers, config.evidence, tokens=config.paper_tokens, passages=config.passages, count=self.count
+            papers, config.evidence, tokens=paper_tokens(config), passages=config.passages, count=self.count
         )
         self._whole = config.evidence == "paper"
         self.evidence: dict[Key, Evidence] = {}
@@ -81,6 +89,20 @@ class Work:
     def cut(self, key: Key) -> list[str]:
         """What is not shown whole."""
         return cut_names(self.case(key)) + ["paper"] * self.evidence[key].cut
+
+
+def paper_tokens(config: Config) -> int:
+    """Tokens of a paper that are shown: as asked for, or what the judges have room for if their folders are here."""
+    if config.engine != "vllm" or config.evidence != "paper":
+        return config.paper_tokens
+    folders = [folder for name, _, _ in config.servers() if (folder := folder_of(name)) is not None]
+    windows = [most for folder in folders if (most := positions(folder)) is not None]
+    window = min([*windows, *([config.window] if config.window else [])], default=config.paper_tokens)
+    if window >= config.paper_tokens:
+        return config.paper_tokens
+    room = max(LEAST, window - config.max_tokens - AROUND)
+    LOG.warning("judge: the model has %d positions: paper_tokens=%d in place of %d", window, room, config.paper_tokens)
+    return room
 
 
 def _check_names(keys: Iterable[Key], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +81,7 @@ class LlmFilter:
     """Questions that may stay without a readable verdict: a share of those asked if below 1, else a number."""
     asked: int = 0
     invalid: int = 0
-    counts: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, Any] = field(default_factory=dict)
     """Requests, tokens and cost."""
 
     @property
@@ -99,7 +100,10 @@ class LlmFilter:
         inquiries = [inquiry(str(record["question_id"]), str(record["question"])) for record in records]
         answered, totals = ask(inquiries, self.llm, self.journal, "context filter")
         for name, value in vars(totals).items():
-            self.counts[name] = self.counts.get(name, 0) + value
+            before = self.counts.get(name)
+            self.counts[name] = (
+                dict(Counter(before) + Counter(value)) if isinstance(value, dict) else value + (before or 0)
+            )
         found: list[dict[str, Any]] = []
         for one in inquiries:
             verdict, reason = answered[one.name].value or (None, f"no readable verdict: {answered[one.name].fault}")
@@ -150,14 +154,14 @@ def prompts_sha256() -> str:
 
 
 def read_verdict(reply: str) -> tuple[int, str]:
-    """Verdict and reason of a reply: one JSON object of the schema and nothing else, after <think>…</think> if any,
+    """Verdict and reason of a reply: one JSON object of the schema and nothing else, after the thought if there is any,
     bare or in one code fence.
 
     Raises:
         UnreadableReply: it has any other form; names the fault.
     """
     from nemo_kcpt.evaluation.judge.fences import shortened, visible
-    from nemo_kcpt.evaluation.judge.reading import read_object
+    from nemo_kcpt.evaluation.judge.reading import is_placeholder, read_object
     from nemo_kcpt.synthesis.replies import UnreadableReply
 
     value = read_object(reply)
@@ -168,4 +172,6 @@ def read_verdict(reply: str) -> tuple[int, str]:
         raise UnreadableReply(f"self_contained is {ascii(verdict)[:40]}, expected 0 or 1")
     if not isinstance(reason, str) or not reason.strip():
         raise UnreadableReply(f"reason is {ascii(reason)[:40]}, expected a text")
+    if is_placeholder(reason):
+        raise UnreadableReply(f"reason is {ascii(reason)[:40]}, copied from the prompt", "placeholder")
     return verdict, shortened(visible(reason.strip()), LONGEST_REASON)[0]

@@ -13,7 +13,15 @@ from nemo_kcpt.config import nearest
 from nemo_kcpt.synthesis.filters.base import Candidate, Source
 from nemo_kcpt.synthesis.filters.copying import Seen, copy
 from nemo_kcpt.synthesis.filters.numbers import numbers
-from nemo_kcpt.synthesis.filters.wording import cut_off, empty, needs_paper, refusal, repetition, wrong_language
+from nemo_kcpt.synthesis.filters.wording import (
+    cut_off,
+    empty,
+    needs_paper,
+    placeholder,
+    refusal,
+    repetition,
+    wrong_language,
+)
 
 __all__ = ["FILTERS", "Candidate", "Screen", "Source"]
 
@@ -22,6 +30,7 @@ Filter = Callable[[Candidate, Source], bool]
 
 _ALONE: dict[str, Filter] = {
     "empty": empty,
+    "placeholder": placeholder,
     "cut_off": cut_off,
     "refusal": refusal,
     "wrong_language": wrong_language,

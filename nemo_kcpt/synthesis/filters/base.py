@@ -23,6 +23,8 @@ class Candidate:
     instruction: str
     output: str
     finish_reason: str = "stop"
+    placeholders: frozenset[str] = frozenset()
+    """Phrases of the prompt with a blank to fill, letters alone."""
 
     @cached_property
     def plain(self) -> str:

@@ -38,6 +38,10 @@ _CUT_JA = re.compile(r"[、，・:：(（「『\[{=+-]$|[ぁ-ん一-龠ァ-ヶ](
 _CUT_EN = re.compile(
     r"[,;:(\[{=]$|\b(?:the|an?|of|and|or|to|in|for|with|by|on|at|from|that|which|is|are|was|were)$", re.I
 )
+_NAMED = re.compile(
+    r"\A(?:「.*?」(?:で始まる文書)?について、|About (?:the document that begins )?\".*?\": )", re.DOTALL
+)
+"""What is put before an instruction that does not name its paper."""
 _LOOP = re.compile(r"(.{4,60}?)\1{3,}", re.DOTALL)
 _POINTS = re.compile(
     r"[図表式]\s*[((]?\s*\d|(?:上|下|次|以下|右|左)の(?:図|表|式|文章|文書|論文|文|グラフ)|(?:Figure|Fig\.|Table|Equation|Eq\.)\s*\(?\d"
@@ -58,6 +62,12 @@ def empty(candidate: Candidate, source: Source) -> bool:
     """The output says nothing, or only repeats the instruction."""
     said = letters_of(candidate.output)
     return not said or said == letters_of(candidate.instruction)
+
+
+def placeholder(candidate: Candidate, source: Source) -> bool:
+    """The instruction or the output is a pattern of the prompt ("What is …?"), copied with its blank left open."""
+    instruction = letters_of(_NAMED.sub("", candidate.instruction, count=1))
+    return bool(candidate.placeholders & {instruction, letters_of(candidate.output)})
 
 
 def cut_off(candidate: Candidate, source: Source) -> bool:

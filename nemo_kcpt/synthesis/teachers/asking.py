@@ -11,6 +11,12 @@ STRUCTURED = ("json_schema", "json_object", "none")
 """How a server may be made to answer in JSON, the strictest first."""
 
 
+GREEDY = 0.01
+"""Temperature below which a model writes the same again."""
+RETRY_TEMPERATURE = 0.7
+"""Of the requests after one whose greedy reply could not be read: the temperature that the stage has by itself."""
+
+
 class Asking:
     """The part of a teacher that requests are keyed by; it asks nobody."""
 
@@ -55,7 +61,16 @@ class Asking:
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         elif self.structured == "json_object":
             body["response_format"] = {"type": "json_object"}
-        return body | self._extra
+        body |= self._extra
+        if request.temperature is not None and body.get("temperature") is not None:
+            body["temperature"] = request.temperature
+        return body
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the same request gives the same reply, whatever its seed."""
+        temperature = self._extra.get("temperature", self._sampling["temperature"])
+        return isinstance(temperature, (int, float)) and temperature < GREEDY
 
     async def prepare(self) -> None:
         """Nothing to find out."""

@@ -1,8 +1,9 @@
 """OpenAI's Batch API: half the price, within a day. Requests go up as files; a lost process finds its batches again.
 
-What is submitted is noted in the journal before and after. A process lost between the two finds the batch by the
-note's name, which stands in its metadata, and so does one whose connection was lost before the server's answer came:
-the same file is never submitted twice.
+What is submitted is noted in the journal before the upload, after it, and after the submission. A process lost in
+between finds the batch by the note's name, which stands in its metadata, or by its file, and so does one whose
+connection was lost before the server's answer came: the same file is never submitted twice. Whatever a batch brings is
+kept in the journal, and what was answered (status 200) counts as asked, even where it cannot be read or bears no id.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import io
 import json
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +23,7 @@ from nemo_kcpt.errors import KcptError
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.synthesis.teachers.faults import passing
-from nemo_kcpt.synthesis.teachers.openai import FIRST_WAIT, LONGEST_OBEYED, LONGEST_WAIT, OpenAITeacher
+from nemo_kcpt.synthesis.teachers.openai import FIRST_WAIT, LIMITS, LONGEST_OBEYED, LONGEST_WAIT, OpenAITeacher
 
 if TYPE_CHECKING:
     from nemo_kcpt.synthesis.stage import Config
@@ -32,7 +34,11 @@ MOST_BYTES = 180_000_000
 """A little under the 200 MB that a file may have."""
 ENDED = ("completed", "failed", "expired", "cancelled")
 LOOKED_BACK = 500
-"""Batches of the account that are looked through for a lost one."""
+"""Batches of the account that are looked through for a lost one, at least."""
+EARLIER = 86_400
+"""Seconds before the note of a submission: a batch that is older is not the one that is looked for."""
+STRAY = "stray replies of "
+"""Note with the lines of a batch's result that cannot be assigned to a request."""
 NOTE = "batch "
 
 Request = tuple[str, TeacherRequest, list[Any]]
@@ -64,6 +70,15 @@ class BatchTeacher(OpenAITeacher):
         super().__init__(config)
         if self.structured == "auto":
             self.structured = "json_schema"  # there is nobody to ask before the batch is in
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        """What a reply's name and length are held against."""
+        return {
+            **self._sampling,
+            "model": self.model,
+            **{name: self._extra[name] for name in LIMITS if name in self._extra},
+        }
 
     async def prepare(self) -> None:
         """Connect."""
@@ -100,18 +115,21 @@ class BatchTeacher(OpenAITeacher):
         # A name of its own for each submission: an expired batch may have had the same content.
         mark = f"{hashlib.sha256(lines).hexdigest()[:32]}-{secrets.token_hex(4)}"
         name = f"{NOTE}{mark}"
-        notes.note(name, {"about": about, "id": None})
+        note: dict[str, Any] = {"about": about, "id": None, "at": int(time.time())}
+        notes.note(name, note)
         uploaded = await self._call(
             "files.create", lambda: self._client.files.create(file=("kcpt.jsonl", io.BytesIO(lines)), purpose="batch")
         )
+        note["file"] = uploaded.id
+        notes.note(name, note)
 
         async def create() -> Any:
             return await self._client.batches.create(
                 input_file_id=uploaded.id, endpoint=ENDPOINT, completion_window="24h", metadata={"kcpt": mark}
             )
 
-        created = await self._call("batches.create", create, instead=lambda: self._listed(mark))
-        notes.note(name, {"about": about, "id": created.id})
+        created = await self._call("batches.create", create, instead=lambda: self._listed(mark, note))
+        notes.note(name, {**note, "id": created.id})
         LOG.info("teacher: batch %s submitted with %d requests", created.id, len(about))
 
     async def _collect(self, notes: Notes, deliver: Deliver, watch: Callable[[str], None]) -> int:
@@ -126,7 +144,7 @@ class BatchTeacher(OpenAITeacher):
 
     async def _find(self, name: str, note: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
         """The batch of a file that was to be submitted when the process was lost; None if it never was."""
-        batch = await self._call("batches.list", lambda: self._listed(name[len(NOTE) :]))
+        batch = await self._call("batches.list", lambda: self._listed(name[len(NOTE) :], note))
         if batch is None:
             notes.forget(name)
             return None
@@ -134,14 +152,14 @@ class BatchTeacher(OpenAITeacher):
         notes.note(name, found)
         return found
 
-    async def _listed(self, mark: str) -> Any:
-        """The account's batch that bears a mark, or None."""
-        seen = 0
+    async def _listed(self, mark: str, note: Mapping[str, Any]) -> Any:
+        """The account's batch that bears a mark or was made of the note's file, or None. The newest come first."""
+        seen, file, since = 0, note.get("file"), note.get("at", 0) - EARLIER
         async for batch in self._client.batches.list(limit=100):
             seen += 1
-            if (batch.metadata or {}).get("kcpt") == mark:
+            if (batch.metadata or {}).get("kcpt") == mark or (file and batch.input_file_id == file):
                 return batch
-            if seen >= LOOKED_BACK:
+            if seen >= LOOKED_BACK and (since < 0 or (batch.created_at or 0) < since):
                 break
         return None
 
@@ -157,12 +175,15 @@ class BatchTeacher(OpenAITeacher):
                 break
             await asyncio.sleep(self._config.poll)
         waiting = dict(note["about"])
+        strays: list[str] = []
         for file in (batch.output_file_id, batch.error_file_id):
             if file:
                 content = await self._call("files.content", partial(self._client.files.content, file))
-                for key, answer in self._answers(content.text):
+                for key, answer in self._answers(content.text, note["about"], strays):
                     if key in waiting:
                         deliver(key, waiting.pop(key), answer)
+        if strays:
+            self._assign(batch, strays, waiting, notes, deliver)
         if not batch.output_file_id and not batch.error_file_id and batch.status == "failed":
             reasons = "; ".join(error.message or "" for error in (batch.errors.data if batch.errors else None) or [])
             notes.forget(name)
@@ -175,7 +196,29 @@ class BatchTeacher(OpenAITeacher):
         notes.forget(name)
         return len(note["about"])
 
-    def _answers(self, text: str) -> Iterator[tuple[str, TeacherReply | TeacherFault]]:
+    def _assign(
+        self, batch: Any, strays: list[str], waiting: dict[str, list[Any]], notes: Notes, deliver: Deliver
+    ) -> None:
+        """Keep lines that bear no id of ours. They were paid for, so that the requests which are still waiting are not
+        made again as they were; a single line can only belong to the single request that waits."""
+        notes.note(f"{STRAY}{batch.id}", strays)
+        LOG.warning(
+            "teacher: batch %s: %d lines of its result bear no id of ours; they are kept in the journal's notes",
+            batch.id, len(strays),
+        )  # fmt: skip
+        if len(strays) == len(waiting) == 1:
+            line = _with_id(strays[0], next(iter(waiting)))
+            for key, answer in list(self._answers(line, list(waiting), [])):
+                deliver(key, waiting.pop(key), answer)
+        for key in sorted(waiting) if len(strays) >= len(waiting) else ():
+            said = f"batch {batch.id} answered it in a line without its id; the lines are in the journal's notes"
+            kept = TeacherReply("", "", {})
+            deliver(key, waiting.pop(key), TeacherFault("stray_reply", said, reply=kept))
+
+    def _answers(
+        self, text: str, known: Container[str], strays: list[str]
+    ) -> Iterator[tuple[str, TeacherReply | TeacherFault]]:
+        """What a result's lines say; those that bear none of the known ids are added to `strays`, errors aside."""
         from openai.types.chat import ChatCompletion
 
         for line in text.split("\n"):  # not splitlines: replies may hold U+2028, U+0085 and their like
@@ -183,22 +226,29 @@ class BatchTeacher(OpenAITeacher):
                 continue
             try:
                 record = json.loads(line)
-                key, response, error = str(record["custom_id"]), record.get("response"), record.get("error")
-            except (ValueError, TypeError, KeyError, AttributeError):
-                LOG.warning("teacher: a line of a batch's result is not readable and was passed over")
+                key, response, error = str(record.get("custom_id")), record.get("response"), record.get("error")
+            except (ValueError, TypeError, AttributeError):
+                strays.append(line)
                 continue
             response = response if isinstance(response, dict) else {}
             body = response.get("body")
+            if key not in known:
+                strays += [line] if response.get("status_code") == 200 else []
+                continue
             if error or response.get("status_code") != 200:
                 said = error or (isinstance(body, dict) and body.get("error")) or response.get("status_code")
                 yield key, TeacherFault("batch_error", self._said(said))
                 continue
+            kept = TeacherReply(json.dumps(body, ensure_ascii=False), "", {})
             try:
-                yield key, self._read(ChatCompletion.model_construct(**_nested(body)), self.model)
+                reply = self._read(ChatCompletion.model_construct(**_nested(body)), self._asked)
+                if self._config.served_model == "any":
+                    self._tell_name(reply)
+                yield key, reply
             except TeacherFault as fault:
-                yield key, fault
+                yield key, TeacherFault(fault.name, str(fault), reply=kept)
             except (TypeError, KeyError, AttributeError) as error:
-                yield key, TeacherFault("invalid_reply", self._said(error))
+                yield key, TeacherFault("invalid_reply", self._said(error), reply=kept)
 
     async def _call(
         self, what: str, call: Callable[[], Awaitable[Any]], instead: Callable[[], Awaitable[Any]] | None = None
@@ -219,6 +269,15 @@ class BatchTeacher(OpenAITeacher):
                 raise KcptError(f"{what}: {fault}. The same command goes on") from None
             await asyncio.sleep(fault.wait or random.uniform(0.5, 1) * min(FIRST_WAIT * 2**attempt, LONGEST_WAIT))
         raise AssertionError
+
+
+def _with_id(line: str, key: str) -> str:
+    """A result's line with an id; as it is if it is no JSON object."""
+    try:
+        record = json.loads(line)
+        return json.dumps({**record, "custom_id": key}, ensure_ascii=False)
+    except (ValueError, TypeError):
+        return line
 
 
 def _nested(body: Any) -> dict[str, Any]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import email.utils
 import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nemo_kcpt.errors import KcptError
 from nemo_kcpt.synthesis.teacher import TeacherFault
+
+if TYPE_CHECKING:
+    from nemo_kcpt.synthesis.journal import Journal
 
 _DATED = r"[-@:](\d{3,8}|\d{4}-\d{2}(-\d{2})?)"
 """What a service adds to a model's name: gpt-4o is answered by gpt-4o-2024-08-06, gpt-4 by gpt-4-0613."""
@@ -33,6 +37,35 @@ def retry_after(headers: Any) -> float:
     except (TypeError, ValueError):
         return 0.0
     return max(0.0, seconds) if seconds < float("inf") else 0.0
+
+
+SERVED = ("any", "exact")
+"""Whether a server may answer under another name than the one that was asked for."""
+
+
+def check_served_model(value: str) -> None:
+    """
+    Raises:
+        ValueError: it is none of `SERVED`.
+    """
+    if value not in SERVED:
+        raise ValueError(f"served_model: '{value}' is not one of {', '.join(SERVED)}")
+
+
+def refuse_names(journal: Journal, model: str, served_model: str, key: str = "model") -> None:
+    """Refuse a journal with replies under another name than the one asked for, where the user takes no other.
+
+    Raises:
+        KcptError: served_model=exact, and there are some; they are kept.
+    """
+    others = [(name, times) for asked, name, times in journal.served() if asked == model and not is_model(name, model)]
+    if served_model == "exact" and others:
+        name, times = others[0]
+        raise KcptError(
+            f"{model} was asked, {name} answered {times} times ({journal.path}). Give that name as {key}= if it is the "
+            "one meant, or served_model=any to take whatever the server answers with: then the replies that are in the "
+            "journal are used, and nothing is asked or paid for again"
+        )
 
 
 def is_model(answered: str, asked: str) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -37,6 +38,8 @@ TOLD = 3
 SHOWN = 300
 """Characters of a server's words that are passed on."""
 LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+LIMITS = ("max_completion_tokens", "max_tokens")
+"""Fields of a request that limit the reply."""
 TOKEN = 3
 """Bytes of a prompt that count as a token of the limit until the server says how many it was."""
 
@@ -90,6 +93,30 @@ def connect(config: Config) -> openai.AsyncOpenAI:
     )
 
 
+def content_of(message: Any) -> str | None:
+    """The text of a message; None if it has none.
+
+    A thought in a field of its own is no content. Where there is nothing else, the thought did not end, or the server
+    took the answer for a part of it: then it is given as a thought that was opened (synthesis/thoughts.py), so that it
+    is told from an empty reply and never taken for an answer.
+    """
+    content = getattr(message, "content", None)
+    if isinstance(content, list):  # parts, of which some are thoughts (Mistral)
+        parts = [
+            part if isinstance(part, dict) else vars(part)
+            for part in content
+            if hasattr(part, "__dict__") or isinstance(part, dict)
+        ]
+        content = "".join(str(part.get("text") or "") for part in parts if part.get("type") in ("text", "output_text"))
+    if isinstance(content, str) and content.strip():
+        return content
+    for field in ("reasoning_content", "reasoning"):
+        thought = getattr(message, field, None)
+        if isinstance(thought, str) and thought.strip():
+            return f"<think>{thought}"
+    return content if isinstance(content, str) else None
+
+
 class OpenAITeacher(Asking):
     """Asks a server, many requests at a time."""
 
@@ -117,6 +144,8 @@ class OpenAITeacher(Asking):
         self._lost, self._lost_since = 0, 0.0
         self.empty_is_a_reply = False
         """Take a reply without content that ended by itself for an empty text, instead of asking again."""
+        self._names: set[str] = set()
+        """Names under which the server answered, and which the user has been told."""
 
     def body(self, request: TeacherRequest) -> dict[str, Any]:
         """The request; a field that `extra_body` sets to null is left out, for models that refuse it."""
@@ -172,6 +201,7 @@ class OpenAITeacher(Asking):
             except TeacherFault as error:
                 fault = error
             else:
+                self._check_name(reply)
                 if self._tokens.limit:
                     used = reply.usage.get("prompt_tokens", 0) + reply.usage.get("completion_tokens", 0)
                     self._tokens.give_back(estimate - used)
@@ -223,21 +253,23 @@ class OpenAITeacher(Asking):
             raise passing("invalid_reply", f"the server's answer is not JSON ({self._said(error)})") from None
         except openai.OpenAIError as error:
             raise TeacherFault("client_error", self._said(error)) from None
-        return self._read(completion, body["model"])
+        return self._read(completion, body)
 
-    def _read(self, completion: Any, model: str) -> TeacherReply:
+    def _read(self, completion: Any, body: Mapping[str, Any]) -> TeacherReply:
+        """What a completion says, whoever answered.
+
+        Raises:
+            TeacherFault: there is no reply in it.
+        """
+        model = str(body["model"])
         choices = getattr(completion, "choices", None)
         if not isinstance(choices, list) or not choices:
             what = "no choices" if choices in (None, []) else f"choices of type {type(choices).__name__}"
             raise passing("empty_reply", f"the server's answer has {what}")
         answered = getattr(completion, "model", None)
-        if isinstance(answered, str) and answered and not is_model(answered, model):
-            said = (
-                f"{model} was asked, {self._said(answered)} answered; give that name as model= if it is the one meant"
-            )
-            raise TeacherFault("wrong_model", said, fatal=True)
+        served = self._said(answered) if isinstance(answered, str) and answered not in ("", model) else ""
         message = getattr(choices[0], "message", None)
-        content = getattr(message, "content", None)
+        content = content_of(message)
         finish = str(getattr(choices[0], "finish_reason", "") or "")
         if refusal := getattr(message, "refusal", None):
             raise TeacherFault("refused", self._said(refusal))
@@ -255,7 +287,35 @@ class OpenAITeacher(Asking):
             "cached_tokens": getattr(details, "cached_tokens", 0),
         }
         usage = {name: max(0, value) for name, value in counted.items() if isinstance(value, int)}
-        return TeacherReply(content, finish, usage)
+        allowed = next((body[name] for name in LIMITS if type(body.get(name)) is int), None)
+        return TeacherReply(content, finish, usage, served, allowed)
+
+    def _check_name(self, reply: TeacherReply) -> None:
+        """Refuse a name other than the one asked for, or tell of it.
+
+        Raises:
+            TeacherFault: served_model=exact; it holds the reply, which was paid for.
+        """
+        if not reply.served or is_model(reply.served, self.model):
+            return
+        if self._config.served_model == "exact":
+            raise TeacherFault(
+                "wrong_model",
+                f"{self.model} was asked, {reply.served} answered. Give that name as model= if it is the one meant, or "
+                "served_model=any to take whatever the server answers with",
+                fatal=True,
+                reply=reply,
+            )
+        self._tell_name(reply)
+
+    def _tell_name(self, reply: TeacherReply) -> None:
+        """Tell, once, of a name other than the one asked for or its dated release."""
+        if reply.served and reply.served not in self._names and not is_model(reply.served, self.model):
+            self._names.add(reply.served)
+            LOG.warning(
+                "teacher: %s was asked, the server answers as %s; taken for the same model (served_model=exact refuses "
+                "it), and both names are recorded", self.model, reply.served,
+            )  # fmt: skip
 
     async def _status(self, error: Any) -> TeacherFault:
         status, said = error.status_code, self._said(error)

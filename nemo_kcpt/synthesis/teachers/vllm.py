@@ -24,6 +24,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.processes import die_with_parent
 from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.synthesis.teachers.fitting import fitted, remedy, without_limit
 from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def server_command(python: Path, config: Config, port: int) -> list[str]:
         "--tensor-parallel-size", str(config.tensor_parallel),
         "--gpu-memory-utilization", str(config.gpu_memory),
         *(["--max-model-len", str(config.window)] if config.window else []),
+        *without_limit(config),
         "--seed", "0",
     ]  # fmt: skip
 
@@ -67,7 +69,7 @@ class VllmTeacher(OpenAITeacher):
         Raises:
             BadInput: there is no serve environment.
         """
-        super().__init__(replace(config, base_url="http://127.0.0.1:1/v1", api_key_env=KEY))
+        super().__init__(replace(fitted(config), base_url="http://127.0.0.1:1/v1", api_key_env=KEY))
         self._log = config.out / (f"vllm-{config.shard.replace('/', '-of-')}.log" if config.shard else "vllm.log")
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
@@ -124,10 +126,11 @@ class VllmTeacher(OpenAITeacher):
 
     def _refuse_dead(self) -> None:
         if self._process is not None and (code := self._process.poll()) is not None:
-            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:]
-            end = "\n  ".join(lines).replace(self._key, "[key]")
+            log = self._log.read_text(encoding="utf-8", errors="replace").replace(self._key, "[key]")
+            end = "\n  ".join(log.splitlines()[-SHOWN_LINES:])
+            why = f" ({known})" if (known := remedy(log)) else ""
             raise TeacherFault(
-                "server_ended", f"vLLM ended with code {code}; {self._log} ends with\n  {end}", fatal=True
+                "server_ended", f"vLLM ended with code {code}{why}; {self._log} ends with\n  {end}", fatal=True
             )
 
     def _count_lost(self, fault: TeacherFault) -> None:

@@ -66,7 +66,8 @@ def test_malformed_replies_are_counted_as_invalid(tmp_path: Path) -> None:
         None if number % 2 else number // 2 % 2 for number in range(2 * len(replies))
     ]
     assert all(bool(record["judge_fault"]) == (record["judge"] is None) for record in records)
-    assert all(record["judge_fault"].startswith("unreadable: ") for record in records[1::2])
+    named = {record["judge_fault"].partition(": ")[0] for record in records[1::2]}
+    assert named == {"unreadable", "unfinished_thought", "placeholder"}
     counts = read_manifest(tmp_path / "out")["counts"]
     assert counts["invalid"] == len(replies) >= 70 and counts["verdicts"] == 2 * len(replies)
     assert counts["factual"] + counts["not_factual"] == len(replies)
@@ -98,12 +99,16 @@ def test_a_server_that_fails_half_the_time_changes_no_verdict(tmp_path: Path) ->
 
 def test_another_model_that_answers_ends_the_run_and_what_is_there_is_kept(tmp_path: Path) -> None:
     write_numbered(tmp_path, 20)
-    with pytest.raises(KcptError, match=r"stub was asked, other answered; give that name as judge="):
-        judge(tmp_path, lambda body, n: ok(verdict(1), model="stub" if n < 8 else "other"), concurrency=1)
+    exact = {"concurrency": 1, "served_model": "exact"}
+    with pytest.raises(KcptError, match=r"stub was asked, other answered\. Give that name as judge="):
+        judge(tmp_path, lambda body, n: ok(verdict(1), model="stub" if n < 8 else "other"), **exact)
+    with pytest.raises(KcptError, match="other answered 1 times"):
+        judge(tmp_path, lambda body, n: ok(verdict(1)), **exact)
     server = judge(tmp_path, lambda body, n: ok(verdict(0)))
-    assert len(server.bodies) == 12
+    assert len(server.bodies) == 11, "the reply under the other name was paid for and counts now"
     records = list(read_jsonl(tmp_path / "out" / "verdicts.jsonl"))
-    assert sorted(record["judge"] for record in records) == [0] * 12 + [1] * 8
+    assert sorted(record["judge"] for record in records) == [0] * 11 + [1] * 9
+    assert read_manifest(tmp_path / "out")["counts"]["served_models"] == {"other": 1}
 
 
 def test_a_reply_that_was_cut_off_says_so(tmp_path: Path) -> None:
@@ -111,7 +116,8 @@ def test_a_reply_that_was_cut_off_says_so(tmp_path: Path) -> None:
     cut = {
         "choices": [
             {"index": 0, "finish_reason": "length", "message": {"role": "assistant", "content": '{"reason": "'}}
-        ]
+        ],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 1024, "total_tokens": 1033},
     }
     with pytest.raises(KcptError, match="1 of 1"):
         judge(tmp_path, lambda body, n: ok("", **cut))

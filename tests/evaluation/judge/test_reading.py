@@ -25,6 +25,11 @@ READABLE = {
     "after an empty thought": f"<think></think>{GOOD}",
     "a thought with JSON": f'<think>{{"reason": "x", "verdict": 0}}</think>{GOOD}',
     "a thought and a fence": f"<think>hm</think>\n\n```json\n{GOOD}\n```",
+    "a thought that ends twice": f'<think>a</think>{{"reason": "x", "verdict": 0}}</think>{GOOD}',
+    "a thought that begins twice": f"<think>a<think>b</think>{GOOD}",
+    "a thought that only ends": f'Matches {{"reason": "x", "verdict": 0}}? No.\n</think>\n\n{GOOD}',
+    "channels": f"<|channel|>analysis<|message|>0?<|end|><|start|>assistant<|channel|>final<|message|>{GOOD}<|return|>",
+    "a thought in brackets": f"[THINK]0?[/THINK]{GOOD}",
     "escapes": '{"re\\u0061son": "\\u006fk", "verdict": 1}',
 }
 
@@ -115,9 +120,12 @@ MALFORMED = {
     "a comment": '{"reason": "x", "verdict": 1} // sure',
     "a line end in a text": '{"reason": "x\ny", "verdict": 1}',
     "an unfinished thought": f"<think>{GOOD}",
-    "a thought that ends twice": f'<think>a</think>{{"reason": "x", "verdict": 0}}</think>{GOOD}',
-    "a thought that begins twice": f"<think>a<think>b</think>{GOOD}",
-    "an end without a beginning": f"hm</think>{GOOD}",
+    "a thought that ends twice and nothing after it": f"<think>a</think>{GOOD}</think>",
+    "a thought of another verdict alone": '<think>{"reason": "x", "verdict": 0}',
+    "a thought that begins again": f"<think>a</think><think>{GOOD}",
+    "a reason copied from the prompt": '{"reason": "判定の理由", "verdict": 1}',
+    "a reason of dots": '{"reason": "…", "verdict": 1}',
+    "full-width signs": '{"reason"："x"，"verdict"：１}',
     "two fences": f"```json\n{GOOD}\n```\n```json\n{GOOD}\n```",
     "prose before a fence": f"Sure:\n```json\n{GOOD}\n```",
     "a fence that stays open": f"```json\n{GOOD}",
@@ -167,6 +175,11 @@ def test_what_the_reason_says_does_not_change_the_verdict(reason: str, verdict: 
         assert read_verdict(json.dumps({"reason": reason, "verdict": verdict})).judge == verdict
     except UnreadableReply:
         assert not reason.strip()
+
+
+def test_a_formula_in_a_reason_is_kept_and_a_mark_in_it_ends_no_thought() -> None:
+    read = read_verdict(r'hm</think>{"reason": "$\frac{1}{2}\beta \neq \sum$ </think> だから", "verdict": 0}')
+    assert (read.judge, read.reason) == (0, r"$\frac{1}{2}\beta \neq \sum$ </think> だから")
 
 
 def test_a_reason_can_be_written_and_shown() -> None:

@@ -1,0 +1,80 @@
+"""Answers of models that think first: the thought goes, and one that does not end is no answer."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nemo_kcpt.evaluation.plain_answers import answered, tell_faults, told_by_others
+from nemo_kcpt.evaluation.prompts import decode
+from nemo_kcpt.synthesis.thoughts import ends_with_opening
+
+
+def record(answer: str, **more: Any) -> dict[str, Any]:
+    return {
+        "question_id": "q", "model": "m", "answer": answer, "finish_reason": "stop", "completion_tokens": 8, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "opened", "answer"),
+    [
+        ("東京大学です。", False, "東京大学です。"),
+        ("<think>えっと</think>\n\n東京大学です。", False, "東京大学です。"),
+        ("えっと\n</think>\n\n東京大学です。", True, "東京大学です。"),
+        (
+            "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>42<|return|>",
+            False,
+            "42",
+        ),
+        ("<think>a</think><answer>42</answer>", False, "42"),
+        ("「</think>」という札です。", False, "「</think>」という札です。"),
+        ("`<think>` で始まり `</think>` で終わる。", False, "`<think>` で始まり `</think>` で終わる。"),
+        ("analysis of the assistant", False, "analysis of the assistant"),
+    ],
+)
+def test_the_answer_comes_after_the_thought(text: str, opened: bool, answer: str) -> None:
+    found = answered(record(text), opened)
+    assert found["answer"] == answer and "fault" not in found and found.get("thought", False) == (answer != text)
+
+
+@pytest.mark.parametrize(
+    ("text", "opened"), [("<think>東京", False), ("東京大学かな", True), ("<think>a</think><think>b", False)]
+)
+def test_a_thought_that_does_not_end_is_no_answer(text: str, opened: bool, caplog: pytest.LogCaptureFixture) -> None:
+    found = answered(record(text, finish_reason="length"), opened)
+    assert (found["answer"], found["fault"]) == ("", "unfinished_thought")
+    with caplog.at_level(logging.WARNING):
+        assert tell_faults([found], 8) == {"unfinished_thoughts": 1}
+    assert "1 of 1 answers end before the model's thought does" in caplog.text
+
+
+def test_a_server_whose_template_begins_the_thought_is_known_by_its_other_answers() -> None:
+    both = told_by_others([record("hm</think>42"), record("hm and hm", finish_reason="length"), record("43")])
+    assert [answered(one, False)["answer"] for one in both] == ["42", "", "43"]
+
+
+def test_an_answer_that_the_server_cut_off_is_counted() -> None:
+    cut = [record("東京大", finish_reason="length"), record("東京大学", finish_reason="length", completion_tokens=128)]
+    assert tell_faults(cut, 128) == {"shortened": 1}
+    assert tell_faults([record("x", served_model="y")], 128) == {"served_models": {"y": 1}}
+
+
+def test_a_prompt_may_begin_the_thought() -> None:
+    assert ends_with_opening("<|im_start|>assistant\n<think>\n") and not ends_with_opening("<think></think>\n")
+    assert not ends_with_opening("<|im_start|>assistant\n")
+
+
+def test_marks_that_are_special_tokens_are_seen(tmp_path: Path) -> None:
+    from tokenizers import AddedToken, Tokenizer
+    from tokenizers.models import WordLevel
+
+    words = ["hm", "42", "<think>", "</think>", "</s>"]
+    tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="hm"))
+    tokenizer.add_special_tokens([AddedToken(word) for word in words[2:]])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    (text,) = decode(tmp_path, [[2, 0, 3, 1, 4]])
+    assert answered(record(text), False)["answer"] == "42"
