@@ -59,7 +59,7 @@ def make_tokenizer(folder: Path) -> Path:
     return tiny_tokenizer.make_tokenizer(folder, [record["question"] + record["answer"] for record in questions()])
 
 
-def make_model(folder: Path, seed: int) -> Path:
+def make_model(folder: Path, seed: int, positions: int = 512, initializer_range: float = 0.2) -> Path:
     """A two-layer Llama with random weights (head size 32) and the tiny tokenizer, as a Hugging Face folder."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -74,8 +74,8 @@ def make_model(folder: Path, seed: int) -> Path:
         num_attention_heads=2,
         num_key_value_heads=2,
         head_dim=32,
-        max_position_embeddings=512,
-        initializer_range=0.2,
+        max_position_embeddings=positions,
+        initializer_range=initializer_range,
         bos_token_id=tokenizer.token_id("bos_token"),
         eos_token_id=tokenizer.token_id("eos_token"),
         pad_token_id=tokenizer.pad_id,

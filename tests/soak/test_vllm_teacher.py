@@ -29,7 +29,7 @@ from tests.synthesis.papers import corpus, paper
 from tests.waiting import wait_for
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.soak,
     pytest.mark.skipif(serve_python() is None, reason="no serve environment; make setup-serve"),
 ]
 PAPERS = 16
