@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import fiddle
-import psutil
 import pytest
 import torch
 
@@ -21,25 +15,11 @@ from nemo_kcpt.conversion.checkpoint import CheckpointReader, find_checkpoint
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.packing.store import read_info
 from tests import forks
-
-NEMO = Path(sys.executable).with_name("nemo")
+from tests.waiting import wait_for
 
 
 def losses(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def nemo(task: str, factory: str, *overrides: str) -> list[str]:
-    return [str(NEMO), "llm", task, "--factory", factory, "--yes", *overrides]
-
-
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-"""For trainings that share the cores with one another."""
-
-
-def run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=ENVIRONMENT)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 def test_the_recipe_follows_from_the_pack(packs: Path, tmp_path: Path) -> None:
@@ -79,20 +59,11 @@ def test_bad_input_is_named_before_anything_starts(packs: Path, tmp_path: Path) 
         kcpt_tiny(pack=str(packs / "concat"), epochs=0)
 
 
-def kill_at(command: list[str], metrics: Path, step: int) -> int:
-    """Start a training and SIGKILL all its processes once it has done `step` steps; returns the steps then done."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline and process.poll() is None:
-        if metrics.is_file() and metrics.read_bytes().count(b"\n") >= step:
-            break
-        time.sleep(0.005)
-    everyone = [*psutil.Process(process.pid).children(recursive=True), process]  # torchrun's have sessions of their own
-    for one in everyone:
-        one.kill()
-    psutil.wait_procs(everyone[:-1], timeout=60)
-    process.wait()
-    return metrics.read_bytes().count(b"\n") if metrics.is_file() else 0
+def kill_at(running: forks.Running, metrics: Path, step: int) -> int:
+    """SIGKILL all processes of a training once it has done `step` steps; returns the steps then done."""
+    wait_for(lambda: metrics.is_file() and metrics.read_bytes().count(b"\n") >= step, 600)
+    running.kill()
+    return metrics.read_bytes().count(b"\n")
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -109,40 +80,35 @@ STEPS, EVERY = 30, 5
 @pytest.mark.timeout(1800)
 def test_a_training_killed_at_random_steps_goes_on_bit_by_bit(packs: Path, tmp_path: Path) -> None:
     """SIGKILL to every process of two ranks, and again when it goes on: losses, weights and the optimizer's state are
-    those of a training left in peace, which runs beside it.
+    those of a training left in peace.
 
     That the same holds for a training of one process is seen in tests/demo/test_demo_run.py.
     """
     random = Random(2)
 
-    def command(folder: Path) -> list[str]:
-        factory = f"kcpt_tiny(pack='{packs}/anchored',dir='{folder}',processes=2)"
-        torchrun = ["run.executor=kcpt_torchrun", "run.executor.ntasks_per_node=2"]
-        keys = [f"trainer.max_steps={STEPS}", f"log.ckpt.every_n_train_steps={EVERY}"]
-        return nemo("pretrain", factory, *keys, "data.attention=block_diagonal", "data.num_workers=1", *torchrun)
-
     whole, killed = tmp_path / "whole", tmp_path / "killed"
 
-    def left_in_peace() -> None:
-        run(command(whole))
-        before = (whole / "metrics.jsonl").read_bytes()
-        run(command(whole))  # finished: nothing is trained again
-        assert (whole / "metrics.jsonl").read_bytes() == before
+    def start(folder: Path) -> forks.Running:
+        factory = f"kcpt_tiny(pack='{packs}/anchored',dir='{folder}',processes=2)"
+        keys = [f"trainer.max_steps={STEPS}", f"log.ckpt.every_n_train_steps={EVERY}", "data.num_workers=1"]
+        words = ["nemo", "llm", "pretrain", "--factory", factory, "--yes", *keys, "data.attention=block_diagonal"]
+        return forks.start(forks.console, words, ranks=2, log=tmp_path / f"{folder.name}.log")
 
     def kill_between(first: int, last: int) -> list[bytes]:
         aim = random.randint(first, last)
-        reached = kill_at(command(killed), killed / "metrics.jsonl", aim)
+        reached = kill_at(start(killed), killed / "metrics.jsonl", aim)
         print(f"killed after step {reached} of {STEPS}, aimed at {aim}")
         assert aim <= reached < STEPS, "the kill came too early or too late to prove anything"
         assert not (killed / "training.json").exists()
         return (killed / "metrics.jsonl").read_bytes().splitlines()
 
-    with ThreadPoolExecutor() as beside:
-        undisturbed = beside.submit(left_in_peace)
-        at_first = kill_between(EVERY + 1, 2 * EVERY + 2)
-        at_second = kill_between(len(at_first) + EVERY + 1, STEPS - 6)
-        run(command(killed))
-        undisturbed.result()
+    start(whole).result()
+    before = (whole / "metrics.jsonl").read_bytes()
+    start(whole).result()  # finished: nothing is trained again
+    assert (whole / "metrics.jsonl").read_bytes() == before
+    at_first = kill_between(EVERY + 1, 2 * EVERY + 2)
+    at_second = kill_between(len(at_first) + EVERY + 1, STEPS - 6)
+    start(killed).result()
     in_the_end = (killed / "metrics.jsonl").read_bytes().splitlines()
     # Times and speeds up to the checkpoint are still the killed process's: it was resumed, not done again.
     for at_the_kill, later in ((at_first, at_second), (at_second, in_the_end)):
