@@ -1,4 +1,4 @@
-"""kcpt generate: configuration, prompts, journal, the worker's process; real vLLM in test_vllm.py."""
+"""kcpt generate: configuration, prompts, journal, the worker's process; real vLLM in tests/test_real_vllm.py."""
 
 from __future__ import annotations
 
