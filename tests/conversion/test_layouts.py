@@ -29,7 +29,7 @@ class Architecture:
     features: frozenset[str]
 
     def __str__(self) -> str:
-        return ", ".join(name for name in FEATURES if name in self.features) or "none"
+        return " + ".join(name for name in FEATURES if name in self.features) or "none"
 
     @property
     def dtype(self) -> str:
