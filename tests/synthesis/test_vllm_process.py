@@ -76,6 +76,14 @@ def config(folder: Path) -> Config:
     return Config(corpus=Path("c"), out=folder / "out", teacher="vllm", model="stub", retries=8)
 
 
+def test_a_greedy_request_is_made_again_without_a_seed(tmp_path: Path) -> None:
+    """vLLM 0.32 cannot sample with one on a CPU."""
+    teacher = VllmTeacher(replace(config(tmp_path), temperature=0.0))
+    assert teacher.is_greedy and teacher.body(REQUEST)["seed"] == 0
+    again = teacher.body(replace(REQUEST, temperature=0.7))
+    assert again["temperature"] == 0.7 and "seed" not in again
+
+
 def started(folder: Path) -> list[int]:
     """The server and its engine."""
     wait_for(lambda: (folder / "pids").exists())

@@ -17,7 +17,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.environments import SERVE_REMEDY, serve_python
 from nemo_kcpt.errors import BadInput
@@ -77,6 +77,13 @@ class VllmTeacher(OpenAITeacher):
         if found is None:
             raise BadInput(f"teacher=vllm: the serve environment with vLLM is missing; {SERVE_REMEDY}")
         self._python = found
+
+    def body(self, request: TeacherRequest) -> dict[str, Any]:
+        """The request. One that is made again at a temperature has no seed: vLLM 0.32 cannot sample with one on a CPU."""
+        body = super().body(request)
+        if request.temperature is not None:
+            body.pop("seed", None)
+        return body
 
     async def prepare(self) -> None:
         """Start the server and wait until it answers.
