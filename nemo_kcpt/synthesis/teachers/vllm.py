@@ -79,7 +79,7 @@ class VllmTeacher(OpenAITeacher):
         self._python = found
 
     def body(self, request: TeacherRequest) -> dict[str, Any]:
-        """The request. One that is made again at a temperature has no seed: vLLM 0.32 cannot sample with one on a CPU."""
+        """The request; one made again at a temperature has no seed: vLLM 0.32 cannot sample with one on a CPU."""
         body = super().body(request)
         if request.temperature is not None:
             body.pop("seed", None)
