@@ -85,6 +85,9 @@ def _run(command: Sequence[str], log: str, environment: Mapping[str, str], folde
     """
     threading.Thread(target=_end_with_caller, name="kcpt-caller", daemon=True).start()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    multiprocessing.set_start_method(
+        None, force=True
+    )  # else what the command starts, as data loaders, is forked elsewhere
     out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     null = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((null, 0), (out, 1), (out, 2)):

@@ -33,9 +33,9 @@ if __name__ == "__main__":
     time.sleep(100)
 """
 MODULES = {
-    "seen": "import atexit, os, sys\n"
+    "seen": "import atexit, multiprocessing, os, sys\n"
     "print(sys.argv[1:], os.environ['KCPT_GIVEN'], 'colorsys' in sys.modules, __name__)\n"
-    "print(repr(sys.stdin.read()))\natexit.register(print, 'at exit')",
+    "print(repr(sys.stdin.read()), multiprocessing.get_start_method())\natexit.register(print, 'at exit')",
     "failing": "raise SystemExit(5)",
     "sleeping": "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(100)",
 }
@@ -52,7 +52,7 @@ def test_a_command_runs_in_a_fork_as_by_itself_and_ends_with_its_caller(tmp_path
     assert caller.stdout is not None
     said = [caller.stdout.readline().split() for _ in range(3)]
     assert said == [["0", "5", "0", "7"], [str(-signal.SIGTERM)], ["ready"]]
-    assert (tmp_path / "seen.log").read_text() == "['a b', 'c'] x True __main__\n''\nat exit\n"
+    assert (tmp_path / "seen.log").read_text() == "['a b', 'c'] x True __main__\n'' fork\nat exit\n"
     assert (tmp_path / "script.log").read_text().startswith("nemo_kcpt ")
     assert (tmp_path / "foreign.log").read_text() == "me y\n"
     orphan = tmp_path / "orphan.log"
