@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.waiting import survivors
+
 PROGRAM = """
 import sys, time
 from pathlib import Path
@@ -63,5 +65,4 @@ def test_a_command_runs_in_a_fork_as_by_itself_and_ends_with_its_caller(tmp_path
     family = psutil.Process(int(orphan.read_text()))
     caller.kill()  # nothing of it can end its forks
     caller.wait()
-    _, alive = psutil.wait_procs([family], timeout=30)
-    assert not alive
+    assert not survivors([family])

@@ -28,7 +28,7 @@ from nemo_kcpt.demo import stage as demo
 from nemo_kcpt.demo.steps import Budget, Layout, steps_of
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, sha256_file, write_json
-from tests.waiting import wait_for
+from tests.waiting import survivors, wait_for
 
 SMOKE = conf_folder() / "demo" / "smoke.yaml"
 STEPS = [step.name for step in steps_of(Layout(run=Path("x"), budget=Budget()), "full", "ja", 1, "auto", ["full"])]
@@ -161,7 +161,7 @@ def kill_during(out: Path, name: str, number: int, moment: Callable[[], bool]) -
     if number == signal.SIGINT and process.returncode != 0:
         assert process.returncode == 130, output
         assert "interrupted" in output
-    _, alive = psutil.wait_procs(family, timeout=60)
+    alive = survivors(family)
     assert not alive, f"orphans after killing {name}: {alive}"
     return not manifest(out, name).is_file()
 

@@ -19,6 +19,7 @@ import pytest
 from nemo_kcpt.config import conf_folder
 from nemo_kcpt.files import read_json
 from nemo_kcpt.report.build import without_times
+from tests.waiting import survivors
 
 TINY = conf_folder() / "experiment" / "tiny.yaml"
 ARMS = (
@@ -65,7 +66,7 @@ def kill(out: Path, seconds: float) -> bool:
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
-    _, alive = psutil.wait_procs(family, timeout=60)
+    alive = survivors(family)
     assert not alive, f"orphans: {alive}"
     return True
 

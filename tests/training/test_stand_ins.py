@@ -14,7 +14,7 @@ import torch
 from nemo_kcpt.training import cpu_backend
 from nemo_kcpt.training.cpu_backend import devices, optimizer, rng
 from tests import forks
-from tests.waiting import wait_for
+from tests.waiting import is_running, wait_for
 
 
 class Tracker:
@@ -159,22 +159,22 @@ def tell(path: Path, pid: int) -> None:
     path.with_suffix(".new").rename(path)
 
 
-def kill_the_training(running: forks.Running, told: Path, seconds: float) -> tuple[psutil.Process, bool]:
-    """SIGKILL to the process alone when its child has told its id; gives the child, and whether it outlives that."""
-    wait_for(told.exists, 60)
-    child = psutil.Process(int(told.read_text()))
-    assert child.ppid() == running.pid
+def kill_the_training(running: forks.Running, told: Path) -> int:
+    """SIGKILL to the process alone when its child has told its process id, which is returned."""
+    wait_for(told.exists, 300)
+    child = int(told.read_text())
+    assert psutil.Process(child).ppid() == running.pid
     os.kill(running.pid, signal.SIGKILL)
-    assert running.processes[0].join(20) is None and running.processes[0].exitcode == -signal.SIGKILL
-    _, alive = psutil.wait_procs([child], timeout=seconds)
-    return child, bool(alive)
+    assert running.wait() == -signal.SIGKILL
+    return child
 
 
 @pytest.mark.slow
 def test_the_queue_of_a_checkpoint_dies_with_its_training(tmp_path: Path) -> None:
     told = tmp_path / "pid"
     running = forks.start(hold_a_queue, told, log=tmp_path / "log")
-    assert not kill_the_training(running, told, 20)[1]
+    server = kill_the_training(running, told)
+    wait_for(lambda: not is_running(server), 20)
 
 
 @pytest.mark.slow
@@ -182,7 +182,10 @@ def test_the_queue_of_a_checkpoint_dies_with_its_training(tmp_path: Path) -> Non
 def test_the_writer_of_a_checkpoint_dies_with_its_training(tmp_path: Path, mortal: bool) -> None:
     told = tmp_path / "pid"
     running = forks.start(write_for_ever, told, tmp_path / "part", mortal, log=tmp_path / "log")
-    writer, alive = kill_the_training(running, told, 20 if mortal else 1)
-    assert alive != mortal
-    if alive:
-        writer.kill()
+    writer = kill_the_training(running, told)
+    if mortal:
+        wait_for(lambda: not is_running(writer), 20)
+    else:
+        time.sleep(1)
+        assert is_running(writer)
+        os.kill(writer, signal.SIGKILL)
