@@ -35,6 +35,8 @@ KILL, CUT = "kill", "power cut"
 NO_POINT = -1
 END = "end"
 """The last point: the run has said that it is finished."""
+HANGS = 120
+"""Seconds after which a fork that has not ended is killed."""
 TIMES = ("seconds", "created")
 """Of a manifest: what differs between equal runs; and among the counts times, and who gave the last answers."""
 
@@ -171,12 +173,22 @@ def _wrap_sqlite(probe: Probe) -> None:
     sqlite3.connect = connecting  # type: ignore[assignment]
 
 
+def _be_alone() -> None:
+    """In a fork: rely on no threads of the process it is a fork of, and do not wait for ever where that fails."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(HANGS)
+
+
 def in_fork(work: Callable[[], None], probe: Probe | None = None) -> int:
     """Run `work` in a fork; its exit code, or the negative number of the signal that ended it."""
     child = os.fork()
     if child == 0:
         code = 1
         try:
+            _be_alone()
             if probe is not None:
                 probe.install()
             work()
