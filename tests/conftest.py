@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -34,6 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that no worker is left alone with one at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(autouse=True)
+def audible() -> None:
+    """Our messages reach `caplog`, whatever a library that an earlier test loaded has done to loggers."""
+    logger = logging.getLogger("kcpt")
+    logger.disabled, logger.propagate = False, True
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

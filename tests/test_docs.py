@@ -360,7 +360,7 @@ def shown(value: object) -> str:
 
 def demo_commands() -> tuple[list[list[str]], list[tuple[str, ...]]]:
     """What the demo runs by default: words of `kcpt` commands, and `nemo llm` commands with their arguments."""
-    steps = steps_of(Layout(run=Path("runs/demo"), budget=Budget()), "full", "ja", 1, "auto", ["full"])
+    steps = steps_of(Layout(run=Path("runs/demo"), budget=Budget()), "ja", 1, "auto", ["full"])
     kcpt: list[list[str]] = []
     nemo: list[tuple[str, ...]] = []
     for step in steps:

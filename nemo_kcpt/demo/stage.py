@@ -129,7 +129,7 @@ def run(config: Config, redo: bool = False) -> None:
         _open_run(config, redo)
         layout = Layout(run=config.out, budget=config)
         arms = [arm for arm in ARMS if arm == config.arm or layout.is_exported(arm)]
-        steps = steps_of(layout, config.arm, config.language, config.seed, config.engine, arms)
+        steps = steps_of(layout, config.language, config.seed, config.engine, arms)
         _run_steps(config.out, steps)
         _publish(config, "-".join(arms))
     report, console = read_json(config.out / "report.json"), Console()

@@ -266,8 +266,8 @@ def _arm(layout: Layout, arm: str) -> list[Node]:
     ]
 
 
-def steps_of(layout: Layout, arm: str, language: str, seed: int, engine: str, arms: Sequence[str]) -> list[Node]:
-    """All steps in order. `arms` are those that the report compares, `arm` the one that was asked for."""
+def steps_of(layout: Layout, language: str, seed: int, engine: str, arms: Sequence[str]) -> list[Node]:
+    """All steps in order. `arms` are those that the report compares."""
     run, budget = layout.run, layout.budget
     # The report's headline compares the base with the last one.
     names = ["base", *(MODEL_NAMES[one] for one in reversed(arms))]
@@ -335,12 +335,12 @@ def steps_of(layout: Layout, arm: str, language: str, seed: int, engine: str, ar
             ),
             products=[scores / "scores.jsonl"],
         ),
-        _report(layout, arm, arms, tag, language),
+        _report(layout, arms, tag, language),
     ]
     return steps
 
 
-def _report(layout: Layout, arm: str, arms: Sequence[str], tag: str, language: str) -> Node:
+def _report(layout: Layout, arms: Sequence[str], tag: str, language: str) -> Node:
     run, budget = layout.run, layout.budget
     trainings = ["base-pretraining", "base-tuning"]
     for one in arms:
@@ -364,9 +364,9 @@ def _report(layout: Layout, arm: str, arms: Sequence[str], tag: str, language: s
         f"facts={layout.facts}",
         f"metrics={metrics}",
         f"packs={packs}",
-        f"parity={layout.model(MODEL_NAMES[arm])}/parity.json",
+        f"parity={layout.model(MODEL_NAMES[arms[-1]])}/parity.json",
         f"timings={run}/timings.json",
-        f"command=make demo{'' if arm == 'full' else f' ARM={arm}'}",
+        f"command=make demo{'' if arms[-1] == 'full' else f' ARM={arms[-1]}'}",
         f"out={run}/report/{tag}",
         f"title=nemo_kcpt demo: what a tiny Llama learnt from {budget.papers} papers",
         f"summary={summary}",

@@ -186,12 +186,7 @@ class Graph:
             overrides.append(f"data.attention={training.attention}")
         if seed is not None:
             overrides.append(f"data.seed={seed}")
-        launch = Launch(
-            task=task,
-            recipe=call(recipe, named),
-            overrides=overrides,
-            processes=config.processes,
-        )
+        launch = Launch(task=task, recipe=call(recipe, named), overrides=overrides, processes=config.processes)
         self.add(
             Node(
                 name=name,

@@ -364,9 +364,8 @@ def _write(config: Config, current: Stage) -> None:
         paths = writer.write(config.out)
     content = writer.report.content(teacher.model, unit) | {"filters_not_asked": list(left_out)}
     pages = write_page(config.out, content)
-    failed = sum(writer.failures.values())
+    failed, first = sum(writer.failures.values()), ", ".join(list(writer.missing)[:3])
     if writer.missing:
-        first = ", ".join(list(writer.missing)[:3])
         (config.out / "synthetic.jsonl").unlink()
         raise KcptError(
             f"{sum(writer.missing.values())} calls about {len(writer.missing)} papers were never made (the first: "

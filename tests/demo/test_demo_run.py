@@ -31,7 +31,7 @@ from nemo_kcpt.files import read_json, sha256_file, write_json
 from tests.waiting import survivors, wait_for
 
 SMOKE = conf_folder() / "demo" / "smoke.yaml"
-STEPS = [step.name for step in steps_of(Layout(run=Path("x"), budget=Budget()), "full", "ja", 1, "auto", ["full"])]
+STEPS = [step.name for step in steps_of(Layout(run=Path("x"), budget=Budget()), "ja", 1, "auto", ["full"])]
 TRAININGS = [name for name in STEPS if name.endswith(("pretraining", "tuning"))]
 KILLED_EARLY, KILLED_LATE = "base-tuning", "continual-pretraining"
 """The training that is interrupted as it begins, and the one that is killed behind its checkpoint in the middle."""

@@ -69,7 +69,7 @@ def test_the_catalogue_is_what_nemo_finds() -> None:
         names = {factory.__name__ for factory in list_factories(get_type_namespace(target))}
         registered = {name for name in names if name.startswith("kcpt_")}
         assert registered == {name for name, entry in RECIPES.items() if entry.task == task}
-    assert len(RECIPES) == 2 * (4 * 5 + 3)
+    assert len(RECIPES) == 2 * (4 * 5 + 4)
 
 
 @pytest.mark.parametrize("nodes", [1, 2])

@@ -171,7 +171,8 @@ def test_a_window_that_has_no_room_is_named(tmp_path: Path) -> None:
 
 
 def test_half_a_character_does_not_stop_a_run(tmp_path: Path) -> None:
+    """It is a fault of the reply, which is asked for again."""
     reply = '{"output": "半分\ud83d の字です。"}'
     plan, tally = ask(tmp_path, StubTeacher({("p0", "summary"): [reply]}))
     assert tally.done == 12
-    assert "半分? の字です。" in written(tmp_path, plan)[0][0]["pairs"][0]["output"]
+    assert written(tmp_path, plan)[0][0]["pairs"][0]["output"] == "正解率は81.3%です。"
