@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 ENOUGH = 0.03
 """Share of a step from which on its own progress says how long it takes."""
 TRAININGS = ("pretrain", "finetune")
-REFERENCE_PRODUCTS = 1.35
+REFERENCE_PRODUCTS = 0.31
 """Seconds that `measure_pace`'s matrix products take on the two cores that `expected` was measured on."""
-REFERENCE_LOOP = 0.145
+REFERENCE_LOOP = 0.152
 """Seconds that its loop takes there."""
 
 
 def measure_pace() -> dict[str, float]:
     """How much slower than the reference machine this one is now: for trainings, and for everything else ("").
 
-    Takes about two seconds there; matrix products of the tiny model's shape with all cores, and a loop of plain Python.
+    Takes half a second there; matrix products of the tiny model's shape with all cores, and a loop of plain Python.
     """
     import numpy as np
 
