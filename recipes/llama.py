@@ -18,7 +18,8 @@ from nemo_kcpt.models.llama import KcptLlamaConfig, KcptLlamaModel, config_optio
 from nemo_kcpt.packing.store import PackInfo, read_info
 from nemo_kcpt.planning.catalogue import FINETUNE, RECIPES, Entry
 from nemo_kcpt.planning.hardware import Cluster, known_gpu
-from nemo_kcpt.planning.layouts import Layout, chosen
+from nemo_kcpt.planning.layout import Layout
+from nemo_kcpt.planning.layouts import chosen
 from nemo_kcpt.planning.recipes_stage import tuning_fixed
 from nemo_kcpt.planning.rope import rotary_base
 from nemo_kcpt.planning.steps import TOKENS_PER_STEP, TUNING_BATCH, steps_for, windows_per_step

@@ -11,7 +11,7 @@ from typing import Any
 
 from nemo_kcpt.evaluation.statistics import least_p
 from nemo_kcpt.files import atomic_write, read_json
-from nemo_kcpt.report import render, views
+from nemo_kcpt.report import formats, render, views
 
 ROOT = Path(__file__).resolve().parent.parent
 PLOTS = ("length", "agreement", "beside")
@@ -37,7 +37,7 @@ def plots(report: Mapping[str, Any]) -> dict[str, str]:
     from nemo_kcpt.report.drawings import draw
 
     few = {**report, **{key: [] for key in ("packs", "stages", "losses", "trainings", "by_fact", "by_wording")}}
-    metrics = [name for name in render.METRIC_NAMES if any(row[name] is not None for row in report["models"])]
+    metrics = [name for name in formats.METRIC_NAMES if any(row[name] is not None for row in report["models"])]
     drawn = draw(few, metrics)
     found = {}
     for name in PLOTS:
@@ -58,7 +58,7 @@ def alone(svg: str) -> str:
 
 def reading(row: Mapping[str, Any]) -> str:
     """What a comparison shows, in words: only what both its interval and its corrected p bear."""
-    shown = render.clear(row)
+    shown = formats.clear(row)
     if shown == "no":
         return "no difference could be shown"
     told = "higher" if row["mean"] > 0 else "lower"
@@ -129,8 +129,8 @@ def page(report: Mapping[str, Any], second: Mapping[str, Any] | None, drawn: Seq
     found = environment(ROOT / "tools", markdown=True)
     found.finalize = lambda value: value if isinstance(value, Code) else escape_markdown(value)
     for one in (
-        render.number, render.interval, render.signed, render.estimate, render.probability, render.reached,
-        render.wanted, minutes, span, listed, reading, planned, render.clear,
+        formats.number, formats.interval, formats.signed, formats.estimate, formats.probability, formats.reached,
+        formats.wanted, minutes, span, listed, reading, planned, formats.clear,
     ):  # fmt: skip
         found.filters[one.__name__] = one
     found.filters |= {
@@ -140,7 +140,7 @@ def page(report: Mapping[str, Any], second: Mapping[str, Any] | None, drawn: Seq
         "decimal": decimal,
         "least_p": least_p,
     }
-    found.globals |= {"metric_names": render.METRIC_NAMES, "truth_names": render.TRUTH_NAMES, "row_of": views.row_of}
+    found.globals |= {"metric_names": formats.METRIC_NAMES, "truth_names": formats.TRUTH_NAMES, "row_of": views.row_of}
     template = found.get_template("study.md.j2")
     return _wrapped(template.render(report=report, second=second, drawn=list(drawn)))
 

@@ -7,112 +7,23 @@ complete; an interrupted import goes on with the layer it was at.
 
 from __future__ import annotations
 
-import math
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nemo_kcpt.config import MISSING, nearest
-from nemo_kcpt.conversion.checkpoint import CONTEXT, WEIGHTS
-from nemo_kcpt.conversion.hf_folder import HfFolder
-from nemo_kcpt.conversion.llama_mapping import Part, fuse, megatron_parts
-from nemo_kcpt.conversion.origin import Origin, base_of, write_origin
-from nemo_kcpt.conversion.target import appearing, check_space
-from nemo_kcpt.conversion.torch_dist import write_weights
-from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import sha256_file, sha256_text
+from nemo_kcpt.conversion import importing
+from nemo_kcpt.conversion.importing import Config as Config
 from nemo_kcpt.llama_shape import LlamaShape
-from nemo_kcpt.logs import LOG, output_into
-from nemo_kcpt.progress import progress
-from nemo_kcpt.recipe_calls import check_folder
-from nemo_kcpt.runs import MANIFEST, shaping
 
 if TYPE_CHECKING:
-    from torch import Tensor, dtype
-
-TOKENIZER = "tokenizer_json_sha256"
-"""In the manifest: the tokenizer that the weights go with, which recipes compare a pack's with."""
-KEEP = "keep"
-TARGETS = (KEEP, "float32", "bfloat16")
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-LOG_FILE = "nemo.log"
-SPARE_BYTES = 64 << 20
-"""Beside the tensors' bytes: their headers, the context, the manifest."""
+    from torch import dtype
 
 
-@dataclass(kw_only=True)
-class Config:
-    """Keys of `kcpt convert import`."""
+def _write_context(shape: LlamaShape, kind: dtype, folder: Path) -> list[Path]:
+    from nemo_kcpt.models.context import write_context
 
-    hf: Path = Path(MISSING)
-    """Hugging Face folder of a Llama: config.json, and model.safetensors or shards with their index."""
-    out: Path = Path(MISSING)
-    """Checkpoint folder to write (weights/ and context/); --to is short for it."""
-    dtype: str = KEEP
-    """keep (the folder's), float32 or bfloat16. Loading converts to the model's type in any case."""
-
-
-def _type_to_write(source: HfFolder, wanted: str) -> str:
-    if wanted not in TARGETS:
-        raise BadInput(f"dtype: '{wanted}' is not one of {', '.join(TARGETS)}; {nearest(wanted, TARGETS)}")
-    if wanted != KEEP:
-        return wanted
-    if len(source.dtypes) > 1:
-        raise BadInput(
-            f"{source.folder}: its tensors are of several types ({', '.join(sorted(source.dtypes))}); "
-            "give dtype=float32 or dtype=bfloat16"
-        )
-    return next(iter(source.dtypes))
-
-
-def _write(source: HfFolder, name: str, out: Path) -> list[Path]:
-    import torch
-
-    shutil.rmtree(out / CONTEXT, ignore_errors=True)  # of a run that was interrupted
-    shape = source.shape
-    parts = list(megatron_parts(shape))
-    there = sum(path.stat().st_size for path in out.glob(f"{WEIGHTS}/*.distcp"))
-    check_space(out, shape.parameters() * BYTES[name] + SPARE_BYTES - there, "the checkpoint")
-    kind = getattr(torch, name)
-    with progress() as bar:
-        task = bar.add_task("import: million weights", total=round(shape.parameters() / 1e6))
-        done = 0
-
-        def seen(part: Part) -> None:
-            nonlocal done
-            done += math.prod(part.size)
-            bar.update(task, completed=round(done / 1e6))
-
-        def read(part: Part) -> Tensor:
-            return fuse(shape, part, source.read)
-
-        paths = write_weights(out / WEIGHTS, parts, shape.num_layers, kind, read, seen)
-    return [*paths, *_write_context(shape, kind, out)]
-
-
-def _write_context(shape: LlamaShape, kind: dtype, out: Path) -> list[Path]:
-    with output_into(out / LOG_FILE):
-        from nemo_kcpt.models.context import write_context
-
-        paths = write_context(shape, kind, out / CONTEXT)
-    (out / LOG_FILE).unlink()
-    return paths
+    return write_context(shape, kind, folder)
 
 
 def run(config: Config, redo: bool = False) -> None:
     """Import unless it is done."""
-    check_folder(config.out, finished=MANIFEST)
-    source = HfFolder(config.hf)
-    name = _type_to_write(source, config.dtype)
-    inputs: dict[str, Path | str] = {"hf": sha256_text(source.identity())}
-    with appearing("import", config.out, config=shaping(config), inputs=inputs, redo=redo) as current:
-        if current.done:
-            LOG.info("convert import: %s is finished", config.out)
-            return
-        tokenizer = config.hf / "tokenizer.json"
-        tokenizer_json = sha256_file(tokenizer) if tokenizer.is_file() else None
-        current.counts[TOKENIZER] = tokenizer_json
-        current.add(*_write(source, name, current.out))
-        current.add(write_origin(current.out, Origin(base=base_of(config.hf, tokenizer_json))))
-    LOG.info("convert import: %s, %.1f million weights in %s", config.out, source.shape.parameters() / 1e6, name)
+    importing.run(config, redo, _write_context)

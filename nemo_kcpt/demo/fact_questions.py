@@ -9,7 +9,7 @@ from typing import Any
 from nemo_kcpt.demo.choice import pick, shuffled
 from nemo_kcpt.demo.facts import FACTS, FactSheet, accepted_values, fact_value
 from nemo_kcpt.demo.papers import fields_of
-from nemo_kcpt.demo.wording import wording_for
+from nemo_kcpt.demo.wordings import wording_for
 
 QA_FACTS: dict[str, tuple[str, ...]] = {
     "qa_difficult": ("related_method", "base_model", "dataset_size"),

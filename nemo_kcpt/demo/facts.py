@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from nemo_kcpt.demo import pools
 from nemo_kcpt.demo.choice import pick
-from nemo_kcpt.demo.wording import wording_for
+from nemo_kcpt.demo.wordings import wording_for
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from typing import Any
 from nemo_kcpt.demo import pools
 from nemo_kcpt.demo.choice import pick, shuffled
 from nemo_kcpt.demo.facts import FactSheet, make_sheets, surface
-from nemo_kcpt.demo.wording import Lines, wording_for
+from nemo_kcpt.demo.wording import Lines
+from nemo_kcpt.demo.wordings import wording_for
 
 _TEXT_TURNS = (0, 4)
 PARAPHRASE_TURN = 1

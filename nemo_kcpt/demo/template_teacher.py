@@ -15,8 +15,8 @@ from nemo_kcpt.demo.choice import pick, shuffled
 from nemo_kcpt.demo.fact_questions import QA_FACTS, teacher_questions
 from nemo_kcpt.demo.facts import FACTS, FactSheet, fact_value
 from nemo_kcpt.demo.papers import ELABORATION_TURN, PARAPHRASE_TURN, PLAIN_TURN, fields_of, layout_text, state, wordings
-from nemo_kcpt.demo.wording import wording_for
 from nemo_kcpt.demo.wording_zh import RELATIONS, TRANSLATIONS
+from nemo_kcpt.demo.wordings import wording_for
 from nemo_kcpt.files import canonical_json, sha256_text
 from nemo_kcpt.synthesis.kinds import KINDS
 from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest

@@ -122,16 +122,3 @@ class Wording:
     """Per fact, wordings that the teacher never uses: they measure knowledge instead of memory of a wording."""
     join: str
     """What stands between two sentences."""
-
-
-def wording_for(language: str) -> Wording:
-    """The wording of `language` (ja or en)."""
-    if language == "ja":
-        from nemo_kcpt.demo.wording_ja import JA
-
-        return JA
-    if language == "en":
-        from nemo_kcpt.demo.wording_en import EN
-
-        return EN
-    raise ValueError(f"no wording for language {language!r}: expected ja or en")

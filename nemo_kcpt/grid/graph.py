@@ -10,7 +10,7 @@ from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.grid.experiment import BASE, Config, Training, all_trainings, words_of
 from nemo_kcpt.grid.nodes import REPORT, Cell, Launch, Node, kcpt
-from nemo_kcpt.grid.small_base import add_base_world, add_small_base
+from nemo_kcpt.grid.small_base import base_documents, base_packs
 from nemo_kcpt.recipe_calls import call
 
 
@@ -129,7 +129,7 @@ class Graph:
             given = [*sources, *words_of(config.sft_data)]
             wanted = bool({"ichikara", "all_included"} & set(config.sets))  # both have general instructions
             if config.world and wanted and not {"general", "ichikara"} & set(config.sft_data):
-                add_base_world(self)
+                self.add(base_documents(config, run))
                 before, given = [*before, "base-documents"], [*given, f"general={run}/base-world/synthetic"]
             if config.one_shot:
                 keys = [f"corpus={run}/corpus", *facts, *words_of({**config.synthesize, **config.one_shot})]
@@ -155,8 +155,23 @@ class Graph:
             )
             self.weights_node, after = "import", []
         else:
-            after = [add_small_base(self)]
+            after = [self._small_base()]
         self._cell(BASE, None, None, None, None, [], after)
+
+    def _small_base(self) -> str:
+        """A base model pretrained and tuned on fictional papers of its own; the name of its export."""
+        config, first = self.config, self.trainings[0]
+        if "base-documents" not in self.nodes:
+            self.add(base_documents(config, self.run))
+        packing, pretraining, tuning = base_packs(self.run, self.tokenizer, first.seq_length)
+        self.add(packing)
+        trained = self.nemo(
+            "base-pretraining", "pretrain", first, pretraining, config.base_epochs, None, [packing.name]
+        )
+        self.weights_node = self.nemo(
+            "base-tuning", "finetune", first, tuning, config.tuning_epochs, trained, [trained]
+        )
+        return self.export(BASE, self.weights_node)
 
     def nemo(
         self,

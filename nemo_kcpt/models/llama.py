@@ -6,7 +6,6 @@ nemo_run reads the annotations of what `nemo llm pretrain` may override (`model.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 import torch
@@ -14,7 +13,6 @@ from megatron.core.packed_seq_params import PackedSeqParams
 from nemo.collections import llm
 from nemo.collections.llm.gpt.model.base import gpt_data_step
 from nemo.collections.llm.gpt.model.llama import apply_rope_scaling
-from nemo.lightning import io
 from nemo.lightning.base import get_vocab_size
 
 from nemo_kcpt.llama_shape import LlamaShape
@@ -25,7 +23,6 @@ from nemo_kcpt.planning.rope import check_positions
 if TYPE_CHECKING:
     from megatron.core.models.gpt import GPTModel
     from nemo.collections.common.tokenizers.tokenizer_spec import TokenizerSpec
-    from transformers import LlamaForCausalLM  # noqa: F401 - named in the connector's base class
 
 
 def llama_data_step(dataloader_iter: Iterator[Any]) -> dict[str, torch.Tensor]:
@@ -273,34 +270,3 @@ class KcptDemoConfig(KcptTinyConfig):
 
 class KcptLlamaModel(llm.LlamaModel):
     """NeMo's Llama module; a class of its own so that checkpoints name it and an exporter can be registered for it."""
-
-
-@io.model_exporter(KcptLlamaModel, "hf")
-class KcptLlamaExporter(io.ModelConnector["KcptLlamaModel", "LlamaForCausalLM"]):
-    """`llm.export_ckpt(checkpoint, target="hf")`: the same streamed export as `kcpt convert export`, without its check.
-
-    NeMo's own exporter expects Transformer Engine's parameter names. The tokenizer is that of the imported model; where
-    a checkpoint does not say which, its files are left out.
-    """
-
-    def apply(self, output_path: Path) -> Path:
-        """Write the Hugging Face folder; returns it."""
-        from nemo_kcpt.conversion import stage
-
-        stage.run(stage.Config(checkpoint=Path(self), out=output_path, check=False), bare=True)
-        return output_path
-
-
-@io.model_importer(KcptLlamaModel, "hf")
-class KcptLlamaImporter(io.ModelConnector["LlamaForCausalLM", "KcptLlamaModel"]):
-    """`llm.import_ckpt(model, "hf:///path/of/the/folder")`: the same streamed import as `kcpt convert import`.
-
-    As with NeMo's own importers, sizes come from the folder and not from `model`, whose class alone counts.
-    """
-
-    def apply(self, output_path: Path) -> Path:
-        """Write the checkpoint; returns it."""
-        from nemo_kcpt.conversion import import_stage
-
-        import_stage.run(import_stage.Config(hf=Path(self), out=output_path))
-        return output_path

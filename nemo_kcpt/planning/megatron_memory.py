@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nemo_kcpt.llama_shape import LlamaShape
-from nemo_kcpt.planning.layouts import Layout
+from nemo_kcpt.planning.layout import Layout
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from nemo_kcpt.planning.activations import (
     padded_rows,
     working_terms,
 )
-from nemo_kcpt.planning.layouts import Layout
+from nemo_kcpt.planning.layout import Layout
 from nemo_kcpt.planning.terms import Term, term, total
 
 CONTEXT_BYTES = 4e9

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -29,38 +30,48 @@ from nemo_kcpt.planning.throughput import (
     recompute_factor,
 )
 
-if TYPE_CHECKING:
-    from nemo_kcpt.planning.stage import Config
-
-
 WIDTH = 132
 """Columns that the table is given at least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The training that is planned."""
+
+    model: str
+    """Its name, as the user gave it."""
+    shape: LlamaShape
+    seq_length: int
+    """Tokens of a window."""
+    cluster: Cluster
+    steps: int
+    """Optimizer steps."""
+    batch: int
+    """Windows of a step."""
 
 
 def _console() -> Console:
     return Console(highlight=False, soft_wrap=True)
 
 
-def show(
-    config: Config, shape: LlamaShape, cluster: Cluster, steps: int, batch: int, rows: list[dict[str, Any]]
-) -> None:
-    """The table, best first; on request those that are refused, with the reasons."""
-    console = _console()
+def show(training: Training, rows: list[dict[str, Any]], top: int, refused: bool) -> None:
+    """The table of the `top` best layouts; on request those that are refused, with the reasons."""
+    console, shape, cluster, batch = _console(), training.shape, training.cluster, training.batch
     going = [one for one in rows if not one["refused"]]
     console.print(
-        f"{config.model}: {shape.parameters() / 1e9:.2f} billion weights; windows of {config.seq_length:,} tokens, "
-        f"RoPE base {rotary_base(shape, config.seq_length):g}; {batch} windows a step, {steps:,} steps of "
-        f"{batch * config.seq_length:,} tokens\n"
+        f"{training.model}: {shape.parameters() / 1e9:.2f} billion weights; windows of {training.seq_length:,} tokens, "
+        f"RoPE base {rotary_base(shape, training.seq_length):g}; {batch} windows a step, {training.steps:,} steps of "
+        f"{batch * training.seq_length:,} tokens\n"
         f"{cluster.nodes} × {cluster.gpus_per_node} GPUs of {cluster.gpu.memory_gb:g} GB and {cluster.gpu.tflops:g} "
-        f"TFLOPS, mfu {cluster.mfu:g}: {len(going)} of {len(rows)} layouts go"
+        f"TFLOPS, mfu {cluster.mfu:g}: {len(going)} of {len(rows)} layouts fit"
     )
     if going:
         # Cut columns would hide the numbers; a terminal that is narrower wraps.
-        table = _table(going[: config.top])
+        table = _table(going[:top])
         needed = Measurement.get(console, console.options.update(width=10 * WIDTH), table).maximum
         Console(highlight=False, width=max(console.width, WIDTH, needed)).print(table)
-    if config.refused or not going:
-        for one in [one for one in rows if one["refused"]][: None if config.refused else 5]:
+    if refused or not going:
+        for one in [one for one in rows if one["refused"]][: None if refused else 5]:
             console.print(f"{one['name']}: {'; '.join(one['refused'])}")
 
 
@@ -82,15 +93,15 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def explain(config: Config, shape: LlamaShape, cluster: Cluster, steps: int, batch: int, plan: Plan) -> None:
+def explain(training: Training, plan: Plan) -> None:
     """Each term of memory and time with its formula and its numbers."""
-    console = _console()
+    console, shape = _console(), training.shape
     layout = plan.layout
     console.print(f"\n{layout.name}" + (f" (refused: {'; '.join(plan.refused)})" if plan.refused else ""))
     if plan.memory is None:
         return
     share = Share(
-        seq_length=config.seq_length,
+        seq_length=training.seq_length,
         micro_batch_size=layout.micro_batch_size,
         tensor_parallel=layout.tensor_parallel,
         context_parallel=layout.context_parallel,
@@ -111,13 +122,12 @@ def explain(config: Config, shape: LlamaShape, cluster: Cluster, steps: int, bat
         for one in getattr(plan.memory, name):
             console.print(f"    {one.value / 1e9:8.3f}  {one.name}: {one.symbols} = {one.numbers}")
     console.print("\nwhere " + "; ".join(f"{symbol}: {meaning}" for symbol, meaning in meanings.items()))
-    _explain_time(console, config, shape, cluster, steps, batch, plan)
+    _explain_time(console, training, plan)
 
 
-def _explain_time(
-    console: Console, config: Config, shape: LlamaShape, cluster: Cluster, steps: int, batch: int, plan: Plan
-) -> None:
-    layout, seq_length = plan.layout, config.seq_length
+def _explain_time(console: Console, training: Training, plan: Plan) -> None:
+    shape, cluster, steps, batch = training.shape, training.cluster, training.steps, training.batch
+    layout, seq_length = plan.layout, training.seq_length
     micro_batches = batch // (layout.micro_batch_size * layout.data_parallel)
     forward, model = forward_flops_per_token(shape, seq_length), flops_per_token(shape, seq_length)
     left = efficiency(shape, seq_length, layout, micro_batches)

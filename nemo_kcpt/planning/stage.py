@@ -142,7 +142,7 @@ def row(plan: Plan, steps: int, step_tokens: int, gpus: int) -> dict[str, Any]:
 
 def run(config: Config, redo: bool = False) -> None:
     """Plan and print."""
-    from nemo_kcpt.planning.show import explain, show
+    from nemo_kcpt.planning.show import Training, explain, show
 
     if config.formula not in (OURS, MEGATRON):
         raise BadInput(f"formula: '{config.formula}' is not one of {OURS}, {MEGATRON}")
@@ -160,9 +160,12 @@ def run(config: Config, redo: bool = False) -> None:
         about = {"model": config.model, "seq_length": config.seq_length, "global_batch_size": batch, "steps": steps}
         rope = rotary_base(shape, config.seq_length)
         write_json(config.json, {**about, "rotary_base": rope, "parameters": shape.parameters(), "plans": rows})
-    show(config, shape, cluster, steps, batch, rows)
+    training = Training(
+        model=config.model, shape=shape, seq_length=config.seq_length, cluster=cluster, steps=steps, batch=batch
+    )
+    show(training, rows, config.top, config.refused)
     if config.explain:
-        explain(config, shape, cluster, steps, batch, every[0])
+        explain(training, every[0])
 
 
 def _put_megatron(

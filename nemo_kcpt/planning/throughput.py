@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from nemo_kcpt.llama_shape import LlamaShape
-
-if TYPE_CHECKING:
-    from nemo_kcpt.planning.hardware import Cluster
-    from nemo_kcpt.planning.layouts import Layout
+from nemo_kcpt.planning.hardware import Cluster
+from nemo_kcpt.planning.layout import Layout
 
 TENSOR_PARALLEL_COST, CONTEXT_PARALLEL_COST, PIPELINE_COST = 0.06, 0.05, 0.02
 """Share of time that each doubling of a dimension costs in communication that is not hidden. Assumptions, by the order

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nemo_kcpt.pages.plots import COLOURS, INK, panels, svg
-from nemo_kcpt.report.render import estimate
+from nemo_kcpt.report.formats import estimate
 from nemo_kcpt.report.views import Report, Row, Series, family
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nemo_kcpt.report import curves, plots, views
-from nemo_kcpt.report.render import METRIC_NAMES, SHARES, TRUTH_NAMES
+from nemo_kcpt.report.formats import METRIC_NAMES, SHARES, TRUTH_NAMES
 
 LEAST_MODELS = 4
 """Models without which a plot of scores against the truth says nothing."""

@@ -8,7 +8,7 @@ from typing import Any
 from nemo_kcpt.report import views
 from nemo_kcpt.report.build import METRICS
 from nemo_kcpt.report.cells import FIELDS, PACKED
-from nemo_kcpt.report.render import (
+from nemo_kcpt.report.formats import (
     METRIC_NAMES,
     SPLIT_NAMES,
     TRUTH_NAMES,

@@ -12,7 +12,7 @@ from typing import Any
 
 from nemo_kcpt.report import grid_tables
 from nemo_kcpt.report.build import METRICS
-from nemo_kcpt.report.render import METRIC_NAMES, SPLIT_NAMES, interval, number, signed
+from nemo_kcpt.report.formats import METRIC_NAMES, SPLIT_NAMES, interval, number, signed
 from nemo_kcpt.report.typeset import csv_text, escape_latex, latex_table, with_interval
 
 __all__ = ["csv_tables", "escape_latex", "latex_tables"]

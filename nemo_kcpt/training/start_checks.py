@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as pl
+from nemo import lightning as nl
 
 from nemo_kcpt.conversion.checkpoint import WEIGHTS, check_complete, read_shape
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llama_shape import LlamaShape, shape_from_megatron
 from nemo_kcpt.models.llama import KcptLlamaConfig
-from nemo_kcpt.planning.layouts import Layout, refusals
-
-if TYPE_CHECKING:
-    from nemo_kcpt.training.strategy import KcptMegatronStrategy
+from nemo_kcpt.planning.layout import Layout, refusals
 
 SPARE_BYTES = 1 << 30
 """Left free beside the checkpoints, for logs."""
 
 
-def check_start(trainer: pl.Trainer, strategy: KcptMegatronStrategy) -> None:
+def check_start(trainer: pl.Trainer, strategy: nl.MegatronStrategy) -> None:
     """All checks of a training of a :class:`KcptLlamaModel`; other models pass.
 
     Raises:
@@ -38,7 +36,7 @@ def check_start(trainer: pl.Trainer, strategy: KcptMegatronStrategy) -> None:
         _check_disk(shape, strategy, trainer)
 
 
-def _check_layout(shape: LlamaShape, seq_length: int, strategy: KcptMegatronStrategy, trainer: pl.Trainer) -> None:
+def _check_layout(shape: LlamaShape, seq_length: int, strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
     data: Any = getattr(trainer, "datamodule", None)
     micro_batch, global_batch = getattr(data, "micro_batch_size", 1), getattr(data, "global_batch_size", None)
     ranks, shared = strategy.world_size, _model_ranks(strategy)
@@ -56,11 +54,11 @@ def _check_layout(shape: LlamaShape, seq_length: int, strategy: KcptMegatronStra
         raise BadInput(f"this layout cannot train this model: {'; '.join(reasons)}")
 
 
-def _model_ranks(strategy: KcptMegatronStrategy) -> int:
+def _model_ranks(strategy: nl.MegatronStrategy) -> int:
     return strategy.tensor_model_parallel_size * strategy.pipeline_model_parallel_size * strategy.context_parallel_size
 
 
-def _check_weights(shape: LlamaShape, from_scratch: bool, strategy: KcptMegatronStrategy, trainer: pl.Trainer) -> None:
+def _check_weights(shape: LlamaShape, from_scratch: bool, strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
     resumed = trainer.ckpt_path
     source = resumed or (strategy.restore_config.path if strategy.restore_config else None)
     if source is None:
@@ -87,7 +85,7 @@ def checkpoint_bytes(shape: LlamaShape, *, mixed_precision: bool) -> int:
     return shape.parameters() * (2 + 4 + 8 if mixed_precision else 4 + 8)
 
 
-def _check_disk(shape: LlamaShape, strategy: KcptMegatronStrategy, trainer: pl.Trainer) -> None:
+def _check_disk(shape: LlamaShape, strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
     folder = getattr(trainer.checkpoint_callback, "dirpath", None)
     if folder is None:
         return

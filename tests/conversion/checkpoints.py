@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import yaml
 
-from nemo_kcpt.conversion import import_stage
+from nemo_kcpt.conversion import importing
 from nemo_kcpt.llama_shape import LlamaShape
 
 
@@ -38,20 +38,15 @@ def model_yaml(shape: LlamaShape, **more: Any) -> dict[str, Any]:
     return {"config": config | more}
 
 
-def write_context(shape: LlamaShape, dtype: torch.dtype, out: Path) -> list[Path]:
-    """Stands in for `import_stage._write_context`: what an export reads, not what NeMo loads."""
-    path = out / "context/model.yaml"
-    path.parent.mkdir(exist_ok=True)
+def write_context(shape: LlamaShape, dtype: torch.dtype, folder: Path) -> list[Path]:
+    """Stands in for `nemo_kcpt.models.context.write_context`: what an export reads, not what NeMo loads."""
+    path = folder / "model.yaml"
+    folder.mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump(model_yaml(shape)))
     return [path]
 
 
 def imported(hf: Path, out: Path, **more: Any) -> Path:
     """`kcpt convert import`, with the context above."""
-    whole = import_stage._write_context
-    import_stage._write_context = write_context
-    try:
-        import_stage.run(import_stage.Config(hf=hf, out=out, **more))
-    finally:
-        import_stage._write_context = whole
+    importing.run(importing.Config(hf=hf, out=out, **more), False, write_context)
     return out

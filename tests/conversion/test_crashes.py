@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nemo_kcpt.conversion import export, import_stage, stage
+from nemo_kcpt.conversion import export, importing, stage
 from tests.conversion import checkpoints
 from tests.conversion.hf_llama import save_llama
 from tests.conversion.hf_tokenizers import save_tokenizer
@@ -49,10 +49,15 @@ def test_an_export(hf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_an_import(hf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No layer that is whole is written again: at most the tensors of one are read twice."""
     out, paid = tmp_path / "place/out", tmp_path / "paid"
-    monkeypatch.setattr(import_stage, "_write_context", checkpoints.write_context)
-    note_calls(monkeypatch, import_stage, "fuse", paid, lambda shape, part, *_: f"{part.name} {part.layer}")
-    config = import_stage.Config(hf=hf, out=out)
-    die_everywhere(tmp_path / "place", lambda: import_stage.run(config), paid=paid, under_way=8, least=25)
+    note_calls(monkeypatch, importing, "fuse", paid, lambda shape, part, *_: f"{part.name} {part.layer}")
+    config = importing.Config(hf=hf, out=out)
+    die_everywhere(
+        tmp_path / "place",
+        lambda: importing.run(config, False, checkpoints.write_context),
+        paid=paid,
+        under_way=8,
+        least=25,
+    )
 
 
 def note_calls(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, paid: Path, label: Callable[..., str]) -> None:

@@ -30,10 +30,10 @@ def folder(tmp_path: Path) -> Path:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without NeMo's part, the context, which needs 15 s of imports."""
 
-    def stand_in(shape: LlamaShape, dtype: torch.dtype, out: Path) -> list[Path]:
-        (out / "context").mkdir()
-        (out / "context/model.yaml").write_text("config:\n")
-        return [out / "context/model.yaml"]
+    def stand_in(shape: LlamaShape, dtype: torch.dtype, folder: Path) -> list[Path]:
+        folder.mkdir()
+        (folder / "model.yaml").write_text("config:\n")
+        return [folder / "model.yaml"]
 
     monkeypatch.setattr(import_stage, "_write_context", stand_in)
 

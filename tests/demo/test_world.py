@@ -19,7 +19,7 @@ from nemo_kcpt.demo.fact_questions import QA_FACTS, make_questions, teacher_ques
 from nemo_kcpt.demo.facts import FACTS, FactSheet, fact_value
 from nemo_kcpt.demo.papers import fields_of, make_world
 from nemo_kcpt.demo.template_teacher import TemplateTeacher, write_pairs
-from nemo_kcpt.demo.wording import wording_for
+from nemo_kcpt.demo.wordings import wording_for
 from nemo_kcpt.evaluation.exact_match import exact_match
 from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS, KINDS, QA_KINDS
 from nemo_kcpt.synthesis.replies import read_pairs

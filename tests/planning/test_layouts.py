@@ -11,7 +11,8 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llama_shape import KNOWN
 from nemo_kcpt.planning.catalogue import SEQ_LENGTHS
 from nemo_kcpt.planning.hardware import GPUS, Cluster, peak_tflops
-from nemo_kcpt.planning.layouts import Layout, best, chosen, plans, refusals
+from nemo_kcpt.planning.layout import Layout, refusals
+from nemo_kcpt.planning.layouts import best, chosen, plans
 from nemo_kcpt.planning.recipes_stage import tuning_fixed
 from nemo_kcpt.planning.steps import TUNING_BATCH, steps_for, windows_per_step
 from nemo_kcpt.planning.throughput import between_nodes, flops_per_token, forward_flops_per_token

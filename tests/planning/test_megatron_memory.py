@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from nemo_kcpt.llama_shape import KNOWN, LlamaShape
-from nemo_kcpt.planning.layouts import Layout
+from nemo_kcpt.planning.layout import Layout
 from nemo_kcpt.planning.megatron_memory import padded_vocabulary, theoretical_memory
 
 L13, L18, SMOL = KNOWN["llm-jp-3-13b"], KNOWN["llm-jp-3-1.8b"], KNOWN["smollm2-135m"]

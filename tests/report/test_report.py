@@ -16,7 +16,8 @@ from nemo_kcpt.evaluation.statistics import wilson_interval
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.pages import escape_markdown
 from nemo_kcpt.report import build
-from nemo_kcpt.report.render import pieces, render, render_markdown, summary_table
+from nemo_kcpt.report.formats import pieces
+from nemo_kcpt.report.render import render, render_markdown, summary_table
 from nemo_kcpt.report.stage import Config, run
 from tests.evaluation.small import write_inputs
 
