@@ -260,8 +260,8 @@ def test_every_reader_and_cleaning_step_is_documented() -> None:
 
 
 def test_every_filter_and_teacher_is_documented() -> None:
+    from nemo_kcpt.synthesis.config import TEACHERS
     from nemo_kcpt.synthesis.filters import FILTERS
-    from nemo_kcpt.synthesis.stage import TEACHERS
 
     page = (ROOT / "docs/teacher.md").read_text(encoding="utf-8")
     assert [name for name in FILTERS if f"| `{name}` |" not in page] == []

@@ -9,8 +9,9 @@ import pytest
 
 from nemo_kcpt import model_limits
 from nemo_kcpt.files import write_json
-from nemo_kcpt.synthesis.stage import Config
-from nemo_kcpt.synthesis.teachers.fitting import fitted, remedy, without_limit
+from nemo_kcpt.llm.fitting import fitted, remedy, without_limit
+from nemo_kcpt.llm.settings import Llm
+from nemo_kcpt.synthesis.config import Config
 
 
 def folder(path: Path, config: dict[str, Any], **files: dict[str, Any]) -> Path:
@@ -45,8 +46,8 @@ def test_arithmetic(tmp_path: Path) -> None:
         assert model_limits.dtype(folder(tmp_path / "m", config)) == dtype
 
 
-def vllm(model: Path, **fields: Any) -> Config:
-    return Config(corpus=Path("c"), out=Path("o"), teacher="vllm", model=str(model), **fields)
+def vllm(model: Path, **fields: Any) -> Llm:
+    return Config(corpus=Path("c"), out=Path("o"), teacher="vllm", model=str(model), **fields).llm()
 
 
 @pytest.mark.parametrize(

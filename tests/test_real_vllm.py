@@ -27,17 +27,17 @@ import pytest
 from nemo_kcpt.environments import serve_python
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation import generate_stage
-from nemo_kcpt.evaluation.asking import Inquiry, ask
-from nemo_kcpt.evaluation.llm import Llm
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
+from nemo_kcpt.llm import vllm
+from nemo_kcpt.llm.ask import Inquiry, ask
+from nemo_kcpt.llm.journal import DONE, Journal
+from nemo_kcpt.llm.request import UnreadableReply
+from nemo_kcpt.llm.settings import Llm
+from nemo_kcpt.llm.vllm import KEY, VllmTeacher
 from nemo_kcpt.packing.tokenise import PackTokenizer
 from nemo_kcpt.runs import read_manifest
-from nemo_kcpt.synthesis.journal import DONE, Journal
+from nemo_kcpt.synthesis.config import Config
 from nemo_kcpt.synthesis.kinds import KINDS
-from nemo_kcpt.synthesis.replies import UnreadableReply
-from nemo_kcpt.synthesis.stage import Config
-from nemo_kcpt.synthesis.teachers import vllm
-from nemo_kcpt.synthesis.teachers.vllm import KEY, VllmTeacher
 from tests.evaluation.small import decoding_rules, make_model, questions, write_template
 from tests.synthesis.papers import corpus, paper
 from tests.waiting import is_running, wait_for
@@ -95,7 +95,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     config = Config(
         corpus=folder, out=folder, teacher="vllm", model=str(folder / "model"), gpu_memory=0.05, window=8192,
         max_tokens=400,
-    )  # fmt: skip
+    ).llm()  # fmt: skip
     command = vllm.server_command
     patch = pytest.MonkeyPatch()
     patch.setattr(vllm, "server_command", lambda *given: [*command(*given), "--dtype", "float32"])
@@ -104,7 +104,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     try:
         loop.run_until_complete(teacher.prepare())
         quote = int(tokenizer.text_ids(['"'])[0][-1])
-        yield Served(folder, teacher, teacher._config.base_url, quote, tokenizer.vocab_size)
+        yield Served(folder, teacher, teacher._llm.base_url, quote, tokenizer.vocab_size)
     finally:
         loop.run_until_complete(teacher.close())
         loop.close()

@@ -70,9 +70,9 @@ def bare(corpus: Path, url: str, concurrency: int) -> float:
     import httpx
     import openai
 
+    from nemo_kcpt.llm.sampling import Asking
     from nemo_kcpt.synthesis.plan import Plan
     from nemo_kcpt.synthesis.prompts import load_prompts
-    from nemo_kcpt.synthesis.teachers.asking import Asking
 
     asking = Asking("stub", structured="json_schema")
     plan = Plan(
@@ -122,7 +122,7 @@ def ours(corpus: Path, url: str, concurrency: int, out: Path) -> dict[str, float
 
 def journal_cost(folder: Path, group: int, rows: int = 20_000) -> float:
     """Microseconds a row."""
-    from nemo_kcpt.synthesis.journal import DONE, Journal, Row
+    from nemo_kcpt.llm.journal import DONE, Journal, Row
 
     made = [Row(f"{number:064x}", "p", "summary", 0, 0, DONE, TEXT[:600], "stop") for number in range(rows)]
     with Journal(folder / f"journal-{group}.sqlite") as journal:

@@ -18,8 +18,8 @@ from nemo_kcpt.demo.papers import ELABORATION_TURN, PARAPHRASE_TURN, PLAIN_TURN,
 from nemo_kcpt.demo.wording_zh import RELATIONS, TRANSLATIONS
 from nemo_kcpt.demo.wordings import wording_for
 from nemo_kcpt.files import canonical_json, sha256_text
+from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.synthesis.kinds import KINDS
-from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
 
 _ELABORATED = 3
 """Facts that an elaboration adds a sentence to."""

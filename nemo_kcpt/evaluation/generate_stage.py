@@ -30,14 +30,24 @@ from nemo_kcpt.environments import SERVE_REMEDY, serve_python, vllm_expected
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.inputs import read_questions
 from nemo_kcpt.evaluation.plain_answers import answered, leaves_a_thought_open, tell_faults, told_by_others
-from nemo_kcpt.evaluation.prompts import JOURNALS, Journal, Key, ModelRequest, build_prompts, decode, model_files
+from nemo_kcpt.evaluation.prompts import (
+    JOURNALS,
+    Journal,
+    Key,
+    ModelRequest,
+    build_prompts,
+    decode,
+    model_files,
+    prompt_tokenizer,
+)
 from nemo_kcpt.files import sha256_text, write_jsonl
 from nemo_kcpt.hf_load import decoding_rules
+from nemo_kcpt.llm.faults import check_served_model
+from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.chat_template import DATE, given_template, template_date
 from nemo_kcpt.progress import progress
 from nemo_kcpt.runs import later, shaping, stage
-from nemo_kcpt.synthesis.teachers.faults import check_served_model
 
 ENGINES = ("auto", "vllm", "transformers", "server")
 DTYPES = ("float32", "bfloat16", "float16", "auto")
@@ -90,6 +100,13 @@ class Config:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} given, at least 1 is needed")
         template_date(self.template_date)
+
+    def llm(self) -> Llm:
+        """How a server is asked: greedily, each question's model by its own name."""
+        return Llm(
+            model="", base_url=self.base_url, api_key_env=self.api_key_env, max_tokens=self.max_new_tokens,
+            structured="none", concurrency=self.concurrency, timeout=self.timeout, served_model=self.served_model,
+        )  # fmt: skip
 
 
 def parse_models(given: Any) -> dict[str, Path]:
@@ -235,14 +252,19 @@ def _from_server(
         for question_id, name in wanted
         if (question_id, name) not in found
     ]
-    expected = server_engine.prompt_lengths(config, questions)
+    expected: dict[str, int] = {}
+    if config.template is not None:
+        tokenizer, _ = prompt_tokenizer(config.template, given_template(config.chat_template), config.template_date)
+        expected = server_engine.prompt_lengths(tokenizer, config.system, questions)
     server_engine.check_lengths(expected, found)
     if requests:
         with progress() as bars:
             tasks = {name: bars.add_task(f"answers of {name}", total=len(questions)) for name in models}
             for _, name in found:
                 bars.advance(tasks[name])
-            server_engine.generate(config, requests, journal.path, expected, lambda name: bars.advance(tasks[name]))
+            server_engine.generate(
+                config.llm(), config.system, requests, journal.path, expected, lambda name: bars.advance(tasks[name])
+            )
         found = journal.read()
     fields = ("question_id", "model", "answer", "finish_reason", "prompt_tokens", "completion_tokens", "engine")
     records = [

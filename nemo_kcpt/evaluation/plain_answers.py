@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nemo_kcpt.evaluation.prompts import ModelRequest
+from nemo_kcpt.llm.request import is_shortened
+from nemo_kcpt.llm.thoughts import UNFINISHED, UnfinishedThought, closes, ends_with_opening, without_thought
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.synthesis.teacher import is_shortened
-from nemo_kcpt.synthesis.thoughts import UNFINISHED, UnfinishedThought, closes, ends_with_opening, without_thought
 
 Answer = Mapping[str, Any]
 

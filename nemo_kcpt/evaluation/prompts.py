@@ -15,9 +15,9 @@ from typing import Any
 from nemo_kcpt import model_limits
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json
+from nemo_kcpt.llm.thoughts import MARKS
 from nemo_kcpt.packing.chat_template import DATE, template_inputs
 from nemo_kcpt.packing.tokenise import Messages, PackTokenizer, with_system
-from nemo_kcpt.synthesis.thoughts import MARKS
 
 Key = tuple[str, str]
 JOURNALS = "journal-*.jsonl"

@@ -42,9 +42,9 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation import llm as keys
-from nemo_kcpt.evaluation.llm import Llm, ServerKeys
 from nemo_kcpt.files import canonical_json, file_in, read_jsonl, sha256_file, sha256_text, write_jsonl
+from nemo_kcpt.llm import settings as keys
+from nemo_kcpt.llm.settings import Llm, ServerKeys
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import MANIFEST, Stage, exclusive, read_manifest, shaping, stage
 

@@ -12,18 +12,17 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation.asking import side_by_side
+from nemo_kcpt.llm.loop import side_by_side
+from nemo_kcpt.llm.openai import OpenAITeacher
+from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
-
-if TYPE_CHECKING:
-    from nemo_kcpt.evaluation.generate_stage import Config
-    from nemo_kcpt.synthesis.teacher import TeacherReply, TeacherRequest
-    from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
+from nemo_kcpt.packing.tokenise import PackTokenizer, with_system
 
 
 @dataclass(frozen=True)
@@ -38,17 +37,10 @@ class Request:
     question: str
 
 
-def prompt_lengths(config: Config, questions: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """Tokens of each question's prompt by training's chat template; empty where `config` names no tokenizer folder."""
-    if config.template is None:
-        return {}
-    from nemo_kcpt.evaluation.prompts import prompt_tokenizer
-    from nemo_kcpt.packing.chat_template import given_template
-    from nemo_kcpt.packing.tokenise import with_system
-
-    tokenizer, _ = prompt_tokenizer(config.template, given_template(config.chat_template), config.template_date)
+def prompt_lengths(tokenizer: PackTokenizer, system: str, questions: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Tokens of each question's prompt by training's chat template."""
     asked = ((name, [{"role": "user", "content": record["question"]}]) for name, record in questions.items())
-    return {name: len(tokenizer.prompt_ids(with_system(messages, config.system))) for name, messages in asked}
+    return {name: len(tokenizer.prompt_ids(with_system(messages, system))) for name, messages in asked}
 
 
 def check_lengths(expected: Mapping[str, int], found: Mapping[Any, Mapping[str, Any]]) -> None:
@@ -71,43 +63,43 @@ NEUTRAL = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalt
 """What takes a generation config's penalties back; the first is not OpenAI's own, and some servers refuse it."""
 
 
-def _teacher(config: Config, model: str, extra: Mapping[str, float] = NEUTRAL) -> OpenAITeacher:
-    from nemo_kcpt.synthesis.stage import Config as Asking
-    from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
-
-    asking = Asking(
-        corpus=config.out, out=config.out, teacher="openai", model=model, base_url=config.base_url,
-        api_key_env=config.api_key_env, temperature=0.0, top_p=1.0, max_tokens=config.max_new_tokens,
-        structured="none", concurrency=config.concurrency, timeout=config.timeout, window=0, extra_body=dict(extra),
-        served_model=config.served_model,
-    )  # fmt: skip
-    teacher = OpenAITeacher(asking)
-    teacher.empty_is_a_reply = True
-    return teacher
+def _client(llm: Llm, extra: Mapping[str, float] = NEUTRAL) -> OpenAITeacher:
+    client = OpenAITeacher(replace(llm, extra_body=dict(extra)))
+    client.empty_is_a_reply = True
+    return client
 
 
 def generate(
-    config: Config,
+    llm: Llm,
+    system: str,
     requests: Sequence[Request],
     journal: Path,
     expected: Mapping[str, int],
     progress: Callable[[str], None],
 ) -> None:
-    """Answer every request, appending to `journal`; `progress` gets the model's name of each answer.
+    """Answer every request, appending to `journal`.
+
+    Args:
+        llm: how the server is asked; each request names its model.
+        system: message before each question; empty: none.
+        requests: what to ask.
+        journal: file of JSON lines.
+        expected: tokens of each question's prompt by training's template, where they are known.
+        progress: gets the model's name of each answer.
 
     Raises:
         KcptError: the server does not answer, or not all; answers so far are in the journal.
         BadInput: a prompt's length differs from training's.
     """
-    asyncio.run(_all(config, requests, journal, expected, progress))
+    asyncio.run(_all(llm, system, requests, journal, expected, progress))
 
 
 class _Asked:
     """A model of the server; it is asked without what its server does not know."""
 
-    def __init__(self, config: Config, model: str) -> None:
-        self._plain = _teacher(config, model, {})
-        self._teacher = _teacher(config, model)
+    def __init__(self, llm: Llm) -> None:
+        self._plain = _client(llm, {})
+        self._client = _client(llm)
 
     async def complete(self, request: TeacherRequest) -> TeacherReply:
         """The answer.
@@ -115,12 +107,10 @@ class _Asked:
         Raises:
             TeacherFault: there is none.
         """
-        from nemo_kcpt.synthesis.teacher import TeacherFault
-
         try:
-            return await self._teacher.complete(request)
+            return await self._client.complete(request)
         except TeacherFault as fault:
-            if fault.name != "bad_request" or self._teacher is self._plain:
+            if fault.name != "bad_request" or self._client is self._plain:
                 raise
             try:
                 reply = await self._plain.complete(request)
@@ -132,27 +122,26 @@ class _Asked:
                 ", ".join(NEUTRAL),
                 fault,
             )
-            self._teacher = self._plain
+            self._client = self._plain
             return reply
 
     async def close(self) -> None:
         """Close the connections."""
-        for teacher in {self._teacher, self._plain}:
+        for teacher in {self._client, self._plain}:
             await teacher.close()
 
 
 async def _all(
-    config: Config,
+    llm: Llm,
+    system: str,
     requests: Sequence[Request],
     journal: Path,
     expected: Mapping[str, int],
     progress: Callable[[str], None],
 ) -> None:
-    from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherRequest
-
-    teachers = {model: _Asked(config, model) for model in dict.fromkeys(one.model for one in requests)}
+    teachers = {model: _Asked(replace(llm, model=model)) for model in dict.fromkeys(one.model for one in requests)}
     queue, failed = iter(requests), []
-    messages = [{"role": "system", "content": config.system}] if config.system else []
+    messages = [{"role": "system", "content": system}] if system else []
     with journal.open("a", encoding="utf-8") as stream:
 
         async def work() -> None:
@@ -164,7 +153,9 @@ async def _all(
                     )
                 except TeacherFault as fault:
                     if fault.fatal:
-                        raise KcptError(f"{fault}. Answers so far are kept; the same command goes on") from fault
+                        raise KcptError(
+                            f"{fault}. Answers so far are kept; rerun the same command to resume"
+                        ) from fault
                     failed.append(f"question '{request.question_id}', model '{request.name}': {fault}")
                     continue
                 record = {
@@ -184,7 +175,7 @@ async def _all(
                 progress(request.name)
 
         try:
-            await side_by_side(work, min(config.concurrency, len(requests)))
+            await side_by_side(work, min(llm.concurrency, len(requests)))
         finally:
             for teacher in teachers.values():
                 await teacher.close()

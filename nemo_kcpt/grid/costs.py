@@ -34,9 +34,9 @@ from nemo_kcpt.planning.stage import model_shape, row
 from nemo_kcpt.planning.steps import TOKENS_PER_STEP, TUNING_BATCH, steps_for, windows_per_step
 
 if TYPE_CHECKING:
-    from nemo_kcpt.evaluation.judge.stage import Config as JudgeConfig
+    from nemo_kcpt.evaluation.judge.config import Config as JudgeConfig
+    from nemo_kcpt.synthesis.config import Config as SynthesisConfig
     from nemo_kcpt.synthesis.plan import Call, Plan
-    from nemo_kcpt.synthesis.stage import Config as SynthesisConfig
 
 __all__ = [
     "COUNT_KEYS", "Asking", "Counts", "PackTokens", "TrainingCost", "counts_of", "judging_cost", "judging_cost_of",
@@ -196,8 +196,9 @@ def _countable(config: SynthesisConfig) -> bool:
 
 
 def _plan(config: SynthesisConfig, counts: Counts) -> Plan:
-    from nemo_kcpt.synthesis.stage import make_plan, token_counter
-    from nemo_kcpt.synthesis.teachers.asking import Asking as Nobody
+    from nemo_kcpt.llm.counting import token_counter
+    from nemo_kcpt.llm.sampling import Asking as Nobody
+    from nemo_kcpt.synthesis.calls import make_plan
 
     count, _ = token_counter(config.tokenizer if _countable(config) else None)
     if (rate := counts.teacher_tokens_per_character) is not None:
@@ -236,14 +237,14 @@ def _asking(config: SynthesisConfig, requests: int, tokens: Mapping[str, float],
         requests=requests,
         prompt_tokens=used["prompt_tokens"],
         completion_tokens=used["completion_tokens"],
-        price=config.cost(used) if config.price_prompt or config.price_completion else None,
+        price=config.llm().cost(used) if config.price_prompt or config.price_completion else None,
         basis=basis,
     )
 
 
 def shown_tokens(counts: Counts, most: int) -> int:
     """Tokens of a paper that the judge is shown, by the cautious estimate: the mean paper, at most `most`."""
-    from nemo_kcpt.synthesis.stage import token_counter
+    from nemo_kcpt.llm.counting import token_counter
 
     count, _ = token_counter(None)
     return min(most, count(stand_in(counts)["text"]))
@@ -278,7 +279,7 @@ def judging_cost(
     """
     from nemo_kcpt.evaluation.judge.prompts import Case, messages
     from nemo_kcpt.evaluation.judge.stage import REPLY_TOKENS, estimated
-    from nemo_kcpt.synthesis.stage import token_counter
+    from nemo_kcpt.llm.counting import token_counter
 
     given = {"questions": questions, "models": models, "paper_tokens": paper_tokens, "judges": judges}
     for name, value in given.items():

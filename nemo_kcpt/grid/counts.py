@@ -145,8 +145,8 @@ def counts_of(
 
 def _counted(corpus: Path, tokenizer: Path | None) -> dict[str, Any]:
     from nemo_kcpt.files import read_jsonl
+    from nemo_kcpt.llm.counting import token_counter
     from nemo_kcpt.synthesis.prompts import language_of
-    from nemo_kcpt.synthesis.stage import token_counter
 
     lengths, languages, path = [], Counter[str](), corpus / "papers.jsonl"
     for paper in read_jsonl(path, ("text",)):

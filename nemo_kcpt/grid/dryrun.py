@@ -109,8 +109,8 @@ def _training_cost(
 
 def _asking(graph: Graph, counts: costs.Counts | None) -> list[tuple[str, costs.Asking | str]]:
     """What the teacher and the judge are asked; a text says why that is not known."""
-    from nemo_kcpt.evaluation.judge.stage import Config as Judge
-    from nemo_kcpt.synthesis.stage import Config as Synthesis
+    from nemo_kcpt.evaluation.judge.config import Config as Judge
+    from nemo_kcpt.synthesis.config import Config as Synthesis
 
     config: Config = graph.config
     rows: list[tuple[str, costs.Asking | str]] = []

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nemo_kcpt.llm.journal import DONE, FAILED, UNREADABLE, Journal, Row
+from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.llm.rows import SAID, Cost
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.synthesis.collect import SAID, Cost, Tally
-from nemo_kcpt.synthesis.journal import DONE, FAILED, UNREADABLE, Journal, Row
+from nemo_kcpt.synthesis.collect import Tally
 from nemo_kcpt.synthesis.plan import Plan
-from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
 
 if TYPE_CHECKING:
-    from nemo_kcpt.synthesis.teachers.batch import BatchTeacher
+    from nemo_kcpt.llm.batch import BatchTeacher
 
 TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens")
 GROUP = 200

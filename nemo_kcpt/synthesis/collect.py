@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import chain
 
 from nemo_kcpt.errors import KcptError
+from nemo_kcpt.llm.journal import DONE, Journal, Row
+from nemo_kcpt.llm.loop import answer
+from nemo_kcpt.llm.request import Teacher, TeacherFault
+from nemo_kcpt.llm.rows import Committer, Cost
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.synthesis.journal import DONE, FAILED, UNREADABLE, Journal, Row
 from nemo_kcpt.synthesis.plan import Call, Plan, State
-from nemo_kcpt.synthesis.replies import UnreadableReply
-from nemo_kcpt.synthesis.teacher import Teacher, TeacherFault, TeacherReply, TeacherRequest, is_shortened
-
-SAID = 500
-"""Characters of a fault's message that are kept."""
-
-Cost = Callable[[Mapping[str, int]], float]
-"""Tokens of a call -> its price."""
-
-
-class Asked(Protocol):
-    """Whatever a reply can be an answer to."""
-
-    def means(self, reply: str, finish_reason: str = "") -> Any:
-        """What the reply says; raises UnreadableReply where it has another form."""
-        ...
 
 
 @dataclass
@@ -63,53 +50,6 @@ class Tally:
         """What this run's part of the calls will have cost at its end, at the price so far."""
         now = self.done - self.before
         return self.cost / now * (self.calls - self.before) if now > 0 else 0.0
-
-
-class Committer:
-    """Writes rows in groups: while one group is on its way to the disk the next one gathers."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._waiting: list[tuple[Row, asyncio.Future[None]]] = []
-        self._wake = asyncio.Event()
-        self._writing: asyncio.Future[None] | None = None
-        self._task = asyncio.create_task(self._work())
-
-    async def commit(self, row: Row) -> None:
-        """Return when the row is on disk.
-
-        Raises:
-            JournalFault: it could not be written.
-        """
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append((row, future))
-        self._wake.set()
-        await future
-
-    async def close(self) -> None:
-        """Stop; rows that wait are written first."""
-        self._task.cancel()
-        await asyncio.gather(self._task, *filter(None, [self._writing]), return_exceptions=True)
-        if rows := [row for row, future in self._waiting if not future.cancelled()]:
-            self._journal.add(rows)
-
-    async def _work(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            group, self._waiting = self._waiting, []
-            try:
-                rows = [row for row, _ in group]
-                self._writing = asyncio.ensure_future(asyncio.to_thread(self._journal.add, rows))
-                await asyncio.shield(self._writing)  # a thread cannot be called back
-            except KcptError as error:
-                for _, future in group:
-                    if not future.done():
-                        future.set_exception(error)
-            else:
-                for _, future in group:
-                    if not future.done():
-                        future.set_result(None)
 
 
 async def collect(plan: Plan, journal: Journal, teacher: Teacher, concurrency: int, cost: Cost, tally: Tally) -> None:
@@ -162,7 +102,8 @@ async def collect(plan: Plan, journal: Journal, teacher: Teacher, concurrency: i
         for task in finished:
             task.result()  # a worker ends only by an error
     except TeacherFault as fault:
-        raise KcptError(f"{fault}. What was answered is kept in {journal.path}; the same command goes on") from fault
+        kept = f"What was answered is kept in {journal.path}; rerun the same command to resume"
+        raise KcptError(f"{fault}. {kept}") from fault
     finally:
         for task in (everything, *workers):
             task.cancel()
@@ -174,72 +115,11 @@ async def _answer(
     plan: Plan, call: Call, state: State, teacher: Teacher, committer: Committer, cost: Cost, tally: Tally
 ) -> bool:
     """Ask until a reply can be read; True if one could."""
-    for number in range(state.attempt, plan.retries + 1):
-        key, request = (state.key, state.request) if number == state.attempt else call.attempt(number)
-        started = time.monotonic()
-        try:
-            reply = await teacher.complete(request)
-        except TeacherFault as fault:
-            seconds = time.monotonic() - started
-            if fault.reply is not None:
-                row = answered_row(key, call, request, number, fault.reply, seconds, cost, call.model)
-            else:
-                row = failed_row(key, request, number, fault, seconds)
-            await committer.commit(row)
-            if fault.fatal:
-                raise
-            LOG.debug("synthesize: %s: %s", call.name, fault)
-            return False
-        row = answered_row(key, call, request, number, reply, time.monotonic() - started, cost, call.model)
-        await committer.commit(row)
-        tally.add(row)
-        if row.status == DONE:
-            return True
-        LOG.debug("synthesize: %s: %s", call.name, row.fault)
-    return False
-
-
-def _why_cut(reply: TeacherReply) -> str:
-    used = int(reply.usage.get("completion_tokens", 0))
-    if is_shortened(reply.finish_reason, used, reply.max_tokens):
-        return f" (the server cut it off after {used} of {reply.max_tokens} tokens: the prompt leaves no more room)"
-    return " (cut off: give more max_tokens=)" if reply.finish_reason == "length" else ""
-
-
-def failed_row(key: str, request: TeacherRequest, number: int, fault: TeacherFault, seconds: float) -> Row:
-    """The journal's row of a request that was not answered."""
-    row = Row(key, request.paper_id, request.kind, request.part, number, FAILED)
-    return replace(row, fault=f"{fault.name}: {fault}"[:SAID], seconds=round(seconds, 3))
-
-
-def answered_row(
-    key: str,
-    call: Asked,
-    request: TeacherRequest,
-    number: int,
-    reply: TeacherReply,
-    seconds: float,
-    cost: Cost,
-    model: str,
-) -> Row:
-    """The journal's row of a request that was answered, readable or not."""
-    text = reply.text.encode("utf-8", "replace").decode()  # half a UTF-16 character cannot be stored
-    fault = ""
-    try:
-        call.means(text, reply.finish_reason)
-    except UnreadableReply as error:
-        fault = f"{error.fault}{_why_cut(reply)}"[:SAID]
-    row = Row(key, request.paper_id, request.kind, request.part, number, UNREADABLE if fault else DONE)
-    return replace(
-        row,
-        reply=text,
-        finish_reason=reply.finish_reason,
-        fault=fault,
-        seconds=round(seconds, 3),
-        cost=cost(reply.usage),
-        prompt_tokens=int(reply.usage.get("prompt_tokens", 0)),
-        completion_tokens=int(reply.usage.get("completion_tokens", 0)),
-        cached_tokens=int(reply.usage.get("cached_tokens", 0)),
-        asked=model if reply.served else "",
-        served=reply.served,
+    again = ((number, *call.attempt(number)) for number in range(state.attempt + 1, plan.retries + 1))
+    row = await answer(
+        call, chain([(state.attempt, state.key, state.request)], again), teacher, committer, cost, tally.add
     )
+    if row is not None and row.status == DONE:
+        return True
+    LOG.debug("synthesize: %s: %s", call.name, row and row.fault)
+    return False

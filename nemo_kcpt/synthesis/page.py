@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.files import atomic_write, write_json
+from nemo_kcpt.llm.journal import Row
+from nemo_kcpt.llm.request import is_shortened
 from nemo_kcpt.pages import count, environment, share
 from nemo_kcpt.synthesis.filters import FILTERS
-from nemo_kcpt.synthesis.journal import Row
-from nemo_kcpt.synthesis.teacher import is_shortened
 
 KEPT_SAMPLES, REJECTED_SAMPLES = 3, 3
 MEASURED = 2000

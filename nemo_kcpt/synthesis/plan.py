@@ -14,13 +14,13 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.llm.attempts import Attempt, attempts, find
+from nemo_kcpt.llm.journal import DONE, FAILED, UNREADABLE, Journal, Row
+from nemo_kcpt.llm.request import Teacher, TeacherRequest, UnreadableReply, request_sha256
 from nemo_kcpt.runs import Shard
-from nemo_kcpt.synthesis.attempts import Attempt, attempts, find
-from nemo_kcpt.synthesis.journal import DONE, FAILED, UNREADABLE, Journal, Row
 from nemo_kcpt.synthesis.parts import split_text
 from nemo_kcpt.synthesis.prompts import Prompt, Prompts, language_of
-from nemo_kcpt.synthesis.replies import Reading, UnreadableReply, read_pairs, read_reply
-from nemo_kcpt.synthesis.teacher import Teacher, TeacherRequest, request_sha256
+from nemo_kcpt.synthesis.replies import Reading, read_pairs, read_reply
 
 LEAST_ROOM = 256
 """Tokens that must be left for a part of a paper."""

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.llm.request import Messages
 from nemo_kcpt.synthesis.kinds import KINDS
-from nemo_kcpt.synthesis.teacher import Messages
 
 if TYPE_CHECKING:
     from jinja2 import Environment

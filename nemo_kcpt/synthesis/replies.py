@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nemo_kcpt.synthesis.escapes import Backslashes, meant
+from nemo_kcpt.llm.escapes import Backslashes, meant
+from nemo_kcpt.llm.request import UnreadableReply
+from nemo_kcpt.llm.thoughts import UNFINISHED, opening_of, rests, starts_with_thought
+from nemo_kcpt.llm.wide import is_wide, narrowed
 from nemo_kcpt.synthesis.prompts import MOST, Prompt, paper_name
-from nemo_kcpt.synthesis.thoughts import UNFINISHED, opening_of, rests, starts_with_thought
-from nemo_kcpt.synthesis.wide import is_wide, narrowed
 
 _FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _BRACKET = re.compile(r"[{\[]")
@@ -30,20 +31,6 @@ _KEY_LEFT = re.compile(r"(?:instruction|output|pairs)[\"”＂'」]?\s*[:：]\s*
 _DOTS = re.compile(r"\W*(?:…|\.{3}|〜|～)\W*")
 MOST_STARTS = 200
 """Brackets that begin nothing after which no further value is looked for."""
-
-
-class UnreadableReply(ValueError):
-    """The reply is not of the form that was asked for."""
-
-    def __init__(self, message: str, name: str = "unreadable") -> None:
-        super().__init__(message)
-        self.name = name
-        """Of the fault, as reports count it: unreadable, unfinished_thought, control_character, doubtful_escape, …"""
-
-    @property
-    def fault(self) -> str:
-        """Name and message, as the journal keeps them."""
-        return f"{self.name}: {self}"
 
 
 @dataclass(frozen=True)

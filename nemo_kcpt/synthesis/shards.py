@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.llm.journal import DONE, NAME, Journal, Row
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import exclusive
-from nemo_kcpt.synthesis.journal import DONE, NAME, Journal, Row
 
 GROUP = 500
 """Rows of one transaction."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.synthesis.journal import DONE, FAILED, NAME, Journal
+from nemo_kcpt.llm.journal import DONE, FAILED, NAME, Journal
 
 if TYPE_CHECKING:
-    from nemo_kcpt.synthesis.stage import Config
+    from nemo_kcpt.synthesis.config import Config
 
 PAPERS = 20
 """Papers of which the prefix report is made."""
@@ -88,14 +88,14 @@ def show_prefixes(config: Config) -> None:
 
     from tokenizers import Tokenizer
 
-    from nemo_kcpt.synthesis.prefix import BLOCK, shared_tokens
-    from nemo_kcpt.synthesis.stage import make_plan, token_counter
-    from nemo_kcpt.synthesis.teachers.asking import Asking
-    from nemo_kcpt.synthesis.teachers.fitting import fitted
+    from nemo_kcpt.llm.counting import token_counter
+    from nemo_kcpt.llm.prefix import BLOCK, shared_tokens
+    from nemo_kcpt.llm.sampling import Asking
+    from nemo_kcpt.synthesis.calls import fit, make_plan
 
     if config.tokenizer is None:
         raise BadInput("--prefix-report counts tokens: give the teacher's tokenizer=FOLDER")
-    config = fitted(config)
+    config = fit(config)
     assert config.tokenizer is not None
     path = config.tokenizer / "tokenizer.json" if config.tokenizer.is_dir() else config.tokenizer
     count, _ = token_counter(config.tokenizer)

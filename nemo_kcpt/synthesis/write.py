@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.files import atomic_write
+from nemo_kcpt.llm.journal import FAILED, Journal, Row
+from nemo_kcpt.llm.request import UnreadableReply
 from nemo_kcpt.progress import progress
 from nemo_kcpt.synthesis.filters import Candidate, Screen
-from nemo_kcpt.synthesis.journal import FAILED, Journal, Row
 from nemo_kcpt.synthesis.page import Report
 from nemo_kcpt.synthesis.plan import Call, Plan
-from nemo_kcpt.synthesis.replies import UnreadableReply
 
 RECORDS, FAILURES, REJECTED = "synthetic.jsonl", "failed.jsonl", "rejected.jsonl"
 

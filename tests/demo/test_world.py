@@ -21,9 +21,9 @@ from nemo_kcpt.demo.papers import fields_of, make_world
 from nemo_kcpt.demo.template_teacher import TemplateTeacher, write_pairs
 from nemo_kcpt.demo.wordings import wording_for
 from nemo_kcpt.evaluation.exact_match import exact_match
+from nemo_kcpt.llm.request import TeacherFault, TeacherRequest
 from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS, KINDS, QA_KINDS
 from nemo_kcpt.synthesis.replies import read_pairs
-from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherRequest
 
 LANGUAGES = ("ja", "en")
 TRANSLATIONS = ("translation_en", "translation_zh")

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation.asking import Answered, Inquiry, Totals, ask
-from nemo_kcpt.evaluation.llm import Llm
+from nemo_kcpt.llm import openai as client
+from nemo_kcpt.llm.ask import Answered, Inquiry, Totals, ask
+from nemo_kcpt.llm.request import UnreadableReply
+from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.synthesis.replies import UnreadableReply
-from nemo_kcpt.synthesis.teachers import openai as client
 from tests.synthesis.fake_server import Answer, FakeServer, completion, ok, problem
 from tests.synthesis.test_openai_teacher import CUT
 

@@ -17,7 +17,7 @@ from nemo_kcpt.evaluation import perplexity_stage, transformers_engine
 from nemo_kcpt.evaluation.generate_stage import Config, run
 from nemo_kcpt.evaluation.judge import stage as judge
 from nemo_kcpt.files import write_jsonl
-from nemo_kcpt.synthesis.teachers import openai as client
+from nemo_kcpt.llm import openai as client
 from tests.crash import KILL, crash_everywhere
 from tests.evaluation.judge.test_stage import shown
 from tests.evaluation.small import questions, write_inputs, write_stub_model

@@ -10,7 +10,7 @@ import pytest
 
 from nemo_kcpt.evaluation.plain_answers import answered, tell_faults, told_by_others
 from nemo_kcpt.evaluation.prompts import decode
-from nemo_kcpt.synthesis.thoughts import ends_with_opening
+from nemo_kcpt.llm.thoughts import ends_with_opening
 
 
 def record(answer: str, **more: Any) -> dict[str, Any]:

@@ -27,11 +27,12 @@ from nemo_kcpt.grid.costs import (
     training_cost,
 )
 from nemo_kcpt.llama_shape import KNOWN
-from nemo_kcpt.synthesis.journal import DONE, NAME, Journal, Row
+from nemo_kcpt.llm.counting import token_counter
+from nemo_kcpt.llm.journal import DONE, NAME, Journal, Row
+from nemo_kcpt.llm.sampling import Asking as Nobody
+from nemo_kcpt.synthesis.calls import make_plan
+from nemo_kcpt.synthesis.config import Config as Synthesis
 from nemo_kcpt.synthesis.kinds import KINDS
-from nemo_kcpt.synthesis.stage import Config as Synthesis
-from nemo_kcpt.synthesis.stage import make_plan, token_counter
-from nemo_kcpt.synthesis.teachers.asking import Asking as Nobody
 from tests.tiny_tokenizer import make_tokenizer
 
 METHOD = Counts(papers=1924, characters=39_000_000)

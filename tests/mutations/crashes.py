@@ -47,11 +47,11 @@ MUTATIONS = [
         "other inputs are taken for the same", "nemo_kcpt/runs.py",
         'if manifest["fingerprint"] != stage.fingerprint:', "if False:", RUNS,
     ),
-    ("autocommit is missing", "nemo_kcpt/synthesis/journal.py", "            self._db.isolation_level = None\n", "",
+    ("autocommit is missing", "nemo_kcpt/llm/journal.py", "            self._db.isolation_level = None\n", "",
      f"{SYNTHESIS} tests/synthesis/test_journal.py"),
-    ("a row is not committed", "nemo_kcpt/synthesis/journal.py", '                self._db.execute("COMMIT")\n', "",
+    ("a row is not committed", "nemo_kcpt/llm/journal.py", '                self._db.execute("COMMIT")\n', "",
      f"{SYNTHESIS} tests/synthesis/test_journal.py"),
-    ("commits are not flushed", "nemo_kcpt/synthesis/journal.py", '"PRAGMA synchronous = FULL"',
+    ("commits are not flushed", "nemo_kcpt/llm/journal.py", '"PRAGMA synchronous = FULL"',
      '"PRAGMA synchronous = OFF"', SYNTHESIS),
     (
         "a call counts before its row is written", "nemo_kcpt/synthesis/collect.py",
@@ -60,13 +60,13 @@ MUTATIONS = [
         "        late.add_done_callback(lambda done: done.exception())\n        tally.add(row)\n", SYNTHESIS,
     ),
     (
-        "a salvaged journal is put in place in two moves", "nemo_kcpt/synthesis/journal.py",
+        "a salvaged journal is put in place in two moves", "nemo_kcpt/llm/journal.py",
         "    publish(fresh, _salvaged(path))\n    return kept, _put_in_place(path)\n",
         '    path.replace(old := path.with_name(f"{path.name}.damaged-1"))\n    fresh.replace(path)\n'
         "    return kept, old\n", SYNTHESIS,
     ),
     (
-        "a batch is noted after it was submitted", "nemo_kcpt/synthesis/teachers/batch.py",
+        "a batch is noted after it was submitted", "nemo_kcpt/llm/batch.py",
         '        notes.note(name, {"about": about, "id": None})\n', "", f"{SYNTHESIS} -k batches",
     ),
     (
@@ -75,7 +75,7 @@ MUTATIONS = [
         '        """Drop a note, after what was delivered is on disk."""\n', f"{SYNTHESIS} -k batches",
     ),
     (
-        "a lost batch is not looked for", "nemo_kcpt/synthesis/teachers/batch.py",
+        "a lost batch is not looked for", "nemo_kcpt/llm/batch.py",
         "        if batch is None:\n            notes.forget(name)\n",
         "        if True:\n            notes.forget(name)\n",
         f"{SYNTHESIS} -k batches",

@@ -17,8 +17,7 @@ import bm25s  # noqa: F401
 import openai  # noqa: F401
 
 from nemo_kcpt.evaluation.judge import stage, work  # noqa: F401
-from nemo_kcpt.synthesis import collect, journal  # noqa: F401
-from nemo_kcpt.synthesis.teachers import openai as client
+from nemo_kcpt.llm import openai as client
 
 CONCURRENCY = 4
 

@@ -10,8 +10,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from nemo_kcpt.llm.request import TeacherReply, TeacherRequest
 from nemo_kcpt.synthesis import stage
-from nemo_kcpt.synthesis.teacher import TeacherReply, TeacherRequest
 from tests.synthesis.papers import StubTeacher
 
 CONCURRENCY = 4

@@ -19,11 +19,11 @@ import pytest
 
 from nemo_kcpt.environments import serve_python
 from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.llm.journal import DONE, Journal
+from nemo_kcpt.llm.vllm import server_command
 from nemo_kcpt.runs import read_manifest
-from nemo_kcpt.synthesis.journal import DONE, Journal
+from nemo_kcpt.synthesis.config import Config
 from nemo_kcpt.synthesis.kinds import KINDS
-from nemo_kcpt.synthesis.stage import Config
-from nemo_kcpt.synthesis.teachers.vllm import server_command
 from tests.evaluation.small import make_tokenizer
 from tests.synthesis.papers import corpus, paper
 from tests.waiting import wait_for
@@ -100,7 +100,7 @@ def test_all_kinds_through_kills_of_client_and_server(tmp_path: Path) -> None:
 
     with (tmp_path / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            server_command(python, config, port), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            server_command(python, config.llm(), port), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             start_new_session=True, cwd=tmp_path,
         )  # fmt: skip
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.files import write_json, write_jsonl
-from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
 
 TEXT = (
     "カスミは文法誤り訂正の手法である。学習には12,400文を用いた。正解率は81.3%であった。基準手法を4.2ポイント上回った。"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.synthesis.journal import DONE, FAILED, UNREADABLE, Journal, Row
+from nemo_kcpt.llm.journal import DONE, FAILED, UNREADABLE, Journal, Row
+from nemo_kcpt.llm.request import TeacherRequest, request_sha256
+from nemo_kcpt.llm.sampling import RETRY_TEMPERATURE, Asking
 from nemo_kcpt.synthesis.prompts import FORM, FORMER, load_prompts
-from nemo_kcpt.synthesis.teacher import TeacherRequest, request_sha256
-from nemo_kcpt.synthesis.teachers.asking import RETRY_TEMPERATURE, Asking
 from tests.synthesis.papers import StubTeacher, answer, paper
 from tests.synthesis.test_collect import ask, plan_of, written
 

@@ -15,10 +15,11 @@ import pytest
 
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.llm import batch as module
+from nemo_kcpt.llm.journal import Journal
 from nemo_kcpt.runs import read_manifest
-from nemo_kcpt.synthesis.journal import Journal
-from nemo_kcpt.synthesis.stage import Config, run
-from nemo_kcpt.synthesis.teachers import batch as module
+from nemo_kcpt.synthesis.config import Config
+from nemo_kcpt.synthesis.stage import run
 from tests.synthesis.fake_server import FakeServer, completion, problem, reply_to
 from tests.synthesis.papers import corpus, paper
 

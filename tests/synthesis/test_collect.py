@@ -12,12 +12,12 @@ import pytest
 
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.files import write_jsonl
+from nemo_kcpt.llm.journal import DONE, FAILED, UNREADABLE, Journal, JournalFault
+from nemo_kcpt.llm.request import TeacherFault, TeacherReply
 from nemo_kcpt.synthesis.collect import Tally, collect
 from nemo_kcpt.synthesis.filters import Screen
-from nemo_kcpt.synthesis.journal import DONE, FAILED, UNREADABLE, Journal, JournalFault
 from nemo_kcpt.synthesis.plan import Plan
 from nemo_kcpt.synthesis.prompts import load_prompts
-from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply
 from nemo_kcpt.synthesis.write import Writer
 from tests.synthesis.papers import StubTeacher, paper
 

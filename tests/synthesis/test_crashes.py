@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.synthesis import journal as journal_module
+from nemo_kcpt.llm import journal as journal_module
+from nemo_kcpt.llm.journal import Journal, salvage
+from nemo_kcpt.llm.request import TeacherReply, TeacherRequest
 from nemo_kcpt.synthesis import page, prompts, stage
-from nemo_kcpt.synthesis.journal import Journal, salvage
-from nemo_kcpt.synthesis.teacher import TeacherReply, TeacherRequest
 from tests.crash import KILL, crash_everywhere
 from tests.synthesis.fake_server import FakeServer
 from tests.synthesis.papers import StubTeacher, corpus, paper

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_kcpt.synthesis.escapes import TEX, WORDS, meant
+from nemo_kcpt.llm.escapes import TEX, WORDS, meant
 
 LITERAL = [
     r"損失は $\frac{1}{2}\beta\theta$、勾配は $\nabla L$、係数は $\rho$ である。",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_kcpt.synthesis.journal import DONE, FAILED, FORMAT, Journal, JournalFault, Row, salvage
+from nemo_kcpt.llm.journal import DONE, FAILED, FORMAT, Journal, JournalFault, Row, salvage
 
 
 def row(number: int, **fields: object) -> Row:
@@ -154,7 +154,7 @@ def test_a_newer_format_is_refused(path: Path) -> None:
 
 
 def test_a_locked_journal_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nemo_kcpt.synthesis.journal.WAIT", 0.1)
+    monkeypatch.setattr("nemo_kcpt.llm.journal.WAIT", 0.1)
     filled(path, 1)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.synthesis.stage import Config
-from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
-from nemo_kcpt.synthesis.teachers import openai as module
-from nemo_kcpt.synthesis.teachers.faults import is_model
-from nemo_kcpt.synthesis.teachers.limits import PerMinute
-from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
+from nemo_kcpt.llm import openai as module
+from nemo_kcpt.llm.faults import is_model
+from nemo_kcpt.llm.limits import PerMinute
+from nemo_kcpt.llm.openai import OpenAITeacher
+from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.llm.settings import Llm
+from nemo_kcpt.synthesis.config import Config
 from tests.synthesis.fake_server import Answer, FakeServer, completion, ok, problem
 
 CANARY = "sk-canary-7f3a9b52c1"
@@ -36,9 +37,9 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
 
 
-def config(url: str, **fields: Any) -> Config:
+def config(url: str, **fields: Any) -> Llm:
     given = {"model": "stub", "structured": "json_schema", "timeout": 5, "retries": 3, **fields}
-    return Config(corpus=Path("c"), out=Path("o"), teacher="openai", base_url=url, **given)
+    return Config(corpus=Path("c"), out=Path("o"), teacher="openai", base_url=url, **given).llm()
 
 
 def ask(answer: Answer, **fields: Any) -> tuple[TeacherReply | TeacherFault, FakeServer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from typing import Any
 
-from nemo_kcpt.synthesis.journal import DONE, Row
+from nemo_kcpt.llm.journal import DONE, Row
 from nemo_kcpt.synthesis.page import KEPT_SAMPLES, MEASURED, Report, render, render_markdown
 
 ATTACK = "<script>alert(1)</script> | `x` [a](javascript:1) & \"'"

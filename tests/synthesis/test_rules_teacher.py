@@ -21,9 +21,10 @@ from nemo_kcpt.packing import stage as pack_stage
 from nemo_kcpt.packing.store import open_tokens
 from nemo_kcpt.runs import read_manifest
 from nemo_kcpt.synthesis import sft_stage
+from nemo_kcpt.synthesis.config import Config
 from nemo_kcpt.synthesis.kinds import HUMAN, is_heldout
 from nemo_kcpt.synthesis.rules import CANNOT, RULE_KINDS
-from nemo_kcpt.synthesis.stage import Config, run
+from nemo_kcpt.synthesis.stage import run
 
 NAMES = ("ミナト", "カスガ", "ヒノデ", "アサヒ", "ツバメ", "コマチ")
 FILES = ("synthetic.jsonl", "rejected.jsonl", "synthesis.json", "synthesis.md")

@@ -140,14 +140,15 @@ def test_the_example_of_a_prompt_is_chosen_by_paper_and_seed(tmp_path: Path) -> 
 
 
 def test_the_one_shot_prompt_shows_the_example(tmp_path: Path) -> None:
-    from nemo_kcpt.synthesis import stage
-    from nemo_kcpt.synthesis.teachers.asking import Asking
+    from nemo_kcpt.llm.sampling import Asking
+    from nemo_kcpt.synthesis.calls import make_plan
+    from nemo_kcpt.synthesis.config import Config
 
     path = tmp_path / "people.json"
     path.write_text(json.dumps([person(1, text="手本の質問")], ensure_ascii=False))
     folder = corpus(tmp_path / "corpus", [paper()])
-    config = stage.Config(corpus=folder, out=tmp_path / "out", examples=path, kinds=["qa_easy"], teacher="openai")
-    plan = stage.make_plan(config, Asking("m"), len, None)
+    config = Config(corpus=folder, out=tmp_path / "out", examples=path, kinds=["qa_easy"], teacher="openai")
+    plan = make_plan(config, Asking("m"), len, None)
     (call,) = plan.calls(next(plan.records()))
     content = call.request.messages[1]["content"]
     assert content.index(paper()["text"]) < content.index("手本の質問") < content.index("基本的な問い")

@@ -15,10 +15,11 @@ import pytest
 from nemo_kcpt.cli import main
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import read_json, read_jsonl
+from nemo_kcpt.llm import openai as module
 from nemo_kcpt.runs import Shard, read_manifest
+from nemo_kcpt.synthesis.config import Config
 from nemo_kcpt.synthesis.kinds import KINDS
-from nemo_kcpt.synthesis.stage import Config, run
-from nemo_kcpt.synthesis.teachers import openai as module
+from nemo_kcpt.synthesis.stage import run
 from tests.synthesis.fake_server import FakeServer, ok, problem, reply_to
 from tests.synthesis.papers import corpus, paper
 from tests.synthesis.test_prompts import prompt_file
@@ -148,7 +149,7 @@ def test_a_request_made_by_two_shards_is_told(papers: Path, tmp_path: Path, capl
         for index in (0, 1):
             run(config(server, papers, tmp_path / "out", shard=f"{index}/2"))
         folders = [tmp_path / "out" / "shards" / f"000{index}-of-0002" for index in (0, 1)]
-        from nemo_kcpt.synthesis.journal import NAME, Journal
+        from nemo_kcpt.llm.journal import NAME, Journal
 
         with Journal(folders[0] / NAME) as first, Journal(folders[1] / NAME) as second:
             row = next(first.rows())

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from nemo_kcpt.environments import SERVE_VARIABLE
-from nemo_kcpt.synthesis.stage import Config
-from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest, request_sha256
-from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
-from nemo_kcpt.synthesis.teachers.vllm import KEY, VllmTeacher
+from nemo_kcpt.llm.openai import OpenAITeacher
+from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest, request_sha256
+from nemo_kcpt.llm.settings import Llm
+from nemo_kcpt.llm.vllm import KEY, VllmTeacher
+from nemo_kcpt.synthesis.config import Config
 from tests.waiting import is_running, wait_for
 
 REQUEST = TeacherRequest("p0", "summary", "ja", ({"role": "user", "content": "要約して"},))
@@ -51,9 +52,9 @@ HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Handler).
 CLIENT = """
 import asyncio, sys
 from pathlib import Path
-from nemo_kcpt.synthesis.stage import Config
-from nemo_kcpt.synthesis.teachers.vllm import VllmTeacher
-teacher = VllmTeacher(Config(corpus=Path("c"), out=Path(sys.argv[1]), teacher="vllm", model="stub"))
+from nemo_kcpt.synthesis.config import Config
+from nemo_kcpt.llm.vllm import VllmTeacher
+teacher = VllmTeacher(Config(corpus=Path("c"), out=Path(sys.argv[1]), teacher="vllm", model="stub").llm())
 async def wait():
     await teacher.prepare()
     print("ready", flush=True)
@@ -72,8 +73,8 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, "")  # so that what the teacher sets is taken back
 
 
-def config(folder: Path) -> Config:
-    return Config(corpus=Path("c"), out=folder / "out", teacher="vllm", model="stub", retries=8)
+def config(folder: Path) -> Llm:
+    return Config(corpus=Path("c"), out=folder / "out", teacher="vllm", model="stub", retries=8).llm()
 
 
 def test_a_greedy_request_is_made_again_without_a_seed(tmp_path: Path) -> None:
@@ -153,6 +154,6 @@ def test_a_server_that_dies_is_not_waited_for(tmp_path: Path) -> None:
 def test_its_answers_are_those_of_any_server_with_the_model(tmp_path: Path) -> None:
     """Requests have the same names over HTTP, so a journal that was begun there is gone on with."""
     own = VllmTeacher(config(tmp_path))
-    other = OpenAITeacher(replace(config(tmp_path), teacher="openai", base_url="http://127.0.0.1:9/v1"))
+    other = OpenAITeacher(replace(config(tmp_path), engine="openai", base_url="http://127.0.0.1:9/v1"))
     names = {request_sha256(one.model, one.params, REQUEST) for one in (own, other)}
     assert len(names) == 1

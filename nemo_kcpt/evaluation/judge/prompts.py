@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.evaluation.judge.fences import fenced, harmless, nonce_for, shortened
 from nemo_kcpt.files import sha256_text
-from nemo_kcpt.synthesis.teacher import Messages
+from nemo_kcpt.llm.fences import fenced, harmless, nonce_for, shortened
+from nemo_kcpt.llm.request import Messages
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 LANGUAGES = ("ja", "en")

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nemo_kcpt.evaluation.judge.fences import shortened, visible
-from nemo_kcpt.synthesis.escapes import meant
-from nemo_kcpt.synthesis.replies import UnreadableReply
-from nemo_kcpt.synthesis.thoughts import UNFINISHED, rests, starts_with_thought
+from nemo_kcpt.llm.escapes import meant
+from nemo_kcpt.llm.fences import shortened, visible
+from nemo_kcpt.llm.request import UnreadableReply
+from nemo_kcpt.llm.thoughts import UNFINISHED, rests, starts_with_thought
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",

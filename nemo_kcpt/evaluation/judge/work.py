@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.asking import Inquiry
 from nemo_kcpt.evaluation.inputs import Key, read_answers, read_papers, read_questions
 from nemo_kcpt.evaluation.judge.evidence import Evidence, Finder, check_papers
-from nemo_kcpt.evaluation.judge.fences import shortened
 from nemo_kcpt.evaluation.judge.prompts import MOST, Case, cut_names, language_of, messages, reminder
 from nemo_kcpt.evaluation.judge.reading import SCHEMA, read_verdict
+from nemo_kcpt.llm.ask import Inquiry
+from nemo_kcpt.llm.counting import token_counter
+from nemo_kcpt.llm.fences import shortened
+from nemo_kcpt.llm.fitting import folder_of
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.model_limits import positions
 from nemo_kcpt.progress import progress
-from nemo_kcpt.synthesis.stage import token_counter
-from nemo_kcpt.synthesis.teachers.fitting import folder_of
 
 if TYPE_CHECKING:
-    from nemo_kcpt.evaluation.judge.stage import Config
+    from nemo_kcpt.evaluation.judge.config import Config
 
 
 AROUND = 2048

@@ -13,8 +13,8 @@ from nemo_kcpt.evaluation.questions import rules
 from nemo_kcpt.files import canonical_json, sha256_text
 
 if TYPE_CHECKING:
-    from nemo_kcpt.evaluation.asking import Inquiry
-    from nemo_kcpt.evaluation.llm import Llm
+    from nemo_kcpt.llm.ask import Inquiry
+    from nemo_kcpt.llm.settings import Llm
 
 FILTERS = ("rules", "llm", "none")
 JOURNAL = "journal.sqlite"
@@ -95,7 +95,7 @@ class LlmFilter:
         Raises:
             KcptError: there is no server, or most questions asked have no verdict.
         """
-        from nemo_kcpt.evaluation.asking import ask
+        from nemo_kcpt.llm.ask import ask
 
         inquiries = [inquiry(str(record["question_id"]), str(record["question"])) for record in records]
         answered, totals = ask(inquiries, self.llm, self.journal, "context filter")
@@ -129,8 +129,8 @@ class LlmFilter:
 
 def inquiry(name: str, question: str) -> Inquiry:
     """What the LLM is asked about a question: in its language, the question fenced as data."""
-    from nemo_kcpt.evaluation.asking import Inquiry
-    from nemo_kcpt.evaluation.judge.fences import NONCE, fenced, harmless
+    from nemo_kcpt.llm.ask import Inquiry
+    from nemo_kcpt.llm.fences import NONCE, fenced, harmless
 
     language = "ja" if rules.is_japanese(question) else "en"
     shown = harmless(question)
@@ -160,9 +160,9 @@ def read_verdict(reply: str) -> tuple[int, str]:
     Raises:
         UnreadableReply: it has any other form; names the fault.
     """
-    from nemo_kcpt.evaluation.judge.fences import shortened, visible
     from nemo_kcpt.evaluation.judge.reading import is_placeholder, read_object
-    from nemo_kcpt.synthesis.replies import UnreadableReply
+    from nemo_kcpt.llm.fences import shortened, visible
+    from nemo_kcpt.llm.request import UnreadableReply
 
     value = read_object(reply)
     if set(value) != set(FIELDS):

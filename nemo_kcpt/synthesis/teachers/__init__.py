@@ -1,12 +1,12 @@
-"""The teachers, behind one interface (synthesis/teacher.py)."""
+"""The teachers, behind one interface (llm/request.py)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from nemo_kcpt.synthesis.stage import Config
-    from nemo_kcpt.synthesis.teacher import Teacher
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.llm import clients
+from nemo_kcpt.llm.request import Teacher
+from nemo_kcpt.synthesis.config import Config
 
 
 def make(config: Config) -> Teacher:
@@ -21,24 +21,12 @@ def make(config: Config) -> Teacher:
         from nemo_kcpt.synthesis.teachers.rules import RulesTeacher
 
         return RulesTeacher(config.corpus, config.squad)
-    if config.teacher == "vllm":
-        from nemo_kcpt.synthesis.teachers.vllm import VllmTeacher
-
-        return VllmTeacher(config)
-    if config.teacher == "batch":
-        from nemo_kcpt.synthesis.teachers.batch import BatchTeacher
-
-        return BatchTeacher(config)
-    from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
-
-    return OpenAITeacher(config)
+    return clients.make(config.llm())
 
 
 def _template(config: Config) -> Teacher:
     from nemo_kcpt.demo.facts import FactSheet
     from nemo_kcpt.demo.template_teacher import TemplateTeacher
-    from nemo_kcpt.errors import BadInput
-    from nemo_kcpt.files import read_jsonl
 
     if config.facts is None:
         raise BadInput(

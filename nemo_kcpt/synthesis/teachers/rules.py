@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.synthesis.kinds import HUMAN
 from nemo_kcpt.synthesis.rules import CANNOT, RULE_KINDS
 from nemo_kcpt.synthesis.rules.human import Pairs, human_pairs, squad_sha256
 from nemo_kcpt.synthesis.rules.writers import write_pairs
-from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
 
 VERSION = 1
 """Of the rules: raise it when they write something else, lest replies mix."""

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_kcpt.evaluation.judge import stage
-from nemo_kcpt.evaluation.judge.fences import harmless, nonce_for, shortened, visible
 from nemo_kcpt.evaluation.judge.prompts import Case, language_of, messages
 from nemo_kcpt.files import read_jsonl, write_jsonl
+from nemo_kcpt.llm.fences import harmless, nonce_for, shortened, visible
 from tests.evaluation.small import write_inputs
 from tests.synthesis.fake_server import FakeServer, ok
 

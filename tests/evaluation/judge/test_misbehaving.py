@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.evaluation.judge.stage import Config, run
+from nemo_kcpt.evaluation.judge.config import Config
+from nemo_kcpt.evaluation.judge.stage import run
 from nemo_kcpt.files import read_jsonl, write_jsonl
+from nemo_kcpt.llm import openai as client
 from nemo_kcpt.runs import read_manifest
-from nemo_kcpt.synthesis.teachers import openai as client
 from tests.evaluation.judge.test_reading import MALFORMED
 from tests.evaluation.judge.test_stage import shown, verdict
 from tests.evaluation.test_asking import PASSING

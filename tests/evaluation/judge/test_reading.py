@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_kcpt.evaluation.judge.reading import LONGEST_REASON, read_verdict
-from nemo_kcpt.synthesis.replies import UnreadableReply
+from nemo_kcpt.llm.request import UnreadableReply
 
 GOOD = '{"reason": "ok", "verdict": 1}'
 READABLE = {

@@ -15,8 +15,8 @@ from nemo_kcpt.corpus.stage import run as make_corpus
 from nemo_kcpt.demo.world import Config as WorldConfig
 from nemo_kcpt.demo.world import run as make_world
 from nemo_kcpt.files import read_json, read_jsonl
+from nemo_kcpt.synthesis.config import Config as SynthesisConfig
 from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS
-from nemo_kcpt.synthesis.stage import Config as SynthesisConfig
 from nemo_kcpt.synthesis.stage import run as synthesize
 
 

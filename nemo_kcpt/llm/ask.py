@@ -1,6 +1,6 @@
 """Asking an LLM short questions with short, structured answers: the judge's and the context filter's common part.
 
-Requests go through the teachers of `kcpt synthesize` and into the same kind of journal: each is on disk before it
+Requests go through the clients and into the kind of journal that `kcpt synthesize` has: each is on disk before it
 counts as done, so that nothing is asked or paid for twice but what was under way when a run was killed. A reply that
 cannot be read is asked for again with another seed and, since a greedy model heeds no seed, a reminder, then a higher
 temperature; one that stays unreadable is told as such, never as a verdict. Equal requests are made once, whatever they
@@ -10,23 +10,31 @@ are called.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation.llm import Llm
+from nemo_kcpt.errors import KcptError
+from nemo_kcpt.llm.attempts import Attempt, attempts, find
+from nemo_kcpt.llm.clients import make
+from nemo_kcpt.llm.faults import refuse_names
+from nemo_kcpt.llm.journal import DONE, FAILED, UNREADABLE, Journal, Row
+from nemo_kcpt.llm.loop import answer, side_by_side
+from nemo_kcpt.llm.request import (
+    Messages,
+    Teacher,
+    TeacherFault,
+    TeacherRequest,
+    UnreadableReply,
+    is_shortened,
+    request_sha256,
+)
+from nemo_kcpt.llm.rows import Committer
+from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
-
-if TYPE_CHECKING:
-    from nemo_kcpt.synthesis.attempts import Attempt
-    from nemo_kcpt.synthesis.collect import Committer
-    from nemo_kcpt.synthesis.journal import Journal, Row
-    from nemo_kcpt.synthesis.stage import Config
-    from nemo_kcpt.synthesis.teacher import Messages, Teacher, TeacherFault, TeacherRequest
+from nemo_kcpt.progress import progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +64,6 @@ class Inquiry:
 
     def tries(self, seed: int, number: int, teacher: Teacher) -> list[Attempt]:
         """The request, and those to make where replies cannot be read: `number` in all."""
-        from nemo_kcpt.synthesis.attempts import attempts
-        from nemo_kcpt.synthesis.teacher import TeacherRequest
 
         name = self.name.encode("utf-8", "replace").decode()  # half a UTF-16 character cannot be stored
         first = self.first()
@@ -99,7 +105,6 @@ class Totals:
 
     def count(self, row: Row, max_tokens: int) -> None:
         """Count a request whose reply may have had `max_tokens`."""
-        from nemo_kcpt.synthesis.teacher import is_shortened
 
         self.requests += 1
         self.prompt_tokens += row.prompt_tokens
@@ -150,33 +155,10 @@ def make_teacher(llm: Llm, folder: Path) -> Teacher:
     Raises:
         BadInput: a value that cannot be, no address or key where one is needed, or no serve environment.
     """
-    from nemo_kcpt.synthesis import teachers
-
-    return teachers.make(_teacher_config(llm, folder))
-
-
-def _teacher_config(llm: Llm, folder: Path) -> Config:
-    from nemo_kcpt.synthesis.stage import Config
-
-    try:
-        return Config(
-            corpus=folder, out=folder, teacher=llm.engine, model=llm.model, base_url=llm.base_url,
-            api_key_env=llm.api_key_env, temperature=llm.temperature, top_p=1.0, max_tokens=llm.max_tokens,
-            seed=llm.seed, structured=llm.structured, extra_body=dict(llm.extra_body), window=llm.window,
-            concurrency=llm.concurrency, requests_per_minute=llm.requests_per_minute,
-            served_model=llm.served_model, tokens_per_minute=llm.tokens_per_minute, timeout=llm.timeout,
-            retries=llm.retries, reply_retries=llm.reply_retries,
-            price_prompt=llm.price_prompt, price_cached=llm.price_cached,
-            price_completion=llm.price_completion, gpu_memory=llm.gpu_memory, tensor_parallel=llm.tensor_parallel,
-        )  # fmt: skip
-    except ValueError as error:
-        raise BadInput(str(error)) from None
+    return make(replace(llm, log=folder / "vllm.log"))
 
 
 async def _ask(inquiries: Sequence[Inquiry], llm: Llm, path: Path, title: str) -> tuple[dict[str, Answered], Totals]:
-    from nemo_kcpt.synthesis.journal import Journal
-    from nemo_kcpt.synthesis.teacher import TeacherFault
-    from nemo_kcpt.synthesis.teachers.faults import refuse_names
 
     teacher = make_teacher(llm, path.parent)
     try:
@@ -204,23 +186,11 @@ async def _ask(inquiries: Sequence[Inquiry], llm: Llm, path: Path, title: str) -
         await teacher.close()
 
 
-async def side_by_side(work: Callable[[], Coroutine[Any, Any, None]], number: int) -> None:
-    """Run `work` so many times at once; where one fails the others are cancelled, and have ended on return."""
-    workers = [asyncio.create_task(work()) for _ in range(number)]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-
-
 class _Asking:
     """One run of `ask`."""
 
     def __init__(self, teacher: Teacher, journal: Journal, llm: Llm, title: str) -> None:
         self._teacher, self._journal, self._llm, self._title = teacher, journal, llm, title
-        self._cost = _teacher_config(llm, Path()).cost
         self._known: dict[str, str] = {}
         self._now = Totals()
 
@@ -228,7 +198,6 @@ class _Asking:
         return inquiry.tries(self._llm.seed, self._llm.reply_retries + 1, self._teacher)
 
     def _key(self, request: TeacherRequest) -> str:
-        from nemo_kcpt.synthesis.teacher import request_sha256
 
         return request_sha256(self._teacher.model, self._teacher.params, request)
 
@@ -239,8 +208,6 @@ class _Asking:
 
     def _rows(self, inquiry: Inquiry) -> list[Row]:
         """What the journal has of an inquiry, attempt by attempt, up to the first readable reply or failure."""
-        from nemo_kcpt.synthesis.attempts import find
-        from nemo_kcpt.synthesis.journal import DONE, FAILED, UNREADABLE
 
         found: list[Row] = []
         for attempt in self._tries(inquiry):
@@ -260,7 +227,6 @@ class _Asking:
 
     def next_attempt(self, inquiry: Inquiry) -> int | None:
         """Number of the request to make next, from 0; None if there is nothing left to ask."""
-        from nemo_kcpt.synthesis.journal import DONE, FAILED
 
         rows = self._rows(inquiry)
         if rows and rows[-1].status == DONE:
@@ -276,8 +242,6 @@ class _Asking:
 
     async def run(self, inquiries: Sequence[Inquiry]) -> None:
         """Ask what is open, a bounded number at once."""
-        from nemo_kcpt.progress import progress
-        from nemo_kcpt.synthesis.collect import Committer
 
         waiting, different = self.waiting(inquiries), len({self._first_key(inquiry) for inquiry in inquiries})
         if len(waiting) < different:
@@ -298,39 +262,21 @@ class _Asking:
                 await committer.close()
 
     async def _one(self, inquiry: Inquiry, committer: Committer) -> None:
-        from nemo_kcpt.synthesis.collect import answered_row, failed_row
-        from nemo_kcpt.synthesis.journal import DONE
-        from nemo_kcpt.synthesis.teacher import TeacherFault
+        tries = list(enumerate(self._tries(inquiry)))[self.next_attempt(inquiry) :]
+        attempts = ((number, self._key(attempt.request), attempt.request) for number, attempt in tries)
 
-        for number, attempt in list(enumerate(self._tries(inquiry)))[self.next_attempt(inquiry) :]:
-            request = attempt.request
-            key = self._key(request)
-            started = time.monotonic()
-            try:
-                reply = await self._teacher.complete(request)
-            except TeacherFault as fault:
-                seconds = time.monotonic() - started
-                row = failed_row(key, request, number, fault, seconds)
-                if fault.reply is not None:
-                    row = answered_row(
-                        key, inquiry, request, number, fault.reply, seconds, self._cost, self._teacher.model
-                    )
-                await asyncio.shield(committer.commit(_storable(row)))
-                if fault.fatal:
-                    raise KcptError(
-                        f"{self._title}: {_told(fault, self._llm)}. Answers so far are kept; the same command goes on"
-                    ) from fault
-                return
-            seconds = time.monotonic() - started
-            row = answered_row(key, inquiry, request, number, reply, seconds, self._cost, self._teacher.model)
-            await asyncio.shield(committer.commit(_storable(row)))  # another's fault must not lose what was answered
+        def seen(row: Row) -> None:
             self._now.count(row, self._llm.max_tokens)
-            if row.status == DONE:
-                return
+
+        try:
+            await answer(inquiry, attempts, self._teacher, committer, self._llm.cost, seen)
+        except TeacherFault as fault:
+            raise KcptError(
+                f"{self._title}: {_told(fault, self._llm)}. Answers so far are kept; rerun the same command to resume"
+            ) from fault
 
     def outcome(self, inquiries: Sequence[Inquiry]) -> tuple[dict[str, Answered], Totals]:
         """What the journal says of each."""
-        from nemo_kcpt.synthesis.journal import DONE
 
         totals, found = Totals(), {}
         counted: set[str] = set()
@@ -356,20 +302,12 @@ class _Asking:
         return found, totals
 
 
-def _storable(row: Row) -> Row:
-    """The row as SQLite can hold it, whatever a server says: no half characters, no numbers beyond 64 bits."""
-    texts = {name: getattr(row, name).encode("utf-8", "replace").decode() for name in ("fault", "finish_reason")}
-    numbers = {name: min(getattr(row, name), 2**62) for name in ("prompt_tokens", "cached_tokens", "completion_tokens")}
-    return replace(row, **texts, **numbers)
-
-
 def _told(fault: TeacherFault, llm: Llm) -> str:
     """What a teacher says, with the key by which the user names the model."""
     return str(fault).replace("model=", f"{llm.key}=")
 
 
 def _readable(inquiry: Inquiry, reply: str) -> bool:
-    from nemo_kcpt.synthesis.replies import UnreadableReply
 
     try:
         inquiry.read(reply)

@@ -17,18 +17,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nemo_kcpt.environments import SERVE_REMEDY, serve_python
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.llm.fitting import fitted, remedy, without_limit
+from nemo_kcpt.llm.openai import OpenAITeacher
+from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.processes import die_with_parent
-from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
-from nemo_kcpt.synthesis.teachers.fitting import fitted, remedy, without_limit
-from nemo_kcpt.synthesis.teachers.openai import OpenAITeacher
-
-if TYPE_CHECKING:
-    from nemo_kcpt.synthesis.stage import Config
 
 START = 3600.0
 """Seconds that loading a model may take: 145 GB from a network disk."""
@@ -38,22 +36,22 @@ GUARD = "import os, signal, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), s
 """Waits until the other end of its input is closed, as the system does for a process that was killed."""
 
 
-def server_command(python: Path, config: Config, port: int) -> list[str]:
+def server_command(python: Path, llm: Llm, port: int) -> list[str]:
     """The command of the server: prefix caching on, one GPU or several."""
     return [
         str(python), "-m", "vllm.entrypoints.openai.api_server",
-        "--model", config.model,
-        "--served-model-name", config.model,
+        "--model", llm.model,
+        "--served-model-name", llm.model,
         "--host", "127.0.0.1",
         "--port", str(port),
         "--enable-prefix-caching",
         "--enable-prompt-tokens-details",  # tells how many tokens came from the cache
         # Otherwise a model may write white space between the brackets until its tokens are used up.
         "--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}',
-        "--tensor-parallel-size", str(config.tensor_parallel),
-        "--gpu-memory-utilization", str(config.gpu_memory),
-        *(["--max-model-len", str(config.window)] if config.window else []),
-        *without_limit(config),
+        "--tensor-parallel-size", str(llm.tensor_parallel),
+        "--gpu-memory-utilization", str(llm.gpu_memory),
+        *(["--max-model-len", str(llm.window)] if llm.window else []),
+        *without_limit(llm),
         "--seed", "0",
     ]  # fmt: skip
 
@@ -61,16 +59,16 @@ def server_command(python: Path, config: Config, port: int) -> list[str]:
 class VllmTeacher(OpenAITeacher):
     """A server of one's own."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, llm: Llm) -> None:
         """
         Args:
-            config: of `kcpt synthesize`.
+            llm: whom to ask, and how.
 
         Raises:
             BadInput: there is no serve environment.
         """
-        super().__init__(replace(fitted(config), base_url="http://127.0.0.1:1/v1", api_key_env=KEY))
-        self._log = config.out / (f"vllm-{config.shard.replace('/', '-of-')}.log" if config.shard else "vllm.log")
+        super().__init__(replace(fitted(llm), base_url="http://127.0.0.1:1/v1", api_key_env=KEY))
+        self._log = llm.log
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
         found = serve_python()
@@ -98,7 +96,7 @@ class VllmTeacher(OpenAITeacher):
             port = free.getsockname()[1]
         # One process's secret: other users of the machine can reach its loopback.
         self._key = os.environ[KEY] = secrets.token_hex(16)
-        self._config = replace(self._config, base_url=f"http://127.0.0.1:{port}/v1")
+        self._llm = replace(self._llm, base_url=f"http://127.0.0.1:{port}/v1")
         self._log.parent.mkdir(parents=True, exist_ok=True)
         LOG.info("teacher: starting vLLM with %s (log: %s)", self.model, self._log)
         dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
@@ -106,7 +104,7 @@ class VllmTeacher(OpenAITeacher):
         environment |= {"VLLM_API_KEY": self._key, "VLLM_NO_USAGE_STATS": "1"}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                server_command(self._python, self._config, port),
+                server_command(self._python, self._llm, port),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
                 start_new_session=True, preexec_fn=die_with_parent,
             )  # fmt: skip
@@ -126,7 +124,7 @@ class VllmTeacher(OpenAITeacher):
             while asyncio.get_running_loop().time() < deadline:
                 self._refuse_dead()
                 with contextlib.suppress(httpx.HTTPError):
-                    if (await client.get(f"{self._config.base_url[:-3]}/health", timeout=5)).status_code == 200:
+                    if (await client.get(f"{self._llm.base_url[:-3]}/health", timeout=5)).status_code == 200:
                         return
                 await asyncio.sleep(0.5)
         raise TeacherFault("connection", f"vLLM did not start within {START:g} s; see {self._log}", fatal=True)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from nemo_kcpt.synthesis.journal import DONE, FAILED, Journal, Row
-from nemo_kcpt.synthesis.teacher import Messages, Teacher, TeacherRequest
-from nemo_kcpt.synthesis.teachers.asking import RETRY_TEMPERATURE
+from nemo_kcpt.llm.journal import DONE, FAILED, Journal, Row
+from nemo_kcpt.llm.request import Messages, Teacher, TeacherRequest
+from nemo_kcpt.llm.sampling import RETRY_TEMPERATURE
 
 
 @dataclass(frozen=True)

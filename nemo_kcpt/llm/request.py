@@ -59,6 +59,20 @@ def is_shortened(finish_reason: str, completion_tokens: int, max_tokens: Any) ->
     return finish_reason == "length" and type(max_tokens) is int and 0 < completion_tokens < max_tokens
 
 
+class UnreadableReply(ValueError):
+    """The reply is not of the form that was asked for."""
+
+    def __init__(self, message: str, name: str = "unreadable") -> None:
+        super().__init__(message)
+        self.name = name
+        """Of the fault, as reports count it: unreadable, unfinished_thought, control_character, doubtful_escape, …"""
+
+    @property
+    def fault(self) -> str:
+        """Name and message, as the journal keeps them."""
+        return f"{self.name}: {self}"
+
+
 class TeacherFault(Exception):
     """A request that the teacher could not answer, after its own attempts."""
 

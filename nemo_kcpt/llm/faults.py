@@ -8,10 +8,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.synthesis.teacher import TeacherFault
+from nemo_kcpt.llm.request import TeacherFault
 
 if TYPE_CHECKING:
-    from nemo_kcpt.synthesis.journal import Journal
+    from nemo_kcpt.llm.journal import Journal
 
 _DATED = r"[-@:](\d{3,8}|\d{4}-\d{2}(-\d{2})?)"
 """What a service adds to a model's name: gpt-4o is answered by gpt-4o-2024-08-06, gpt-4 by gpt-4-0613."""

@@ -6,13 +6,11 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nemo_kcpt import model_limits
+from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
-
-if TYPE_CHECKING:
-    from nemo_kcpt.synthesis.stage import Config
 
 _TOO_LONG = re.compile(r"User-specified max_model_len \((\d+)\) is greater than the derived max_model_len \(\w+=(\d+)")
 
@@ -30,36 +28,36 @@ def folder_of(model: str) -> Path | None:
     return Path(cached).parent if isinstance(cached, str) else None
 
 
-def fitted(config: Config) -> Config:
-    """The config with a window that the model has, and replies of at most half of it; says what it changes.
+def fitted(llm: Llm) -> Llm:
+    """The settings with a window that the model has, and replies of at most half of it; says what it changes.
 
     vLLM ends with a traceback where it is asked for more positions than there are. What fits is left as it was given.
     """
-    folder = folder_of(config.model) if config.teacher == "vllm" and config.window else None
+    folder = folder_of(llm.model) if llm.engine == "vllm" and llm.window else None
     most = model_limits.positions(folder) if folder is not None else None
-    if most is None or config.window <= most:
-        return config
+    if most is None or llm.window <= most:
+        return llm
     changed: dict[str, Any] = {"window": most}
-    if config.max_tokens > most // 2:
+    if llm.max_tokens > most // 2:
         changed["max_tokens"] = most // 2
     LOG.warning(
-        "teacher: %s has %d positions: %s", config.model, most,
-        ", ".join(f"{name}={value} in place of {getattr(config, name)}" for name, value in changed.items()),
+        "teacher: %s has %d positions: %s", llm.model, most,
+        ", ".join(f"{name}={value} in place of {getattr(llm, name)}" for name, value in changed.items()),
     )  # fmt: skip
-    return replace(config, **changed)
+    return replace(llm, **changed)
 
 
-def without_limit(config: Config) -> list[str]:
+def without_limit(llm: Llm) -> list[str]:
     """vLLM's flag that lifts the limit of replies which the folder's generation_config.json sets, if it is below
     `max_tokens`: the server holds every request to it and does not say so."""
-    folder = folder_of(config.model)
+    folder = folder_of(llm.model)
     limit = model_limits.longest_reply(folder) if folder is not None else None
-    if limit is None or limit >= config.max_tokens:
+    if limit is None or limit >= llm.max_tokens:
         return []
     LOG.info(
-        "teacher: generation_config.json allows replies of %d tokens, max_tokens=%d is used", limit, config.max_tokens
+        "teacher: generation_config.json allows replies of %d tokens, max_tokens=%d is used", limit, llm.max_tokens
     )
-    return ["--override-generation-config", json.dumps({"max_new_tokens": config.max_tokens})]
+    return ["--override-generation-config", json.dumps({"max_new_tokens": llm.max_tokens})]
 
 
 def remedy(log: str) -> str:

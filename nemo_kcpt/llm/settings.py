@@ -1,22 +1,23 @@
-"""Which LLM is asked, where and how: the keys that `kcpt questions` and `kcpt judge` share."""
+"""Which LLM is asked, where and how: the keys that stages share, and what clients are made from."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.llm.faults import check_served_model
 from nemo_kcpt.runs import later
-from nemo_kcpt.synthesis.teachers.faults import check_served_model
 
 ENGINES = ("openai", "vllm")
 
 
 @dataclass(kw_only=True)
-class ServerKeys:
-    """Keys of every stage that asks an LLM; those of the same name mean what they mean for `kcpt synthesize`."""
+class ClientKeys:
+    """Keys of every stage that asks an LLM, with the same defaults in all."""
 
-    engine: str = "openai"
-    """openai: any server with OpenAI's chat completions; vllm: in this machine's serve environment, for the run."""
     base_url: str = ""
     """Address of the server, as http://localhost:8000/v1; empty: OPENAI_BASE_URL, else OpenAI's own."""
     api_key_env: str = "OPENAI_API_KEY"
@@ -28,16 +29,10 @@ class ServerKeys:
     served_model: str = later("any")
     """any: a server may answer under another name than the one asked for, which is told and recorded; exact: that ends
     the run."""
-    max_tokens: int = 512
-    """Tokens a reply may have; more for models that think first."""
-    concurrency: int = 32
-    """Requests under way at once."""
     requests_per_minute: float = 0
     """Limit of the server; 0: none."""
     tokens_per_minute: float = 0
     """Limit of the server, prompt and reply together; 0: none."""
-    timeout: float = 120
-    """Seconds until a request is given up and made again."""
     retries: int = 8
     """Times a request is made again after 429, 5xx, a time-out or a broken connection."""
     price_prompt: float = 0
@@ -46,12 +41,26 @@ class ServerKeys:
     """Price of a million prompt tokens from the server's cache; -1: as price_prompt."""
     price_completion: float = 0
     """Price of a million tokens of replies."""
+    tensor_parallel: int = 1
+    """GPUs the model is divided among; where vLLM is started."""
+    gpu_memory: float = 0.9
+    """Share of a GPU's memory; where vLLM is started."""
+
+
+@dataclass(kw_only=True)
+class ServerKeys(ClientKeys):
+    """Keys of the stages that ask short questions; those of the same name mean what they mean for `kcpt synthesize`."""
+
+    engine: str = "openai"
+    """openai: any server with OpenAI's chat completions; vllm: in this machine's serve environment, for the run."""
+    max_tokens: int = 512
+    """Tokens a reply may have; more for models that think first."""
+    concurrency: int = 32
+    """Requests under way at once."""
+    timeout: float = 120
+    """Seconds until a request is given up and made again."""
     window: int = 0
     """Tokens that prompt and reply may have together; engine=vllm; 0: the model's own."""
-    tensor_parallel: int = 1
-    """GPUs the model is divided among; engine=vllm."""
-    gpu_memory: float = 0.9
-    """Share of a GPU's memory; engine=vllm."""
 
     def check_keys(self) -> None:
         """Refuse what no server can be asked with.
@@ -83,11 +92,35 @@ class Llm(ServerKeys):
     key: str = "model"
     """The user's key that names the model, for messages."""
     temperature: float = 0.0
-    """Of the sampling."""
+    """Sampling temperature; 0: greedy."""
+    top_p: float = 1.0
+    """Nucleus-sampling probability."""
     seed: int = 0
-    """Of the sampling."""
+    """Seed of the sampling."""
     reply_retries: int = 2
     """Times a reply that cannot be read is asked for again."""
+    poll: float = 60
+    """Seconds between two looks at a batch; engine=batch."""
+    log: Path = Path("vllm.log")
+    """Log of the server that is started; engine=vllm."""
+
+    def check_window(self) -> None:
+        """
+        Raises:
+            BadInput: a reply could fill the window, so that nothing is left for the prompt.
+        """
+        if 0 < self.window <= self.max_tokens:
+            raise BadInput(
+                f"window: {self.window} was given, max_tokens is {self.max_tokens}; nothing is left for papers"
+            )
+
+    def cost(self, usage: Mapping[str, int]) -> float:
+        """Price of one request's tokens; a batch costs half."""
+        cached = usage.get("cached_tokens", 0)
+        price_cached = self.price_prompt if self.price_cached < 0 else self.price_cached
+        prompt = (usage.get("prompt_tokens", 0) - cached) * self.price_prompt + cached * price_cached
+        total = (prompt + usage.get("completion_tokens", 0) * self.price_completion) / 1e6
+        return round(total / 2 if self.engine == "batch" else total, 9)
 
     @classmethod
     def of(cls, config: ServerKeys, **more: Any) -> Llm:

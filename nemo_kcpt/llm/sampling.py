@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nemo_kcpt.synthesis.teacher import TeacherReply, TeacherRequest
+from nemo_kcpt.llm.request import TeacherReply, TeacherRequest
 
 STRUCTURED = ("json_schema", "json_object", "none")
 """How a server may be made to answer in JSON, the strictest first."""

@@ -17,16 +17,14 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from nemo_kcpt.errors import KcptError
+from nemo_kcpt.llm.faults import passing
+from nemo_kcpt.llm.openai import FIRST_WAIT, LIMITS, LONGEST_OBEYED, LONGEST_WAIT, OpenAITeacher
+from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
-from nemo_kcpt.synthesis.teachers.faults import passing
-from nemo_kcpt.synthesis.teachers.openai import FIRST_WAIT, LIMITS, LONGEST_OBEYED, LONGEST_WAIT, OpenAITeacher
-
-if TYPE_CHECKING:
-    from nemo_kcpt.synthesis.stage import Config
 
 ENDPOINT = "/v1/chat/completions"
 MOST_REQUESTS = 50_000
@@ -66,8 +64,8 @@ class Notes(Protocol):
 class BatchTeacher(OpenAITeacher):
     """Answers many requests at once, in a day."""
 
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
+    def __init__(self, llm: Llm) -> None:
+        super().__init__(llm)
         if self.structured == "auto":
             self.structured = "json_schema"  # there is nobody to ask before the batch is in
 
@@ -82,10 +80,10 @@ class BatchTeacher(OpenAITeacher):
 
     async def prepare(self) -> None:
         """Connect."""
-        from nemo_kcpt.synthesis.teachers.openai import connect
+        from nemo_kcpt.llm.openai import connect
 
         if self._client is None:
-            self._client = connect(self._config)
+            self._client = connect(self._llm)
 
     async def complete_all(
         self,
@@ -173,7 +171,7 @@ class BatchTeacher(OpenAITeacher):
             watch(f"batch {batch.id}: {batch.status} {done}".strip())
             if batch.status in ENDED:
                 break
-            await asyncio.sleep(self._config.poll)
+            await asyncio.sleep(self._llm.poll)
         waiting = dict(note["about"])
         strays: list[str] = []
         for file in (batch.output_file_id, batch.error_file_id):
@@ -242,7 +240,7 @@ class BatchTeacher(OpenAITeacher):
             kept = TeacherReply(json.dumps(body, ensure_ascii=False), "", {})
             try:
                 reply = self._read(ChatCompletion.model_construct(**_nested(body)), self._asked)
-                if self._config.served_model == "any":
+                if self._llm.served_model == "any":
                     self._tell_name(reply)
                 yield key, reply
             except TeacherFault as fault:
@@ -256,7 +254,7 @@ class BatchTeacher(OpenAITeacher):
         """An API call with the teacher's retries; before one, `instead` may find what a lost answer told."""
         import openai
 
-        for attempt in range(self._config.retries + 1):
+        for attempt in range(self._llm.retries + 1):
             try:
                 if attempt and instead and (found := await instead()) is not None:
                     return found
@@ -265,7 +263,7 @@ class BatchTeacher(OpenAITeacher):
                 fault = await self._status(error)
             except openai.OpenAIError as error:
                 fault = passing("connection", self._said(error))
-            if not fault.passes or attempt == self._config.retries or fault.wait > LONGEST_OBEYED:
+            if not fault.passes or attempt == self._llm.retries or fault.wait > LONGEST_OBEYED:
                 raise KcptError(f"{what}: {fault}. The same command goes on") from None
             await asyncio.sleep(fault.wait or random.uniform(0.5, 1) * min(FIRST_WAIT * 2**attempt, LONGEST_WAIT))
         raise AssertionError

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.llm.faults import is_model, passing, retry_after
+from nemo_kcpt.llm.limits import PerMinute
+from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
+from nemo_kcpt.llm.sampling import Asking
+from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.synthesis.teacher import TeacherFault, TeacherReply, TeacherRequest
-from nemo_kcpt.synthesis.teachers.asking import Asking
-from nemo_kcpt.synthesis.teachers.faults import is_model, passing, retry_after
-from nemo_kcpt.synthesis.teachers.limits import PerMinute
 
 if TYPE_CHECKING:
     import openai
 
-    from nemo_kcpt.synthesis.stage import Config
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds before the second attempt, doubled each time, and at most, unless the server says another time."""
@@ -64,7 +64,7 @@ def _is_address(url: str) -> bool:
         return False
 
 
-def connect(config: Config) -> openai.AsyncOpenAI:
+def connect(llm: Llm) -> openai.AsyncOpenAI:
     """The client.
 
     Raises:
@@ -73,21 +73,21 @@ def connect(config: Config) -> openai.AsyncOpenAI:
     import httpx
     import openai
 
-    url = config.base_url or os.environ.get("OPENAI_BASE_URL", "")
-    key = api_key(config.api_key_env)
+    url = llm.base_url or os.environ.get("OPENAI_BASE_URL", "")
+    key = api_key(llm.api_key_env)
     if url and not _is_address(url):
         raise BadInput(f"base_url={url}: an address like http://localhost:8000/v1 was expected")
     if not url and not key:
         raise BadInput(
-            f"no base_url= was given, and the environment variable {config.api_key_env} holds no key for OpenAI. "
+            f"no base_url= was given, and the environment variable {llm.api_key_env} holds no key for OpenAI. "
             "Give base_url=http://HOST:PORT/v1 for a server of yours, or set the variable"
         )
-    limits = httpx.Limits(max_connections=config.concurrency + 8, max_keepalive_connections=config.concurrency + 8)
+    limits = httpx.Limits(max_connections=llm.concurrency + 8, max_keepalive_connections=llm.concurrency + 8)
     return openai.AsyncOpenAI(
         api_key=key or "none",
         base_url=url or None,
         max_retries=0,
-        timeout=httpx.Timeout(config.timeout, connect=min(config.timeout, 30)),
+        timeout=httpx.Timeout(llm.timeout, connect=min(llm.timeout, 30)),
         # A proxy for the outside world, as clusters have in HTTP_PROXY, does not know this machine's own servers.
         http_client=openai.DefaultAsyncHttpxClient(limits=limits, mounts=dict.fromkeys(LOOPBACK)),
     )
@@ -120,27 +120,27 @@ def content_of(message: Any) -> str | None:
 class OpenAITeacher(Asking):
     """Asks a server, many requests at a time."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, llm: Llm) -> None:
         """
         Args:
-            config: of `kcpt synthesize`.
+            llm: whom to ask, and how.
 
         Raises:
             BadInput: the address is none, or there is no key where one is needed.
         """
         super().__init__(
-            config.model,
-            temperature=config.temperature,
-            top_p=config.top_p,
-            max_tokens=config.max_tokens,
-            extra=config.extra_body,
-            structured=config.structured,
+            llm.model,
+            temperature=llm.temperature,
+            top_p=llm.top_p,
+            max_tokens=llm.max_tokens,
+            extra=llm.extra_body,
+            structured=llm.structured,
         )
-        self._config = config
-        self._key = api_key(config.api_key_env)
+        self._llm = llm
+        self._key = api_key(llm.api_key_env)
         self._client: Any = None
-        self._requests = PerMinute(config.requests_per_minute)
-        self._tokens = PerMinute(config.tokens_per_minute)
+        self._requests = PerMinute(llm.requests_per_minute)
+        self._tokens = PerMinute(llm.tokens_per_minute)
         self._lost, self._lost_since = 0, 0.0
         self.empty_is_a_reply = False
         """Take a reply without content that ended by itself for an empty text, instead of asking again."""
@@ -154,7 +154,7 @@ class OpenAITeacher(Asking):
     async def prepare(self) -> None:
         """Look whether the server has the model, and which structured output it offers."""
         if self._client is None:
-            self._client = connect(self._config)
+            self._client = connect(self._llm)
         if self.structured != "auto":
             return
         schema = {
@@ -187,13 +187,13 @@ class OpenAITeacher(Asking):
             TeacherFault: named by what happened last.
         """
         if self._client is None:
-            self._client = connect(self._config)
+            self._client = connect(self._llm)
         body = self.body(request)
         if probe and "max_tokens" in body:
             body["max_tokens"] = min(16, body["max_tokens"])
         fault = TeacherFault("server_error", "never asked")
         estimate = sum(len(m["content"].encode()) for m in body["messages"]) // TOKEN if self._tokens.limit else 0
-        for attempt in range(self._config.retries + 1):
+        for attempt in range(self._llm.retries + 1):
             await self._requests.take()
             await self._tokens.take(estimate)
             try:
@@ -210,7 +210,7 @@ class OpenAITeacher(Asking):
             self._count_lost(fault)
             if probe and fault.name == "empty_reply":
                 break
-            if not fault.passes or attempt == self._config.retries or fault.wait > LONGEST_OBEYED:
+            if not fault.passes or attempt == self._llm.retries or fault.wait > LONGEST_OBEYED:
                 break
             pause = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT)
             least, most = (fault.wait, 1.1 * fault.wait) if fault.wait else (pause / 2, pause)
@@ -242,7 +242,7 @@ class OpenAITeacher(Asking):
         except openai.APITimeoutError as error:
             if isinstance(error.__cause__, httpx.ConnectTimeout):
                 raise passing("connection", f"{self._client.base_url}: nobody takes the connection") from None
-            raise passing("timeout", f"no answer within {self._config.timeout:g} s (timeout=)") from None
+            raise passing("timeout", f"no answer within {self._llm.timeout:g} s (timeout=)") from None
         except openai.APIStatusError as error:
             raise await self._status(error) from None
         except openai.APIResponseValidationError as error:
@@ -298,7 +298,7 @@ class OpenAITeacher(Asking):
         """
         if not reply.served or is_model(reply.served, self.model):
             return
-        if self._config.served_model == "exact":
+        if self._llm.served_model == "exact":
             raise TeacherFault(
                 "wrong_model",
                 f"{self.model} was asked, {reply.served} answered. Give that name as model= if it is the one meant, or "
@@ -322,7 +322,7 @@ class OpenAITeacher(Asking):
         if status in (401, 403):
             return TeacherFault(
                 "unauthorized",
-                f"the server refuses the key in {self._config.api_key_env} ({status}): {said}",
+                f"the server refuses the key in {self._llm.api_key_env} ({status}): {said}",
                 fatal=True,
             )
         if status == 404:

@@ -1,0 +1,1 @@
+"""Asking an LLM: clients, limits, journal, and one `ask`."""
