@@ -54,10 +54,10 @@ MUTATIONS = [
     ("commits are not flushed", "nemo_kcpt/llm/journal.py", '"PRAGMA synchronous = FULL"',
      '"PRAGMA synchronous = OFF"', SYNTHESIS),
     (
-        "a call counts before its row is written", "nemo_kcpt/synthesis/collect.py",
-        "        await committer.commit(row)\n        tally.add(row)\n",
-        "        late = asyncio.ensure_future(committer.commit(row))\n"
-        "        late.add_done_callback(lambda done: done.exception())\n        tally.add(row)\n", SYNTHESIS,
+        "a call counts before its row is written", "nemo_kcpt/llm/loop.py",
+        "        await asyncio.shield(committer.commit(storable(row)))  # another's fault must not lose what was answered\n",
+        "        late = asyncio.ensure_future(committer.commit(storable(row)))\n"
+        "        late.add_done_callback(lambda done: done.exception())\n", SYNTHESIS,
     ),
     (
         "a salvaged journal is put in place in two moves", "nemo_kcpt/llm/journal.py",
@@ -67,7 +67,7 @@ MUTATIONS = [
     ),
     (
         "a batch is noted after it was submitted", "nemo_kcpt/llm/batch.py",
-        '        notes.note(name, {"about": about, "id": None})\n', "", f"{SYNTHESIS} -k batches",
+        "        notes.note(name, note)\n        uploaded =", "        uploaded =", f"{SYNTHESIS} -k batches",
     ),
     (
         "a batch is forgotten before its answers are on disk", "nemo_kcpt/synthesis/batches.py",
