@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import re
 import signal
 import sys
 from collections.abc import Container, Sequence
@@ -16,85 +15,14 @@ from pathlib import Path
 
 import nemo_kcpt
 from nemo_kcpt.errors import BadInput, KcptError
+from nemo_kcpt.stages import ACTIONS, HIDDEN, STAGES, find_stage
 from nemo_kcpt.threads import wait_briefly
-
-STAGES: dict[str, tuple[str, str]] = {
-    "corpus": ("nemo_kcpt.corpus.stage", "read documents, check them, hold papers out: papers.jsonl, split.json"),
-    "synthesize": ("nemo_kcpt.synthesis.stage", "a teacher writes 16 kinds of instruction data: synthetic.jsonl"),
-    "sft-data": ("nemo_kcpt.synthesis.sft_stage", "instruction-tuning sets in chat form: sft/*.jsonl"),
-    "pack": ("nemo_kcpt.packing.stage", "tokenise and pack into windows for `nemo llm pretrain` / `finetune`"),
-    "plan": ("nemo_kcpt.planning.stage", "memory, time and layouts of a training, before it runs"),
-    "recipes": ("nemo_kcpt.planning.recipes_stage", "the recipes for `nemo llm`, with layout, memory and steps"),
-    "convert": (
-        "nemo_kcpt.conversion.stage",
-        "Hugging Face folder to NeMo checkpoint (import), back (export), and are they equal (verify)",
-    ),
-    "questions": ("nemo_kcpt.evaluation.questions_stage", "train and held-out questions: questions.jsonl"),
-    "generate": ("nemo_kcpt.evaluation.generate_stage", "answers from memory with vLLM: answers.jsonl"),
-    "judge": ("nemo_kcpt.evaluation.judge.stage", "an LLM judges each answer, with a reason: verdicts.jsonl"),
-    "score": ("nemo_kcpt.evaluation.score_stage", "exact match and BERTScore: scores.jsonl"),
-    "perplexity": ("nemo_kcpt.evaluation.perplexity_stage", "what a training cost: perplexity on general text"),
-    "human": (
-        "nemo_kcpt.evaluation.human.sheet_stage",
-        "people rate: a blind sheet as page and workbook (sheet), and their ratings together (collect)",
-    ),
-    "report": ("nemo_kcpt.report.stage", "report.json, report.html, report.md"),
-    "grid": ("nemo_kcpt.grid.stage", "a whole experiment: lengths x sets, trained, tested and reported by one command"),
-    "demo": ("nemo_kcpt.demo.stage", "the whole way on fictional papers, on a laptop CPU"),
-    "doctor": ("nemo_kcpt.doctor", "what is installed, what is missing, and the command that fixes it"),
-}
-
-HIDDEN: dict[str, tuple[str, str]] = {
-    "demo-world": ("nemo_kcpt.demo.world", "fictional papers with known facts"),
-    "demo-tokenizer": ("nemo_kcpt.demo.tokenizer_stage", "the demo's small tokenizer"),
-}
-"""Steps of the demo that nobody needs for documents of their own."""
-
-ACTIONS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
-    "convert": {
-        "import": ("nemo_kcpt.conversion.import_stage", ("hf",)),
-        "export": ("nemo_kcpt.conversion.stage", ("checkpoint",)),
-        "verify": ("nemo_kcpt.conversion.verify_stage", ("a", "b")),
-    },
-    "human": {
-        "sheet": ("nemo_kcpt.evaluation.human.sheet_stage", ()),
-        "collect": ("nemo_kcpt.evaluation.human.collect_stage", ()),
-    },
-}
-"""Stages whose first word says what to do: the module, and the keys whose values may follow without their names.
-Without such a word the stage's own module is meant."""
 
 EPILOG = """Every stage reads and writes files, can be run again (finished work is skipped) and explains its keys:
   kcpt pack --help
 Keys come from defaults < --config FILE.yaml < key=value on the command line (also written --key value,
 and --key alone for keys that are true or false).
 Exit codes: 0 done, 1 failed, 2 the input cannot be used, 130 interrupted."""
-
-
-_KEY = re.compile(r"\w+=")
-
-
-def find_stage(name: str, words: Sequence[str]) -> tuple[str, list[str]]:
-    """The module of a stage, and `words` in the form that every stage takes: `import SOURCE --to OUT` with keys.
-
-    Raises:
-        BadInput: the stage has actions, and the first word is neither one of them nor a key.
-    """
-    module, rest = {**STAGES, **HIDDEN}[name][0], list(words)
-    actions = ACTIONS.get(name, {})
-    if not actions or not rest or rest[0].startswith("-") or _KEY.match(rest[0]):
-        return module, rest
-    action = rest.pop(0)
-    if action not in actions:
-        from nemo_kcpt.config import nearest
-
-        raise BadInput(f"command line: unknown action '{action}'; {nearest(action, list(actions))}")
-    module, sources = actions[action]
-    for place, source in enumerate(sources[: len(rest)]):
-        if rest[place].startswith("-") or _KEY.match(rest[place]):
-            break
-        rest[place] = f"{source}={rest[place]}"
-    return module, [re.sub(r"^--to(?==|$)", "--out", word) for word in rest]
 
 
 def _stage_help(name: str, module: object, arguments: str = "") -> str:

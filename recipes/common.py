@@ -11,12 +11,12 @@ from megatron.core.optimizer import OptimizerConfig
 from nemo import lightning as nl
 from nemo.collections import llm
 
-from nemo_kcpt.conversion.checkpoint import find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.checkpoint import find_checkpoint, read_shape
 from nemo_kcpt.conversion.import_stage import TOKENIZER
 from nemo_kcpt.data import InstructionDataModule
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.llama_shape import LlamaShape
-from nemo_kcpt.packing.store import PackInfo
+from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.records.packs import PackInfo
 from nemo_kcpt.runs import MANIFEST, read_manifest
 from nemo_kcpt.training.cpu_speed import CpuSpeed
 from nemo_kcpt.training.metrics import METRICS, MetricsFile

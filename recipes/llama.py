@@ -15,7 +15,6 @@ from nemo.collections import llm
 from nemo_kcpt.data import PackedPretrainingDataModule
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.models.llama import KcptLlamaConfig, KcptLlamaModel, config_options
-from nemo_kcpt.packing.store import PackInfo, read_info
 from nemo_kcpt.planning.catalogue import FINETUNE, RECIPES, Entry
 from nemo_kcpt.planning.hardware import Cluster, known_gpu
 from nemo_kcpt.planning.layout import Layout
@@ -23,6 +22,7 @@ from nemo_kcpt.planning.layouts import chosen
 from nemo_kcpt.planning.recipes_stage import tuning_fixed
 from nemo_kcpt.planning.rope import rotary_base
 from nemo_kcpt.planning.steps import TOKENS_PER_STEP, TUNING_BATCH, steps_for, windows_per_step
+from nemo_kcpt.records.packs import PackInfo, read_info
 from nemo_kcpt_recipes import common
 
 LEARNING_RATE = 1e-4

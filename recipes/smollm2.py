@@ -7,11 +7,11 @@ from typing import Optional
 import nemo_run as run
 from nemo.collections import llm
 
-from nemo_kcpt.llama_shape import KNOWN
+from nemo_kcpt.hf.llama_shape import KNOWN
 from nemo_kcpt.models.llama import KcptLlamaConfig, config_options
-from nemo_kcpt.packing.store import read_info
 from nemo_kcpt.planning.rope import rotary_base
 from nemo_kcpt.planning.steps import steps_for, windows_per_step
+from nemo_kcpt.records.packs import read_info
 from nemo_kcpt_recipes import common
 from nemo_kcpt_recipes.tiny import kcpt_tiny
 

@@ -8,8 +8,8 @@ from nemo.collections import llm
 
 from nemo_kcpt.data import PackedPretrainingDataModule
 from nemo_kcpt.models.llama import KcptDemoConfig, KcptLlamaModel, KcptTinyConfig
-from nemo_kcpt.packing.store import read_info
 from nemo_kcpt.planning.steps import steps_for, windows_per_step
+from nemo_kcpt.records.packs import read_info
 from nemo_kcpt.training.cpu_speed import CpuSpeed
 from nemo_kcpt_recipes import common
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import nemo_kcpt
-from nemo_kcpt.cli import STAGES, _overrides, find_stage, main
+from nemo_kcpt.cli import _overrides, main
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.stages import STAGES, find_stage
 
 Kcpt = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nemo_kcpt.cli import STAGES
 from nemo_kcpt.config import MISSING, conf_folder, config_help, field_docs, load_config
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.stages import STAGES
 
 
 @dataclass(kw_only=True)

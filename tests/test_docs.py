@@ -22,11 +22,12 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.cli import HIDDEN, STAGES, _overrides, find_stage
+from nemo_kcpt.cli import _overrides
 from nemo_kcpt.config import field_of, load_config
-from nemo_kcpt.demo.stage import Config as DemoConfig
-from nemo_kcpt.demo.steps import Budget, Layout, steps_of
+from nemo_kcpt.experiment.demo_stage import Config as DemoConfig
+from nemo_kcpt.experiment.demo_steps import Budget, Layout, steps_of
 from nemo_kcpt.planning.catalogue import RECIPES
+from nemo_kcpt.stages import HIDDEN, STAGES, find_stage
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = (ROOT / "README.md", ROOT / "README.ja.md")

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation import transformers_engine
-from nemo_kcpt.evaluation.bertscore.encoder import load_encoder
-from nemo_kcpt.evaluation.bertscore.source import locate
-from nemo_kcpt.evaluation.placeholder_encoder import build
-from nemo_kcpt.evaluation.prompts import build_prompts
+from nemo_kcpt.evaluation.scoring.bertscore.encoder import load_encoder
+from nemo_kcpt.evaluation.scoring.bertscore.source import locate
+from nemo_kcpt.evaluation.scoring.placeholder_encoder import build
 from nemo_kcpt.files import read_json, read_jsonl, write_json
-from nemo_kcpt.hf_load import load_causal_lm, load_tokenizer, stop_ids, tokenizer_options, v4_config
-from nemo_kcpt.llama_shape import read_hf_shape
+from nemo_kcpt.hf.llama_shape import read_hf_shape
+from nemo_kcpt.hf.load import load_causal_lm, load_tokenizer, stop_ids, tokenizer_options, v4_config
+from nemo_kcpt.serving import transformers_engine
+from nemo_kcpt.serving.prompts import build_prompts
 from tests.conftest import ROOT
 from tests.conversion.hf_llama import KINDS, save_llama
 from tests.conversion.hf_tokenizers import save_tokenizer

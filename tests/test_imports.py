@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_kcpt.cli import STAGES
+from nemo_kcpt.stages import STAGES
 
 HEAVY = ("torch", "nemo", "nemo_run", "megatron", "lightning", "pytorch_lightning", "transformers", "datasets", "vllm")
 HEAVY_ROOMS = ("nemo_kcpt.data", "nemo_kcpt.models", "nemo_kcpt.training")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.llama_shape import KNOWN, RopeScaling, read_hf_shape, shape_from_hf
+from nemo_kcpt.hf.llama_shape import KNOWN, RopeScaling, read_hf_shape, shape_from_hf
 
 # "Embedding parameters" and "Non-embedding parameters" of the model cards of llm-jp/llm-jp-3-*.
 CARDS = {

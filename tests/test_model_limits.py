@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt import model_limits
 from nemo_kcpt.files import write_json
+from nemo_kcpt.hf import limits as model_limits
 from nemo_kcpt.llm.fitting import fitted, remedy, without_limit
 from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.synthesis.config import Config

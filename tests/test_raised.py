@@ -5,9 +5,9 @@ import pytest
 from nemo_kcpt.corpus.papers import title_key
 from nemo_kcpt.corpus.similarity import units
 from nemo_kcpt.evaluation.questions.duplicates import same
-from nemo_kcpt.evaluation.questions.rules import bare
 from nemo_kcpt.packing.passages import _plain
-from nemo_kcpt.raised import fractions, lowered, nfkc, raised
+from nemo_kcpt.text.letters import bare
+from nemo_kcpt.text.raised import fractions, lowered, nfkc, raised
 
 
 @pytest.mark.parametrize(

@@ -26,18 +26,18 @@ import pytest
 
 from nemo_kcpt.environments import serve_python
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation import generate_stage
+from nemo_kcpt.evaluation.answers import stage as generate_stage
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
+from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.llm import vllm
 from nemo_kcpt.llm.ask import Inquiry, ask
 from nemo_kcpt.llm.journal import DONE, Journal
 from nemo_kcpt.llm.request import UnreadableReply
 from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.llm.vllm import KEY, VllmTeacher
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.records.kinds import KINDS
 from nemo_kcpt.runs import read_manifest
 from nemo_kcpt.synthesis.config import Config
-from nemo_kcpt.synthesis.kinds import KINDS
 from tests.evaluation.small import decoding_rules, make_model, questions, write_template
 from tests.synthesis.papers import corpus, paper
 from tests.waiting import is_running, wait_for

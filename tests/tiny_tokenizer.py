@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from nemo_kcpt.demo.tokenizer import train_tokenizer
+from nemo_kcpt.fiction.tokenizer import train_tokenizer
 
 TEXTS = (
     "カスミNetは、要約生成のための手法である。",

@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.evaluation.bertscore import BertScore
+from nemo_kcpt.evaluation.scoring.bertscore import BertScore
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/data"
 LIMIT, MODELS, BATCH, LAYERS = 1024, 3, 64, 3

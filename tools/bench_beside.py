@@ -18,7 +18,7 @@ from pathlib import Path
 
 from baseline import Tree, busy, machine, trees
 
-from nemo_kcpt.grid.nodes import NEMO
+from nemo_kcpt.experiment.nodes import NEMO
 
 SKIPPED = 5
 

@@ -24,9 +24,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from nemo_kcpt.conversion.llama_mapping import hf_sizes, megatron_parts
+from nemo_kcpt.checkpoints.llama_mapping import hf_sizes, megatron_parts
 from nemo_kcpt.files import write_json
-from nemo_kcpt.llama_shape import KNOWN, LlamaShape
+from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape
 from nemo_kcpt.processes import peak_memory
 
 BUILD = Path("build/bench-conversion")
@@ -57,9 +57,9 @@ def import_weights(hf: Path, checkpoint: Path, out: Path) -> None:
     """What the import does before it calls NeMo."""
     import torch
 
-    from nemo_kcpt.conversion.hf_folder import HfFolder
-    from nemo_kcpt.conversion.llama_mapping import fuse
-    from nemo_kcpt.conversion.torch_dist import write_weights
+    from nemo_kcpt.checkpoints.hf_folder import HfFolder
+    from nemo_kcpt.checkpoints.llama_mapping import fuse
+    from nemo_kcpt.checkpoints.torch_dist import write_weights
 
     source = HfFolder(hf)
     shape, parts = source.shape, list(megatron_parts(source.shape))
@@ -85,7 +85,7 @@ def nemos_export(hf: Path, checkpoint: Path, out: Path) -> None:
     from nemo.collections.llm.gpt.model import llama
     from nemo.lightning import io
 
-    from nemo_kcpt.conversion.checkpoint import read_shape
+    from nemo_kcpt.checkpoints.checkpoint import read_shape
     from nemo_kcpt.training import cpu_backend
 
     cpu_backend.activate()
@@ -128,7 +128,7 @@ def same_weights(one: Path, other: Path) -> bool:
     """Whether two folders hold the same tensors, bit for bit."""
     import torch
 
-    from nemo_kcpt.conversion.hf_folder import HfFolder
+    from nemo_kcpt.checkpoints.hf_folder import HfFolder
 
     first, second = HfFolder(one), HfFolder(other)
     return all(torch.equal(first.read(name), second.read(name)) for name in hf_sizes(first.shape))

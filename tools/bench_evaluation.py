@@ -1,7 +1,7 @@
 """What are the scores worth? AUROC of right against wrong answers by type of error, and Spearman over simulated models.
 
     .venv/bin/python tools/bench_evaluation.py                      # the tables
-    .venv/bin/python tools/bench_evaluation.py --fit                # fit nemo_kcpt/evaluation/combined.json first
+    .venv/bin/python tools/bench_evaluation.py --fit                # fit scoring/combined.json first
     .venv/bin/python tools/bench_evaluation.py --encoder FOLDER     # BERTScore with an encoder of yours
 
 Answers are right or wrong by construction (nemo_kcpt/evaluation/variants.py): about the project's fictional papers in
@@ -29,12 +29,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]  # as a module of the tests it d
 
 import minilm  # noqa: E402
 
-from nemo_kcpt.demo.fact_questions import make_questions  # noqa: E402
-from nemo_kcpt.demo.facts import FACTS, FactSheet  # noqa: E402
-from nemo_kcpt.demo.papers import make_world, state  # noqa: E402
-from nemo_kcpt.evaluation import combined  # noqa: E402
-from nemo_kcpt.evaluation.facts.check import Corpus, check  # noqa: E402
+from nemo_kcpt.evaluation.scoring import combined  # noqa: E402
+from nemo_kcpt.evaluation.scoring.facts import Corpus, check  # noqa: E402
 from nemo_kcpt.evaluation.variants import RIGHT, WRONG, Item, Variant, simulated_models, variants  # noqa: E402
+from nemo_kcpt.fiction.fact_questions import make_questions  # noqa: E402
+from nemo_kcpt.fiction.facts import FACTS, FactSheet  # noqa: E402
+from nemo_kcpt.fiction.papers import make_world, state  # noqa: E402
 
 JAQUAD = ROOT.parent / "shared/data/jaquad"
 NUMBERS = ("dataset_size", "score", "year")
@@ -119,7 +119,7 @@ def bertscores(
     items: Sequence[Item], papers: Papers, answers: Sequence[Variant], encoder: Path
 ) -> tuple[list[float], list[float]]:
     """BERTScore F against the reference and against the paper."""
-    from nemo_kcpt.evaluation.bertscore import BertScore
+    from nemo_kcpt.evaluation.scoring.bertscore import BertScore
 
     by_id = {item.question_id: item for item in items}
     scorer = BertScore(encoder)

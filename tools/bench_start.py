@@ -18,8 +18,8 @@ from pathlib import Path
 
 from baseline import Tree, machine, trees
 
-from nemo_kcpt.cli import STAGES
-from nemo_kcpt.grid.nodes import NEMO
+from nemo_kcpt.experiment.nodes import NEMO
+from nemo_kcpt.stages import STAGES
 
 ROUNDS = 3
 

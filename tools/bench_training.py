@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from nemo_kcpt.grid.nodes import NEMO
+from nemo_kcpt.experiment.nodes import NEMO
 
 PACK = Path("runs/demo/packs/anchored-64")
 STEPS, SKIPPED = 60, 20

@@ -21,10 +21,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.slurm import Job, Resources, Site, launch_graph, stage_jobs, train_job
-from nemo_kcpt.slurm.chain import __doc__ as chain_help
-from nemo_kcpt.slurm.chain import read_chain
-from nemo_kcpt.slurm.site import JOBS, make_site, sbatch_option
+from nemo_kcpt.experiment.slurm import Job, Resources, Site, launch_graph, stage_jobs, train_job
+from nemo_kcpt.experiment.slurm.chain import __doc__ as chain_help
+from nemo_kcpt.experiment.slurm.chain import read_chain
+from nemo_kcpt.experiment.slurm.site import JOBS, make_site, sbatch_option
 
 
 def _positive(text: str) -> int:

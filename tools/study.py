@@ -32,10 +32,10 @@ import jaquad_subset  # noqa: E402
 import minilm  # noqa: E402
 from study_page import say, short, write_page  # noqa: E402
 
-from nemo_kcpt.evaluation.statistics import ALPHA  # noqa: E402
 from nemo_kcpt.files import read_json, write_json  # noqa: E402
 from nemo_kcpt.processes import die_with_parent  # noqa: E402
 from nemo_kcpt.report.groups import split_name  # noqa: E402
+from nemo_kcpt.stats.statistics import ALPHA  # noqa: E402
 
 PYTHON = sys.executable
 LAPTOP, REAL = (ROOT / "conf/experiment" / name for name in ("laptop.yaml", "jaquad.yaml"))

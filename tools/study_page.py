@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.evaluation.statistics import least_p
 from nemo_kcpt.files import atomic_write, read_json
 from nemo_kcpt.report import formats, render, views
+from nemo_kcpt.stats.statistics import least_p
 
 ROOT = Path(__file__).resolve().parent.parent
 PLOTS = ("length", "agreement", "beside")

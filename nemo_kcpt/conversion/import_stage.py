@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nemo_kcpt.conversion import importing
-from nemo_kcpt.conversion.importing import Config as Config
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.checkpoints import importing
+from nemo_kcpt.checkpoints.importing import Config as Config
+from nemo_kcpt.hf.llama_shape import LlamaShape
 
 if TYPE_CHECKING:
     from torch import dtype

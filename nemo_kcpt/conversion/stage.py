@@ -11,13 +11,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.conversion import exporting
-from nemo_kcpt.conversion.exporting import Config as Config
+from nemo_kcpt.checkpoints import exporting
+from nemo_kcpt.checkpoints.exporting import Config as Config
 from nemo_kcpt.conversion.verify.prompts import PROMPTS, ids_of
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.logs import LOG, output_into
-from nemo_kcpt.packing.tokenise import PackTokenizer
 
 LOG_FILE = "nemo.log"
 

@@ -24,7 +24,7 @@ from nemo_kcpt.corpus.similarity import bands, signature
 from nemo_kcpt.corpus.structure import find_sections, find_title
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_text
-from nemo_kcpt.raised import nfkc
+from nemo_kcpt.text.raised import nfkc
 
 FIELDS = "fields left out"
 """Kind of a flaw."""

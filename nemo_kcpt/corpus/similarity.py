@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from nemo_kcpt.raised import nfkc
+from nemo_kcpt.text.raised import nfkc
 
 PERMUTATIONS = 128
 BANDS = 32

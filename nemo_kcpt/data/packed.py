@@ -18,7 +18,7 @@ from nemo.utils import logging
 from nemo_kcpt.data.windows import ATTENTION, LOSS_ON, WindowDataset
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import canonical_json
-from nemo_kcpt.packing.store import PackInfo, read_info
+from nemo_kcpt.records.packs import PackInfo, read_info
 
 
 class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):

@@ -9,7 +9,8 @@ import torch
 from torch.utils.data import Dataset, default_collate
 
 from nemo_kcpt.packing.segments import OUTPUT
-from nemo_kcpt.packing.store import PackInfo, iterate_table, open_tokens, read_info
+from nemo_kcpt.packing.store import iterate_table, open_tokens
+from nemo_kcpt.records.packs import PackInfo, read_info
 
 LOSS_ON = ("all", "outputs")
 ATTENTION = ("causal", "block_diagonal")

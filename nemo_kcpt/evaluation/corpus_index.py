@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 from nemo_kcpt.packing.passages import terms
-from nemo_kcpt.synthesis.parts import split_text
+from nemo_kcpt.text.parts import split_text
 
 LENGTH = 700
 """Characters that a passage may have."""

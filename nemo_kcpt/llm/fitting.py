@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt import model_limits
+from nemo_kcpt.hf import limits as model_limits
 from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
 

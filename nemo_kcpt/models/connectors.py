@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nemo.lightning import io
 
-from nemo_kcpt.conversion import exporting, importing
+from nemo_kcpt.checkpoints import exporting, importing
 from nemo_kcpt.models.context import write_context
 from nemo_kcpt.models.llama import KcptLlamaModel
 

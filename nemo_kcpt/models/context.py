@@ -8,7 +8,7 @@ import torch
 from nemo import lightning as nl
 from nemo.lightning.io.pl import TrainerContext
 
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.hf.llama_shape import LlamaShape
 from nemo_kcpt.models.llama import KcptLlamaConfig, KcptLlamaModel, config_options
 
 

@@ -15,7 +15,7 @@ from nemo.collections.llm.gpt.model.base import gpt_data_step
 from nemo.collections.llm.gpt.model.llama import apply_rope_scaling
 from nemo.lightning.base import get_vocab_size
 
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.hf.llama_shape import LlamaShape
 from nemo_kcpt.models.layer_spec import llama_layer_spec, uses_transformer_engine
 from nemo_kcpt.models.z_loss import cross_entropy_with_z_loss
 from nemo_kcpt.planning.rope import check_positions

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from nemo_kcpt.conversion.checkpoint import WEIGHTS, check_complete, read_shape
+from nemo_kcpt.checkpoints.checkpoint import WEIGHTS, check_complete, read_shape
 from nemo_kcpt.conversion.verify.states import OUTPUT, Model, States, hf_states, names, round_weights, tapped
 from nemo_kcpt.models.llama import KcptLlamaConfig, config_options
 from nemo_kcpt.training import cpu_backend

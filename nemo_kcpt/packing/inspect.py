@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.packing.segments import INSTRUCTION, OUTPUT, TEXT
-from nemo_kcpt.packing.store import read_info, read_window
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.packing.store import read_window
+from nemo_kcpt.records.packs import read_info
 
 STYLES = {TEXT: "default", INSTRUCTION: "cyan", OUTPUT: "green"}
 

@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_jsonl_lines
+from nemo_kcpt.hf.chat_template import DATE
+from nemo_kcpt.hf.tokenizer import Messages, PackTokenizer, with_system
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.packing.chat_template import DATE
 from nemo_kcpt.packing.passages import passage_borders, possible_borders, supporting_passages
-from nemo_kcpt.packing.tokenise import Messages, PackTokenizer, with_system
 from nemo_kcpt.processes import die_with_parent
-from nemo_kcpt.synthesis.kinds import is_heldout
+from nemo_kcpt.records.kinds import is_heldout
 
 CHUNK = 400_000
 """Characters of text and pairs that a process takes at a time."""

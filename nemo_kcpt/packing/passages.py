@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nemo_kcpt.raised import nfkc
-from nemo_kcpt.synthesis.parts import BORDERS
+from nemo_kcpt.text.parts import BORDERS
+from nemo_kcpt.text.raised import nfkc
 
 Borders = NDArray[np.int32]
 

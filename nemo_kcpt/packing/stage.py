@@ -26,9 +26,10 @@ from typing import Any
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, file_in, read_json, read_jsonl_lines, sha256_text
+from nemo_kcpt.hf.chat_template import DATE, given_template, template_date, writes_date
+from nemo_kcpt.hf.tokenizer import PackTokenizer, tokenizer_inputs
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.anchored import anchored_windows, sample_windows
-from nemo_kcpt.packing.chat_template import DATE, given_template, template_date, writes_date
 from nemo_kcpt.packing.concat import concat_segments, concat_windows
 from nemo_kcpt.packing.papers import (
     Records,
@@ -45,7 +46,6 @@ from nemo_kcpt.packing.papers import (
 from nemo_kcpt.packing.replay import replay_windows
 from nemo_kcpt.packing.statistics import PackStatistics
 from nemo_kcpt.packing.store import write_windows
-from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
 from nemo_kcpt.packing.windows import Window
 from nemo_kcpt.progress import progress
 from nemo_kcpt.recipe_calls import check_folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nemo_kcpt.llama_shape import KNOWN, LlamaShape, read_hf_shape
+from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape, read_hf_shape
 
 PRETRAIN, FINETUNE = "pretrain", "finetune"
 SEQ_LENGTHS = {"1k": 1024, "2k": 2048, "4k": 4096, "8k": 8192, "16k": 16384}

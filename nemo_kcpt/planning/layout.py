@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.hf.llama_shape import LlamaShape
 
 RECOMPUTES = ("none", "selective", "full")
 """Megatron's `recompute_granularity`: nothing; core attention (its default `recompute_modules`); each layer whole."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.hf.llama_shape import LlamaShape
 from nemo_kcpt.planning.hardware import Cluster
 from nemo_kcpt.planning.layout import RECOMPUTES, Layout, refusals
 from nemo_kcpt.planning.memory import Memory, memory

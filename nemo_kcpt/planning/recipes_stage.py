@@ -57,7 +57,7 @@ def _planned(entry: Entry, seq_length: int, folder: Path | None, cluster: Cluste
 
 def rows(config: Config) -> list[dict[str, str]]:
     """A row a recipe."""
-    from nemo_kcpt.packing.store import read_info
+    from nemo_kcpt.records.packs import read_info
 
     info = read_info(config.pack) if config.pack is not None else None
     clusters = [Cluster(nodes=nodes, gpus_per_node=config.gpus, gpu=known_gpu(config.gpu)) for nodes in (1, 2)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.hf.llama_shape import LlamaShape
 
 LLAMA_3_BASE = 500_000
 """Xiong et al. 2023, Effective Long-Context Scaling of Foundation Models, §2.1; The Llama 3 Herd of Models, §3.4."""

@@ -17,7 +17,7 @@ from typing import Any
 from nemo_kcpt.config import MISSING, nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import write_json
-from nemo_kcpt.llama_shape import KNOWN, LlamaShape, read_hf_shape
+from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape, read_hf_shape
 from nemo_kcpt.planning.hardware import Cluster, known_gpu
 from nemo_kcpt.planning.layouts import Plan, plans
 from nemo_kcpt.planning.megatron_memory import theoretical_memory
@@ -106,7 +106,7 @@ def steps_of(config: Config) -> int:
     """
     if config.pack is None:
         return steps_for(round(config.tokens), config.epochs, config.tokens_per_step)
-    from nemo_kcpt.packing.store import read_info
+    from nemo_kcpt.records.packs import read_info
 
     info = read_info(config.pack)
     if info.seq_length != config.seq_length:

@@ -24,7 +24,7 @@ def steps_for(tokens: int, epochs: float, tokens_per_step: int) -> int:
     number lets one interval give a checkpoint at the middle and one at the end.
 
     Args:
-        tokens: of the pack, as :attr:`nemo_kcpt.packing.store.PackInfo.step_tokens` counts them.
+        tokens: of the pack, as :attr:`nemo_kcpt.records.packs.PackInfo.step_tokens` counts them.
         epochs: passes over it.
         tokens_per_step: of one global batch.
 

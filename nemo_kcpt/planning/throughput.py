@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.hf.llama_shape import LlamaShape
 from nemo_kcpt.planning.hardware import Cluster
 from nemo_kcpt.planning.layout import Layout
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.exact_match import find_values
-from nemo_kcpt.evaluation.inputs import Key
-from nemo_kcpt.evaluation.score_stage import alternatives
-from nemo_kcpt.evaluation.statistics import (
+from nemo_kcpt.evaluation.scoring.exact_match import find_values
+from nemo_kcpt.evaluation.scoring.stage import alternatives
+from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.records.inputs import Key
+from nemo_kcpt.stats.statistics import (
     bootstrap_interval,
     holm,
     least_p,
@@ -19,7 +20,6 @@ from nemo_kcpt.evaluation.statistics import (
     paired_p,
     share_interval,
 )
-from nemo_kcpt.files import read_jsonl
 
 SPLITS = ("test", "train")
 PROPORTIONS = ("exact_match", "judge")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nemo_kcpt.evaluation.statistics import ALPHA
 from nemo_kcpt.pages import count
+from nemo_kcpt.stats.statistics import ALPHA
 
 METRIC_NAMES = {
     "exact_match": "Exact match",

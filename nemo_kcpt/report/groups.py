@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.statistics import bootstrap_interval, paired_difference, paired_p, share_interval
 from nemo_kcpt.report.build import HEADLINES, METRICS, PROPORTIONS, SPLITS, Records, Scores, add_corrected, paper_of
+from nemo_kcpt.stats.statistics import bootstrap_interval, paired_difference, paired_p, share_interval
 
 GOAL_STATES = ("met", "missed", "not measured")
 Values = dict[str, float]

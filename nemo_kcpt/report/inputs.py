@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.inputs import Key, read_answers
 from nemo_kcpt.files import file_in, read_json, read_jsonl
+from nemo_kcpt.records.inputs import Key, read_answers
 
 
 def paths(given: Any) -> list[Path]:
@@ -96,7 +96,7 @@ def join_perplexity(given: Any, base: str) -> dict[str, Any] | None:
     Raises:
         BadInput: a text and model stand in two folders, or the base has not read a text that another model has.
     """
-    from nemo_kcpt.evaluation.perplexity_stage import measure
+    from nemo_kcpt.evaluation.scoring.perplexity_stage import measure
 
     found = paths(given)
     if not found:

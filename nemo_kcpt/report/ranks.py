@@ -11,9 +11,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nemo_kcpt.evaluation import agreement
-from nemo_kcpt.evaluation.inputs import Key
+from nemo_kcpt.records.inputs import Key
 from nemo_kcpt.report.build import Records, Scores, paper_of
+from nemo_kcpt.stats import agreement
 
 ORACLE, PEOPLE = "exact_match", "people"
 

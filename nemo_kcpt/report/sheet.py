@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.evaluation.inputs import read_papers
 from nemo_kcpt.files import file_in, read_json, read_jsonl
+from nemo_kcpt.records.inputs import read_papers
 from nemo_kcpt.runs import MANIFEST, read_manifest
 
 JUDGED = ("verdicts", "ties", "invalid", "requests", "prompt_tokens", "cached_tokens", "completion_tokens", "cost")
@@ -150,7 +150,7 @@ def general_rows(
     General questions are about no paper; each stands for itself. `p` is of the paired permutation test, `p_holm`
     corrected for the models compared.
     """
-    from nemo_kcpt.evaluation.statistics import holm, paired_difference, paired_p, wilson_interval
+    from nemo_kcpt.stats.statistics import holm, paired_difference, paired_p, wilson_interval
 
     found = {
         name: {

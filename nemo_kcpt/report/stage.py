@@ -24,10 +24,10 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.generate_stage import parse_models
-from nemo_kcpt.evaluation.inputs import read_papers, read_questions
+from nemo_kcpt.evaluation.answers.stage import parse_models
 from nemo_kcpt.files import atomic_write, file_in, read_json, read_jsonl, write_json
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.records.inputs import read_papers, read_questions
 from nemo_kcpt.report import inputs as read
 from nemo_kcpt.runs import MANIFEST, hash_input, read_manifest, shaping, stage
 
@@ -155,7 +155,7 @@ def _general(config: Config) -> dict[str, Any] | None:
 
 def _ratings(people: Path | None) -> dict[tuple[str, str], float]:
     """People's mean rating of each answer; none where only people.json is there, or nobody rated anything."""
-    from nemo_kcpt.evaluation.agreement import read_ratings
+    from nemo_kcpt.stats.agreement import read_ratings
 
     file = people / "ratings.jsonl" if people is not None else None
     if file is None or not file.is_file():
@@ -173,7 +173,7 @@ def build_report(config: Config) -> dict[str, Any]:
     Raises:
         BadInput: records that do not belong together, or an input of another form.
     """
-    from nemo_kcpt.evaluation.score_stage import values_by_fact
+    from nemo_kcpt.evaluation.scoring.stage import values_by_fact
     from nemo_kcpt.report import build, cells, environment, groups, ranks, sheet
 
     plan = cells.read_plan(config.cells)

@@ -8,9 +8,9 @@ from pathlib import Path
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.llm.faults import check_served_model
 from nemo_kcpt.llm.settings import ClientKeys, Llm
+from nemo_kcpt.records.kinds import HUMAN, KINDS
 from nemo_kcpt.runs import Shard
 from nemo_kcpt.synthesis.filters import Screen
-from nemo_kcpt.synthesis.kinds import HUMAN, KINDS
 from nemo_kcpt.synthesis.rules import RULE_KINDS
 
 TEACHERS = ("openai", "batch", "vllm", "rules", "template")

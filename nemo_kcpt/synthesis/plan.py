@@ -18,9 +18,9 @@ from nemo_kcpt.llm.attempts import Attempt, attempts, find
 from nemo_kcpt.llm.journal import DONE, FAILED, UNREADABLE, Journal, Row
 from nemo_kcpt.llm.request import Teacher, TeacherRequest, UnreadableReply, request_sha256
 from nemo_kcpt.runs import Shard
-from nemo_kcpt.synthesis.parts import split_text
 from nemo_kcpt.synthesis.prompts import Prompt, Prompts, language_of
 from nemo_kcpt.synthesis.replies import Reading, read_pairs, read_reply
+from nemo_kcpt.text.parts import split_text
 
 LEAST_ROOM = 256
 """Tokens that must be left for a part of a paper."""

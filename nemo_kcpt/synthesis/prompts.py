@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llm.request import Messages
-from nemo_kcpt.synthesis.kinds import KINDS
+from nemo_kcpt.records.kinds import KINDS
 
 if TYPE_CHECKING:
     from jinja2 import Environment

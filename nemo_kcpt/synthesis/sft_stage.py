@@ -27,9 +27,9 @@ from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, read_jsonl, write_jsonl
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.records.kinds import HELDOUT_KINDS, is_heldout
 from nemo_kcpt.runs import hash_files, shaping, stage
 from nemo_kcpt.synthesis.ichikara import read_samples
-from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS, is_heldout
 
 SETS = ("ichikara", "one_shot", "zero_shot")
 ALL = "all_included"

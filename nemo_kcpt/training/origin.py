@@ -1,4 +1,4 @@
-"""What a training writes beside its checkpoints' weights: where they come from (`nemo_kcpt.conversion.origin`)."""
+"""What a training writes beside its checkpoints' weights: where they come from (`nemo_kcpt.checkpoints.origin`)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from nemo_kcpt.conversion.checkpoint import WEIGHTS
-from nemo_kcpt.conversion.origin import Origin, Training, read_origin, write_origin
-from nemo_kcpt.packing.chat_template import DATE
+from nemo_kcpt.checkpoints.checkpoint import WEIGHTS
+from nemo_kcpt.checkpoints.origin import Origin, Training, read_origin, write_origin
+from nemo_kcpt.hf.chat_template import DATE
 from nemo_kcpt.packing.stage import TEMPLATE
 from nemo_kcpt.training.metrics import MetricsFile
 

@@ -9,9 +9,9 @@ from typing import Any
 import lightning.pytorch as pl
 from nemo import lightning as nl
 
-from nemo_kcpt.conversion.checkpoint import WEIGHTS, check_complete, read_shape
+from nemo_kcpt.checkpoints.checkpoint import WEIGHTS, check_complete, read_shape
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.llama_shape import LlamaShape, shape_from_megatron
+from nemo_kcpt.hf.llama_shape import LlamaShape, shape_from_megatron
 from nemo_kcpt.models.llama import KcptLlamaConfig
 from nemo_kcpt.planning.layout import Layout, refusals
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 import yaml
 
-from nemo_kcpt.conversion import importing
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.checkpoints import importing
+from nemo_kcpt.hf.llama_shape import LlamaShape
 
 
 def model_yaml(shape: LlamaShape, **more: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.hf.llama_shape import LlamaShape
 
 
 @dataclass(frozen=True)
@@ -232,8 +232,8 @@ def import_all(job: Job) -> dict[str, LlamaShape]:
     import torch
 
     torch.set_num_threads(1)
+    from nemo_kcpt.checkpoints.checkpoint import read_shape
     from nemo_kcpt.conversion import import_stage
-    from nemo_kcpt.conversion.checkpoint import read_shape
 
     for name, architecture in job.architectures.items():
         import_stage.run(import_stage.Config(hf=Path(architecture.hf), out=job.imported(name)))

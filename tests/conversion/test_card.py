@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.conversion.origin import Origin, Training, read_origin, write_origin
+from nemo_kcpt.checkpoints.origin import Origin, Training, read_origin, write_origin
 from nemo_kcpt.conversion.stage import Config, run
 from nemo_kcpt.conversion.verify import token_ids
 from nemo_kcpt.conversion.verify.prompts import ids_of, prompt_ids
 from nemo_kcpt.conversion.verify.sides import open_side
 from nemo_kcpt.environments import serve_python
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.vllm_engine import worker_environment
 from nemo_kcpt.files import read_json, write_json, write_jsonl
-from nemo_kcpt.hf_load import load_causal_lm, load_tokenizer
-from nemo_kcpt.packing.chat_template import PLAIN, given_template
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.hf.chat_template import PLAIN, given_template
+from nemo_kcpt.hf.load import load_causal_lm, load_tokenizer
+from nemo_kcpt.hf.tokenizer import PackTokenizer
+from nemo_kcpt.serving.vllm_engine import worker_environment
 from tests.conversion.checkpoints import imported
 from tests.conversion.hf_llama import save_llama
 from tests.conversion.hf_tokenizers import save_tokenizer

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from nemo_kcpt.conversion import export, importing, stage
+from nemo_kcpt.checkpoints import export, importing
+from nemo_kcpt.conversion import stage
 from tests.conversion import checkpoints
 from tests.conversion.hf_llama import save_llama
 from tests.conversion.hf_tokenizers import save_tokenizer

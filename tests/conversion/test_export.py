@@ -13,11 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from nemo_kcpt.checkpoints import safetensors_file
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader
+from nemo_kcpt.checkpoints.hf_folder import HfFolder
+from nemo_kcpt.checkpoints.origin import Origin, Training, read_origin, write_origin
 from nemo_kcpt.cli import main
-from nemo_kcpt.conversion import safetensors_file
-from nemo_kcpt.conversion.checkpoint import CheckpointReader
-from nemo_kcpt.conversion.hf_folder import HfFolder
-from nemo_kcpt.conversion.origin import Origin, Training, read_origin, write_origin
 from nemo_kcpt.conversion.stage import Config, run
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, write_json
@@ -261,7 +261,7 @@ def test_real_tokenizer_keeps_its_ids(tmp_path: Path) -> None:
 def test_no_room_is_said_before_anything_is_written(base: Path, tmp_path: Path, monkeypatch: Any) -> None:
     from collections import namedtuple
 
-    from nemo_kcpt.conversion import target
+    from nemo_kcpt.checkpoints import target
 
     checkpoint = imported(base, tmp_path / "checkpoint")
     usage = namedtuple("usage", "total used free")
@@ -311,8 +311,8 @@ import json, sys
 from pathlib import Path
 import torch
 from torch.distributed import checkpoint
-from nemo_kcpt.conversion.checkpoint import CheckpointReader, read_shape
-from nemo_kcpt.conversion.export import write_weights
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, read_shape
+from nemo_kcpt.checkpoints.export import write_weights
 from nemo_kcpt.processes import peak_memory
 
 source, out = Path(sys.argv[1]), Path(sys.argv[2])

@@ -16,10 +16,10 @@ import pytest
 import torch
 import yaml
 
-from nemo_kcpt.conversion import unpickle
-from nemo_kcpt.conversion.archive import check_archive
-from nemo_kcpt.conversion.checkpoint import check_complete, read_shape
-from nemo_kcpt.conversion.unpickle import ALLOWED, ALLOWED_IN_ARCHIVES, read_metadata
+from nemo_kcpt.checkpoints import unpickle
+from nemo_kcpt.checkpoints.archive import check_archive
+from nemo_kcpt.checkpoints.checkpoint import check_complete, read_shape
+from nemo_kcpt.checkpoints.unpickle import ALLOWED, ALLOWED_IN_ARCHIVES, read_metadata
 from nemo_kcpt.errors import BadInput
 from tests import forks
 from tests.conversion.checkpoints import model_yaml

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from nemo_kcpt.checkpoints import target
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, check_complete, find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.llama_mapping import hf_tensors
 from nemo_kcpt.cli import main
-from nemo_kcpt.conversion import import_stage, target
-from nemo_kcpt.conversion.checkpoint import CheckpointReader, check_complete, find_checkpoint, read_shape
+from nemo_kcpt.conversion import import_stage
 from nemo_kcpt.conversion.import_stage import Config, run
-from nemo_kcpt.conversion.llama_mapping import hf_tensors
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.llama_shape import LlamaShape, read_hf_shape
+from nemo_kcpt.hf.llama_shape import LlamaShape, read_hf_shape
 from tests import forks
 from tests.conversion.hf_llama import KINDS, SIZES, save_llama
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from nemo_kcpt.conversion.checkpoint import CheckpointReader, find_checkpoint, read_shape
-from nemo_kcpt.conversion.hf_folder import HfFolder
-from nemo_kcpt.conversion.llama_mapping import hf_sizes, hf_tensors
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.hf_folder import HfFolder
+from nemo_kcpt.checkpoints.llama_mapping import hf_sizes, hf_tensors
 from tests import forks
 from tests.conversion import layout_program
 from tests.conversion.hf_llama import KINDS, save_llama

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nemo_kcpt.conversion.checkpoint import CheckpointReader
-from nemo_kcpt.conversion.llama_mapping import Part, hf_tensors, split_qkv
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader
+from nemo_kcpt.checkpoints.llama_mapping import Part, hf_tensors, split_qkv
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.hf.llama_shape import LlamaShape
 from tests.conversion.tiny import LOCAL, SHAPES, TRANSFORMER_ENGINE, layer_weights, make_shape, state_dict
 
 NAMES = {"transformer engine": TRANSFORMER_ENGINE, "local": LOCAL}

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nemo_kcpt.conversion.checkpoint import CheckpointReader, check_complete
-from nemo_kcpt.conversion.hf_folder import HfFolder
-from nemo_kcpt.conversion.llama_mapping import fuse, fuse_qkv, hf_sizes, hf_tensors, megatron_parts, split_qkv
-from nemo_kcpt.conversion.torch_dist import write_weights
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, check_complete
+from nemo_kcpt.checkpoints.hf_folder import HfFolder
+from nemo_kcpt.checkpoints.llama_mapping import fuse, fuse_qkv, hf_sizes, hf_tensors, megatron_parts, split_qkv
+from nemo_kcpt.checkpoints.torch_dist import write_weights
 from tests.conversion.hf_llama import KINDS, save_llama
 from tests.conversion.tiny import SHAPES, TRANSFORMER_ENGINE, make_shape, state_dict
 
@@ -77,9 +77,9 @@ import json, sys
 from pathlib import Path
 import torch
 from torch.distributed import checkpoint
-from nemo_kcpt.conversion.hf_folder import HfFolder
-from nemo_kcpt.conversion.llama_mapping import fuse, megatron_parts
-from nemo_kcpt.conversion.torch_dist import write_weights
+from nemo_kcpt.checkpoints.hf_folder import HfFolder
+from nemo_kcpt.checkpoints.llama_mapping import fuse, megatron_parts
+from nemo_kcpt.checkpoints.torch_dist import write_weights
 
 source, out = HfFolder(Path(sys.argv[1])), Path(sys.argv[2])
 shape = source.shape

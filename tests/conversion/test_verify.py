@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from nemo_kcpt.checkpoints.checkpoint import WEIGHTS
+from nemo_kcpt.checkpoints.hf_folder import HfFolder
+from nemo_kcpt.checkpoints.llama_mapping import QKV, Part, fuse, megatron_parts
+from nemo_kcpt.checkpoints.torch_dist import write_weights
 from nemo_kcpt.cli import main
-from nemo_kcpt.conversion.checkpoint import WEIGHTS
-from nemo_kcpt.conversion.hf_folder import HfFolder
-from nemo_kcpt.conversion.llama_mapping import QKV, Part, fuse, megatron_parts
-from nemo_kcpt.conversion.torch_dist import write_weights
 from nemo_kcpt.conversion.verify.logits import Worst
 from nemo_kcpt.conversion.verify.serving import Greedy, difference, greedy
 from nemo_kcpt.conversion.verify.sides import open_side
@@ -26,7 +26,7 @@ from nemo_kcpt.conversion.verify.weights import compare_tensors, compare_weights
 from nemo_kcpt.conversion.verify_stage import Config, run
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import read_json, write_json
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.hf.llama_shape import LlamaShape
 from tests.conversion.checkpoints import imported
 from tests.conversion.hf_llama import save_llama
 from tests.tiny_tokenizer import make_tokenizer

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from nemo_kcpt.llama_shape import LlamaShape
+from nemo_kcpt.hf.llama_shape import LlamaShape
 
 TRANSFORMER_ENGINE = {
     "input_norm": "self_attention.linear_qkv.layer_norm_weight",

@@ -9,8 +9,8 @@ import pytest
 
 from nemo_kcpt.corpus.stage import Config, run
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.inputs import read_questions
 from nemo_kcpt.files import read_json, read_jsonl
+from nemo_kcpt.records.inputs import read_questions
 from nemo_kcpt.runs import read_manifest
 
 Write = Callable[[Path, Iterable[Mapping[str, Any]]], Path]

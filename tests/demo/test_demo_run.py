@@ -22,11 +22,11 @@ import psutil
 import pytest
 import torch
 
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint
 from nemo_kcpt.config import conf_folder
-from nemo_kcpt.conversion.checkpoint import CheckpointReader, find_checkpoint
-from nemo_kcpt.demo import stage as demo
-from nemo_kcpt.demo.steps import Budget, Layout, steps_of
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.experiment import demo_stage as demo
+from nemo_kcpt.experiment.demo_steps import Budget, Layout, steps_of
 from nemo_kcpt.files import read_json, sha256_file, write_json
 from tests.waiting import survivors, wait_for
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemo_kcpt.demo import pools
-from nemo_kcpt.demo.facts import FACTS, FactSheet, accepted_values, fact_value, make_names, make_sheets
-from nemo_kcpt.evaluation.exact_match import exact_match, find_values
+from nemo_kcpt.evaluation.scoring.exact_match import exact_match, find_values
+from nemo_kcpt.fiction import pools
+from nemo_kcpt.fiction.facts import FACTS, FactSheet, accepted_values, fact_value, make_names, make_sheets
 
 LANGUAGES = ("ja", "en")
 

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemo_kcpt.demo.fact_questions import QA_FACTS, make_questions, teacher_questions
-from nemo_kcpt.demo.facts import FACTS, FactSheet, fact_value
-from nemo_kcpt.demo.papers import fields_of, make_world
-from nemo_kcpt.demo.template_teacher import TemplateTeacher, write_pairs
-from nemo_kcpt.demo.wordings import wording_for
-from nemo_kcpt.evaluation.exact_match import exact_match
+from nemo_kcpt.evaluation.scoring.exact_match import exact_match
+from nemo_kcpt.fiction.fact_questions import QA_FACTS, make_questions, teacher_questions
+from nemo_kcpt.fiction.facts import FACTS, FactSheet, fact_value
+from nemo_kcpt.fiction.papers import fields_of, make_world
+from nemo_kcpt.fiction.template_teacher import TemplateTeacher, write_pairs
+from nemo_kcpt.fiction.wordings import wording_for
 from nemo_kcpt.llm.request import TeacherFault, TeacherRequest
-from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS, KINDS, QA_KINDS
+from nemo_kcpt.records.kinds import HELDOUT_KINDS, KINDS, QA_KINDS
 from nemo_kcpt.synthesis.replies import read_pairs
 
 LANGUAGES = ("ja", "en")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.files import read_json, write_json, write_jsonl
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.hf.tokenizer import PackTokenizer
 from tests import tiny_tokenizer
 
 FACTS: dict[str, list[str]] = {"dataset_size": ["12,400件", "3,000件"], "year": ["2021年", "2019年"]}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.agreement import agreement, kappa, read_ratings, table
 from nemo_kcpt.files import write_jsonl
+from nemo_kcpt.stats.agreement import agreement, kappa, read_ratings, table
 
 
 def _made(

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_kcpt.environments import serve_python
-from nemo_kcpt.evaluation.bertscore import BertScore, Prf
+from nemo_kcpt.evaluation.scoring.bertscore import BertScore, Prf
 from tests.evaluation.encoders import SENTENCES, make_encoder, pairs, text
 
 KINDS = ("Bert", "Roberta", "Albert", "DistilBert", "DebertaV2", "ModernBert", "Llama", "T5")
@@ -106,7 +106,7 @@ def test_equals_bert_score_with_robertas_own_tokenizer(tmp_path: Path) -> None:
 
 SERVE = """
 import json, sys
-from nemo_kcpt.evaluation.bertscore import BertScore
+from nemo_kcpt.evaluation.scoring.bertscore import BertScore
 import transformers
 given = json.load(open(sys.argv[1]))
 found = []

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation.bertscore import DEFAULT_ENCODER, BertScore
-from nemo_kcpt.evaluation.bertscore import source as source_module
-from nemo_kcpt.evaluation.bertscore.encoder import load_encoder
-from nemo_kcpt.evaluation.bertscore.packages import lacking
-from nemo_kcpt.evaluation.bertscore.source import code_digest, locate
+from nemo_kcpt.evaluation.scoring.bertscore import DEFAULT_ENCODER, BertScore
+from nemo_kcpt.evaluation.scoring.bertscore import source as source_module
+from nemo_kcpt.evaluation.scoring.bertscore.encoder import load_encoder
+from nemo_kcpt.evaluation.scoring.bertscore.packages import lacking
+from nemo_kcpt.evaluation.scoring.bertscore.source import code_digest, locate
 from nemo_kcpt.files import read_json, write_json
 from tests.evaluation.encoders import make_encoder, text, write_tokenizer
 
@@ -280,5 +280,5 @@ def test_one_place_lets_code_run(root: Path) -> None:
     paths = [path for part in ("nemo_kcpt", "recipes", "tools") for path in (root / part).rglob("*.py")]
     allowing = re.compile(r"trust_remote_code[\"']?\s*[=:]\s*(?!False)")
     found = [path for path in paths if allowing.search(path.read_text(encoding="utf-8"))]
-    assert found == [root / "nemo_kcpt/evaluation/bertscore/encoder.py"]
+    assert found == [root / "nemo_kcpt/evaluation/scoring/bertscore/encoder.py"]
     assert source_module.__doc__ is not None

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_kcpt.evaluation.bertscore import BertScore
-from nemo_kcpt.evaluation.bertscore import matching as matching_module
-from nemo_kcpt.evaluation.bertscore.windows import Window, plan_batches, plan_windows
+from nemo_kcpt.evaluation.scoring.bertscore import BertScore
+from nemo_kcpt.evaluation.scoring.bertscore import matching as matching_module
+from nemo_kcpt.evaluation.scoring.bertscore.windows import Window, plan_batches, plan_windows
 from tests.evaluation.encoders import make_encoder, text
 
 
@@ -126,7 +126,7 @@ def test_a_text_within_the_limit_takes_one_window(tmp_path: Path) -> None:
 
 MEMORY = """
 import json, resource, sys, time
-from nemo_kcpt.evaluation.bertscore import BertScore
+from nemo_kcpt.evaluation.scoring.bertscore import BertScore
 scorer = BertScore(sys.argv[1])
 answer, short, long = json.loads(open(sys.argv[2]).read())
 scorer.score([long[:2000]], [short])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation import combined
-from nemo_kcpt.evaluation.facts.check import Source, check
+from nemo_kcpt.evaluation.scoring import combined
+from nemo_kcpt.evaluation.scoring.facts import Source, check
 from nemo_kcpt.evaluation.variants import RIGHT, WRONG, change_number, renotate, simulated_models, variants
 from nemo_kcpt.files import write_json
 from tools.bench_evaluation import auroc, facts_of, fictional

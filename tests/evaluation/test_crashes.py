@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import torch
 
-from nemo_kcpt import hf_load
-from nemo_kcpt.evaluation import perplexity_stage, transformers_engine
-from nemo_kcpt.evaluation.generate_stage import Config, run
-from nemo_kcpt.evaluation.judge import stage as judge
+from nemo_kcpt.evaluation.answers.stage import Config, run
+from nemo_kcpt.evaluation.judging import stage as judge
+from nemo_kcpt.evaluation.scoring import perplexity_stage
 from nemo_kcpt.files import write_jsonl
+from nemo_kcpt.hf import load as hf_load
 from nemo_kcpt.llm import openai as client
+from nemo_kcpt.serving import transformers_engine
 from tests.crash import KILL, crash_everywhere
 from tests.evaluation.judge.test_stage import shown
 from tests.evaluation.small import questions, write_inputs, write_stub_model

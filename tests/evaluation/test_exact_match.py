@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_kcpt.evaluation.exact_match import exact_match, find_values
+from nemo_kcpt.evaluation.scoring.exact_match import exact_match, find_values
 from nemo_kcpt.text.plain import normalise
 
 NUMBERS = st.integers(min_value=1, max_value=10**7)

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation import generate_stage, vllm_engine
-from nemo_kcpt.evaluation.generate_stage import Config, parse_models, run
-from nemo_kcpt.evaluation.prompts import Journal, ModelRequest, Prompt, build_prompts, kv_cache_bytes
+from nemo_kcpt.evaluation.answers import stage as generate_stage
+from nemo_kcpt.evaluation.answers.stage import Config, parse_models, run
 from nemo_kcpt.files import read_jsonl, write_jsonl
+from nemo_kcpt.serving import vllm_engine
+from nemo_kcpt.serving.prompts import Journal, ModelRequest, Prompt, build_prompts, kv_cache_bytes
 from tests.conftest import ROOT
 from tests.evaluation.small import make_tokenizer, questions, write_stub_model
 from tests.waiting import is_running, wait_for
@@ -173,7 +174,7 @@ def test_kv_cache_holds_a_whole_batch(tmp_path: Path) -> None:
 
 
 def test_a_missing_serve_environment(world: dict[str, Path], monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    from nemo_kcpt.evaluation import transformers_engine
+    from nemo_kcpt.serving import transformers_engine
 
     monkeypatch.setattr(generate_stage, "serve_python", lambda: None)
     monkeypatch.setattr(generate_stage, "vllm_expected", lambda: True)

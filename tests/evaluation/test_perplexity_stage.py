@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation import perplexity_stage, questions_stage
-from nemo_kcpt.evaluation.exact_match import exact_match
-from nemo_kcpt.evaluation.inputs import read_questions
-from nemo_kcpt.evaluation.perplexity_stage import GENERAL, Config, measure, run, windows
+from nemo_kcpt.evaluation.questions import stage as questions_stage
+from nemo_kcpt.evaluation.scoring import perplexity_stage
+from nemo_kcpt.evaluation.scoring.exact_match import exact_match
+from nemo_kcpt.evaluation.scoring.perplexity_stage import GENERAL, Config, measure, run, windows
 from nemo_kcpt.files import read_json, read_jsonl, write_jsonl
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.hf.tokenizer import PackTokenizer
+from nemo_kcpt.records.inputs import read_questions
 from tests.evaluation.small import make_model
 
 TEXTS = ["手法aは12,400件で学習した。" * 3, "東京大学が2021年に提案した手法である。", "a short one"]

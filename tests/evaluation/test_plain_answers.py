@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.evaluation.plain_answers import answered, tell_faults, told_by_others
-from nemo_kcpt.evaluation.prompts import decode
+from nemo_kcpt.evaluation.answers.plain import answered, tell_faults, told_by_others
 from nemo_kcpt.llm.thoughts import ends_with_opening
+from nemo_kcpt.serving.prompts import decode
 
 
 def record(answer: str, **more: Any) -> dict[str, Any]:

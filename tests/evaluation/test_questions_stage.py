@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.inputs import read_questions
-from nemo_kcpt.evaluation.questions_stage import Config, run
+from nemo_kcpt.evaluation.questions.stage import Config, run
 from nemo_kcpt.files import read_jsonl, write_json, write_jsonl
+from nemo_kcpt.records.inputs import read_questions
 
 
 def _finished(folder: Path, name: str) -> None:
@@ -83,7 +83,7 @@ def test_draw_depends_on_seed_alone(tmp_path: Path, corpus: Path, synthetic: Pat
 
 
 def test_questions_from_fact_sheets(tmp_path: Path) -> None:
-    from nemo_kcpt.demo.facts import make_sheets
+    from nemo_kcpt.fiction.facts import make_sheets
 
     sheets = make_sheets(6, 0, "ja", "p")
     ids = [sheet.paper_id for sheet in sheets]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.score_stage import Config, run
+from nemo_kcpt.evaluation.scoring.stage import Config, run
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
 from tests.evaluation.small import answers, make_tokenizer, questions, write_inputs
 
@@ -46,7 +46,7 @@ def test_questions_without_accepted_values_have_no_exact_match(tmp_path: Path) -
 
 
 def test_all_sheets_values_count_as_wrong_ones(tmp_path: Path) -> None:
-    from nemo_kcpt.demo.facts import make_sheets
+    from nemo_kcpt.fiction.facts import make_sheets
 
     write_inputs(tmp_path, {"base": ["-", "2021年と1999年です", "-", "-"]})
     sheets = [sheet.to_dict() for sheet in make_sheets(2, 0, "ja", "p")]
@@ -102,8 +102,8 @@ def test_duplicate_questions_are_refused(tmp_path: Path) -> None:
 def test_bertscore_reads_equal_numbers_in_one_notation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_notation: bool, said: str
 ) -> None:
-    from nemo_kcpt.evaluation import bertscore
-    from nemo_kcpt.evaluation.bertscore.matching import NOTHING
+    from nemo_kcpt.evaluation.scoring import bertscore
+    from nemo_kcpt.evaluation.scoring.bertscore.matching import NOTHING
 
     read: list[str] = []
 
@@ -125,7 +125,7 @@ def test_bertscore_reads_equal_numbers_in_one_notation(
 
 
 def test_bertscore_with_the_placeholder(tmp_path: Path) -> None:
-    from nemo_kcpt.evaluation.bertscore import BertScore
+    from nemo_kcpt.evaluation.scoring.bertscore import BertScore
 
     write_inputs(tmp_path, {"base": ["12,400件", "2021年 " * 900, "", "全く別の文"]})
     make_tokenizer(tmp_path / "tokenizer")

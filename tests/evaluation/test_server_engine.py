@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation.generate_stage import Config, run
-from nemo_kcpt.evaluation.prompts import build_prompts
+from nemo_kcpt.evaluation.answers.stage import Config, run
 from nemo_kcpt.files import read_json, read_jsonl, write_jsonl
+from nemo_kcpt.serving.prompts import build_prompts
 from tests.evaluation.small import questions, write_stub_model
 from tests.synthesis.fake_server import FakeServer, completion, ok, problem
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
-from nemo_kcpt.evaluation.statistics import (
+from nemo_kcpt.stats.statistics import (
     ALPHA,
     bootstrap_interval,
     holm,

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from nemo_kcpt.grid.graph import Graph
-from nemo_kcpt.grid.nodes import Cell, Node
-from nemo_kcpt.grid.runner import run_graph
-from nemo_kcpt.grid.states import States
+from nemo_kcpt.experiment.graph import Graph
+from nemo_kcpt.experiment.nodes import Cell, Node
+from nemo_kcpt.experiment.runner import run_graph
+from nemo_kcpt.experiment.states import States
 
 WRITE = "import sys, pathlib; p = pathlib.Path(sys.argv[1]); p.parent.mkdir(parents=True, exist_ok=True); "
 

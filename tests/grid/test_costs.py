@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.judge import stage as judge_stage
-from nemo_kcpt.files import write_json, write_jsonl
-from nemo_kcpt.grid import counts as counting
-from nemo_kcpt.grid.costs import (
+from nemo_kcpt.evaluation.judging import stage as judge_stage
+from nemo_kcpt.experiment import counts as counting
+from nemo_kcpt.experiment.costs import (
     Counts,
     counts_of,
     judging_cost,
@@ -26,13 +25,14 @@ from nemo_kcpt.grid.costs import (
     synthetic_ratio,
     training_cost,
 )
-from nemo_kcpt.llama_shape import KNOWN
+from nemo_kcpt.files import write_json, write_jsonl
+from nemo_kcpt.hf.llama_shape import KNOWN
 from nemo_kcpt.llm.counting import token_counter
 from nemo_kcpt.llm.journal import DONE, NAME, Journal, Row
 from nemo_kcpt.llm.sampling import Asking as Nobody
+from nemo_kcpt.records.kinds import KINDS
 from nemo_kcpt.synthesis.calls import make_plan
 from nemo_kcpt.synthesis.config import Config as Synthesis
-from nemo_kcpt.synthesis.kinds import KINDS
 from tests.tiny_tokenizer import make_tokenizer
 
 METHOD = Counts(papers=1924, characters=39_000_000)
@@ -282,7 +282,7 @@ def test_judging_of_answers_that_are_there_is_what_the_stage_shows(
 
 def test_nothing_heavy_is_imported() -> None:
     program = (
-        "import sys; from nemo_kcpt.grid.costs import *\n"
+        "import sys; from nemo_kcpt.experiment.costs import *\n"
         "c = counts_of(None, {'papers': 1, 'characters': 100}); pack_tokens(None, c, 1024)\n"
         "training_cost('llm-jp-3-13b', 1024, 1e6); judging_cost(1, 1, paper_tokens=1)\n"
         "assert not {'nemo', 'torch', 'nemo_run', 'transformers', 'megatron'} & set(sys.modules)"

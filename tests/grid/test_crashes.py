@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nemo_kcpt.grid import runner
-from nemo_kcpt.grid.nodes import Node
-from nemo_kcpt.grid.states import BLOCKED, DONE, FAILED
+from nemo_kcpt.experiment import runner
+from nemo_kcpt.experiment.nodes import Node
+from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED
 from tests.crash import crash_everywhere
 from tests.grid.small import run_all, states_of
 

@@ -9,10 +9,10 @@ import pytest
 
 from nemo_kcpt.config import conf_folder, load_config
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.grid.experiment import Config, check_sections
-from nemo_kcpt.grid.graph import Graph
-from nemo_kcpt.grid.report import cell_record
-from nemo_kcpt.grid.states import BLOCKED, DONE, FAILED, State
+from nemo_kcpt.experiment.experiment import Config, check_sections
+from nemo_kcpt.experiment.graph import Graph
+from nemo_kcpt.experiment.report import cell_record
+from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED, State
 
 EXPERIMENTS = conf_folder() / "experiment"
 

@@ -10,10 +10,10 @@ import pytest
 
 from nemo_kcpt.config import load_config
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.grid.experiment import Config
-from nemo_kcpt.grid.graph import Graph
-from nemo_kcpt.grid.on_slurm import jobs_of
-from nemo_kcpt.grid.states import States
+from nemo_kcpt.experiment.experiment import Config
+from nemo_kcpt.experiment.graph import Graph
+from nemo_kcpt.experiment.on_slurm import jobs_of
+from nemo_kcpt.experiment.states import States
 
 GPU_RECIPES = ("recipe=kcpt_llmjp3_1_8b_{k}k", "tuning_recipe=kcpt_sft_llmjp3_1_8b_{k}k")
 

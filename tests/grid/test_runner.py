@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.grid.clock import left_seconds
-from nemo_kcpt.grid.nodes import Node
-from nemo_kcpt.grid.runner import clear, refuse_stale
-from nemo_kcpt.grid.states import BLOCKED, DONE, FAILED, RUNNING, STALE, WAITING
+from nemo_kcpt.experiment.clock import left_seconds
+from nemo_kcpt.experiment.nodes import Node
+from nemo_kcpt.experiment.runner import clear, refuse_stale
+from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED, RUNNING, STALE, WAITING
 from tests.grid.small import node, run_all, states_of, times
 from tests.waiting import wait_for
 

@@ -55,7 +55,8 @@ MUTATIONS = [
      '"PRAGMA synchronous = OFF"', SYNTHESIS),
     (
         "a call counts before its row is written", "nemo_kcpt/llm/loop.py",
-        "        await asyncio.shield(committer.commit(storable(row)))  # another's fault must not lose what was answered\n",
+        "        await asyncio.shield(committer.commit(storable(row)))  # another's fault must not lose what was "
+        "answered\n",
         "        late = asyncio.ensure_future(committer.commit(storable(row)))\n"
         "        late.add_done_callback(lambda done: done.exception())\n", SYNTHESIS,
     ),
@@ -86,24 +87,24 @@ MUTATIONS = [
         f"{SYNTHESIS} tests/synthesis/test_stage.py -k shard",
     ),
     (
-        "answers are not flushed", "nemo_kcpt/evaluation/server_engine.py",
+        "answers are not flushed", "nemo_kcpt/evaluation/answers/server.py",
         "                stream.flush()\n                os.fsync(stream.fileno())\n", "", f"{EVALUATION} -k server",
     ),
     (
-        "batches of answers are not flushed", "nemo_kcpt/evaluation/transformers_engine.py",
+        "batches of answers are not flushed", "nemo_kcpt/serving/transformers_engine.py",
         "                stream.flush()\n                os.fsync(stream.fileno())\n", "",
         f"{EVALUATION} -k transformers",
     ),
     (
-        "answers reach the system but not the disk", "nemo_kcpt/evaluation/perplexity_stage.py",
+        "answers reach the system but not the disk", "nemo_kcpt/evaluation/scoring/perplexity_stage.py",
         "                    os.fsync(stream.fileno())\n", "", f"{EVALUATION} -k perplexity",
     ),
     (
-        "a torn line is left in the journal", "nemo_kcpt/evaluation/prompts.py", "        if torn:\n",
+        "a torn line is left in the journal", "nemo_kcpt/serving/prompts.py", "        if torn:\n",
         "        if False:\n", f"{EVALUATION} tests/evaluation/test_generate_stage.py",
     ),
     (
-        "a journal goes before the manifest", "nemo_kcpt/evaluation/perplexity_stage.py",
+        "a journal goes before the manifest", "nemo_kcpt/evaluation/scoring/perplexity_stage.py",
         '        write_json(config.out / "perplexity.json", {"base": config.base, "models": rows})\n',
         '        write_json(config.out / "perplexity.json", {"base": config.base, "models": rows})\n'
         "        journal.remove()\n", f"{EVALUATION} -k perplexity",
@@ -123,32 +124,32 @@ MUTATIONS = [
         "if index % shards <= shard]", f"{CORPUS} tests/corpus/test_parts.py",
     ),
     (
-        "what another run left is gone on with", "nemo_kcpt/conversion/target.py",
+        "what another run left is gone on with", "nemo_kcpt/checkpoints/target.py",
         "read_json(begun) == current.fingerprint and not redo", "not redo",
         "tests/conversion/test_export.py tests/conversion/test_import.py",
     ),
     (
-        "an export goes back to its beginning at its end", "nemo_kcpt/conversion/target.py",
+        "an export goes back to its beginning at its end", "nemo_kcpt/checkpoints/target.py",
         "        yield current\n    (partial / BEGUN)", "        yield current\n        (partial / BEGUN)", CONVERSION,
     ),
     (
-        "a shard appears before it is whole", "nemo_kcpt/conversion/safetensors_file.py",
+        "a shard appears before it is whole", "nemo_kcpt/checkpoints/safetensors_file.py",
         'temporary = path.with_name(f".{path.name}.tmp")', "temporary = path", CONVERSION,
     ),
     (
-        "a layer is recorded before it is written", "nemo_kcpt/conversion/torch_dist.py",
+        "a layer is recorded before it is written", "nemo_kcpt/checkpoints/torch_dist.py",
         "                if not record.is_file():\n",
         '                if not record.is_file():\n                    write_json(record, [])\n', CONVERSION,
     ),
-    ("finished steps run again", "nemo_kcpt/grid/runner.py",
+    ("finished steps run again", "nemo_kcpt/experiment/runner.py",
      "    done = {name for name in names if states.of(name).word == DONE and name != REPORT}\n",
      "    done: set[str] = set()\n", f"{GRID} tests/grid/test_runner.py"),
-    ("heirs of a failed step are started", "nemo_kcpt/grid/runner.py",
+    ("heirs of a failed step are started", "nemo_kcpt/experiment/runner.py",
      "bad = [one for one in nodes[name].after if one in failed or one in blocked]\n",
      "bad: list[str] = []\n                done |= set(failed)\n", f"{GRID} tests/grid/test_runner.py"),
-    ("a failed step is taken for a finished one", "nemo_kcpt/grid/runner.py",
+    ("a failed step is taken for a finished one", "nemo_kcpt/experiment/runner.py",
      "    problem = running.process.problem()\n    if problem is None:\n",
      "    problem = running.process.problem()\n    if True:\n", f"{GRID} tests/grid/test_runner.py"),
-    ("a step that wrote nothing is finished", "nemo_kcpt/grid/states.py",
+    ("a step that wrote nothing is finished", "nemo_kcpt/experiment/states.py",
      "if all(path.is_file() for path in node.products):", "if True:", f"{GRID} tests/grid"),
 ]  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-MAPPING = "nemo_kcpt/conversion/llama_mapping.py"
-CHECKPOINT = "nemo_kcpt/conversion/checkpoint.py"
+MAPPING = "nemo_kcpt/checkpoints/llama_mapping.py"
+CHECKPOINT = "nemo_kcpt/checkpoints/checkpoint.py"
 WINDOWS = "nemo_kcpt/data/windows.py"
 LLAMA = "nemo_kcpt/models/llama.py"
 Z_LOSS = "nemo_kcpt/models/z_loss.py"
@@ -59,12 +59,12 @@ MUTATIONS = [
         "tests/training/test_killed_save.py -k half_there",
     ),
     (
-        "tensors are not rounded to the checkpoint's type", "nemo_kcpt/conversion/torch_dist.py",
+        "tensors are not rounded to the checkpoint's type", "nemo_kcpt/checkpoints/torch_dist.py",
         "tensor = read(part).to(kind).contiguous()", "tensor = read(part).contiguous()",
         "tests/conversion/test_torch_dist.py",
     ),
     (
-        "the mean of checkpoints is their sum", "nemo_kcpt/conversion/export.py",
+        "the mean of checkpoints is their sum", "nemo_kcpt/checkpoints/export.py",
         "return total.div_(len(self._readers))", "return total",
         "tests/conversion/test_export.py",
     ),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.hf.tokenizer import PackTokenizer
 from tests.tiny_tokenizer import make_tokenizer
 
 

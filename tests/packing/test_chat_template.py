@@ -11,8 +11,8 @@ import pytest
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, write_json
-from nemo_kcpt.packing.chat_template import DATE, PLAIN, given_template, with_date
-from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
+from nemo_kcpt.hf.chat_template import DATE, PLAIN, given_template, with_date
+from nemo_kcpt.hf.tokenizer import PackTokenizer, tokenizer_inputs
 
 USER = [{"role": "user", "content": "再現率は？"}]
 PAIR = [*USER, {"role": "assistant", "content": "83.7です。"}]

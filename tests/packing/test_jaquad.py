@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.packing import stage as pack_stage
 from nemo_kcpt.packing.store import iterate_table, open_tokens
-from nemo_kcpt.packing.tokenise import PackTokenizer
 from nemo_kcpt.runs import read_manifest
 from tools import bench_packing as bench
 

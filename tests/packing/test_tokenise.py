@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.packing.tokenise import PackTokenizer, tokenizer_inputs
+from nemo_kcpt.hf.tokenizer import PackTokenizer, tokenizer_inputs
 from tools import bench_packing
 
 CONVERSATION = [

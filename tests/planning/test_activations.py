@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from nemo_kcpt.llama_shape import KNOWN, LlamaShape
+from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape
 from nemo_kcpt.models.llama import KcptLlamaConfig, config_options, llama_forward_step
 from nemo_kcpt.planning.activations import (
     LOCAL,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nemo_kcpt.llama_shape import KNOWN, LlamaShape
+from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape
 from nemo_kcpt.planning.layout import Layout
 from nemo_kcpt.planning.megatron_memory import padded_vocabulary, theoretical_memory
 

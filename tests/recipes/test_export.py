@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from torch.distributed.checkpoint.metadata import Metadata
 
+from nemo_kcpt.checkpoints.checkpoint import find_checkpoint
 from nemo_kcpt.cli import main
-from nemo_kcpt.conversion.checkpoint import find_checkpoint
 from nemo_kcpt.files import read_json
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.hf.tokenizer import PackTokenizer
 from tests import forks
 
 

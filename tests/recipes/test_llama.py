@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from nemo_kcpt.conversion.checkpoint import find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.checkpoint import find_checkpoint, read_shape
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.llama_shape import KNOWN, LlamaShape
-from nemo_kcpt.packing.store import read_info
+from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape
 from nemo_kcpt.planning.catalogue import FINETUNE, PRETRAIN, RECIPES, SEQ_LENGTHS, Entry
+from nemo_kcpt.records.packs import read_info
 from nemo_kcpt.several import run
 from tests import forks
 

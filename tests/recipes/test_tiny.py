@@ -11,9 +11,9 @@ import fiddle
 import pytest
 import torch
 
-from nemo_kcpt.conversion.checkpoint import CheckpointReader, find_checkpoint
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.packing.store import read_info
+from nemo_kcpt.records.packs import read_info
 from tests import forks
 from tests.waiting import wait_for
 

@@ -15,14 +15,14 @@ import pytest
 from scipy.stats import kendalltau, spearmanr
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation import statistics
-from nemo_kcpt.evaluation.statistics import holm, least_p, paired_difference, paired_p, wilson_interval
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.report import build, cells, groups, inputs, ranks, views
 from nemo_kcpt.report.formats import clear
 from nemo_kcpt.report.render import render, render_markdown
 from nemo_kcpt.report.stage import Config, run
 from nemo_kcpt.report.tables import csv_tables, latex_tables
+from nemo_kcpt.stats import statistics
+from nemo_kcpt.stats.statistics import holm, least_p, paired_difference, paired_p, wilson_interval
 from tests.report.grids import write_matrix, write_study
 
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation import score_stage
-from nemo_kcpt.evaluation.statistics import wilson_interval
+from nemo_kcpt.evaluation.scoring import stage as score_stage
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.pages import escape_markdown
 from nemo_kcpt.report import build
 from nemo_kcpt.report.formats import pieces
 from nemo_kcpt.report.render import render, render_markdown, summary_table
 from nemo_kcpt.report.stage import Config, run
+from nemo_kcpt.stats.statistics import wilson_interval
 from tests.evaluation.small import write_inputs
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)> | **x** \n# h $x$ 2021年"

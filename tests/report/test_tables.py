@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.evaluation import score_stage
-from nemo_kcpt.evaluation.human import collect_stage, sheet_stage
-from nemo_kcpt.evaluation.perplexity_stage import measure
+from nemo_kcpt.evaluation.people import collect_stage, sheet_stage
+from nemo_kcpt.evaluation.scoring import stage as score_stage
+from nemo_kcpt.evaluation.scoring.perplexity_stage import measure
 from nemo_kcpt.files import read_json, write_json
 from nemo_kcpt.report.render import render, render_markdown
 from nemo_kcpt.report.stage import Config, run

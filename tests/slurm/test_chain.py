@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.slurm import Resources
-from nemo_kcpt.slurm.chain import read_chain
+from nemo_kcpt.experiment.slurm import Resources
+from nemo_kcpt.experiment.slurm.chain import read_chain
 from tests.slurm.places import make_place
 
 CHAINS = {

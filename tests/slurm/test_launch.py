@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.slurm import Job, Resources, Site, command_job, launch_graph, site_from, stage_jobs, train_job
-from nemo_kcpt.slurm.launch import check_mounted, executors, in_order
+from nemo_kcpt.experiment.slurm import Job, Resources, Site, command_job, launch_graph, site_from, stage_jobs, train_job
+from nemo_kcpt.experiment.slurm.launch import check_mounted, executors, in_order
 from tests.slurm.places import STUBS, make_place, normalised, stub
 
 WANTED = Resources(nodes=2, gpus=4, cpus=8, time="01:00:00")

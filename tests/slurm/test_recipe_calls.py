@@ -10,15 +10,15 @@ import pytest
 
 from nemo_kcpt.conversion.import_stage import Config as Import
 from nemo_kcpt.conversion.import_stage import run as convert_import
-from nemo_kcpt.demo.stage import Config as Demo
-from nemo_kcpt.demo.stage import run as demo
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.grid.stage import Config as Grid
-from nemo_kcpt.grid.stage import run as grid
+from nemo_kcpt.experiment.demo_stage import Config as Demo
+from nemo_kcpt.experiment.demo_stage import run as demo
+from nemo_kcpt.experiment.slurm.recipes import parse_call
+from nemo_kcpt.experiment.stage import Config as Grid
+from nemo_kcpt.experiment.stage import run as grid
 from nemo_kcpt.packing.stage import Config as Pack
 from nemo_kcpt.packing.stage import run as pack
 from nemo_kcpt.recipe_calls import BREAKING, breaking, call, check_folder
-from nemo_kcpt.slurm.recipes import parse_call
 
 CHARACTERS = [chr(code) for code in range(1, 0x180)] + list("\u2028\u2029\u3000（），、日が")
 NAMES = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.slurm import Resources, resources_from, site_from
+from nemo_kcpt.experiment.slurm import Resources, resources_from, site_from
 from tests.slurm.places import SECRETS, make_place
 
 

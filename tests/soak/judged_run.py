@@ -16,7 +16,7 @@ from pathlib import Path
 import bm25s  # noqa: F401
 import openai  # noqa: F401
 
-from nemo_kcpt.evaluation.judge import stage, work  # noqa: F401
+from nemo_kcpt.evaluation.judging import stage, work  # noqa: F401
 from nemo_kcpt.llm import openai as client
 
 CONCURRENCY = 4

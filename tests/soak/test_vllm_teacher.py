@@ -21,9 +21,9 @@ from nemo_kcpt.environments import serve_python
 from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.llm.journal import DONE, Journal
 from nemo_kcpt.llm.vllm import server_command
+from nemo_kcpt.records.kinds import KINDS
 from nemo_kcpt.runs import read_manifest
 from nemo_kcpt.synthesis.config import Config
-from nemo_kcpt.synthesis.kinds import KINDS
 from tests.evaluation.small import make_tokenizer
 from tests.synthesis.papers import corpus, paper
 from tests.waiting import wait_for

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_kcpt.demo.template_teacher import write_pairs
-from nemo_kcpt.demo.world import make_world
+from nemo_kcpt.fiction.template_teacher import write_pairs
+from nemo_kcpt.fiction.world import make_world
+from nemo_kcpt.records.kinds import KINDS
 from nemo_kcpt.synthesis.filters import FILTERS, Candidate, Screen, Source
-from nemo_kcpt.synthesis.kinds import KINDS
 from nemo_kcpt.synthesis.prompts import load_prompts
 
 PROMPTS = load_prompts()

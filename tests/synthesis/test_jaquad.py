@@ -14,8 +14,8 @@ import pytest
 
 from nemo_kcpt.corpus import stage as corpus_stage
 from nemo_kcpt.files import read_json, read_jsonl
+from nemo_kcpt.records.kinds import KINDS
 from nemo_kcpt.synthesis.config import Config
-from nemo_kcpt.synthesis.kinds import KINDS
 from nemo_kcpt.synthesis.stage import run
 from tests.synthesis.fake_server import FakeServer, ok
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_kcpt.synthesis.parts import split_text
+from nemo_kcpt.text.parts import split_text
 
 TEXTS = st.text(st.sampled_from("あい漢a b。、\n#1 か\u3099👩\u200d.!"), max_size=400)
 

@@ -9,7 +9,7 @@ import pytest
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llm.prefix import shared_tokens
-from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS, KINDS, QA_KINDS, is_heldout
+from nemo_kcpt.records.kinds import HELDOUT_KINDS, KINDS, QA_KINDS, is_heldout
 from nemo_kcpt.synthesis.prompts import LANGUAGES, SHIPPED, Prompts, language_of, load_prompts, paper_name
 from tests.synthesis.papers import paper
 

@@ -13,16 +13,16 @@ import pytest
 
 from nemo_kcpt.cli import main
 from nemo_kcpt.corpus import stage as corpus_stage
-from nemo_kcpt.demo import tokenizer_stage
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation import questions_stage
+from nemo_kcpt.evaluation.questions import stage as questions_stage
+from nemo_kcpt.fiction import tokenizer_stage
 from nemo_kcpt.files import read_json, read_jsonl
 from nemo_kcpt.packing import stage as pack_stage
 from nemo_kcpt.packing.store import open_tokens
+from nemo_kcpt.records.kinds import HUMAN, is_heldout
 from nemo_kcpt.runs import read_manifest
 from nemo_kcpt.synthesis import sft_stage
 from nemo_kcpt.synthesis.config import Config
-from nemo_kcpt.synthesis.kinds import HUMAN, is_heldout
 from nemo_kcpt.synthesis.rules import CANNOT, RULE_KINDS
 from nemo_kcpt.synthesis.stage import run
 

@@ -16,9 +16,9 @@ from nemo_kcpt.cli import main
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import read_json, read_jsonl
 from nemo_kcpt.llm import openai as module
+from nemo_kcpt.records.kinds import KINDS
 from nemo_kcpt.runs import Shard, read_manifest
 from nemo_kcpt.synthesis.config import Config
-from nemo_kcpt.synthesis.kinds import KINDS
 from nemo_kcpt.synthesis.stage import run
 from tests.synthesis.fake_server import FakeServer, ok, problem, reply_to
 from tests.synthesis.papers import corpus, paper

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2])]  # as a script it does not see the package
 
-from nemo_kcpt.evaluation.exact_match import exact_match  # noqa: E402
+from nemo_kcpt.evaluation.scoring.exact_match import exact_match  # noqa: E402
 from nemo_kcpt.text.agreement import states  # noqa: E402
 from nemo_kcpt.text.quantities import cached_quantities  # noqa: E402
 

@@ -21,9 +21,9 @@ import jaquad_subset  # noqa: E402
 import study  # noqa: E402
 import study_page  # noqa: E402
 
-from nemo_kcpt.evaluation import statistics  # noqa: E402
 from nemo_kcpt.files import read_json, write_json  # noqa: E402
 from nemo_kcpt.report.stage import Config, run  # noqa: E402
+from nemo_kcpt.stats import statistics  # noqa: E402
 from tests.report.grids import write_study  # noqa: E402
 
 DOCS = ROOT / "docs"

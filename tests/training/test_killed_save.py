@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_kcpt.conversion.checkpoint import (
+from nemo_kcpt.checkpoints.checkpoint import (
     WEIGHTS,
     check_complete,
     find_checkpoint,

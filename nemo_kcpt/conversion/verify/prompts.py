@@ -10,7 +10,7 @@ from pathlib import Path
 from nemo_kcpt.conversion.verify.sides import Side
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_jsonl_lines
-from nemo_kcpt.packing.tokenise import Messages, PackTokenizer
+from nemo_kcpt.hf.tokenizer import Messages, PackTokenizer
 
 PROMPTS = (
     "この論文が提案する手法の名前と、その学習に使ったデータの件数を答えてください。",

@@ -13,12 +13,12 @@ from nemo_kcpt.conversion.verify.result import FAILED, Part, not_checked, verdic
 from nemo_kcpt.conversion.verify.sides import Side, obstacle
 from nemo_kcpt.environments import SERVE_REMEDY, serve_python
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation.prompts import ModelRequest, Prompt
-from nemo_kcpt.evaluation.vllm_engine import NoVllm, generate
 from nemo_kcpt.files import read_jsonl
-from nemo_kcpt.hf_load import load_causal_lm, stop_ids
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.hf.load import load_causal_lm, stop_ids
+from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.progress import progress
+from nemo_kcpt.serving.prompts import ModelRequest, Prompt
+from nemo_kcpt.serving.vllm_engine import NoVllm, generate
 
 NAME = "vllm"
 BATCH = 8

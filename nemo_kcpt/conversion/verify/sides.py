@@ -8,16 +8,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nemo_kcpt.conversion.checkpoint import WEIGHTS, CheckpointReader, find_checkpoint, read_shape
-from nemo_kcpt.conversion.hf_folder import HfFolder
-from nemo_kcpt.conversion.llama_mapping import hf_tensors, megatron_parts
-from nemo_kcpt.conversion.origin import read_origin
+from nemo_kcpt.checkpoints.checkpoint import WEIGHTS, CheckpointReader, find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.hf_folder import HfFolder
+from nemo_kcpt.checkpoints.llama_mapping import hf_tensors, megatron_parts
+from nemo_kcpt.checkpoints.origin import read_origin
 from nemo_kcpt.conversion.verify.result import Part, verdict
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_file
-from nemo_kcpt.llama_shape import LlamaShape
-from nemo_kcpt.packing.chat_template import DATE
-from nemo_kcpt.packing.tokenise import PackTokenizer
+from nemo_kcpt.hf.chat_template import DATE
+from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.tokenizer import PackTokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor

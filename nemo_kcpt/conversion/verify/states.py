@@ -56,7 +56,7 @@ def hf_states(folder: Path, rounded_to: dtype | None = None) -> Iterator[Model]:
     """transformers' model of a Hugging Face folder, in float32."""
     import torch
 
-    from nemo_kcpt.hf_load import load_causal_lm
+    from nemo_kcpt.hf.load import load_causal_lm
 
     model: Any = load_causal_lm(folder)
     round_weights(model, rounded_to)

@@ -17,11 +17,11 @@ from nemo_kcpt.conversion.verify.result import Part, not_checked, verdict
 from nemo_kcpt.conversion.verify.sides import TOKENIZER, Rendering, Side
 from nemo_kcpt.environments import SERVE_REMEDY, serve_python
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.evaluation.vllm_engine import worker_environment
 from nemo_kcpt.files import read_json, write_json
-from nemo_kcpt.hf_load import tokenizer_options
-from nemo_kcpt.packing.chat_template import date_string
+from nemo_kcpt.hf.chat_template import date_string
+from nemo_kcpt.hf.load import tokenizer_options
 from nemo_kcpt.processes import die_with_parent
+from nemo_kcpt.serving.vllm_engine import worker_environment
 
 NAME = "token_ids"
 WORKER = Path(__file__).with_name("tokenizer_worker.py")

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from nemo_kcpt import raised
 from nemo_kcpt.corpus.cleaning.scripts import JAPANESE
+from nemo_kcpt.text import raised
 
 LONGEST = 40
 """Characters of a mark at most."""

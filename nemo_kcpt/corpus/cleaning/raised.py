@@ -13,7 +13,7 @@ from collections.abc import Collection
 from nemo_kcpt.corpus.cleaning.changed import Changed
 from nemo_kcpt.corpus.cleaning.marks import NEAR, is_marked, is_note, mark, write_lowered, write_raised
 from nemo_kcpt.corpus.cleaning.regions import outside
-from nemo_kcpt.raised import fractions
+from nemo_kcpt.text.raised import fractions
 
 LONGEST = 300
 """Characters between the tags at most."""

@@ -18,7 +18,7 @@ from nemo_kcpt.corpus.encodings import BrokenUtf8, UnknownEncoding, check_name, 
 from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file
 from nemo_kcpt.corpus.readers.html_raised import plain_formula, write_raised_text
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.raised import fractions
+from nemo_kcpt.text.raised import fractions
 
 _DECLARED = re.compile(
     rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)""", re.I

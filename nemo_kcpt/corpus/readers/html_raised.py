@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from nemo_kcpt.corpus.cleaning.marks import NEAR, is_marked, is_note, mark, write_lowered, write_raised
-from nemo_kcpt.raised import lowered, raised
+from nemo_kcpt.text.raised import lowered, raised
 
 LONGEST = 200
 """Characters of raised text at most; more is a paragraph in small print."""

@@ -17,7 +17,7 @@ from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file,
 from nemo_kcpt.corpus.readers.pdf_fonts import stand_in_for_all, use_stand_in
 from nemo_kcpt.corpus.readers.pdf_page import read_page
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.raised import nfkc
+from nemo_kcpt.text.raised import nfkc
 
 PAGES = 5_000
 """Pages a document may have."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from nemo_kcpt.corpus.cleaning.marks import NEAR, write_lowered, write_raised
 from nemo_kcpt.corpus.readers.pdf_characters import Word
-from nemo_kcpt.raised import lowered, raised
+from nemo_kcpt.text.raised import lowered, raised
 
 SMALLER = 0.88
 """Share of its neighbour's size that raised text has at most."""

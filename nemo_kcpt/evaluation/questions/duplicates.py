@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nemo_kcpt.evaluation.questions.rules import is_japanese, names_title
-from nemo_kcpt.raised import nfkc
+from nemo_kcpt.text.raised import nfkc
 
 GRAM = 3
 

@@ -19,7 +19,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from nemo_kcpt.raised import nfkc
+from nemo_kcpt.text.letters import bare
+from nemo_kcpt.text.raised import nfkc
 
 NAME = "rules"
 TITLE = 8
@@ -52,11 +53,6 @@ def names_title(question: str, title: str) -> bool:
     """Whether the title stands in the question; spaces, marks, case and width aside."""
     wanted = bare(title)
     return len(wanted) > 1 and wanted in bare(question)
-
-
-def bare(text: str) -> str:
-    """The letters and digits of a text, for comparing."""
-    return re.sub(r"[\W_]", "", nfkc(text)).casefold()
 
 
 # --- Japanese ---------------------------------------------------------------------------------------------------------

@@ -4,70 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.config import nearest
-from nemo_kcpt.corpus.names import name_form
+from nemo_kcpt.corpus.human_questions import SPLITS, Papers
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.questions.rules import bare
-from nemo_kcpt.files import read_json, read_jsonl
-from nemo_kcpt.logs import LOG
-
-SPLITS = {"train": "train", "test": "heldout"}
-"""Split of a question -> list of split.json from whose papers it comes."""
-HUMAN = "human"
-"""Kind of the questions that people asked."""
-SHOWN = 5
-"""Offenders that a message names."""
-
-
-@dataclass(kw_only=True)
-class Papers:
-    """What is known of a corpus's papers."""
-
-    titles: dict[str, str]
-    """paper_id -> title, empty if it has none."""
-    split: dict[str, list[str]]
-    """train and heldout of split.json."""
-    folder: Path
-    side: dict[str, str] = field(init=False)
-    """paper_id -> split of its questions."""
-
-    def __post_init__(self) -> None:
-        self.side = {paper_id: name for name, key in SPLITS.items() for paper_id in self.split[key]}
-        self._by_form = {name_form(paper_id): paper_id for paper_id in self.side}
-
-    def known(self, paper_id: str) -> str:
-        """The corpus's own id for one that may be written in another form (NFD, full width); empty if it has none."""
-        return paper_id if paper_id in self.side else self._by_form.get(name_form(paper_id), "")
-
-
-def read_papers(corpus: Path) -> Papers:
-    """Titles and split of a corpus folder.
-
-    Raises:
-        BadInput: split.json has another form, names a paper that is not there, or has one on both sides.
-    """
-    path = corpus / "split.json"
-    split = read_json(path)
-    if not isinstance(split, dict) or not all(isinstance(split.get(name), list) for name in SPLITS.values()):
-        raise BadInput(f"{path}: expected an object with the lists train and heldout; make it with `kcpt corpus`")
-    titles = {
-        str(record["paper_id"]): str(record.get("title") or "")
-        for record in read_jsonl(corpus / "papers.jsonl", ("paper_id",))
-    }
-    for name in SPLITS.values():
-        unknown = [paper_id for paper_id in split[name] if paper_id not in titles]
-        if unknown:
-            raise BadInput(f"{path}: {name} names paper '{unknown[0]}', which is not in {corpus / 'papers.jsonl'}")
-    both = set(split["train"]) & set(split["heldout"])
-    if both:
-        raise BadInput(
-            f"{path}: paper '{min(both)}' is both in train and in heldout; held-out questions would be known"
-        )
-    return Papers(titles=titles, split=split, folder=corpus)
+from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.records.kinds import HUMAN
 
 
 def from_pairs(path: Path, papers: Papers, without_human: bool = False) -> Iterator[dict[str, Any]]:
@@ -78,7 +22,7 @@ def from_pairs(path: Path, papers: Papers, without_human: bool = False) -> Itera
     Raises:
         BadInput: a paper that is not in the split, a pair without words, or one paper's kind twice.
     """
-    from nemo_kcpt.synthesis.kinds import is_heldout
+    from nemo_kcpt.records.kinds import is_heldout
 
     seen: set[tuple[Any, ...]] = set()
     for number, record in enumerate(read_jsonl(path, ("paper_id", "kind", "pairs")), start=1):
@@ -117,8 +61,8 @@ def from_facts(path: Path, papers: Papers, seed: int) -> Iterator[dict[str, Any]
     Raises:
         BadInput: a record is no fact sheet, or a paper of the split has none.
     """
-    from nemo_kcpt.demo.fact_questions import make_questions
-    from nemo_kcpt.demo.facts import FactSheet
+    from nemo_kcpt.fiction.fact_questions import make_questions
+    from nemo_kcpt.fiction.facts import FactSheet
 
     sheets = {}
     for number, record in enumerate(read_jsonl(path), start=1):
@@ -134,114 +78,6 @@ def from_facts(path: Path, papers: Papers, seed: int) -> Iterator[dict[str, Any]
                 f"{path}: no fact sheet of paper '{missing[0]}'; give the facts of the corpus that was split"
             )
         yield from make_questions([sheets[paper_id] for paper_id in papers.split[key]], name, seed)
-
-
-def squad_files(path: Path) -> list[Path]:
-    """The SQuAD-style file itself, or those below a folder, in the order in which `kcpt corpus` reads them.
-
-    Raises:
-        BadInput: there is none.
-    """
-    from nemo_kcpt.corpus.readers.base import Place
-    from nemo_kcpt.corpus.readers.squad import is_squad
-
-    if not path.expanduser().exists():
-        raise BadInput(f"{path}: no such file or folder")
-    place = Place(name=str(path))
-    files = place.files((".json",))
-    found = files if place.path.is_file() else [file for file in files if is_squad(file)]
-    if not found:
-        raise BadInput(f"{path}: no SQuAD-style JSON file in it; give the file or folder that `kcpt corpus` read")
-    return found
-
-
-def from_squad(path: Path, papers: Papers, counts: Counter[str]) -> Iterator[dict[str, Any]]:
-    """Human questions of a SQuAD-style file or folder; `accepted` holds all answers, `answer` the first.
-
-    `counts` is told of `unanswered` questions (is_impossible, or no answer), of those of articles that the corpus left
-    out (`of_dropped_papers`), and of `malformed` parts, which the corpus leaves out too; these are named in a warning.
-
-    Raises:
-        BadInput: not SQuAD-style, or not the file from which the corpus was made.
-    """
-    from nemo_kcpt.corpus.readers.squad import Malformed, article_id, parse_article
-
-    left_out = _left_out(papers.folder)
-    used: set[str] = set()
-    flaws: list[str] = []
-    for file in squad_files(path):
-        in_file: set[str] = set()
-        for number, article in enumerate(_articles(path, file)):
-            where = f"{file}, data[{number}]"
-            given = article_id(article, file, number)
-            paper_id = papers.known(given)
-            try:
-                found = parse_article(article, paper_id or given, in_file, where)
-            except Malformed as error:  # the corpus could read no paper from it either
-                flaws.append(f"{where}: {error}")
-                continue
-            if not paper_id:
-                if name_form(given) not in left_out:
-                    raise BadInput(
-                        f"{where}: article '{given}' is not in {papers.folder}; give the SQuAD file from which "
-                        "that corpus was made, under the same file name (it is part of the ids)"
-                    )
-                counts["of_dropped_papers"] += len(found.asked) + found.unanswered
-                continue
-            _check_title(where, article, papers.titles[paper_id])
-            counts["unanswered"] += found.unanswered
-            flaws += [f"{flaw.where}: {flaw.detail}" for flaw in found.flaws]
-            for asked in found.asked:
-                question_id = name_form(asked.question_id)
-                while question_id in used:  # as the corpus does: two files may number alike
-                    question_id = f"{paper_id}/{question_id}"
-                used.add(question_id)
-                yield {
-                    "split": papers.side[paper_id],
-                    "question_id": question_id,
-                    "paper_id": paper_id,
-                    "kind": HUMAN,
-                    "question": asked.question.strip(),
-                    "answer": asked.answers[0],
-                    "accepted": list(asked.answers),
-                }
-    if flaws:
-        counts["malformed"] = len(flaws)
-        LOG.warning(
-            "%s: %d questions, answers or paragraphs are malformed and left out: %s%s",
-            *(path, len(flaws), "; ".join(flaws[:SHOWN]), " …" if len(flaws) > SHOWN else ""),
-        )
-
-
-def _left_out(corpus: Path) -> set[str]:
-    path = corpus / "dropped.jsonl"
-    return {name_form(str(record.get("paper_id"))) for record in read_jsonl(path)} if path.is_file() else set()
-
-
-def _articles(path: Path, file: Path) -> list[Any]:
-    from nemo_kcpt.corpus.readers.base import Place
-    from nemo_kcpt.corpus.readers.squad import Malformed, load_whole
-
-    try:
-        content = load_whole(Place(name=str(path)), file)
-    except Malformed as error:
-        raise BadInput(f"{file}: {error}") from None
-    articles = content.get("data") if isinstance(content, dict) else None
-    if not isinstance(articles, list) or not articles:
-        raise BadInput(
-            f'{file}: expected SQuAD-style JSON, {{"data": [{{"title": …, "paragraphs": [{{"qas": …}}]}}]}}, '
-            "with at least one article"
-        )
-    return articles
-
-
-def _check_title(where: str, article: Any, title: str) -> None:
-    given = str((article.get("title") if isinstance(article, dict) else "") or "")
-    if title and given and bare(title) != bare(given):
-        raise BadInput(
-            f"{where}: its title is '{given}', but the corpus's paper of that id is '{title}'; "
-            "give the SQuAD file from which the corpus was made"
-        )
 
 
 def choose_kinds(records: Sequence[dict[str, Any]], kinds: Sequence[str], source: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nemo_kcpt.synthesis.kinds import KINDS
+from nemo_kcpt.records.kinds import KINDS
 
 RULE_KINDS = (
     "paraphrase", "summary", "kg_extraction", "qa_easy", "qa_numbers_formula", "qa_people_names", "keywords",

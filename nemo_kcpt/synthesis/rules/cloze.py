@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nemo_kcpt.demo.choice import digest
+from nemo_kcpt.fiction.choice import digest
 from nemo_kcpt.synthesis.rules.sentences import Sentence
 from nemo_kcpt.synthesis.rules.wording import BLANK
 
@@ -92,7 +92,7 @@ def numbers(sentence: str, language: str) -> list[Gap]:
 
 def names(sentence: str, language: str) -> list[Gap]:
     """Proper names and quoted titles."""
-    from nemo_kcpt.evaluation.facts.names import cached_names
+    from nemo_kcpt.text.proper_names import cached_names
 
     found = (Gap(name.start, name.end, sentence[name.start : name.end]) for name in cached_names(sentence))
     return [gap for gap in found if not _NO_NAME.match(gap.text) and not _NUMBER[language].fullmatch(gap.text)]
@@ -100,7 +100,7 @@ def names(sentence: str, language: str) -> list[Gap]:
 
 def terms(sentence: str, language: str) -> list[Gap]:
     """Compound nouns in Japanese, longer words in English."""
-    from nemo_kcpt.evaluation.facts.names import compounds
+    from nemo_kcpt.text.proper_names import compounds
 
     if language == "ja":
         spans = [(name.start, name.end) for name in compounds(sentence)]

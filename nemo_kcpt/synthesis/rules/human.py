@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.synthesis.kinds import HUMAN
+from nemo_kcpt.records.kinds import HUMAN
 from nemo_kcpt.synthesis.prompts import LANGUAGES, Prompt, Prompts
 
 Pairs = dict[str, list[dict[str, str]]]
@@ -24,7 +24,7 @@ def human_pairs(squad: Path, corpus: Path) -> Pairs:
     Raises:
         BadInput: not SQuAD-style, not the file from which the corpus was made, or without a question.
     """
-    from nemo_kcpt.evaluation.questions.sources import from_squad, read_papers
+    from nemo_kcpt.corpus.human_questions import from_squad, read_papers
 
     found: Pairs = {}
     passed: Counter[str] = Counter()
@@ -42,7 +42,7 @@ def human_pairs(squad: Path, corpus: Path) -> Pairs:
 
 def squad_sha256(squad: Path) -> str:
     """What of the file or folder shapes the pairs."""
-    from nemo_kcpt.evaluation.questions.sources import squad_files
+    from nemo_kcpt.corpus.human_questions import squad_files
     from nemo_kcpt.files import canonical_json, sha256_file, sha256_text
 
     return sha256_text(canonical_json([[file.name, sha256_file(file)] for file in squad_files(squad)]))

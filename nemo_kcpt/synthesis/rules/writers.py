@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nemo_kcpt.demo.choice import pick, shuffled
+from nemo_kcpt.fiction.choice import pick, shuffled
 from nemo_kcpt.synthesis.prompts import BEGINNING, paper_name
 from nemo_kcpt.synthesis.rules.cloze import Gap, cloze, names, terms
 from nemo_kcpt.synthesis.rules.sentences import Sentence, language_of, pieces, polite, sentences

@@ -25,8 +25,8 @@ def make(config: Config) -> Teacher:
 
 
 def _template(config: Config) -> Teacher:
-    from nemo_kcpt.demo.facts import FactSheet
-    from nemo_kcpt.demo.template_teacher import TemplateTeacher
+    from nemo_kcpt.fiction.facts import FactSheet
+    from nemo_kcpt.fiction.template_teacher import TemplateTeacher
 
     if config.facts is None:
         raise BadInput(

@@ -12,7 +12,7 @@ from typing import Any
 
 from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.synthesis.kinds import HUMAN
+from nemo_kcpt.records.kinds import HUMAN
 from nemo_kcpt.synthesis.rules import CANNOT, RULE_KINDS
 from nemo_kcpt.synthesis.rules.human import Pairs, human_pairs, squad_sha256
 from nemo_kcpt.synthesis.rules.writers import write_pairs

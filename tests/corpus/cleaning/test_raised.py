@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nemo_kcpt.corpus.cleaning import clean
 from nemo_kcpt.corpus.cleaning.marks import write_raised
 from nemo_kcpt.corpus.cleaning.raised import raised
-from nemo_kcpt.raised import nfkc
+from nemo_kcpt.text.raised import nfkc
 from tests.corpus.cleaning.documents import applied, documents
 from tests.corpus.cleaning.raised_examples import EXAMPLES, MARKDOWN_ONLY
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nemo_kcpt.evaluation.facts.check import Corpus, Source, check
-from nemo_kcpt.evaluation.facts.names import NameText, name_key, names
+from nemo_kcpt.evaluation.scoring.facts import Corpus, Source, check
+from nemo_kcpt.text.proper_names import NameText, name_key, names
 
 PAPERS = {
     "a": {

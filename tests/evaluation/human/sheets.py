@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.evaluation.human.sheet_stage import Config, run
+from nemo_kcpt.evaluation.people.sheet_stage import Config, run
 from nemo_kcpt.files import read_json, write_jsonl
 
 MODELS = ("base-secretname", "full-secretname")

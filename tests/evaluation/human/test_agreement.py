@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nemo_kcpt.evaluation.human.agreement import cohen_kappa, krippendorff_alpha, mcnemar_exact
+from nemo_kcpt.stats.raters import cohen_kappa, krippendorff_alpha, mcnemar_exact
 
 
 def _units(*raters: str) -> list[list[str]]:

@@ -11,11 +11,11 @@ import pytest
 from openpyxl import load_workbook
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.agreement import read_ratings
-from nemo_kcpt.evaluation.human.collect_stage import Config, run
-from nemo_kcpt.evaluation.human.people import majority, summarise
-from nemo_kcpt.evaluation.human.ratings import Collected, Rating, read_key
+from nemo_kcpt.evaluation.people.collect_stage import Config, run
+from nemo_kcpt.evaluation.people.people import majority, summarise
+from nemo_kcpt.evaluation.people.ratings import Collected, Rating, read_key
 from nemo_kcpt.files import read_json, read_jsonl, write_json
+from nemo_kcpt.stats.agreement import read_ratings
 from tests.evaluation.human import sheets
 
 

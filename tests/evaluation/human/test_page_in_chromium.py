@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.evaluation.human import collect_stage
+from nemo_kcpt.evaluation.people import collect_stage
 from nemo_kcpt.files import read_json
 from tests.evaluation.human import sheets
 

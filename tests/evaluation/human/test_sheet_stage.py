@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.human.items import blind, choose_kinds, draw, letter, sheet_id
-from nemo_kcpt.evaluation.human.page import embed
-from nemo_kcpt.evaluation.human.sheet_stage import run
-from nemo_kcpt.evaluation.human.words import WORDS
+from nemo_kcpt.evaluation.people.items import blind, choose_kinds, draw, letter, sheet_id
+from nemo_kcpt.evaluation.people.page import embed
+from nemo_kcpt.evaluation.people.sheet_stage import run
+from nemo_kcpt.evaluation.people.words import WORDS
 from nemo_kcpt.files import read_json, sha256_text, write_jsonl
 from tests.evaluation.human import sheets
 

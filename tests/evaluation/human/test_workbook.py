@@ -9,8 +9,8 @@ import pytest
 from openpyxl import load_workbook
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.human.items import Asked, Item
-from nemo_kcpt.evaluation.human.workbook import CELL_LIMIT, cell_text, read_workbook, write_workbook
+from nemo_kcpt.evaluation.people.items import Asked, Item
+from nemo_kcpt.evaluation.people.workbook import CELL_LIMIT, cell_text, read_workbook, write_workbook
 from tests.evaluation.human import sheets
 
 
@@ -102,7 +102,7 @@ def test_not_a_sheet(tmp_path: Path) -> None:
 
 def test_a_file_that_unpacks_to_more_than_any_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_workbook(tmp_path / "s.xlsx", _asked("x"), {})
-    monkeypatch.setattr("nemo_kcpt.evaluation.human.workbook.UNPACKED_LIMIT", 1000)
+    monkeypatch.setattr("nemo_kcpt.evaluation.people.workbook.UNPACKED_LIMIT", 1000)
     with pytest.raises(BadInput, match="bytes unpacked, more than any sheet has"):
         list(read_workbook(tmp_path / "s.xlsx"))
 

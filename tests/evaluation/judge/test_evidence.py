@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.evaluation.judge.evidence import OWN, Finder
+from nemo_kcpt.evaluation.judging.evidence import OWN, Finder
 
 FILLER = "本研究では条件を変えて結果を調べ、考察を述べる。"
 FACTS = {"a": "カスミの正解率は81.3%である。", "b": "The model has 24 layers.", "c": "カスミは東京で作られた。"}

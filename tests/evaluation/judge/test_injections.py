@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_kcpt.evaluation.judge import stage
-from nemo_kcpt.evaluation.judge.prompts import Case, language_of, messages
+from nemo_kcpt.evaluation.judging import stage
+from nemo_kcpt.evaluation.judging.prompts import Case, language_of, messages
 from nemo_kcpt.files import read_jsonl, write_jsonl
 from nemo_kcpt.llm.fences import harmless, nonce_for, shortened, visible
 from tests.evaluation.small import write_inputs

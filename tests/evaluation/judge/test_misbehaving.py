@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.evaluation.judge.config import Config
-from nemo_kcpt.evaluation.judge.stage import run
+from nemo_kcpt.evaluation.judging.config import Config
+from nemo_kcpt.evaluation.judging.stage import run
 from nemo_kcpt.files import read_jsonl, write_jsonl
 from nemo_kcpt.llm import openai as client
 from nemo_kcpt.runs import read_manifest

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.evaluation.judge.panel import agreement, majority
+from nemo_kcpt.evaluation.judging.panel import agreement, majority
 
 
 def panel(*verdicts: int | None) -> list[dict[str, Any]]:

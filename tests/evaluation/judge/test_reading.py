@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_kcpt.evaluation.judge.reading import LONGEST_REASON, read_verdict
+from nemo_kcpt.evaluation.judging.reading import LONGEST_REASON, read_verdict
 from nemo_kcpt.llm.request import UnreadableReply
 
 GOOD = '{"reason": "ok", "verdict": 1}'

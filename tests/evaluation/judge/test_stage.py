@@ -13,9 +13,9 @@ import pytest
 
 from nemo_kcpt.cli import main
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation.judge.config import Config
-from nemo_kcpt.evaluation.judge.prompts import language_of
-from nemo_kcpt.evaluation.judge.stage import run
+from nemo_kcpt.evaluation.judging.config import Config
+from nemo_kcpt.evaluation.judging.prompts import language_of
+from nemo_kcpt.evaluation.judging.stage import run
 from nemo_kcpt.files import read_jsonl, write_jsonl
 from nemo_kcpt.llm import openai as client
 from nemo_kcpt.runs import read_manifest

@@ -10,7 +10,7 @@ import pytest
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.questions.audit import sample, write_audit
-from nemo_kcpt.evaluation.questions_stage import Config, run
+from nemo_kcpt.evaluation.questions.stage import Config, run
 from nemo_kcpt.files import read_json, write_json, write_jsonl
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.evaluation.questions.judges import inquiry, read_verdict
-from nemo_kcpt.evaluation.questions_stage import Config, run
+from nemo_kcpt.evaluation.questions.stage import Config, run
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.llm.request import UnreadableReply
 from tests.synthesis.fake_server import FakeServer, ok

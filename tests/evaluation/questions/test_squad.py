@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from nemo_kcpt.corpus.human_questions import from_squad, read_papers
 from nemo_kcpt.corpus.stage import Config as CorpusConfig
 from nemo_kcpt.corpus.stage import run as make_corpus
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.questions.sources import from_squad, read_papers
-from nemo_kcpt.evaluation.questions_stage import Config, run
+from nemo_kcpt.evaluation.questions.stage import Config, run
 from nemo_kcpt.files import read_json, read_jsonl
 
 NAMES = ("アオバ", "カスミ", "ミナモ", "ツバメ")

@@ -12,11 +12,11 @@ import pytest
 
 from nemo_kcpt.corpus.stage import Config as CorpusConfig
 from nemo_kcpt.corpus.stage import run as make_corpus
-from nemo_kcpt.demo.world import Config as WorldConfig
-from nemo_kcpt.demo.world import run as make_world
+from nemo_kcpt.fiction.world import Config as WorldConfig
+from nemo_kcpt.fiction.world import run as make_world
 from nemo_kcpt.files import read_json, read_jsonl
+from nemo_kcpt.records.kinds import HELDOUT_KINDS
 from nemo_kcpt.synthesis.config import Config as SynthesisConfig
-from nemo_kcpt.synthesis.kinds import HELDOUT_KINDS
 from nemo_kcpt.synthesis.stage import run as synthesize
 
 

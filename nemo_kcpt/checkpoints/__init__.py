@@ -1,0 +1,1 @@
+"""NeMo checkpoints and Hugging Face weights, read, checked and written without NeMo."""

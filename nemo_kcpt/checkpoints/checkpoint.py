@@ -1,0 +1,307 @@
+"""Reading a NeMo 2 checkpoint without NeMo: its place, its model's shape, its tensors.
+
+A checkpoint may come from anybody: its pickles are looked at in :mod:`nemo_kcpt.checkpoints.unpickle`, its names, sizes
+and places here, before PyTorch, Megatron or NeMo load it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nemo_kcpt.checkpoints.archive import Slice, check_archive
+from nemo_kcpt.checkpoints.llama_mapping import NAMES, PADDED, Part
+from nemo_kcpt.checkpoints.torch_dist import FORMAT
+from nemo_kcpt.checkpoints.unpickle import read_metadata
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.files import read_json
+from nemo_kcpt.hf.llama_shape import LlamaShape, shape_from_megatron
+
+if TYPE_CHECKING:
+    from torch import Tensor, dtype
+    from torch.distributed.checkpoint import LoadPlanner
+
+WEIGHTS, CONTEXT, UNFINISHED = "weights", "context", "-unfinished"
+MODEL, LAYERS = "module.", "module.decoder.layers."
+"""How the keys of a model's tensors begin in a checkpoint."""
+MOST_LAYERS, LARGEST_SIZE = 10_000, 1 << 31
+"""Of a model: far beyond any there is, and few enough to be listed."""
+
+
+def _is_finished(checkpoint: Path) -> bool:
+    marker = checkpoint.with_name(checkpoint.name + UNFINISHED)
+    return (checkpoint / WEIGHTS / ".metadata").is_file() and not marker.exists()
+
+
+def finished_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in `folder` whose saving was not interrupted, oldest first."""
+    entries = [entry for entry in (folder.iterdir() if folder.is_dir() else ()) if _is_finished(entry)]
+    return sorted(entries, key=lambda entry: (entry / WEIGHTS / ".metadata").stat().st_mtime_ns)
+
+
+def unfinished_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in `folder` whose saving was interrupted."""
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return sorted(entry for entry in entries if entry.is_dir() and not _is_finished(entry))
+
+
+def find_checkpoint(path: Path) -> Path:
+    """The checkpoint that `path` means: itself, or the newest finished one of a training folder.
+
+    Raises:
+        BadInput: there is none, only one whose saving was interrupted, or one that is half there.
+    """
+    folder = path / "checkpoints"
+    candidates = finished_checkpoints(folder)
+    if (path / WEIGHTS).is_dir():
+        found = path
+    elif candidates:
+        found = candidates[-1]
+    else:
+        halves = ", ".join(entry.name for entry in unfinished_checkpoints(folder))
+        raise BadInput(
+            f"{path}: no finished checkpoint in it; expected {path}/weights or {folder}/*/weights"
+            + (f" (the saving of {halves} was interrupted)" if halves else "")
+        )
+    check_complete(found)
+    return found
+
+
+def check_complete(checkpoint: Path) -> None:
+    """Look at all of a checkpoint but its numbers, before anything else loads it.
+
+    Every pickle in it is held against the lists in :mod:`nemo_kcpt.checkpoints.unpickle`, and what `.metadata` says is
+    in its files against their sizes. Takes a fraction of a millisecond for each part of a tensor.
+
+    Raises:
+        BadInput: its saving was interrupted; a file is missing or too short, as after an interrupted copy; a pickle
+            names what no checkpoint needs; a file is a link out of the checkpoint.
+    """
+    if not _is_finished(checkpoint):
+        raise BadInput(
+            f"{checkpoint}: half written: its saving was interrupted ({WEIGHTS}/.metadata is missing, or "
+            f"{checkpoint.name}{UNFINISHED} stands beside it); take another checkpoint, or delete it"
+        )
+    folder = checkpoint / WEIGHTS
+    _check_files(folder)
+    metadata = read_metadata(folder / ".metadata")
+    common = folder / "common.pt"
+    if common.is_file():
+        with common.open("rb") as stream:
+            check_archive(stream, common.stat().st_size, str(common))
+    _check_parts(folder, metadata)
+
+
+def _check_files(folder: Path) -> None:
+    """Nothing but files of its own is in `folder`, in the format whose loader reads no other files."""
+    for path in folder.iterdir():
+        if path.resolve().parent != folder.resolve() or not path.is_file():
+            raise BadInput(
+                f"{path}: a folder, or a link out of {folder}; a checkpoint has files of its own only. Copy the file "
+                "itself there, or use a checkpoint from a source you trust"
+            )
+    config = folder / "metadata.json"
+    if config.is_file() and read_json(config) != FORMAT:
+        raise BadInput(f"{config}: not of the format torch_dist, which alone is read; expected {FORMAT}")
+
+
+def _check_parts(folder: Path, metadata: Any) -> None:
+    """The parts of tensors are where `.metadata` says, as large as it says, one after the other, and nothing else."""
+    tensors = {key: meta for key, meta in metadata.state_dict_metadata.items() if hasattr(meta, "chunks")}
+    sizes = {
+        (key, part.offsets): math.prod(part.sizes) * meta.properties.dtype.itemsize
+        for key, meta in tensors.items()
+        for part in meta.chunks
+    }
+    files: dict[str, list[tuple[Any, Any]]] = {}
+    for index, place in (metadata.storage_data or {}).items():
+        files.setdefault(place.relative_path, []).append((index, place))
+    for name, parts in files.items():
+        path = folder / name
+        needed = max(place.offset + place.length for _, place in parts)
+        size = path.stat().st_size if path.is_file() else 0
+        if size < needed:
+            raise BadInput(
+                f"{path}: {size} bytes, the checkpoint's .metadata says at least {needed}; it is half there: copy it "
+                "again, or take another checkpoint"
+            )
+        end = 0
+        with path.open("rb") as stream:
+            for index, place in sorted(parts, key=lambda part: part[1].offset):
+                where = f"{path}, {index.fqn} at byte {place.offset}"
+                expected = sizes.get((index.fqn, index.offset)) if index.fqn in tensors else 0
+                if place.offset < end or expected is None or place.length < expected:
+                    raise BadInput(
+                        f"{where}: {place.length} bytes from there, .metadata has {expected or 'none'} for this part, "
+                        f"and the part before it ends at byte {end}. Use a checkpoint from a source you trust"
+                    )
+                end = place.offset + place.length
+                part = Slice(stream, place.offset, place.length)
+                check_archive(part, place.length, where, state="_extra_state" in index.fqn)
+
+
+def identity(checkpoint: Path) -> str:
+    """Names, sizes and times of the checkpoint's files: tells trainings apart without reading gigabytes."""
+    entries = sorted(path for path in checkpoint.rglob("*") if path.is_file())
+    return "; ".join(
+        f"{path.relative_to(checkpoint)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in entries
+    )
+
+
+def read_shape(checkpoint: Path) -> LlamaShape:
+    """The model's shape from `context/model.yaml`.
+
+    Raises:
+        BadInput: the file is missing, is not YAML, lacks what a Llama needs or has sizes that no model has.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """YAML's data types, without merging: merges of merges grow beyond all memory."""
+
+        def flatten_mapping(self, node: Any) -> None:
+            if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+                raise yaml.YAMLError("it merges mappings, which NeMo never writes")
+
+    path = checkpoint / CONTEXT / "model.yaml"
+    if not path.is_file():
+        raise BadInput(f"{path}: missing; the checkpoint was saved without its context and cannot be exported")
+    try:
+        config = yaml.load(path.read_text(encoding="utf-8"), Loader)["config"].items()
+        # Single values only: comparing or printing lists of lists of lists could go on for ever.
+        shape = shape_from_megatron({key: value for key, value in config if not isinstance(value, (list, dict))})
+    except yaml.YAMLError as error:
+        raise BadInput(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise BadInput(f"{path}: not the config of a Llama of ours, {str(error)[:200]} is missing") from None
+    for field in fields(shape):
+        value, most = getattr(shape, field.name), MOST_LAYERS if field.name == "num_layers" else LARGEST_SIZE
+        if field.type == "int" and (type(value) is not int or not 0 < value <= most):
+            raise BadInput(f"{path}: {field.name} is {str(value)[:40]}; expected a whole number from 1 to {most}")
+    return shape
+
+
+@cache
+def _planner() -> Callable[[Tensor], LoadPlanner]:
+    """The class of what tells PyTorch's reader where in a tensor a part goes.
+
+    There is one of it: a class holds itself, and one for each tensor would hold that until the garbage is collected.
+    """
+    from torch.distributed._shard._utils import narrow_tensor_by_index
+    from torch.distributed.checkpoint import DefaultLoadPlanner
+    from torch.distributed.checkpoint.planner import ReadItem
+
+    class Planner(DefaultLoadPlanner):
+        def __init__(self, tensor: Tensor) -> None:
+            super().__init__()
+            self.tensor = tensor
+
+        def resolve_tensor(self, read_item: ReadItem) -> Tensor:
+            return narrow_tensor_by_index(self.tensor, read_item.dest_offsets, read_item.lengths)
+
+    return Planner
+
+
+class CheckpointReader:
+    """Tensors of a torch_dist checkpoint by name, one at a time, from any TP x PP x DP layout.
+
+    PyTorch's distributed-checkpoint reader does the reading, and puts the parts that ranks have saved together.
+
+    Raises:
+        BadInput: no torch_dist checkpoint, or a `.metadata` that `read_metadata` refuses.
+    """
+
+    def __init__(self, checkpoint: Path) -> None:
+        from torch.distributed.checkpoint import FileSystemReader
+        from torch.distributed.checkpoint.metadata import StorageMeta
+
+        path = checkpoint / WEIGHTS / ".metadata"
+        if not path.is_file():
+            raise BadInput(f"{path}: missing; {checkpoint} is not a finished torch_dist checkpoint")
+
+        class SafeReader(FileSystemReader):
+            """PyTorch's reader, with its unpickling of `.metadata` replaced by the restricted one."""
+
+            def read_metadata(self, *args: Any, **kwargs: Any) -> Any:
+                metadata = read_metadata(path)
+                if getattr(metadata, "storage_meta", None) is None:
+                    metadata.storage_meta = StorageMeta()
+                metadata.storage_meta.load_id = self.load_id
+                return metadata
+
+        self.folder = checkpoint
+        self._reader = SafeReader(checkpoint / WEIGHTS)
+        metadata = self._reader.read_metadata()
+        self._reader.set_up_storage_reader(metadata, is_coordinator=True)
+        self._metadata = metadata.state_dict_metadata
+
+    @property
+    def dtypes(self) -> set[dtype]:
+        """Types of the model's tensors."""
+        metas = ((key, meta) for key, meta in self._metadata.items() if key.startswith(MODEL))
+        return {meta.properties.dtype for _, meta in metas if hasattr(meta, "properties")}
+
+    def tensor(self, key: str, offsets: tuple[int, ...] | None = None, sizes: tuple[int, ...] | None = None) -> Tensor:
+        """A tensor by its key in the checkpoint, or the box of it that starts at `offsets` and has `sizes`.
+
+        Raises:
+            BadInput: the checkpoint's files do not hold all of it.
+        """
+        import torch
+        from torch.distributed.checkpoint.metadata import ChunkStorageMetadata
+        from torch.distributed.checkpoint.planner import LoadPlan
+        from torch.distributed.checkpoint.planner_helpers import create_read_items_for_chunk_list
+
+        meta: Any = self._metadata[key]
+        wanted = torch.Size(meta.size if sizes is None else sizes)
+        start = torch.Size([0] * len(wanted) if offsets is None else offsets)
+        items = create_read_items_for_chunk_list(key, meta, [ChunkStorageMetadata(offsets=start, sizes=wanted)])
+        there = sum(item.lengths.numel() for item in items)
+        stored = sum(self._reader.storage_data[item.storage_index].length for item in items)
+        if there != wanted.numel() or stored < there * meta.properties.dtype.itemsize:
+            raise BadInput(f"{self.folder}: {key} is not whole in it; take another checkpoint, or copy it again")
+        tensor = torch.empty(wanted, dtype=meta.properties.dtype)
+        self._reader.read_data(LoadPlan(items), _planner()(tensor)).wait()
+        return tensor
+
+    def read(self, part: Part) -> Tensor:
+        """A tensor of the model, of `part.size`; of a stacked one no more than the layer is read.
+
+        Raises:
+            BadInput: the checkpoint has it under none of its names, or in another size.
+        """
+        for name in NAMES[part.name]:
+            if part.layer is None:
+                places: tuple[tuple[str, tuple[int, ...]], ...] = ((f"{MODEL}{name}", ()),)
+            else:
+                places = ((f"{LAYERS}{name}", (part.layer,)), (f"{LAYERS}{part.layer}.{name}", ()))
+            for key, layer in places:
+                if key in self._metadata:
+                    self._check_size(key, part, stacked=bool(layer))
+                    box = (*(1 for _ in layer), *part.size)
+                    return self.tensor(key, (*layer, *(0 for _ in part.size)), box).reshape(part.size)
+        where = "" if part.layer is None else f" of layer {part.layer}"
+        raise BadInput(
+            f"{self.folder}: the checkpoint has no tensor {' or '.join(NAMES[part.name])}{where}; it is damaged or of "
+            "another architecture"
+        )
+
+    def _check_size(self, key: str, part: Part, *, stacked: bool) -> None:
+        found = tuple(getattr(self._metadata[key], "size", ()))
+        own = found[1:] if stacked else found
+        if part.name in PADDED and own[1:] == part.size[1:]:
+            if own[0] >= part.size[0]:
+                return
+            raise BadInput(
+                f"{self.folder}: {key} has {own[0]} vocabulary rows, the model's config {part.size[0]}; "
+                "the checkpoint is damaged"
+            )
+        if own != part.size or (stacked and found[0] <= (part.layer or 0)):
+            raise BadInput(
+                f"{self.folder}: {key} is of size {found}, the model's config makes it {part.size}"
+                f"{' a layer' if stacked else ''}; the checkpoint is damaged"
+            )

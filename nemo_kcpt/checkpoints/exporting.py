@@ -1,0 +1,182 @@
+"""What an export does, without NeMo: whoever calls it brings what compares the models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.checkpoints.card import write_card
+from nemo_kcpt.checkpoints.checkpoint import (
+    CheckpointReader,
+    check_complete,
+    find_checkpoint,
+    finished_checkpoints,
+    identity,
+    read_shape,
+)
+from nemo_kcpt.checkpoints.export import Average, write_configs, write_weights
+from nemo_kcpt.checkpoints.origin import Origin, read_origin
+from nemo_kcpt.checkpoints.safetensors_file import TYPES
+from nemo_kcpt.checkpoints.target import appearing, check_space
+from nemo_kcpt.config import MISSING, nearest
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.files import sha256_file, sha256_text, write_json
+from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.tokenizer import tokenizer_inputs
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.progress import progress
+from nemo_kcpt.runs import shaping
+
+PARITY = "parity.json"
+KEEP = "keep"
+Compare = Callable[[Path, Path, LlamaShape], dict[str, Any] | None]
+SPARE_BYTES = 64 << 20
+"""Beside the tensors' bytes: headers, tokenizer, configs."""
+LAST = "-last"
+"""NeMo's name for the newest checkpoint, which may stand beside the same one under its own name."""
+
+
+@dataclass(kw_only=True)
+class Config:
+    """Keys of `kcpt convert export`."""
+
+    checkpoint: Path = Path(MISSING)
+    """A checkpoint (with weights/ and context/), or a training folder, whose newest finished checkpoint is taken."""
+    out: Path = Path(MISSING)
+    """Hugging Face folder to write; --to is short for it."""
+    tokenizer: Path | None = None
+    """Hugging Face tokenizer folder that the model was trained with; default: that of the model once imported."""
+    dtype: str = KEEP
+    """keep (the checkpoint's), float32, bfloat16 or float16."""
+    average: int = 1
+    """Average the last so many checkpoints of a training folder, in float32."""
+    max_shard_gb: float = 5.0
+    """Size of a weights file; an interrupted export goes on from the last finished one."""
+    check: bool = True
+    """Compare logits with the Megatron model; needs NeMo, and is left out where memory for both models is short."""
+    tolerance: float = 1e-4
+    """Largest absolute difference of a logit that passes, float32."""
+    scores: Path | None = None
+    """Folder of kcpt score whose means go into the model card; an export that is there needs --redo for it."""
+
+
+def _sources(path: Path, wanted: int) -> list[Path]:
+    """The checkpoints to export, the newest last."""
+    if wanted < 1:
+        raise BadInput(f"average: {wanted} was given, the number of checkpoints must be at least 1")
+    if wanted == 1:
+        return [find_checkpoint(path)]
+    folder = path / "checkpoints"
+    # One state may be there twice, under its own name and as the last.
+    found = list({one.name.removesuffix(LAST): one for one in finished_checkpoints(folder)}.values())
+    if len(found) < wanted:
+        names = ", ".join(one.name for one in found) or "none"
+        raise BadInput(
+            f"{folder}: average={wanted} was given, and there are {len(found)} finished checkpoints in it ({names}); "
+            "give a training's folder and at most that number. A training keeps more with log.ckpt.save_top_k=N "
+            "(-1: all)"
+        )
+    for one in found[-wanted:]:
+        check_complete(one)
+    return found[-wanted:]
+
+
+def _shape(sources: list[Path]) -> LlamaShape:
+    shape = read_shape(sources[-1])
+    for other in sources[:-1]:
+        if differing := shape.differences(read_shape(other)):
+            raise BadInput(f"{other}: cannot be averaged with {sources[-1].name}: {', '.join(differing)}")
+    return shape
+
+
+def _tokenizer(config: Config, origin: Origin) -> Path | None:
+    """The tokenizer folder given, or that of the imported base model if it is still there and still the same."""
+    if config.tokenizer is not None:
+        return config.tokenizer
+    if origin.base is None or not (Path(origin.base.folder) / "tokenizer.json").is_file():
+        return None
+    folder = Path(origin.base.folder)
+    if origin.tokenizer_json is not None and sha256_file(folder / "tokenizer.json") != origin.tokenizer_json:
+        raise BadInput(
+            f"{folder}/tokenizer.json: is another one than the weights were trained with; give tokenizer= the folder "
+            "that the packs were made with"
+        )
+    return folder
+
+
+def _dtypes(readers: list[CheckpointReader]) -> list[str]:
+    return sorted({str(kind).removeprefix("torch.") for reader in readers for kind in reader.dtypes})
+
+
+def _dtype(readers: list[CheckpointReader], wanted: str) -> str:
+    found = _dtypes(readers)
+    choices = (KEEP, *TYPES)
+    if wanted not in choices:
+        raise BadInput(f"dtype: '{wanted}' is not one of {', '.join(choices)}; {nearest(wanted, choices)}")
+    if wanted != KEEP:
+        return wanted
+    if len(found) != 1 or found[0] not in TYPES:
+        raise BadInput(f"{readers[-1].folder}: its tensors are of {', '.join(found)}; give dtype= one of {choices[1:]}")
+    return found[0]
+
+
+def run(config: Config, redo: bool = False, *, bare: bool = False, compare: Compare | None = None) -> None:
+    """Export unless it is done.
+
+    Args:
+        config: what to export.
+        redo: make it again though it is there.
+        bare: write weights and configs alone where there is no tokenizer.
+        compare: what `config.check` asks for, given the checkpoint, the folder and the model's shape; None leaves it
+            out. It returns the contents of parity.json, or None where it could not compare.
+
+    Raises:
+        BadInput: there is no checkpoint, tokenizer or room.
+    """
+    sources = _sources(config.checkpoint, config.average)
+    checkpoint, shape = sources[-1], _shape(sources)
+    origin = read_origin(checkpoint)
+    tokenizer = _tokenizer(config, origin)
+    if tokenizer is None and not bare:
+        raise BadInput(
+            f"{checkpoint}: it does not say which tokenizer it goes with, or that folder is gone; give tokenizer= the "
+            "Hugging Face folder that the packs were made with"
+        )
+    readers = [CheckpointReader(one) for one in sources]
+    dtype = _dtype(readers, config.dtype)
+    inputs: dict[str, Path | str] = {
+        "checkpoint": sha256_text("; ".join(map(identity, sources))),
+        **(tokenizer_inputs(tokenizer) if tokenizer else {}),
+        **({"scores": config.scores} if config.scores is not None else {}),
+    }
+    with appearing("convert", config.out, config=shaping(config), inputs=inputs, redo=redo) as current:
+        if current.done:
+            LOG.info("convert: %s is finished", config.out)
+            return
+        folder = current.out
+        there = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+        check_space(folder, shape.parameters() * TYPES[dtype][1] + SPARE_BYTES - there, "the export")
+        reader = readers[0] if len(readers) == 1 else Average(readers)
+        with progress() as bar:
+            task, done = bar.add_task("export: million weights", total=round(shape.parameters() / 1e6)), 0
+
+            def seen(weights: int) -> None:
+                nonlocal done
+                done += weights
+                bar.update(task, completed=round(done / 1e6))
+
+            largest = int(config.max_shard_gb * 1e9)
+            current.add(*write_weights(reader.read, shape, folder, dtype, largest, seen))
+        current.add(*write_configs(shape, tokenizer, origin, folder, dtype))
+        averaged = [one.name for one in sources] if len(sources) > 1 else []
+        current.add(*write_card(shape, origin, averaged, folder, dtype, config.scores))
+        if config.check and compare is not None and tokenizer is not None:
+            if len(sources) > 1 or _dtypes(readers) != [dtype]:
+                LOG.info("convert: logits are compared only of weights that are exported as they are")
+            elif (compared := compare(checkpoint, folder, shape)) is not None:
+                write_json(folder / PARITY, compared)
+                current.add(folder / PARITY)
+        current.counts["origin"] = {"trainings": len(origin.trainings), "base": origin.base and origin.base.name}
+    LOG.info("convert: %s, %.1f million weights in %s", config.out, shape.parameters() / 1e6, dtype)

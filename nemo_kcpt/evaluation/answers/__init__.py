@@ -1,0 +1,1 @@
+"""Answers of models to questions, through vLLM, transformers or a server."""

@@ -1,0 +1,307 @@
+"""Questions for the models: train questions, which training has seen, and test questions, which it has not.
+
+From synthetic= they are the teacher's five qa_* kinds and keywords, of the papers in split.json's `train` for the train
+questions and of its `heldout` for the test questions; from squad= (the file or folder in SQuAD's form from which kcpt
+corpus made the papers, as JaQuAD) those that people asked, as kind human with all `accepted` answers; or from both.
+
+    kcpt questions corpus=runs/mine/corpus synthetic=runs/mine/synthetic out=runs/mine/questions
+    kcpt questions corpus=… synthetic=… out=… filter=llm                    # GPT-4o-mini; the key is OPENAI_API_KEY
+    kcpt questions corpus=… synthetic=… out=… filter=llm model=Qwen/Qwen2.5-72B-Instruct base_url=http://localhost:8000/v1
+    kcpt questions out=runs/mine/questions --audit 50                       # a page to check the filter by eye
+
+1. Duplicates. A question that stands there twice, or nearly so, is kept once; of a train and a test question the train
+   one stays. Other numbers, names or titles make it another question. What was dropped is in dropped.jsonl.
+2. Draw. n per split, divided among the kinds in proportion to what is there, at least one each, by seed.
+3. Context filter. Questions that only make sense with a document at hand ("What is the proposed method of this paper?")
+   are not asked of a model from memory. filter=rules needs no network; filter=llm asks an LLM for a verdict of 0 or 1
+   and its reason, in journal.sqlite, so that nothing is asked twice. Both count a question that names its document's
+   title as self-contained. Questions are examined in the order of the draw until n are kept, so that the LLM is asked
+   about little more than n. Dropped ones stay in questions.jsonl with kept: false; other stages pass them over. A
+   question without a readable verdict is not kept and counts as invalid, not as context-dependent.
+
+--audit N writes audit.html, .md and .json: N questions with verdict and reason, half of them dropped ones, precision
+and recall on the package's own labelled questions, Japanese and English, of the rules and with filter=llm of the LLM,
+which is asked about these as well. It works later, too, on a finished folder, with out= (and the server's keys) alone.
+
+With general=ja, en or both it writes the project's own general-knowledge questions instead, with all right answers:
+what a model knew before, to be asked before and after the training.
+
+With facts=FILE (the fictional papers of `kcpt demo`) the questions come from the fact sheets instead, and carry beside
+the contract `fact`, `accepted` (all right forms of the answer) and `wording` (seen or unseen in training).
+
+Writes questions.jsonl; where something was dropped as a duplicate, dropped.jsonl.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nemo_kcpt.config import MISSING
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.files import canonical_json, file_in, read_jsonl, sha256_file, sha256_text, write_jsonl
+from nemo_kcpt.llm import settings as keys
+from nemo_kcpt.llm.settings import Llm, ServerKeys
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.runs import MANIFEST, Stage, exclusive, read_manifest, shaping, stage
+
+if TYPE_CHECKING:
+    from nemo_kcpt.corpus.human_questions import Papers
+    from nemo_kcpt.evaluation.questions.judges import LlmFilter, NoFilter, Rules
+
+FILTERS = ("auto", "rules", "llm", "none")
+RUNNING = (*keys.RUNNING, "corpus", "synthetic", "facts", "squad", "labelled", "audit", "max_invalid")
+"""Keys that do not shape the questions, or whose content enters the fingerprint instead."""
+LLM_KEYS = ("model", *keys.SHAPING)
+"""Keys that shape verdicts if an LLM gives them."""
+
+
+@dataclass(kw_only=True)
+class Config(ServerKeys):
+    """Keys of `kcpt questions`."""
+
+    out: Path = Path(MISSING)
+    """Folder for questions.jsonl."""
+    corpus: Path | None = None
+    """Folder of kcpt corpus (papers.jsonl, split.json); needed but for an audit of a finished folder."""
+    synthetic: Path | None = None
+    """Folder of kcpt synthesize, or a synthetic.jsonl."""
+    squad: Path | None = None
+    """SQuAD-style file or folder with human questions: the one from which the corpus was made."""
+    facts: Path | None = None
+    """facts.jsonl of the demo's fictional papers: questions with known exact answers."""
+    general: str = ""
+    """ja, en or both: nothing but the project's 40 or 80 general-knowledge questions, to see what a model forgot."""
+    kinds: list[str] = field(default_factory=list)
+    """Kinds to take, as [qa_easy,keywords,human]; empty: all that are there."""
+    n: int = 500
+    """Questions per split; 0 takes all."""
+    seed: int = 0
+    """Seed of the draw."""
+    near: float = 0.7
+    """Two questions of one subject at least so similar (Jaccard, 3 letters) are one; 0, and with facts=: same words."""
+    filter: str = "auto"
+    """Context filter: rules (offline), llm, or none; auto is rules, and none with facts=."""
+    model: str = "gpt-4o-mini"
+    """Name of the filter's model on the server; for engine=vllm also a folder. This and what follows: filter=llm."""
+    max_invalid: float = 0.01
+    """Questions that may stay without a readable verdict: a share if below 1, else a number; more end with code 1."""
+    audit: int = 0
+    """Write the page to check the filter by eye, with so many questions."""
+    labelled: Path | None = None
+    """Labelled questions of your own ({question, self_contained: 0 or 1} a line) to measure the filter on."""
+
+    def __post_init__(self) -> None:
+        if self.n < 0:
+            raise ValueError(f"n: {self.n} is negative; give the number of questions per split, or 0 for all")
+        for name, value, allowed in (("filter", self.filter, FILTERS),):
+            if value not in allowed:
+                raise ValueError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
+        self.check_keys()
+        if self.general and self.general not in ("ja", "en", "both"):
+            raise ValueError(f"general: '{self.general}' is not ja, en or both")
+        if not 0 <= self.near <= 1:
+            raise ValueError(f"near: {self.near} is not a similarity from 0 to 1")
+        for name, least in (("audit", 0), ("max_invalid", 0)):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")
+
+    def filter_name(self) -> str:
+        """The filter that is meant by auto."""
+        if self.filter != "auto":
+            return self.filter
+        return "none" if self.facts is not None else "rules"
+
+    def llm(self) -> Llm:
+        """How the LLM is asked."""
+        return Llm.of(self, model=self.model)
+
+
+def run(config: Config, redo: bool = False) -> None:
+    """Write the questions unless they are there; and the page, if it is asked for."""
+    if config.general:
+        _general(config, redo)
+        return
+    if config.corpus is None and config.audit and not redo and (config.out / MANIFEST).is_file():
+        _audit(config)
+        return
+    inputs = _inputs(config)
+    with stage("questions", config.out, config=_shape(config), inputs=inputs, redo=redo) as current:
+        if current.done:
+            LOG.info("questions: %s is finished", config.out)
+        else:
+            _make(config, current)
+    if config.audit:
+        _audit(config)
+
+
+def _general(config: Config, redo: bool) -> None:
+    """Write the general questions, which belong to no corpus."""
+    sources = {"corpus", "synthetic", "squad", "facts"}
+    if given := [name for name in sorted(sources) if getattr(config, name) is not None]:
+        raise BadInput(f"general= and {given[0]}= contradict each other: general questions are about no document")
+    path = Path(__file__).resolve().parents[1] / "general" / "questions.jsonl"
+    with stage("questions", config.out, config={"general": config.general}, inputs={"general": path}, redo=redo) as now:
+        if now.done:
+            LOG.info("questions: %s is finished", config.out)
+            return
+        found = [one for one in read_jsonl(path) if config.general in ("both", one["language"])]
+        write_jsonl(config.out / "questions.jsonl", found)
+        now.add(config.out / "questions.jsonl")
+        now.counts = {"train": 0, "test": len(found)}
+        LOG.info("questions: %d general questions", len(found))
+
+
+def _inputs(config: Config) -> dict[str, Path | str]:
+    if config.corpus is None:
+        raise BadInput("needs corpus=FOLDER (of kcpt corpus); see kcpt questions --help")
+    sources = {"synthetic": config.synthetic, "squad": config.squad, "facts": config.facts}
+    given = {name: path for name, path in sources.items() if path is not None}
+    if not given:
+        raise BadInput(
+            "needs synthetic=FOLDER (of kcpt synthesize), squad=FILE or facts=FILE; see kcpt questions --help"
+        )
+    if "facts" in given and len(given) > 1:
+        raise BadInput("facts= and synthetic= or squad= contradict each other: fact sheets replace all other questions")
+    inputs: dict[str, Path | str] = {"corpus": config.corpus, **given}
+    if config.squad is not None:
+        from nemo_kcpt.corpus.human_questions import squad_files
+
+        files = squad_files(config.squad)
+        inputs["squad"] = sha256_text(canonical_json([[file.name, sha256_file(file)] for file in files]))
+    return inputs
+
+
+def _shape(config: Config) -> dict[str, Any]:
+    name = config.filter_name()
+    shape = {**shaping(config, *RUNNING, *(() if name == "llm" else LLM_KEYS)), "filter": name}
+    if name == "llm":
+        from nemo_kcpt.evaluation.questions.judges import prompts_sha256
+
+        shape["prompts"] = prompts_sha256()
+    return shape
+
+
+def _make(config: Config, current: Stage) -> None:
+    from nemo_kcpt.evaluation.questions import choose, duplicates, judges, sources
+
+    assert config.corpus is not None
+    papers = sources.read_papers(config.corpus)
+    counts: Counter[str] = Counter()
+    read = _read(config, papers, counts)
+    if not read:
+        raise BadInput(
+            f"{config.synthetic or config.squad or config.facts}: no question in it; the qa_* kinds and keywords are "
+            "needed (kcpt synthesize), or questions with answers (squad=)"
+        )
+    sources.check_ids(read)
+    chosen = sources.choose_kinds(read, config.kinds, str(config.synthetic or config.squad or config.facts))
+    unique, dropped = duplicates.drop_duplicates(chosen, papers.titles, 0 if config.facts else config.near)
+    judge = _judge(config, config.filter_name(), papers.titles)
+    expected = 0.4 if config.engine == "vllm" else 0.8  # each round starts the server anew
+    questions = choose.draw(unique, config.n, config.seed, judge.judge, expected)
+    if isinstance(judge, judges.LlmFilter):
+        judge.check()
+    current.counts = {
+        **{name: _kept(questions, split=name) for name in sources.SPLITS},
+        "kinds": {
+            name: {kind: _kept(questions, split=name, kind=kind) for kind in sorted({one["kind"] for one in unique})}
+            for name in sources.SPLITS
+        },
+        "examined": len(questions),
+        "context_dependent": sum(one["filter"].get("verdict") == 0 for one in questions),
+        "duplicates": sum(one["fate"] == "duplicate" for one in dropped),
+        "near_duplicates": sum(one["fate"] == "near duplicate" for one in dropped),
+        **counts,
+    }
+    if isinstance(judge, judges.LlmFilter):
+        current.counts |= {"asked": judge.asked, "invalid": judge.invalid, "llm": judge.counts}
+    if not any(one["kept"] for one in questions):
+        raise BadInput(
+            f"the filter '{judge.name}' kept none of {len(questions)} questions; make questions that name their "
+            "subject, or keep all with filter=none"
+        )
+    _write(config, current, questions, dropped)
+    _tell(config, current.counts)
+
+
+def _read(config: Config, papers: Papers, counts: Counter[str]) -> list[dict[str, Any]]:
+    from nemo_kcpt.evaluation.questions import sources
+
+    if config.facts is not None:
+        return list(sources.from_facts(config.facts, papers, config.seed))
+    found: list[dict[str, Any]] = []
+    if config.synthetic is not None:
+        found += sources.from_pairs(
+            file_in(config.synthetic, "synthetic.jsonl"), papers, without_human=config.squad is not None
+        )
+    if config.squad is not None:
+        found += sources.from_squad(config.squad, papers, counts)
+    return found
+
+
+def _judge(config: Config, name: str, titles: Mapping[str, str]) -> NoFilter | Rules | LlmFilter:
+    from nemo_kcpt.evaluation.questions import judges
+
+    if name == "llm":
+        return judges.LlmFilter(llm=config.llm(), journal=config.out / judges.JOURNAL, max_invalid=config.max_invalid)
+    return judges.Rules(titles=titles) if name == "rules" else judges.NoFilter()
+
+
+def _kept(questions: Sequence[Mapping[str, Any]], **fields: str) -> int:
+    return sum(one["kept"] and all(one[name] == value for name, value in fields.items()) for one in questions)
+
+
+def _write(
+    config: Config, current: Stage, questions: Sequence[Mapping[str, Any]], dropped: Sequence[Mapping[str, Any]]
+) -> None:
+    write_jsonl(config.out / "questions.jsonl", questions)
+    current.add(config.out / "questions.jsonl")
+    if dropped:
+        write_jsonl(config.out / "dropped.jsonl", dropped)
+        current.add(config.out / "dropped.jsonl")
+    else:
+        (config.out / "dropped.jsonl").unlink(missing_ok=True)
+
+
+def _tell(config: Config, counts: Mapping[str, Any]) -> None:
+    short = [name for name in ("train", "test") if counts[name] < config.n]
+    if config.facts is None and short:
+        LOG.warning("questions: only %s, n=%d were wanted", ", ".join(f"{counts[s]} {s}" for s in short), config.n)
+    filtered = f", {counts['context_dependent']} dropped by the filter" if counts["context_dependent"] else ""
+    filtered += f", {counts['invalid']} without a verdict" if counts.get("invalid") else ""
+    LOG.info(
+        "questions: %d train, %d test, %d duplicates dropped%s",
+        counts["train"],
+        counts["test"],
+        counts["duplicates"] + counts["near_duplicates"],
+        filtered,
+    )
+
+
+def _audit(config: Config) -> None:
+    """The page of a finished folder, by the filter that made it."""
+    from nemo_kcpt.evaluation.questions.audit import measure, write_audit
+    from nemo_kcpt.evaluation.questions.judges import LlmFilter
+    from nemo_kcpt.evaluation.questions.labelled import SHIPPED, read_labelled
+
+    made_by = read_manifest(config.out)
+    if made_by["stage"] != "questions":
+        raise BadInput(f"{config.out}: holds the result of kcpt {made_by['stage']}, not of kcpt questions")
+    shape = made_by["config"]
+    config = replace(config, **{key: shape[key] for key in LLM_KEYS if key in shape})
+    records = list(read_jsonl(config.out / "questions.jsonl", ("question_id", "kept", "filter")))
+    titles: dict[str, str] = {}
+    if config.corpus is not None:
+        from nemo_kcpt.corpus.human_questions import read_papers
+
+        titles = read_papers(config.corpus).titles
+    judge = _judge(config, shape["filter"], titles)
+    llm = judge if isinstance(judge, LlmFilter) else None
+    with exclusive(config.out):
+        measured = measure(read_labelled(config.labelled or SHIPPED), llm)
+    page = write_audit(config.out, records, titles, n=config.audit, seed=config.seed, by=judge.name, measured=measured)
+    LOG.info("questions: see %s", page)

@@ -1,0 +1,1 @@
+"""Scores of answers: exact match, facts, BERTScore, the combined score, and perplexity."""

@@ -1,0 +1,374 @@
+"""Scores of the answers, one record per question and model.
+
+exact_match      1 if the answer states the right value of the fact and no other value of that fact; null for questions
+                 without `accepted` values. The other values come from facts=FILE, else from the questions themselves
+bertscore_sent   BERTScore F against the reference answer (beside it _precision and _recall)
+bertscore_doc    BERTScore F against the paper's text; null without papers=
+fact_precision   share of the answer's numbers and names that the reference or the paper has; null if it has none
+fact_recall      share of the reference's numbers and names that the answer states; null if it has none
+facts            those of the answer: text, place, and supported, contradicted or unknown, and where it was found
+combined         probability that people would call the answer right, by a small logistic model over the facts, words
+                 and negation of the answer: the headline number, beside the judge
+judge, judge_reason  from verdicts=FOLDER of kcpt judge; null without
+
+encoder=FOLDER is a local Hugging Face encoder or the name of one, as REPOSITORY or REPOSITORY@REVISION; the method's
+own is the default (500M parameters, 8,192 tokens, custom code that allow_code= must name). encoder=placeholder builds a
+tiny random one to try the pipeline (named so in every record); encoder=none leaves BERTScore out.
+
+  kcpt score questions=… answers=… papers=… out=runs/a/scores encoder=none
+  kcpt score questions=… answers=… papers=… out=runs/a/scores --agreement ratings.jsonl  # do they agree with people?
+  kcpt score questions=… answers=… papers=… out=runs/b/scores calibrate=ratings.jsonl    # the combined score, anew
+
+Writes scores.jsonl and combined.json, with agreement= also agreement.json and agreement.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.config import MISSING
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.scoring.exact_match import exact_match
+from nemo_kcpt.files import atomic_write, file_in, read_jsonl, write_json, write_jsonl
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.records.inputs import Key, missing_answers, read_answers, read_papers, read_questions
+from nemo_kcpt.runs import Stage, later, shaping, stage
+from nemo_kcpt.text.notation import as_in
+
+Records = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(kw_only=True)
+class Config:
+    """Keys of `kcpt score`."""
+
+    out: Path = Path(MISSING)
+    """Folder for scores.jsonl."""
+    questions: Path = Path(MISSING)
+    """Folder of kcpt questions, or a questions.jsonl."""
+    answers: Path = Path(MISSING)
+    """Folder of kcpt generate, or an answers.jsonl."""
+    papers: Path | None = None
+    """Folder of kcpt corpus, or a papers.jsonl; for bertscore_doc."""
+    facts: Path | None = None
+    """facts.jsonl of the demo's fictional papers: all values that a fact takes."""
+    verdicts: Path | None = None
+    """Folder of kcpt judge, or a verdicts.jsonl."""
+    encoder: str = "tohoku-nlp/tohokunlp-bert-500m-sq8192-alpha"
+    """Folder or name of a Hugging Face encoder, placeholder, or none; see above."""
+    encoder_layers: int = 0
+    """Layer of the encoder that is compared; 0 takes bert-score's choice where it knows the encoder, else the last."""
+    encoder_tokenizer: Path | None = None
+    """Tokenizer folder for encoder=placeholder, such as a model's folder."""
+    allow_code: str = ""
+    """The encoder whose own code may run: REPOSITORY@COMMIT, or sha256:… of a folder; the refusal says what to give."""
+    tokens_per_batch: int = 8192
+    """Tokens that the encoder takes at a time."""
+    one_notation: bool = later(True)
+    """Before BERTScore give each number of an answer that the reference or paper has in another notation in theirs
+    (百万件 as 1,000,000件); all else stays. false compares the texts as they are, as bert-score does."""
+    fact_checks: bool = True
+    """Look up numbers and names; without them there is no combined score."""
+    combined: Path | None = None
+    """combined.json of another run, to be used instead of the shipped coefficients."""
+    calibrate: Path | None = None
+    """ratings.jsonl (question_id, model, rating 0 to 1) to fit the combined score to; rated answers get the score of a
+    model that was fitted without their paper."""
+    agreement: str = ""
+    """ratings.jsonl to hold every score against, or oracle for exact_match; can be given later, too."""
+    seed: int = 0
+    """Of the bootstrap."""
+
+    def __post_init__(self) -> None:
+        if self.combined is not None and self.calibrate is not None:
+            raise ValueError("combined and calibrate: give one of them")
+        if self.tokens_per_batch < 1:
+            raise ValueError(f"tokens_per_batch: {self.tokens_per_batch} was given; at least 1 is needed")
+
+
+def values_by_fact(questions: Records, facts: Path | None) -> dict[str, tuple[str, ...]]:
+    """Every value (in every accepted form) that each fact takes: over all fact sheets, else over all questions.
+
+    Raises:
+        BadInput: a fact sheet cannot be read.
+    """
+    values: dict[str, dict[str, None]] = {}
+    for record in questions.values():
+        if record.get("fact") is not None:
+            values.setdefault(record["fact"], {}).update(dict.fromkeys(record.get("accepted") or ()))
+    if facts is not None:
+        from nemo_kcpt.fiction.facts import FactSheet, accepted_values
+
+        for number, record in enumerate(read_jsonl(facts), start=1):
+            try:
+                sheet = FactSheet.from_dict(record)
+            except (ValueError, TypeError) as error:
+                raise BadInput(f"{facts}, record {number}: {error}") from None
+            for fact, known in values.items():
+                known.update(dict.fromkeys(accepted_values(sheet, fact)))
+    return {fact: tuple(known) for fact, known in values.items()}
+
+
+def alternatives(question: Mapping[str, Any], values: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Values of the question's fact that are wrong for it."""
+    right = set(question.get("accepted") or ())
+    return tuple(value for value in values.get(question.get("fact") or "", ()) if value not in right)
+
+
+def _exact(question: Mapping[str, Any], answer: str, values: Mapping[str, tuple[str, ...]]) -> int | None:
+    accepted = question.get("accepted")
+    return int(exact_match(answer, accepted, alternatives(question, values))) if accepted else None
+
+
+def _encoder(config: Config) -> Path | str | None:
+    if config.encoder == "none":
+        return None
+    if config.encoder != "placeholder":
+        return config.encoder
+    if config.encoder_tokenizer is None:
+        raise BadInput(
+            "encoder=placeholder needs encoder_tokenizer=FOLDER (a model's folder will do); see kcpt score --help"
+        )
+    from nemo_kcpt.evaluation.scoring.placeholder_encoder import build
+
+    LOG.warning("score: BERTScore with a placeholder encoder of random weights: these figures only show that it runs")
+    return build(config.encoder_tokenizer, config.out)
+
+
+def _papers_of(questions: Iterable[Mapping[str, Any]], path: Path) -> dict[str, dict[str, Any]]:
+    papers = read_papers(path)
+    for question in questions:
+        if question["paper_id"] not in papers:
+            raise BadInput(
+                f"{file_in(path, 'papers.jsonl')}: paper '{question['paper_id']}' of question "
+                f"'{question['question_id']}' is not in it; give the papers that the questions were made from"
+            )
+    return papers
+
+
+def _bertscores(
+    config: Config,
+    questions: Records,
+    answers: Mapping[Key, Mapping[str, Any]],
+    papers: Mapping[str, Mapping[str, Any]] | None,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The BERTScore fields of each answer, in the order of `answers`, and counts for the manifest."""
+    names = [f"bertscore_{side}{part}" for side in ("sent", "doc") for part in ("", "_precision", "_recall")]
+    rows: list[dict[str, Any]] = [{**dict.fromkeys(names), "encoder": None} for _ in answers]
+    folder = _encoder(config)
+    if folder is None:
+        return rows, {"encoder": None}
+    from nemo_kcpt.evaluation.scoring.bertscore import BertScore
+
+    scorer = BertScore(
+        folder, config.encoder_layers, tokens_per_batch=config.tokens_per_batch, allow_code=config.allow_code
+    )
+    texts = [answer["answer"] for answer in answers.values()]
+    asked = [questions[question_id] for question_id, _ in answers]
+    references = {"sent": [question["answer"] for question in asked]}
+    if papers is not None:
+        references["doc"] = [papers[question["paper_id"]]["text"] for question in asked]
+    name = Path(folder).name if Path(folder).is_dir() else scorer.name
+    rewritten = 0
+    for side, wanted in references.items():
+        said = [as_in(other, text) for text, other in zip(texts, wanted)] if config.one_notation else texts
+        rewritten += sum(first != second for first, second in zip(said, texts))
+        for row, found in zip(rows, scorer.score(said, wanted, f"BERTScore {side}")):
+            row[f"bertscore_{side}"] = found.f1
+            row[f"bertscore_{side}_precision"], row[f"bertscore_{side}_recall"] = found.precision, found.recall
+            row["encoder"] = name
+    if scorer.windowed:
+        LOG.info("score: %d texts are longer than the encoder's limit and were read in windows", scorer.windowed)
+    return rows, {
+        "encoder": name,
+        "windowed_texts": scorer.windowed,
+        "windowed_rate": scorer.windowed_rate,
+        "truncated_texts": scorer.truncated,
+        "comparisons_with_numbers_in_one_notation": rewritten,
+    }
+
+
+def _fact_rows(
+    questions: Records, answers: Mapping[Key, Mapping[str, Any]], papers: Mapping[str, Mapping[str, Any]] | None
+) -> tuple[list[dict[str, Any]], list[dict[str, float | None]]]:
+    """Of each answer the fact fields, and the features of the combined score."""
+    from nemo_kcpt.evaluation.scoring.combined import features
+    from nemo_kcpt.evaluation.scoring.facts import Corpus, check
+    from nemo_kcpt.progress import progress
+
+    corpus = Corpus(papers) if papers is not None else None
+    rows: list[dict[str, Any]] = []
+    values: list[dict[str, float | None]] = []
+    with progress() as bar:
+        for (question_id, _), answer in bar.track(answers.items(), description="fact checks"):
+            question, text = questions[question_id], answer["answer"]
+            paper = corpus.source(question["paper_id"]) if corpus is not None else None
+            accepted = tuple(question.get("accepted") or ())
+            found = check(question["question"], text, question["answer"], paper, corpus, accepted)
+            rows.append(
+                {
+                    "fact_precision": found.precision,
+                    "fact_recall": found.recall,
+                    "facts": [asdict(fact) for fact in found.facts],
+                    "facts_wanted": [list(fact) for fact in found.wanted],
+                }
+            )
+            values.append(dict(features(question["question"], text, question["answer"], found, paper)))
+    return rows, values
+
+
+def _combine(
+    config: Config, keys: Sequence[Key], texts: Sequence[str], rows: list[dict[str, float | None]], questions: Records
+) -> tuple[list[float], Any]:
+    """The combined score of each answer, and its model."""
+    from nemo_kcpt.evaluation.scoring import combined
+
+    if config.calibrate is None:
+        model = combined.read_combined(config.combined) if config.combined is not None else combined.read_combined()
+        scores = [model.score(row) for row in rows]
+    else:
+        from nemo_kcpt.stats.agreement import read_ratings
+
+        ratings = read_ratings(config.calibrate, dict.fromkeys(keys))
+        rated = [place for place, key in enumerate(keys) if key in ratings and ratings[key] != 0.5]
+        known, labels = [rows[place] for place in rated], [int(ratings[keys[place]] > 0.5) for place in rated]
+        model = combined.fit(known, labels, f"the ratings in {Path(config.calibrate).name}")
+        scores = [model.score(row) for row in rows]
+        apart = combined.fold_scores(known, labels, [questions[keys[place][0]]["paper_id"] for place in rated])
+        if apart is None:
+            LOG.warning("score: too few papers are rated to score rated answers by models that do not know them")
+        for place, score in zip(rated, apart or []):
+            scores[place] = score
+    for line in model.table():
+        LOG.info("%s", line)
+    # An empty answer is wrong, whatever a model makes of its features.
+    return [score if text.strip() else 0.0 for score, text in zip(scores, texts)], model
+
+
+def _verdicts(path: Path | None, answers: Mapping[Key, Any]) -> dict[Key, dict[str, Any]]:
+    """The judge's records by (question_id, model).
+
+    Raises:
+        BadInput: a verdict that is not 0, 1 or null.
+    """
+    if path is None:
+        return {}
+    path = file_in(path, "verdicts.jsonl")
+    found = {}
+    for number, record in enumerate(read_jsonl(path, ("question_id", "model", "judge")), start=1):
+        if record["judge"] not in (0, 1, None) or isinstance(record["judge"], bool):
+            raise BadInput(f"{path}, record {number}: judge is {record['judge']!r}; expected 0, 1 or null")
+        found[str(record["question_id"]), str(record["model"])] = record
+    lacking = [key for key in answers if key not in found]
+    if lacking:
+        LOG.warning("score: %d answers have no verdict, the first is '%s' by %s", len(lacking), *lacking[0])
+    return found
+
+
+def _inputs(config: Config) -> dict[str, Path]:
+    inputs = {"questions": config.questions, "answers": config.answers}
+    for name in ("papers", "facts", "verdicts", "combined", "calibrate"):
+        if (path := getattr(config, name)) is not None:
+            inputs[name] = path
+    folder = Path(config.encoder)
+    if config.encoder == "placeholder" and config.encoder_tokenizer is not None:
+        inputs["encoder_tokenizer"] = config.encoder_tokenizer / "tokenizer.json"
+    elif folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise BadInput(
+                f"encoder={folder}: no config.json there; give a Hugging Face encoder folder, placeholder or none"
+            )
+        weights = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
+        inputs |= {f"encoder/{path.name}": path for path in [folder / "config.json", *weights]}
+    return inputs
+
+
+def _agree(config: Config) -> None:
+    """Write agreement.json and agreement.md, from the scores that are there."""
+    from nemo_kcpt.stats import agreement
+
+    questions = read_questions(config.questions)
+    scores = {
+        (str(record["question_id"]), str(record["model"])): record
+        for record in read_jsonl(config.out / "scores.jsonl", ("question_id", "model"))
+    }
+    if config.agreement == agreement.ORACLE:
+        ratings = {key: float(row["exact_match"]) for key, row in scores.items() if row["exact_match"] is not None}
+        if not ratings:
+            raise BadInput("agreement=oracle: no answer has an exact_match; it needs questions with `accepted` values")
+    else:
+        ratings = agreement.read_ratings(Path(config.agreement), scores)
+    papers = {question_id: str(record["paper_id"]) for question_id, record in questions.items()}
+    found = agreement.agreement(scores, ratings, papers, config.seed)
+    lines = agreement.table(found)
+    write_json(config.out / "agreement.json", found)
+    with atomic_write(config.out / "agreement.md") as stream:
+        stream.write("\n".join([lines[0], "", *lines[1:], ""]))
+    for line in lines:
+        LOG.info("%s", line)
+
+
+def run(config: Config, redo: bool = False) -> None:
+    """Write the scores unless they are there, and the agreement with ratings if it is asked for."""
+    paths = ("papers", "facts", "verdicts", "combined", "calibrate", "encoder_tokenizer")
+    shape = shaping(config, *paths, "encoder", "tokens_per_batch", "allow_code", "agreement", "seed")
+    shape["encoder"] = Path(config.encoder).name if Path(config.encoder).is_dir() else config.encoder
+    with stage("score", config.out, config=shape, inputs=_inputs(config), redo=redo) as current:
+        if current.done:
+            LOG.info("score: %s is finished", config.out)
+        else:
+            _score(config, current)
+    if config.agreement:
+        _agree(config)
+
+
+def _score(config: Config, current: Stage) -> None:
+    questions = read_questions(config.questions)
+    answers = read_answers(config.answers, questions)
+    unanswered = missing_answers(questions, answers)
+    if unanswered:
+        LOG.warning("score: %d answers are missing, the first is %s by %s", len(unanswered), *unanswered[0])
+    papers = _papers_of(questions.values(), config.papers) if config.papers is not None else None
+    values = values_by_fact(questions, config.facts)
+    verdicts = _verdicts(config.verdicts, answers)
+    similar, counts = _bertscores(config, questions, answers, papers)
+    records: list[dict[str, Any]] = []
+    for (key, answer), row in zip(answers.items(), similar):
+        verdict = verdicts.get(key, {})
+        head = {"question_id": key[0], "model": key[1], "combined": None}
+        exact = {"exact_match": _exact(questions[key[0]], answer["answer"], values)}
+        judge = {"judge": verdict.get("judge"), "judge_reason": verdict.get("judge_reason")}
+        records.append({**head, **exact, **judge, "fact_precision": None, "fact_recall": None, **row})
+    if config.fact_checks:
+        facts, features = _fact_rows(questions, answers, papers)
+        for record, found, feature in zip(records, facts, features):
+            record |= found
+            feature |= {name: record[name] for name in ("bertscore_sent", "bertscore_doc", "judge")}
+        texts = [answer["answer"] for answer in answers.values()]
+        scores, model = _combine(config, list(answers), texts, features, questions)
+        for record, score in zip(records, scores):
+            record["combined"] = round(score, 6)
+        write_json(config.out / "combined.json", model.to_dict())
+        current.add(config.out / "combined.json")
+    write_jsonl(config.out / "scores.jsonl", records)
+    current.add(config.out / "scores.jsonl")
+    invalid = sum(record["judge"] is None for record in records) if verdicts else None
+    current.counts = {
+        "scores": len(records), "missing_answers": len(unanswered), "without_verdict": invalid, **counts,
+    }  # fmt: skip
+    LOG.info("score: %d answers, BERTScore encoder: %s", len(records), counts["encoder"] or "none")
+    for name in dict.fromkeys(model for _, model in answers):
+        _tell(name, [record for record in records if record["model"] == name])
+
+
+def _tell(name: str, records: Sequence[Mapping[str, Any]]) -> None:
+    """A model's means in the log."""
+    parts = []
+    for score in ("combined", "judge", "exact_match", "bertscore_sent", "bertscore_doc"):
+        known = [record[score] for record in records if record[score] is not None]
+        if known:
+            parts.append(f"{score} {sum(known) / len(known):.3f}")
+    LOG.info("score: %s: %s", name, ", ".join(parts) or "no score")

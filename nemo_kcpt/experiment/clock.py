@@ -1,0 +1,89 @@
+"""How long a run still takes: what its steps are expected to take, at the pace of this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED, RUNNING, State
+
+if TYPE_CHECKING:
+    from nemo_kcpt.experiment.graph import Graph
+    from nemo_kcpt.experiment.nodes import Node
+
+ENOUGH = 0.03
+"""Share of a step from which on its own progress says how long it takes."""
+TRAININGS = ("pretrain", "finetune")
+REFERENCE_PRODUCTS = 0.31
+"""Seconds that `measure_pace`'s matrix products take on the two cores that `expected` was measured on."""
+REFERENCE_LOOP = 0.152
+"""Seconds that its loop takes there."""
+
+
+def measure_pace() -> dict[str, float]:
+    """How much slower than the reference machine this one is now: for trainings, and for everything else ("").
+
+    Takes half a second there; matrix products of the tiny model's shape with all cores, and a loop of plain Python.
+    """
+    import numpy as np
+
+    begun = time.perf_counter()
+    sum(number * number % 7 for number in range(2_000_000))
+    loop = time.perf_counter() - begun
+    left, right = np.ones((1024, 256), np.float32), np.ones((256, 1376), np.float32)
+    begun = time.perf_counter()
+    for _ in range(60):
+        left @ right
+    products = time.perf_counter() - begun
+    return {"training": products / REFERENCE_PRODUCTS, "": loop / REFERENCE_LOOP}
+
+
+def group_of(node: Node) -> str:
+    """Steps of one group are slower or faster together."""
+    return "training" if node.kind in TRAININGS else node.kind
+
+
+def _expected_whole(node: Node, state: State) -> float | None:
+    """Seconds of a step in all, as far as it tells itself."""
+    if state.word == DONE:
+        return state.seconds
+    if state.word == RUNNING and state.fraction and state.fraction >= ENOUGH and state.seconds:
+        return state.seconds / state.fraction
+    return None
+
+
+def left_seconds(
+    graph: Graph, states: Mapping[str, State], workers: int, pace: Mapping[str, float] | None = None
+) -> float:
+    """About how long what is not finished takes.
+
+    A step takes what was expected of it, times what those of its group have taken over what was expected of them.
+
+    Args:
+        graph: the steps, in an order in which they can run.
+        states: of those that are wanted.
+        workers: steps that run at once.
+        pace: of `measure_pace`, for groups of which nothing is known yet.
+    """
+    taken: dict[str, float] = {}
+    wanted: dict[str, float] = {}
+    for name, state in states.items():
+        whole = _expected_whole(graph.nodes[name], state)
+        if whole:
+            group = group_of(graph.nodes[name])
+            taken[group] = taken.get(group, 0.0) + whole
+            wanted[group] = wanted.get(group, 0.0) + graph.nodes[name].expected
+    guess = pace or {}
+    ends: dict[str, float] = {}
+    free = [0.0] * workers
+    for name, state in states.items():
+        node, group = graph.nodes[name], group_of(graph.nodes[name])
+        if state.word in (DONE, FAILED, BLOCKED):
+            continue
+        whole = node.expected * (taken[group] / wanted[group] if group in taken else guess.get(group, guess.get("", 1)))
+        if state.word == RUNNING:
+            whole = max((_expected_whole(node, state) or whole) - (state.seconds or 0.0), 0.0)
+        begins = max([min(free), *(ends[one] for one in node.after if one in ends)])
+        free[free.index(min(free))] = ends[name] = begins + whole
+    return max(ends.values(), default=0.0)

@@ -1,0 +1,246 @@
+"""What an experiment file says: documents, model, trainings, instruction sets, and keys for the stages."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.config import MISSING, nearest, refuse_unknown
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.stages import HIDDEN, STAGES
+
+PACK_MODES = ("anchored", "concat", "raw")
+ATTENTION = ("causal", "block_diagonal")
+SETS = ("ichikara", "one_shot", "zero_shot", "all_included")
+BASE = "base"
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "world": ("out",),
+    "corpus": ("out", "diff", "merge", "shard"),
+    "synthesize": ("out", "corpus", "facts", "status", "merge", "shard", "prefix_report", "salvage"),
+    "one_shot": ("out", "corpus", "facts", "status", "merge", "shard", "prefix_report", "salvage"),
+    "sft_data": ("out", "corpus", "synthetic", "one_shot"),
+    "pack": ("out", "mode", "seq_length", "kinds", "corpus", "synthetic", "sft", "tokenizer", "inspect", "report"),
+    "convert": ("out", "checkpoint", "tokenizer"),
+    "questions": ("out", "corpus", "synthetic", "facts", "general", "audit"),
+    "generate": ("out", "questions", "models"),
+    "judge": ("out", "questions", "answers", "papers", "models", "estimate", "salvage"),
+    "score": ("out", "questions", "answers", "papers", "facts", "verdicts", "agreement"),
+    "perplexity": ("out", "models", "base"),
+    "report": (
+        "out",
+        "questions",
+        "answers",
+        "scores",
+        "papers",
+        "perplexity",
+        "cells",
+        "commands",
+        "timings",
+        "synthetic",
+        "sft",
+        "verdicts",
+        "general",
+        "general_answers",
+        "general_scores",
+        "facts",
+        "packs",
+    ),
+}  # fmt: skip
+"""Sections of keys for the stages, and the keys in them that the grid gives itself."""
+
+_STAGE_OF = {"world": "demo-world", "one_shot": "synthesize", "sft_data": "sft-data"}
+
+
+@dataclass(kw_only=True)
+class Training:
+    """One continual pretraining."""
+
+    name: str = MISSING
+    """What tables and plots call it."""
+    mode: str = "anchored"
+    """anchored, concat or raw, as for kcpt pack."""
+    seq_length: int = 4096
+    """Tokens in a window."""
+    attention: str = "causal"
+    """causal over the whole window, or block_diagonal: within each paper."""
+    kinds: list[str] = field(default_factory=list)
+    """Kinds of synthetic data in it; empty: all."""
+    seeds: list[int] = field(default_factory=list)
+    """Trained once for each, with the windows in another order; NAME@SEED in tables."""
+
+
+@dataclass(kw_only=True)
+class Config:
+    """Keys of `kcpt grid`, also those of its file."""
+
+    out: Path = Path(MISSING)
+    """Folder of the whole experiment."""
+    title: str = "Knowledge gained by continual pretraining"
+    """Title of the report."""
+    summary: str = ""
+    """A sentence or two under it."""
+    model: Path | None = None
+    """Hugging Face folder of the base model; without it, and with world, a small one is pretrained on other papers."""
+    recipe: str = MISSING
+    """Recipe of `nemo llm pretrain`; {k} in it is a training's seq_length / 1024, as kcpt_llmjp3_13b_{k}k."""
+    tuning_recipe: str = MISSING
+    """Recipe of `nemo llm finetune`, likewise."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """Arguments of both, such as nodes and gpus."""
+    epochs: float = 2.0
+    """Passes of continual pretraining over its pack."""
+    steps_like: str = ""
+    """A training whose pack and epochs say how many steps all of them take: comparison at equal tokens."""
+    tuning_epochs: float = 1.0
+    """Passes of instruction tuning."""
+    base_epochs: float = 6.0
+    """Passes of a small base model over the papers of its own."""
+    overrides: list[str] = field(default_factory=list)
+    """More words for `nemo llm pretrain`, as optim.config.lr=1e-4."""
+    tuning_overrides: list[str] = field(default_factory=list)
+    """More words for `nemo llm finetune`."""
+    processes: int = 1
+    """Ranks of a training on this machine: GPUs, or processes where there is none."""
+    lengths: list[int] = field(default_factory=list)
+    """Context lengths: a training MODE-LENGTH for each, beside those named in trainings."""
+    mode: str = "concat"
+    """Packing of those."""
+    trainings: list[Training] = field(default_factory=list)
+    """Trainings with names: [{name, mode, seq_length, attention, kinds, seeds}]."""
+    sets: list[str] = field(default_factory=list)
+    """Instruction sets of kcpt sft-data, each of which tunes every training; empty: no tuning."""
+    tuning_length: int = 0
+    """Window of the instruction packs; 0: that of the training."""
+    compare: list[list[str]] = field(default_factory=list)
+    """Pairs of trainings whose difference the report tells, beside that of each to the base: [[one, other]]."""
+    goals: list[dict[str, Any]] = field(default_factory=list)
+    """What was to be reached: [{text, better, than, metric, at_least}], [{text, spearman, at_least}]."""
+    world: dict[str, Any] = field(default_factory=dict)
+    """Fictional papers instead of documents: keys of kcpt demo-world."""
+    corpus: dict[str, Any] = field(default_factory=dict)
+    """Keys of kcpt corpus; without world at least input."""
+    synthesize: dict[str, Any] = field(default_factory=dict)
+    """Keys of kcpt synthesize."""
+    one_shot: dict[str, Any] = field(default_factory=dict)
+    """Keys of a second kcpt synthesize, for the one_shot set: at least examples; the others are as in synthesize."""
+    sft_data: dict[str, Any] = field(default_factory=dict)
+    """Keys of kcpt sft-data."""
+    pack: dict[str, Any] = field(default_factory=dict)
+    """Keys of kcpt pack."""
+    convert: dict[str, Any] = field(default_factory=dict)
+    """Keys of kcpt convert export."""
+    questions: dict[str, Any] = field(default_factory=dict)
+    """Keys of kcpt questions."""
+    general: str = ""
+    """ja, en or both: general-knowledge questions and perplexity on general text before and after; empty: neither."""
+    generate: dict[str, Any] = field(default_factory=dict)
+    """Keys of kcpt generate."""
+    judge: dict[str, Any] = field(default_factory=dict)
+    """Keys of kcpt judge; empty: no judge, {judge: MODEL} at least otherwise."""
+    score: dict[str, Any] = field(default_factory=dict)
+    """Keys of kcpt score."""
+    perplexity: dict[str, Any] = field(default_factory=dict)
+    """Keys of kcpt perplexity, with general."""
+    report: dict[str, Any] = field(default_factory=dict)
+    """More keys of kcpt report, such as people."""
+    keep_checkpoints: bool = True
+    """Keep the trainings' checkpoints when everything made of them is finished; false saves disk."""
+    workers: int = 1
+    """Processes that run at once on this machine."""
+    slurm: dict[str, Any] = field(default_factory=dict)
+    """Run on Slurm: account, partition, gpus, … of tools/slurm.py, and `kinds` for those of a kind of step."""
+    costs: dict[str, Any] = field(default_factory=dict)
+    """For --dryrun: papers, characters, gpu, price_prompt, … where nothing is there to count yet; see the page."""
+    dryrun: bool = False
+    """Show the graph, GPU-hours and costs, and run nothing."""
+    status: bool = False
+    """Show what is done, running and failed, and run nothing; for a grid on Slurm, or from a second terminal."""
+    submit: bool = False
+    """Submit to Slurm; without it the scripts are shown."""
+    only: list[str] = field(default_factory=list)
+    """Run no other steps than these and what they need; names as --dryrun shows them."""
+    node: str = ""
+    """Run this one step, whose inputs are there; what a Slurm job does."""
+
+    ended: bool = False
+    """With node: the training has been run by Slurm and ended well; write that down."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.processes < 1:
+            raise ValueError("workers, processes: at least 1 is needed")
+        if self.mode not in PACK_MODES:
+            raise ValueError(f"mode: '{self.mode}' is not one of {', '.join(PACK_MODES)}")
+        for name in self.sets:
+            if name not in SETS:
+                raise ValueError(f"sets: '{name}' is not one of {', '.join(SETS)}; {nearest(name, SETS)}")
+        if self.general not in ("", "ja", "en", "both"):
+            raise ValueError(f"general: '{self.general}' is not one of ja, en, both")
+        if self.one_shot and "examples" not in self.one_shot:
+            raise ValueError("one_shot: give {examples: an ichikara-style file or folder}")
+        if "one_shot" in self.sets and not self.one_shot:
+            raise ValueError("sets: one_shot needs one_shot: {examples: an ichikara-style file or folder}")
+        if self.model is None and not self.world:
+            raise ValueError("model: give the Hugging Face folder of the base model")
+        if not self.world and "input" not in self.corpus:
+            raise ValueError("corpus: give {input: your documents}, or world for fictional ones")
+
+
+def all_trainings(config: Config) -> list[Training]:
+    """Those of `lengths`, then those of `trainings`, checked.
+
+    Raises:
+        BadInput: none, one name twice, a name that cannot be a file's, an unknown mode or attention, or `steps_like`
+            with a name that is none of them.
+    """
+    found = [Training(name=f"{config.mode}-{length}", mode=config.mode, seq_length=length) for length in config.lengths]
+    found += config.trainings
+    if not found:
+        raise BadInput("lengths, trainings: none given; give lengths=[1024,4096] or trainings in the file")
+    seen: set[str] = set()
+    for one in found:
+        where = f"trainings: {one.name}"
+        if not re.fullmatch(r"[\w.-]+", one.name) or one.name.startswith(".") or one.name == BASE:
+            raise BadInput(f"{where}: a name has letters, digits, - . and _ only, and is not {BASE}")
+        if one.name in seen:
+            raise BadInput(f"{where}: stands there twice")
+        seen.add(one.name)
+        for key, known in (("mode", PACK_MODES), ("attention", ATTENTION)):
+            value = getattr(one, key)
+            if value not in known:
+                raise BadInput(f"{where}: {key}: '{value}' is not one of {', '.join(known)}; {nearest(value, known)}")
+        if one.mode == "raw" and one.kinds:
+            raise BadInput(f"{where}: kinds: a pack of mode raw has no synthetic data; take concat or anchored")
+    if config.steps_like and config.steps_like not in seen:
+        raise BadInput(f"steps_like: no training '{config.steps_like}'; {nearest(config.steps_like, sorted(seen))}")
+    return found
+
+
+def words_of(section: Mapping[str, Any]) -> list[str]:
+    """A section's keys as the command line takes them."""
+    import json
+
+    def text(value: Any) -> str:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    return [f"{key}={text(value)}" for key, value in section.items()]
+
+
+def check_sections(config: Config) -> None:
+    """Look at every section before anything runs.
+
+    Raises:
+        BadInput: a stage has no such key, or the grid gives it itself.
+    """
+    stages = {**STAGES, **HIDDEN}
+    for section, own in SECTIONS.items():
+        given: Mapping[str, Any] = getattr(config, section)
+        stage = _STAGE_OF.get(section, section)
+        refuse_unknown(importlib.import_module(stages[stage][0]).Config, given, section)
+        for key in given:
+            if key in own:
+                raise BadInput(f"{section}: {key}: the grid gives this key itself; take it out")

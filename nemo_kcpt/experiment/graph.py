@@ -1,0 +1,414 @@
+"""The graph of an experiment: which process makes what, and what it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.config import nearest
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.experiment.experiment import BASE, Config, Training, all_trainings, words_of
+from nemo_kcpt.experiment.nodes import REPORT, Cell, Launch, Node, kcpt
+from nemo_kcpt.experiment.small_base import base_documents, base_packs
+from nemo_kcpt.recipe_calls import call
+
+
+class Graph:
+    """Nodes by name, in an order in which they can run, and the cells that they make."""
+
+    def __init__(self, config: Config) -> None:
+        self.config, self.run = config, config.out
+        self.trainings = all_trainings(config)
+        self.nodes: dict[str, Node] = {}
+        self.cells: list[Cell] = []
+        self._documents()
+        self._base()
+        for training in self.trainings:
+            seeds: list[int | None] = [*training.seeds]
+            for seed in seeds or [None]:
+                self._training(training, seed)
+        self._report()
+        self._check_compared()
+
+    def _check_compared(self) -> None:
+        """What is to be compared must be a model, with or without its seed, or a training, the mean over its models."""
+        models = [name for cell in self.cells for name in (cell.name, cell.group)]
+        known = list(dict.fromkeys([*models, *(one.name for one in self.trainings)]))
+        named = [(f"compare: {pair}", name) for pair in self.config.compare for name in pair]
+        for goal in self.config.goals:
+            named += [(f"goals: {key}", goal[key]) for key in ("better", "than") if key in goal]
+        if uneven := [pair for pair in self.config.compare if len(pair) != 2]:
+            raise BadInput(f"compare: {uneven[0]}: two names are needed, as [anchored-1024, concat-1024]")
+        for where, name in named:
+            if name not in known:
+                raise BadInput(f"{where}: no model '{name}'; {nearest(name, known)}")
+
+    # ---- folders
+
+    def pack(self, training: Training) -> Path:
+        """Folder of a training's pack; trainings that differ in attention alone share one."""
+        return self.run / "packs" / self._packed_first(training).name
+
+    def _packed_first(self, training: Training) -> Training:
+        wanted = training.mode, training.seq_length, training.kinds
+        return next(one for one in self.trainings if (one.mode, one.seq_length, one.kinds) == wanted)
+
+    def hf(self, name: str) -> Path:
+        """Folder of a model for inference."""
+        return self.config.model if name == BASE and self.config.model is not None else self.run / "hf" / name
+
+    def folder(self, node: str) -> Path:
+        """Folder of a training."""
+        return self.run / "train" / node
+
+    @property
+    def tokenizer(self) -> Path:
+        """Folder of the tokenizer that packs are made with."""
+        return self.config.model or self.run / "tokenizer"
+
+    @property
+    def facts(self) -> Path | None:
+        """Fact sheets of fictional papers."""
+        return self.run / "world/own/facts.jsonl" if self.config.world else None
+
+    @property
+    def system(self) -> dict[str, Any]:
+        """The packs' system message, chat template and date: tuning and tests put a question as pretraining did."""
+        pack = self.config.pack
+        return {key: pack[key] for key in ("system", "chat_template", "template_date") if key in pack}
+
+    def add(self, node: Node) -> None:
+        """Enter a node, behind those that it needs."""
+        for name in node.after:
+            assert name in self.nodes, name
+        self.nodes[node.name] = node
+
+    def _stage(
+        self, name: str, kind: str, stage: str, keys: Sequence[str], after: Sequence[str], product: str, **more: Any
+    ) -> None:
+        """A node that runs one stage whose folder is called like the node."""
+        out = self.run / name
+        self.add(
+            Node(
+                name=name,
+                kind=kind,
+                command=kcpt([stage, *keys, f"out={out}"]),
+                products=[out / product],
+                folders=[out],
+                after=after,
+                **more,
+            )
+        )
+
+    def _documents(self) -> None:
+        config, run = self.config, self.run
+        reads: dict[str, Path] = {}
+        corpus_keys = words_of(config.corpus)
+        if config.world:
+            keys = words_of(config.world)
+            self._stage("world", "world", "demo-world", keys, [], "own/documents.jsonl", expected=2)
+            # Papers made from templates are alike.
+            given = [f"{key}=0" for key in ("near_duplicates", "same_side") if key not in config.corpus]
+            corpus_keys = [f"input={run}/world/own/documents.jsonl", *given, *corpus_keys]
+        elif Path(config.corpus["input"]).exists():
+            reads["documents"] = Path(config.corpus["input"])
+        after = ["world"] if config.world else []
+        self._stage("corpus", "corpus", "corpus", corpus_keys, after, "papers.jsonl", reads=reads, expected=5)
+        facts = [f"facts={self.facts}"] if self.facts else []
+        synthesize = [f"corpus={run}/corpus", *facts, *words_of(config.synthesize)]
+        self._stage("synthetic", "synthesize", "synthesize", synthesize, ["corpus"], "synthetic.jsonl", expected=5)
+        sources = [f"corpus={run}/corpus", f"synthetic={run}/synthetic"]
+        asked = [sources[0], *(facts or sources[1:]), *words_of(config.questions)]
+        self._stage("questions", "questions", "questions", asked, ["synthetic"], "questions.jsonl", expected=5)
+        if config.general:
+            asked = [f"general={config.general}"]
+            self._stage("general", "questions", "questions", asked, [], "questions.jsonl", expected=5)
+        if config.sets:
+            before = ["synthetic"]
+            given = [*sources, *words_of(config.sft_data)]
+            wanted = bool({"ichikara", "all_included"} & set(config.sets))  # both have general instructions
+            if config.world and wanted and not {"general", "ichikara"} & set(config.sft_data):
+                self.add(base_documents(config, run))
+                before, given = [*before, "base-documents"], [*given, f"general={run}/base-world/synthetic"]
+            if config.one_shot:
+                keys = [f"corpus={run}/corpus", *facts, *words_of({**config.synthesize, **config.one_shot})]
+                self._stage("synthetic-one-shot", "synthesize", "synthesize", keys, ["corpus"], "synthetic.jsonl")
+                before, given = [*before, "synthetic-one-shot"], [*given, f"one_shot={run}/synthetic-one-shot"]
+            self._stage("sft", "sft-data", "sft-data", given, before, "manifest.json", expected=3)
+
+    def _base(self) -> None:
+        config, run = self.config, self.run
+        if config.model is not None:
+            out = run / "base"
+            self.add(
+                Node(
+                    name="import",
+                    kind="import",
+                    command=kcpt(["convert", "import", str(config.model), "--to", str(out)]),
+                    products=[out / "manifest.json"],
+                    folders=[out],
+                    reads={"model": config.model},
+                    expected=30,
+                    forks=True,
+                )
+            )
+            self.weights_node, after = "import", []
+        else:
+            after = [self._small_base()]
+        self._cell(BASE, None, None, None, None, [], after)
+
+    def _small_base(self) -> str:
+        """A base model pretrained and tuned on fictional papers of its own; the name of its export."""
+        config, first = self.config, self.trainings[0]
+        if "base-documents" not in self.nodes:
+            self.add(base_documents(config, self.run))
+        packing, pretraining, tuning = base_packs(self.run, self.tokenizer, first.seq_length)
+        self.add(packing)
+        trained = self.nemo(
+            "base-pretraining", "pretrain", first, pretraining, config.base_epochs, None, [packing.name]
+        )
+        self.weights_node = self.nemo(
+            "base-tuning", "finetune", first, tuning, config.tuning_epochs, trained, [trained]
+        )
+        return self.export(BASE, self.weights_node)
+
+    def nemo(
+        self,
+        name: str,
+        task: str,
+        training: Training,
+        pack: Path,
+        epochs: float,
+        restore: str | None,
+        after: Sequence[str],
+        seed: int | None = None,
+        steps_like: Path | None = None,
+        cells: Sequence[str] = (),
+    ) -> str:
+        """A training. `restore` is the training or import whose weights it starts from."""
+        config, folder = self.config, self.folder(name)
+        pretrain = task == "pretrain"
+        recipe = (config.recipe if pretrain else config.tuning_recipe).replace("{k}", str(training.seq_length // 1024))
+        weights = None if restore is None else self.run / "base" if restore == "import" else self.folder(restore)
+        named = {"pack": str(pack), "dir": str(folder), "epochs": epochs}
+        named |= {} if weights is None else {"restore": str(weights)}
+        named |= {} if steps_like is None else {"steps_like": str(steps_like)}
+        named |= {"processes": config.processes} if config.processes > 1 else {}
+        named |= config.arguments
+        overrides = list(config.overrides if pretrain else config.tuning_overrides)
+        if pretrain and training.attention != "causal" and not name.startswith(BASE):
+            overrides.append(f"data.attention={training.attention}")
+        if seed is not None:
+            overrides.append(f"data.seed={seed}")
+        launch = Launch(task=task, recipe=call(recipe, named), overrides=overrides, processes=config.processes)
+        self.add(
+            Node(
+                name=name,
+                kind=task,
+                command=launch.command(),
+                products=[folder / "metrics.jsonl"],
+                folders=[folder],
+                after=after,
+                expected=300 if pretrain else 60,
+                launch=launch,
+                metrics=folder / "metrics.jsonl",
+                disposable=[folder / "checkpoints"],
+                # One OpenMP thread a rank where several ranks share the cores; torchrun children inherit it.
+                environment={"OMP_NUM_THREADS": "1"} if config.processes > 1 else {},
+                cells=cells,
+                forks=config.processes == 1,
+            )
+        )
+        return name
+
+    def _training(self, training: Training, seed: int | None) -> None:
+        """A continual pretraining, what tunes it, and the cells that come out."""
+        config = self.config
+        name = training.name if seed is None else f"{training.name}@{seed}"
+        packs = [self._pack(training)]
+        like = next((one for one in self.trainings if one.name == config.steps_like), None)
+        if like is not None and like is not training:
+            packs = list(dict.fromkeys([*packs, self._pack(like)]))
+        cells = [name] if len(config.sets) <= 1 else [f"{name}-{one}" for one in config.sets]
+        start = self.weights_node
+        pretrained = self.nemo(
+            f"pretrain-{name}", "pretrain", training, self.pack(training), config.epochs, start, [*packs, start],
+            seed, self.pack(like) if len(packs) > 1 and like else None, cells,
+        )  # fmt: skip
+        sets: list[str | None] = [*config.sets]
+        for cell, given in zip(cells, sets or [None]):
+            trained, chain = pretrained, [packs[0], pretrained]
+            if given is not None:
+                pack = self._instruction_pack(given, config.tuning_length or training.seq_length)
+                trained = self.nemo(
+                    f"tune-{cell}", "finetune", training, self.run / "packs" / pack.removeprefix("pack-"),
+                    config.tuning_epochs, pretrained, [pack, pretrained], seed, cells=[cell],
+                )  # fmt: skip
+                chain += [trained]
+            exported = self.export(cell, trained)
+            self._cell(cell, training, seed, given, self.pack(training), [*chain, exported], [exported])
+
+    def _pack(self, training: Training) -> str:
+        name, config = f"pack-{self._packed_first(training).name}", self.config
+        if name not in self.nodes:
+            keys = [
+                f"mode={training.mode}", f"seq_length={training.seq_length}", f"tokenizer={self.tokenizer}",
+                f"corpus={self.run}/corpus", f"out={self.pack(training)}", *words_of(config.pack),
+            ]  # fmt: skip
+            keys += [f"synthetic={self.run}/synthetic"] if training.mode != "raw" else []
+            keys += words_of({"kinds": training.kinds}) if training.kinds else []
+            after = ["synthetic"] if training.mode != "raw" else ["corpus"]
+            self._add_pack(name, keys, self.pack(training), after)
+        return name
+
+    def _instruction_pack(self, given: str, length: int) -> str:
+        name, out = f"pack-{given}-{length}", self.run / "packs" / f"{given}-{length}"
+        if name not in self.nodes:
+            keys = ["mode=instruction", f"seq_length={length}", f"tokenizer={self.tokenizer}"]
+            keys += [f"sft={self.run}/sft/{given}.jsonl", f"out={out}", *words_of(self.system)]
+            self._add_pack(name, keys, out, ["sft"])
+        return name
+
+    def _add_pack(self, name: str, keys: Sequence[str], out: Path, after: Sequence[str]) -> None:
+        tokenizer = [] if self.config.model is not None else ["base-packs"]
+        reads = {"tokenizer": self.tokenizer / "tokenizer.json"} if self.config.model is not None else {}
+        self.add(
+            Node(
+                name=name,
+                kind="pack",
+                command=kcpt(["pack", *keys]),
+                products=[out / "manifest.json"],
+                folders=[out],
+                after=[*after, *tokenizer],
+                reads=reads,
+            )
+        )
+
+    def export(self, cell: str, training: str) -> str:
+        """The Hugging Face folder of a cell's model."""
+        out = self.hf(cell)
+        keys = [f"checkpoint={self.folder(training)}", f"tokenizer={self.tokenizer}", f"out={out}"]
+        self.add(
+            Node(
+                name=f"export-{cell}",
+                kind="export",
+                command=kcpt(["convert", *keys, *words_of(self.config.convert)]),
+                products=[out / "manifest.json"],
+                folders=[out],
+                after=[training],
+                expected=30,
+                cells=[cell],
+                forks=True,
+            )
+        )
+        return f"export-{cell}"
+
+    def _cell(
+        self,
+        name: str,
+        training: Training | None,
+        seed: int | None,
+        given: str | None,
+        pack: Path | None,
+        chain: list[str],
+        after: Sequence[str],
+    ) -> None:
+        """What tests a model: answers, verdicts, scores."""
+        config, run, model = self.config, self.run, f"models={name}={self.hf(name)}"
+        asked, out = f"questions={run}/questions", run / "answers" / name
+        reads = {"model": self.hf(name)} if name == BASE and config.model is not None else {}
+        generate = words_of({**self.system, **config.generate})
+        commands = [["generate", asked, model, f"out={out}", *generate]]
+        general = bool(config.general)
+        if general:
+            more = [f"questions={run}/general", model, f"out={run}/general-answers/{name}", *generate]
+            commands.append(["generate", *more])
+        answered = ["questions", *(["general"] if general else []), *after]
+        self._test("answers", name, commands, [out], answered, 60, "answers.jsonl", reads)
+        scored = [f"answers-{name}"]
+        score = ["score", asked, f"answers={out}", f"papers={run}/corpus", *words_of(config.score)]
+        score += [f"facts={self.facts}"] if self.facts else []
+        if config.judge:
+            folder = run / "verdicts" / name
+            keys = [asked, f"answers={out}", f"papers={run}/corpus", f"out={folder}", *words_of(config.judge)]
+            self._test("verdicts", name, [["judge", *keys]], [folder], scored, 120, "verdicts.jsonl")
+            scored, score = [*scored, f"verdicts-{name}"], [*score, f"verdicts={folder}"]
+        commands = [[*score, f"out={run}/scores/{name}"]]
+        if general:
+            words = ["score", f"questions={run}/general", f"answers={run}/general-answers/{name}", "encoder=none"]
+            commands.append([*words, "fact_checks=false", f"out={run}/general-scores/{name}"])
+            words = ["perplexity", model, f"language={config.general}", f"out={run}/perplexity/{name}"]
+            commands.append([*words, *words_of(config.perplexity)])
+        self._test("scores", name, commands, [run / "scores" / name], scored, 30, "scores.jsonl")
+        tests = [*chain, *dict.fromkeys([f"answers-{name}", *scored, f"scores-{name}"])]
+        trainings = [node for node in chain if self.nodes[node].launch is not None]
+        self.cells.append(
+            Cell(
+                name=name,
+                training=training,
+                seed=seed,
+                set=given,
+                model=self.hf(name),
+                pack=pack,
+                trainings=trainings,
+                nodes=tests,
+            )
+        )
+
+    def _test(
+        self,
+        kind: str,
+        cell: str,
+        commands: Sequence[Sequence[str]],
+        folders: Sequence[Path],
+        after: Sequence[str],
+        expected: float,
+        product: str,
+        reads: Mapping[str, Path] | None = None,
+    ) -> None:
+        outs = [Path(word[4:]) for command in commands for word in command if word.startswith("out=")]
+        self.add(
+            Node(
+                name=f"{kind}-{cell}",
+                kind=kind,
+                command=kcpt(*commands),
+                products=[folder / product for folder in folders],
+                folders=outs,
+                after=after,
+                reads=reads or {},
+                expected=expected,
+                cells=[cell],
+            )
+        )
+
+    def _report(self) -> None:
+        out = self.run / "report"
+        self.add(
+            Node(
+                name=REPORT,
+                kind=REPORT,
+                command=kcpt(["grid", "--config", str(self.run / "experiment.yaml"), f"node={REPORT}"]),
+                products=[out / "report.json", out / "report.html", out / "report.md"],
+                folders=[out],
+                after=[f"scores-{cell.name}" for cell in self.cells],
+                expected=15,
+            )
+        )
+
+    def needed(self, names: Sequence[str]) -> list[str]:
+        """The named nodes and all that they need, in order.
+
+        Raises:
+            BadInput: an unknown name.
+        """
+        wanted: set[str] = set()
+        left = list(names)
+        while left:
+            name = left.pop()
+            if name not in self.nodes:
+                raise BadInput(f"only: no step '{name}'; {nearest(name, list(self.nodes))}")
+            if name not in wanted:
+                wanted.add(name)
+                left += self.nodes[name].after
+        return [name for name in self.nodes if name in wanted]

@@ -1,0 +1,94 @@
+"""The parts of a graph: a node is one process, a cell a model that is compared."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nemo_kcpt.experiment.experiment import Training
+
+NEMO = str(Path(sys.executable).with_name("nemo"))
+"""NeMo's console script in this environment."""
+REPORT = "report"
+"""The node that comes last, whatever failed before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """A training as NeMo's command line and Slurm's launcher take it."""
+
+    task: str
+    """pretrain or finetune."""
+    recipe: str
+    """NAME(argument=value, …)."""
+    overrides: Sequence[str]
+    processes: int = 1
+
+    def command(self) -> list[str]:
+        """`nemo llm TASK --factory …` on this machine."""
+        words = [NEMO, "llm", self.task, "--factory", self.recipe, "--yes", *self.overrides]
+        if self.processes > 1:
+            words += ["run.executor=kcpt_torchrun", f"run.executor.ntasks_per_node={self.processes}"]
+        return words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One process: what it runs, what must be there before and afterwards."""
+
+    name: str
+    kind: str
+    """Nodes of one kind take about as long."""
+    command: Sequence[str]
+    products: Sequence[Path] = ()
+    """Files that are there when it has ended well."""
+    folders: Sequence[Path] = ()
+    """What it alone writes; deleted when it is made again from other inputs."""
+    after: Sequence[str] = ()
+    """Names of the nodes that it needs."""
+    reads: Mapping[str, Path] = field(default_factory=dict)
+    """The user's own files that it reads."""
+    expected: float = 10
+    """Seconds, until one of its kind has been measured."""
+    launch: Launch | None = None
+    metrics: Path | None = None
+    """Where a training writes its own progress."""
+    disposable: Sequence[Path] = ()
+    """What may be deleted when everything that needs this node is finished."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cells: Sequence[str] = ()
+    """Cells that it serves, if not all."""
+    title: str = ""
+    """What a person is told that it does; empty: its name."""
+    forks: bool = False
+    """Whether its command needs NeMo and is one process, so that a Python that has imported it may fork for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A model that is compared: a training, tuned with an instruction set; or the base."""
+
+    name: str
+    training: Training | None
+    seed: int | None
+    set: str | None
+    model: Path
+    """Hugging Face folder."""
+    pack: Path | None
+    trainings: Sequence[str]
+    """Its training nodes, the pretraining first."""
+    nodes: Sequence[str]
+    """All nodes that only it or its sisters need, in order."""
+
+    @property
+    def group(self) -> str:
+        """Its name without its seed: what its sisters share."""
+        return self.name if self.seed is None else self.name.replace(f"@{self.seed}", "", 1)
+
+
+def kcpt(*commands: Sequence[str]) -> list[str]:
+    """`kcpt` commands, run in one process."""
+    return [sys.executable, "-m", "nemo_kcpt.several", json.dumps([list(words) for words in commands])]

@@ -1,0 +1,139 @@
+"""The experiment's report: what the cells are, what made them, and `kcpt report` over those that are finished."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.config import load_config
+from nemo_kcpt.errors import KcptError
+from nemo_kcpt.experiment.experiment import BASE, words_of
+from nemo_kcpt.experiment.graph import Graph
+from nemo_kcpt.experiment.nodes import Cell
+from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED, State, States
+from nemo_kcpt.files import write_json
+
+
+def _devices(graph: Graph) -> int:
+    arguments = graph.config.arguments
+    if "gpus" in arguments or "nodes" in arguments:
+        return int(arguments.get("gpus", 8)) * int(arguments.get("nodes", 1))
+    return graph.config.processes
+
+
+def _told(reason: str, run: Path) -> str:
+    """The line of a failure that says most: the last of its log's; without the run's place, which differs."""
+    lines = [line.strip() for line in reason.splitlines() if line.startswith("  ")] or reason.splitlines()[:1]
+    return lines[-1].replace(f"{run}/", "") if lines else "failed"
+
+
+def cell_record(graph: Graph, cell: Cell, states: Mapping[str, State], place: Path) -> dict[str, Any]:
+    """A cell as `kcpt report` reads it; paths are relative to the folder `place`."""
+    found = {name: states[name] for name in cell.nodes}
+    bad = next((name for word in (FAILED, BLOCKED) for name, state in found.items() if state.word == word), None)
+    done = all(state.word == DONE for state in found.values())
+    training = cell.training
+    reason = None if done else f"{bad}: {_told(found[bad].reason or '', graph.run)}" if bad else "not finished"
+    metrics = [
+        {
+            "stage": "tune" if graph.nodes[name].kind == "finetune" else "pretrain",
+            "path": os.path.relpath(graph.nodes[name].metrics or "", place),
+            "devices": _devices(graph),
+        }
+        for name in cell.trainings
+        if states[name].word == DONE
+    ]
+    return {
+        "name": cell.name,
+        "training": training.name if training else None,
+        "seed": cell.seed,
+        "set": cell.set,
+        "mode": training.mode if training else None,
+        "seq_length": training.seq_length if training else None,
+        "attention": training.attention if training else None,
+        "kinds": list(training.kinds) if training else None,
+        "state": "done" if done else "failed" if bad else "waiting",
+        "reason": reason,
+        "pack": os.path.relpath(cell.pack, place) if cell.pack else None,
+        "metrics": metrics,
+    }
+
+
+def commands_of(graph: Graph) -> list[dict[str, Any]]:
+    """Every node's commands, as a user would type them."""
+    import json
+
+    found = []
+    for name, node in graph.nodes.items():
+        words = list(node.command)
+        if words[1:3] == ["-m", "nemo_kcpt.several"]:
+            several = [["kcpt", *one] for one in json.loads(words[3])]
+        else:
+            several = [["nemo", *words[1:]]]
+        found += [{"name": name, "command": one} for one in several]
+    return found
+
+
+def run_report(states: States) -> None:
+    """Write `report/` from the cells that are done.
+
+    Raises:
+        KcptError: not even the base model has scores, or nothing else.
+    """
+    from nemo_kcpt.report import stage as report
+
+    graph, run = states.graph, states.graph.run
+    found = states.all()
+    done = [cell.name for cell in graph.cells if found[f"scores-{cell.name}"].word == DONE]
+    if BASE not in done or len(done) < 2:
+        failed = [name for name, state in found.items() if state.word == FAILED]
+        raise KcptError(
+            f"{run}: the report compares the base with at least one other model, and scores are there of "
+            f"{', '.join(done) or 'none'}; failed: {', '.join(failed) or 'nothing'}"
+        )
+    place = run / "report-inputs"
+    place.mkdir(parents=True, exist_ok=True)
+    config = graph.config
+    cells = [cell_record(graph, cell, found, place) for cell in graph.cells]
+    content = {"base": BASE, "compare": config.compare, "goals": config.goals, "cells": cells}
+    write_json(place / "cells.json", content)
+    write_json(place / "commands.json", commands_of(graph))
+    times = [
+        {"name": name, "seconds": state.seconds, "cached": False}
+        for name, state in found.items()
+        if state.word == DONE and name != "report"
+    ]
+    write_json(place / "timings.json", times)
+
+    def folders(kind: str) -> list[str]:
+        return [str(run / kind / name) for name in done]
+
+    keys: dict[str, Any] = {
+        "questions": str(run / "questions"),
+        "answers": folders("answers"),
+        "scores": folders("scores"),
+        "papers": str(run / "corpus"),
+        "synthetic": str(run / "synthetic"),
+        "cells": str(place / "cells.json"),
+        "commands": str(place / "commands.json"),
+        "timings": str(place / "timings.json"),
+        "title": config.title,
+        "summary": config.summary,
+        "command": shlex.join(["kcpt", "grid", "--config", str(run / "experiment.yaml")]),
+        "out": str(run / "report"),
+    }
+    packs = {cell.training.name: str(cell.pack) for cell in graph.cells if cell.training and cell.name in done}
+    keys |= {"packs": [f"{name}={folder}" for name, folder in packs.items()]}
+    if graph.facts:
+        keys["facts"] = str(graph.facts)
+    if config.sets:
+        keys["sft"] = str(run / "sft")
+    if config.judge:
+        keys["verdicts"] = folders("verdicts")
+    if config.general:
+        keys |= {"perplexity": folders("perplexity"), "general": str(run / "general")}
+        keys |= {"general_answers": folders("general-answers"), "general_scores": folders("general-scores")}
+    report.run(load_config(report.Config, overrides=words_of(keys | config.report)), redo=True)

@@ -1,0 +1,158 @@
+"""What is known of each node from its folder: done, running, failed, or waiting. Any process may look."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.checkpoints.hf_folder import HfFolder
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.experiment.graph import Graph
+from nemo_kcpt.experiment.nodes import REPORT, Node
+from nemo_kcpt.experiment.process import fraction_done, relative
+from nemo_kcpt.files import read_json, sha256_text, write_json
+from nemo_kcpt.runs import MANIFEST, Stage, hash_files, read_manifest
+
+DONE, RUNNING, FAILED, WAITING, STALE, BLOCKED = "done", "running", "failed", "waiting", "stale", "blocked"
+STATE, BEGUN = "state.json", "begun.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """How a node stands."""
+
+    word: str
+    """done, running, failed, waiting; stale: made from other inputs; blocked: something that it needs failed."""
+    seconds: float | None = None
+    """That it took, or has been running."""
+    fraction: float | None = None
+    """How far it is, if it says so."""
+    reason: str | None = None
+    """Why it failed."""
+
+
+def _identity(path: Path) -> str:
+    """Of a file of the user's: a model's folder by its shapes and sizes, anything else by its bytes."""
+    if (path / "config.json").is_file():
+        return sha256_text(HfFolder(path).identity())
+    return hash_files(path)
+
+
+class States:
+    """The states of a graph's nodes, read from `OUT/nodes/NAME/`; the demo has another `name` for that folder."""
+
+    def __init__(self, graph: Graph, name: str = "nodes") -> None:
+        self.graph, self._name, self._identities = graph, name, dict[Path, str]()
+        self.stages: dict[str, Stage] = {}
+        for name, node in graph.nodes.items():  # in order: what a node needs comes before it
+            if name != REPORT:
+                self.stages[name] = self._stage(node)
+
+    def folder(self, name: str) -> Path:
+        """Where a node's state and manifest stand."""
+        return self.graph.run / self._name / name
+
+    def log(self, name: str) -> Path:
+        """A node's log file."""
+        return self.graph.run / "logs" / f"{name}.log"
+
+    def _stage(self, node: Node) -> Stage:
+        """A node's identity: its command, what it reads and those of the nodes before it. Nothing need be there."""
+        return Stage(node.name, self.folder(node.name), self.config_of(node), self.inputs_of(node))
+
+    def config_of(self, node: Node) -> dict[str, Any]:
+        """What enters a node's fingerprint beside its inputs."""
+        return {"command": [relative(word, self.graph.run) for word in node.command]}
+
+    def inputs_of(self, node: Node) -> dict[str, str]:
+        """Fingerprints of what a node needs; of the report, of those that are done."""
+        wanted = [name for name in node.after if node.name != REPORT or self.of(name).word == DONE]
+        before = {name: self.stages[name].fingerprint for name in wanted}
+        return before | {name: self._read(node, path) for name, path in node.reads.items()}
+
+    def _read(self, node: Node, path: Path) -> str:
+        if path not in self._identities:
+            try:
+                self._identities[path] = _identity(path.expanduser())
+            except BadInput as error:
+                raise BadInput(f"step {node.name}: {error}") from None
+        return self._identities[path]
+
+    def of(self, name: str) -> State:
+        """How a node stands now."""
+        folder, node = self.folder(name), self.graph.nodes[name]
+        if (folder / MANIFEST).is_file():
+            manifest = read_manifest(folder)
+            expected = self.stages[name] if name != REPORT else self._stage(node)
+            if manifest["fingerprint"] != expected.fingerprint:
+                return State(word=WAITING if name == REPORT else STALE)
+            if all(path.is_file() for path in node.products):
+                return State(word=DONE, seconds=float(manifest["seconds"]))
+            return State(word=WAITING)
+        begun = folder / BEGUN
+        if name != REPORT and begun.is_file() and read_json(begun)["fingerprint"] != self.stages[name].fingerprint:
+            return State(word=STALE)  # what a stopped or failed one has left must not be gone on with
+        if not (folder / STATE).is_file():
+            return State(word=WAITING)
+        found = read_json(folder / STATE)
+        if found["state"] == FAILED:
+            return State(word=FAILED, seconds=found.get("seconds"), reason=found.get("reason"))
+        if found["host"] == socket.gethostname() and not _alive(found["pid"]):
+            return State(word=WAITING, reason="was stopped")
+        return State(word=RUNNING, seconds=time.time() - found["started"], fraction=fraction_done(node.metrics))
+
+    def all(self) -> dict[str, State]:
+        """Every node's; one that needs a failed one is blocked."""
+        found: dict[str, State] = {}
+        for name, node in self.graph.nodes.items():
+            state = self.of(name)
+            if state.word == WAITING and name != REPORT:
+                bad = next((one for one in node.after if found[one].word in (FAILED, BLOCKED)), None)
+                if bad is not None:
+                    state = State(word=BLOCKED, reason=f"{bad} failed")
+            found[name] = state
+        return found
+
+    def differences(self, name: str) -> str:
+        """What changed of a stale node, in words."""
+        folder, now = self.folder(name), self.stages[name]
+        made = read_manifest(folder) if (folder / MANIFEST).is_file() else read_json(folder / BEGUN)
+        keys = {**made["inputs"], **now.inputs}
+        changed = [key for key in keys if made["inputs"].get(key) != now.inputs.get(key)]
+        old, new = made["config"]["command"], now.config["command"]
+        if old != new:
+            gone, come = [word for word in old if word not in new], [word for word in new if word not in old]
+            return f"was {' '.join(gone) or 'without'}, now {' '.join(come) or 'without'}"
+        return f"{', '.join(changed)} changed"
+
+    def write(self, name: str, word: str, started: float, reason: str | None = None) -> None:
+        """Tell others what a node does."""
+        state = {"state": word, "started": started, "pid": os.getpid(), "host": socket.gethostname()}
+        state |= {"reason": reason, "seconds": round(time.time() - started, 1)}
+        self.folder(name).mkdir(parents=True, exist_ok=True)
+        write_json(self.folder(name) / STATE, state)
+
+    def begin(self, name: str) -> None:
+        """Note of what a node is being made, for the case that it is stopped and the experiment changed."""
+        now = self.stages.get(name)
+        if now is not None:
+            begun = {"fingerprint": now.fingerprint, "config": now.config, "inputs": now.inputs}
+            write_json(self.folder(name) / BEGUN, begun)
+
+    def forget(self, name: str) -> None:
+        """A node's state is told by its manifest from now on."""
+        (self.folder(name) / STATE).unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,1 @@
+"""Greedy answers of models in folders: vLLM's worker, and transformers."""

@@ -1,9 +1,0 @@
-"""Jobs on Slurm, through nemo-run: checked before they wait in a queue, then shown or submitted as a graph."""
-
-from nemo_kcpt.slurm.jobs import Job, Resources, command_job, stage_jobs, train_job
-from nemo_kcpt.slurm.launch import launch_graph
-from nemo_kcpt.slurm.site import Site, resources_from, site_from
-
-__all__ = [
-    "Job", "Resources", "Site", "command_job", "launch_graph", "resources_from", "site_from", "stage_jobs", "train_job",
-]  # fmt: skip

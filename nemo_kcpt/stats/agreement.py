@@ -1,0 +1,232 @@
+"""Does a score agree with people? Rank correlations, kappa and AUROC of every score against ratings.
+
+Per answer: Spearman's rho, Kendall's tau-b, AUROC (ratings above 1/2 against those below), and Cohen's kappa of the
+score cut in two. A score that is a verdict or a probability is cut at 1/2; BERTScore, which is neither, where it calls
+as many answers right as people do. Per model: rho and tau of the models' mean scores against their mean ratings, which
+is what the method's paper reports (0.08, -0.09, 0.12; §5).
+
+Intervals are percentile bootstrap intervals over papers (statistics.py says why papers), drawn with all their answers
+by all models.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.files import file_in, read_jsonl
+from nemo_kcpt.records.inputs import Key
+
+SCORES = (
+    "combined", "judge", "exact_match", "fact_recall", "fact_precision", "bertscore_sent", "bertscore_doc",
+)  # fmt: skip
+CUT_AT_HALF = ("combined", "judge", "exact_match", "fact_recall", "fact_precision")
+RESAMPLES = 500
+LEAST_MODELS = 3
+"""Models without which a rank correlation over models means nothing."""
+ORACLE = "oracle"
+
+
+def read_ratings(path: Path, answered: Mapping[Key, Any]) -> dict[Key, float]:
+    """Mean rating (0 to 1) of each answer that somebody rated.
+
+    Args:
+        path: ratings.jsonl of `kcpt human collect`, or any file with question_id, model and rating (0 to 1, or null for
+            a question that was passed over), one line for each rater.
+        answered: the answers that there are.
+
+    Raises:
+        BadInput: a rating of something else than 0 to 1, or of no answer; or no rating at all.
+    """
+    path = file_in(path, "ratings.jsonl")
+    found: dict[Key, list[float]] = {}
+    for number, record in enumerate(read_jsonl(path, ("question_id", "model", "rating")), start=1):
+        key = (str(record["question_id"]), str(record["model"]))
+        rating = record["rating"]
+        if rating is None:
+            continue
+        if not isinstance(rating, (int, float)) or not 0 <= rating <= 1:
+            raise BadInput(
+                f"{path}, record {number}: rating is {rating!r}; expected 0 to 1, or null where none was given"
+            )
+        if key not in answered:
+            raise BadInput(
+                f"{path}, record {number}: rates an answer of '{key[1]}' to question '{key[0]}', and there is none; "
+                "give the answers that were rated"
+            )
+        found.setdefault(key, []).append(float(rating))
+    if not found:
+        raise BadInput(f"{path}: no rating in it; make ratings with `kcpt human sheet` and `kcpt human collect`")
+    return {key: sum(values) / len(values) for key, values in found.items()}
+
+
+def agreement(
+    scores: Mapping[Key, Mapping[str, Any]], ratings: Mapping[Key, float], papers: Mapping[str, str], seed: int = 0
+) -> dict[str, Any]:
+    """Every score against the ratings.
+
+    Args:
+        scores: records of scores.jsonl.
+        ratings: 0 to 1, of some of the answers.
+        papers: question_id -> paper_id, for the intervals.
+        seed: of the bootstrap.
+
+    Returns:
+        JSON-ready: `n` answers, `models`, `papers`, and for each score that was run `n`, `per_answer` {spearman,
+        kendall, auroc, kappa} and `per_model` {spearman, kendall}, each {value, low, high}; value is None where it is
+        not defined (all ratings alike, fewer than three models).
+    """
+    rows = []
+    for name in SCORES:
+        keys = [key for key in ratings if key in scores and scores[key].get(name) is not None]
+        if not keys:
+            continue
+        values = [float(scores[key][name]) for key in keys]
+        people = [ratings[key] for key in keys]
+        clusters = [papers[key[0]] for key in keys]
+        models = [key[1] for key in keys]
+        rows.append({"score": name, "n": len(keys), **_compare(name, values, people, clusters, models, seed)})
+    return {
+        "n": len(ratings),
+        "models": len({model for _, model in ratings}),
+        "papers": len({papers[question_id] for question_id, _ in ratings}),
+        "right": sum(ratings.values()) / len(ratings),
+        "scores": rows,
+    }
+
+
+def _compare(
+    name: str, values: Sequence[float], people: Sequence[float], papers: Sequence[str], models: Sequence[str], seed: int
+) -> dict[str, Any]:
+    import numpy as np
+
+    score, rated = np.asarray(values), np.asarray(people)
+    _, model = np.unique(np.asarray(models), return_inverse=True)
+    cut = 0.5 if name in CUT_AT_HALF else _matching_cut(score, rated)
+    measures: dict[tuple[str, str], Callable[[Any], float]] = {
+        ("per_answer", "spearman"): lambda chosen: spearman(score[chosen], rated[chosen]),
+        ("per_answer", "kendall"): lambda chosen: kendall(score[chosen], rated[chosen]),
+        ("per_answer", "auroc"): lambda chosen: _auroc(score[chosen], rated[chosen]),
+        ("per_answer", "kappa"): lambda chosen: kappa(score[chosen] >= cut, rated[chosen] >= 0.5),
+        ("per_model", "spearman"): lambda chosen: spearman(*_means(score[chosen], rated[chosen], model[chosen])),
+        ("per_model", "kendall"): lambda chosen: kendall(*_means(score[chosen], rated[chosen], model[chosen])),
+    }
+    samples = resampled(papers, seed)
+    found: dict[str, Any] = {"cut": float(cut)}
+    everything = np.arange(len(score))
+    for (group, measure), compute in measures.items():
+        value = compute(everything)
+        entry: dict[str, float | None] = {"value": None, "low": None, "high": None}
+        if not math.isnan(value):
+            drawn = [one for one in (compute(sample) for sample in samples) if not math.isnan(one)]
+            entry["value"] = value
+            if len(samples) and len(drawn) >= 0.9 * len(samples):
+                entry["low"], entry["high"] = (float(end) for end in np.percentile(drawn, [2.5, 97.5]))
+        found.setdefault(group, {})[measure] = entry
+    return found
+
+
+def resampled(papers: Sequence[str], seed: int) -> list[Any]:
+    """Places of the answers in each bootstrap sample; none where there is one paper only."""
+    import numpy as np
+
+    places: dict[str, list[int]] = {}
+    for place, paper in enumerate(papers):
+        places.setdefault(paper, []).append(place)
+    groups = [np.array(found) for found in places.values()]
+    if len(groups) < 2:
+        return []
+    rng = np.random.default_rng(seed)
+    return [
+        np.concatenate([groups[number] for number in rng.integers(len(groups), size=len(groups))])
+        for _ in range(RESAMPLES)
+    ]
+
+
+def _matching_cut(score: Any, rated: Any) -> float:
+    """The cut at which as many answers are called right as people call right."""
+    import numpy as np
+
+    right = int((rated >= 0.5).sum())
+    return float(np.sort(score)[::-1][right - 1]) if right else math.inf
+
+
+def _means(score: Any, rated: Any, model: Any) -> tuple[Any, Any]:
+    """Mean score and mean rating of each model that is there."""
+    import numpy as np
+
+    counts = np.bincount(model)
+    there = counts > 0
+    if there.sum() < LEAST_MODELS:
+        return np.zeros(0), np.zeros(0)
+    return (np.bincount(model, score)[there] / counts[there], np.bincount(model, rated)[there] / counts[there])
+
+
+def spearman(first: Any, second: Any) -> float:
+    """Spearman's rank correlation of two lists; not a number where one has no spread."""
+    import numpy as np
+    from scipy.stats import rankdata
+
+    if len(first) < 2:
+        return math.nan
+    one, two = rankdata(first), rankdata(second)
+    spread = one.std() * two.std()
+    return float(np.mean((one - one.mean()) * (two - two.mean())) / spread) if spread else math.nan
+
+
+def kendall(first: Any, second: Any) -> float:
+    """Kendall's tau-b of two lists; not a number for fewer than two."""
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(first, second).statistic) if len(first) > 1 else math.nan
+
+
+def _auroc(score: Any, rated: Any) -> float:
+    """Mann and Whitney's U by ranks, ties half; nan without both right and wrong answers."""
+    from scipy.stats import rankdata
+
+    told = rated != 0.5
+    score, right = score[told], rated[told] > 0.5
+    positives = int(right.sum())
+    negatives = len(right) - positives
+    if not positives or not negatives:
+        return math.nan
+    return float((rankdata(score)[right].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def kappa(first: Any, second: Any) -> float:
+    """Cohen's kappa of two series of yes and no (Educational and Psychological Measurement 20, 1960).
+
+    nan where chance alone agrees always: both say the same of every answer.
+    """
+    import numpy as np
+
+    one, two = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    chance = one.mean() * two.mean() + (1 - one.mean()) * (1 - two.mean())
+    return float(((one == two).mean() - chance) / (1 - chance)) if chance < 1 else math.nan
+
+
+def table(found: Mapping[str, Any]) -> list[str]:
+    """Lines for reading: each score, with 95 % intervals."""
+    heads = ["spearman", "kendall", "auroc", "kappa", "models: spearman", "kendall"]
+    lines = [
+        f"{found['n']} rated answers of {found['models']} models about {found['papers']} papers, "
+        f"{100 * found['right']:.1f} % right",
+        "| score | n | " + " | ".join(heads) + " |",
+        "| --- " * (len(heads) + 2) + "|",
+    ]
+    for row in found["scores"]:
+        cells = [row["per_answer"][name] for name in ("spearman", "kendall", "auroc", "kappa")]
+        cells += [row["per_model"][name] for name in ("spearman", "kendall")]
+        lines.append(f"| {row['score']} | {row['n']} | " + " | ".join(map(_cell, cells)) + " |")
+    return lines
+
+
+def _cell(entry: Mapping[str, float | None]) -> str:
+    if entry["value"] is None:
+        return "–"
+    interval = f" ({entry['low']:.2f} to {entry['high']:.2f})" if entry["low"] is not None else ""
+    return f"{entry['value']:.2f}{interval}"
