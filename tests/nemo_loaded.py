@@ -5,10 +5,6 @@ import gc
 import nemo_run.cli.api  # noqa: F401
 from nemo.collections import llm  # noqa: F401
 
-import nemo_kcpt.conversion.import_stage
-import nemo_kcpt.conversion.stage
-import nemo_kcpt.models.context
-import nemo_kcpt.models.parity  # noqa: F401
 import nemo_kcpt_recipes  # noqa: F401
 
 gc.freeze()  # Megatron collects garbage at each save: all of NeMo's objects would be copied into every fork

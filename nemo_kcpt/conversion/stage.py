@@ -47,7 +47,7 @@ def _memory_is_short(shape: LlamaShape, out: Path) -> bool:
 def _compare(config: Config, checkpoint: Path, folder: Path) -> dict[str, object]:
     prompts = ids_of(PackTokenizer(folder), PROMPTS)
     with output_into(folder / LOG_FILE):
-        from nemo_kcpt.models.parity import logit_parity
+        from nemo_kcpt.conversion.verify.parity import logit_parity
 
         result = logit_parity(checkpoint, folder, prompts)
     LOG.info(

@@ -24,12 +24,12 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.answers.stage import parse_models
 from nemo_kcpt.files import atomic_write, file_in, read_json, read_jsonl, write_json
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.records.inputs import read_papers, read_questions
 from nemo_kcpt.report import inputs as read
 from nemo_kcpt.runs import MANIFEST, hash_input, read_manifest, shaping, stage
+from nemo_kcpt.serving.models import parse_models
 
 
 @dataclass(kw_only=True)

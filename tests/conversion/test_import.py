@@ -55,8 +55,8 @@ def prompts(rows: int) -> list[list[int]]:
 def test_megatron_computes_the_logits_of_transformers(kind: str, dtype: torch.dtype, tmp_path: Path) -> None:
     from nemo.lightning.io import load_context
 
+    from nemo_kcpt.conversion.verify.parity import logit_parity
     from nemo_kcpt.models.llama import KcptLlamaModel
-    from nemo_kcpt.models.parity import logit_parity
 
     hf, out = save_llama(tmp_path / "hf", dtype, **KINDS[kind]), tmp_path / "checkpoint"
     run(Config(hf=hf, out=out))
@@ -72,8 +72,8 @@ def test_megatron_computes_the_logits_of_transformers(kind: str, dtype: torch.dt
 def test_a_padded_vocabulary_is_the_loaders_affair(kind: str, tmp_path: Path) -> None:
     from megatron.core.dist_checkpointing import load
 
+    from nemo_kcpt.conversion.verify.parity import megatron_model
     from nemo_kcpt.models.llama import KcptLlamaConfig, config_options
-    from nemo_kcpt.models.parity import megatron_model
     from nemo_kcpt.training import cpu_backend
     from nemo_kcpt.training.single_process import single_process_groups
 

@@ -13,9 +13,10 @@ import pytest
 
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.answers import stage as generate_stage
-from nemo_kcpt.evaluation.answers.stage import Config, parse_models, run
+from nemo_kcpt.evaluation.answers.stage import Config, run
 from nemo_kcpt.files import read_jsonl, write_jsonl
 from nemo_kcpt.serving import vllm_engine
+from nemo_kcpt.serving.models import parse_models
 from nemo_kcpt.serving.prompts import Journal, ModelRequest, Prompt, build_prompts, kv_cache_bytes
 from tests.conftest import ROOT
 from tests.evaluation.small import make_tokenizer, questions, write_stub_model

@@ -78,7 +78,7 @@ def _model(side: Side, rounded_to: Any, log: Path) -> Iterator[Model]:
     with ExitStack() as stack:
         if side.is_checkpoint:
             with output_into(log):
-                from nemo_kcpt.models.parity import megatron_states
+                from nemo_kcpt.conversion.verify.parity import megatron_states
 
                 model: Model = stack.enter_context(megatron_states(side.path, rounded_to))
         else:

@@ -38,6 +38,7 @@ from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
 from nemo_kcpt.records.inputs import read_questions
 from nemo_kcpt.runs import later, shaping, stage
+from nemo_kcpt.serving.models import DTYPES, parse_models
 from nemo_kcpt.serving.prompts import (
     JOURNALS,
     Journal,
@@ -50,7 +51,6 @@ from nemo_kcpt.serving.prompts import (
 )
 
 ENGINES = ("auto", "vllm", "transformers", "server")
-DTYPES = ("float32", "bfloat16", "float16", "auto")
 
 
 @dataclass(kw_only=True)
@@ -107,30 +107,6 @@ class Config:
             model="", base_url=self.base_url, api_key_env=self.api_key_env, max_tokens=self.max_new_tokens,
             structured="none", concurrency=self.concurrency, timeout=self.timeout, served_model=self.served_model,
         )  # fmt: skip
-
-
-def parse_models(given: Any) -> dict[str, Path]:
-    """Names and folders of `models`, in any of its three forms.
-
-    Raises:
-        BadInput: another form, a name given twice, or no model.
-    """
-    if isinstance(given, Mapping):
-        pairs = [(str(name), str(folder)) for name, folder in given.items()]
-    else:
-        words = given.split(",") if isinstance(given, str) else list(given) if isinstance(given, Sequence) else [given]
-        pairs = []
-        for word in words:
-            name, equals, folder = str(word).strip().partition("=")
-            if not equals or not name or not folder:
-                raise BadInput(f"models: '{word}' is not of the form NAME=FOLDER; see kcpt generate --help")
-            pairs.append((name.strip(), folder.strip()))
-    models = {name: Path(folder) for name, folder in pairs}
-    if len(models) < len(pairs):
-        raise BadInput("models: a name is given twice; every model needs a name of its own")
-    if not models:
-        raise BadInput("models: none given; give NAME=FOLDER")
-    return models
 
 
 @contextmanager

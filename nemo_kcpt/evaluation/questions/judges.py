@@ -160,9 +160,9 @@ def read_verdict(reply: str) -> tuple[int, str]:
     Raises:
         UnreadableReply: it has any other form; names the fault.
     """
-    from nemo_kcpt.evaluation.judging.reading import is_placeholder, read_object
     from nemo_kcpt.llm.fences import shortened, visible
     from nemo_kcpt.llm.request import UnreadableReply
+    from nemo_kcpt.llm.verdicts import is_placeholder, read_object
 
     value = read_object(reply)
     if set(value) != set(FIELDS):

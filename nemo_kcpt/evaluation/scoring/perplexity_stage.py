@@ -26,10 +26,10 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.answers.stage import DTYPES, parse_models
 from nemo_kcpt.files import file_in, read_json, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import shaping, stage
+from nemo_kcpt.serving.models import DTYPES, parse_models
 from nemo_kcpt.serving.prompts import JOURNALS, Journal, Key, model_files
 from nemo_kcpt.stats.statistics import ratio_interval
 

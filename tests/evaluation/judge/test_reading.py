@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_kcpt.evaluation.judging.reading import LONGEST_REASON, read_verdict
 from nemo_kcpt.llm.request import UnreadableReply
+from nemo_kcpt.llm.verdicts import LONGEST_REASON, read_verdict
 
 GOOD = '{"reason": "ok", "verdict": 1}'
 READABLE = {
