@@ -14,6 +14,8 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 
 import nemo_kcpt
+from nemo_kcpt import logs
+from nemo_kcpt.config import MISSING, config_help, load_config, nearest
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.stages import ACTIONS, HIDDEN, STAGES, find_stage
 from nemo_kcpt.threads import wait_briefly
@@ -26,8 +28,6 @@ Exit codes: 0 done, 1 failed, 2 the input cannot be used, 130 interrupted."""
 
 
 def _stage_help(name: str, module: object, arguments: str = "") -> str:
-    from nemo_kcpt.config import config_help
-
     return "\n".join(
         [
             f"kcpt {name}: {(getattr(module, '__doc__', '') or '').strip()}",
@@ -46,8 +46,6 @@ def _stage_help(name: str, module: object, arguments: str = "") -> str:
 
 def _arguments(module: str, sources: Sequence[str]) -> str:
     """What follows an action in its usage: the sources, and where the result goes."""
-    from nemo_kcpt.config import MISSING
-
     target = "--to OUT" if str(importlib.import_module(module).Config.out) == MISSING else "[--to OUT]"
     return "".join(f" {source.upper()}" for source in sources) + f" {target}"
 
@@ -89,9 +87,6 @@ def _overrides(words: Sequence[str], flags: Container[str] = ()) -> list[str]:
 def _run_stage(name: str, words: Sequence[str]) -> None:
     import dataclasses
 
-    from nemo_kcpt import logs
-    from nemo_kcpt.config import load_config
-
     if "--help" in words or "-h" in words:
         print(_help(name, words))
         return
@@ -127,8 +122,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.parse_args(words or ["--help"])
         return 0
     if words[0] not in {**STAGES, **HIDDEN}:
-        from nemo_kcpt.config import nearest
-
         print(f"kcpt: unknown stage '{words[0]}'; {nearest(words[0], list(STAGES))}. See kcpt --help", file=sys.stderr)
         return 2
     try:

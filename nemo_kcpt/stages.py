@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
 
 STAGES: dict[str, tuple[str, str]] = {
@@ -71,8 +72,6 @@ def find_stage(name: str, words: Sequence[str]) -> tuple[str, list[str]]:
         return module, rest
     action = rest.pop(0)
     if action not in actions:
-        from nemo_kcpt.config import nearest  # reads YAML, which --help has no time for
-
         raise BadInput(f"command line: unknown action '{action}'; {nearest(action, list(actions))}")
     module, sources = actions[action]
     for place, source in enumerate(sources[: len(rest)]):

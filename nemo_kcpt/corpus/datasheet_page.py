@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.pages import count, environment, share
+from nemo_kcpt.pages import count, environment, plots, share
 
 FATE_NAMES = {
     "bad": "bad: could not be used",
@@ -49,8 +49,6 @@ def keys_as_yaml(config: Mapping[str, Any]) -> str:
 
 def histogram(panels: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """Papers by length on a logarithmic scale as SVG, train and held-out stacked; one panel a unit."""
-    from nemo_kcpt.pages import plots
-
     name = "lengths of papers"
     axes = plots.panels(name, 8.9, 2.6, len(panels))
     for axis, (unit, length) in zip(axes, panels):

@@ -27,6 +27,7 @@ from typing import Any
 from nemo_kcpt.config import MISSING, nearest
 from nemo_kcpt.corpus.cleaning import STEPS
 from nemo_kcpt.corpus.datasheet import write_datasheet
+from nemo_kcpt.corpus.diff import show
 from nemo_kcpt.corpus.merge import Rules, merge
 from nemo_kcpt.corpus.papers import Settings
 from nemo_kcpt.corpus.parts import check_complete, make_parts
@@ -186,8 +187,6 @@ def run(config: Config, redo: bool = False) -> None:
     chosen = choose_readers(place, config.format)
     settings = config.settings()
     if config.diff:
-        from nemo_kcpt.corpus.diff import show
-
         show(config.diff, place, chosen, settings, out=config.out)
         return
     inputs = _inputs(config)

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.judging.prompts import Case, messages
+from nemo_kcpt.evaluation.judging.stage import REPLY_TOKENS, estimate, estimated
 from nemo_kcpt.experiment.counts import (
     COUNT_KEYS,
     WIDER,
@@ -27,11 +29,15 @@ from nemo_kcpt.experiment.counts import (
     stand_in_text,
     synthetic_ratio,
 )
+from nemo_kcpt.llm.counting import token_counter
+from nemo_kcpt.llm.sampling import Asking as Nobody
 from nemo_kcpt.planning.hardware import Cluster, known_gpu
 from nemo_kcpt.planning.layouts import best
 from nemo_kcpt.planning.recipes_stage import tuning_fixed
 from nemo_kcpt.planning.stage import model_shape, row
 from nemo_kcpt.planning.steps import TOKENS_PER_STEP, TUNING_BATCH, steps_for, windows_per_step
+from nemo_kcpt.synthesis.calls import make_plan
+from nemo_kcpt.synthesis.status import read_status
 
 if TYPE_CHECKING:
     from nemo_kcpt.evaluation.judging.config import Config as JudgeConfig
@@ -146,8 +152,6 @@ def synthesis_cost(config: SynthesisConfig, counts: Counts) -> Asking:
         config: the stage's.
         counts: of the corpus.
     """
-    from nemo_kcpt.synthesis.status import read_status
-
     if config.teacher == "template":
         requests = counts.papers * len(_plan(config, counts).kinds)
         return Asking(requests=requests, prompt_tokens=0, completion_tokens=0, price=0.0, basis="rules, no LLM")
@@ -196,10 +200,6 @@ def _countable(config: SynthesisConfig) -> bool:
 
 
 def _plan(config: SynthesisConfig, counts: Counts) -> Plan:
-    from nemo_kcpt.llm.counting import token_counter
-    from nemo_kcpt.llm.sampling import Asking as Nobody
-    from nemo_kcpt.synthesis.calls import make_plan
-
     count, _ = token_counter(config.tokenizer if _countable(config) else None)
     if (rate := counts.teacher_tokens_per_character) is not None:
         count = lambda text: math.ceil(len(text) * rate)  # noqa: E731
@@ -244,8 +244,6 @@ def _asking(config: SynthesisConfig, requests: int, tokens: Mapping[str, float],
 
 def shown_tokens(counts: Counts, most: int) -> int:
     """Tokens of a paper that the judge is shown, by the cautious estimate: the mean paper, at most `most`."""
-    from nemo_kcpt.llm.counting import token_counter
-
     count, _ = token_counter(None)
     return min(most, count(stand_in(counts)["text"]))
 
@@ -277,10 +275,6 @@ def judging_cost(
     Raises:
         BadInput: a number that cannot be.
     """
-    from nemo_kcpt.evaluation.judging.prompts import Case, messages
-    from nemo_kcpt.evaluation.judging.stage import REPLY_TOKENS, estimated
-    from nemo_kcpt.llm.counting import token_counter
-
     given = {"questions": questions, "models": models, "paper_tokens": paper_tokens, "judges": judges}
     for name, value in given.items():
         if not value > 0:
@@ -302,8 +296,6 @@ def judging_cost(
 
 def judging_cost_of(config: JudgeConfig) -> Asking:
     """What `kcpt judge` with these keys will take, by the prompts themselves: what `estimate=true` prints."""
-    from nemo_kcpt.evaluation.judging.stage import REPLY_TOKENS, estimate
-
     found = estimate(config)
     return Asking(
         requests=found.requests,

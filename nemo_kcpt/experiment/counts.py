@@ -15,7 +15,10 @@ from typing import Any
 
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import file_in
+from nemo_kcpt.files import file_in, read_jsonl
+from nemo_kcpt.llm.counting import token_counter
+from nemo_kcpt.records.packs import read_info
+from nemo_kcpt.synthesis.prompts import language_of, load_prompts
 
 TOKENS_PER_CHARACTER: Mapping[str, float] = {"ja": 0.55, "en": 0.25}
 """Of the base model's tokenizer. ja: measured, llm-jp-3's on JaQuAD, 299,712 tokens of 547,903 characters. en: four
@@ -144,10 +147,6 @@ def counts_of(
 
 
 def _counted(corpus: Path, tokenizer: Path | None) -> dict[str, Any]:
-    from nemo_kcpt.files import read_jsonl
-    from nemo_kcpt.llm.counting import token_counter
-    from nemo_kcpt.synthesis.prompts import language_of
-
     lengths, languages, path = [], Counter[str](), corpus / "papers.jsonl"
     for paper in read_jsonl(path, ("text",)):
         lengths.append(len(paper["text"]))
@@ -169,8 +168,6 @@ def sample(records: Iterable[dict[str, Any]], number: int) -> list[dict[str, Any
 
 
 def _synthetic_characters(path: Path) -> Counter[str]:
-    from nemo_kcpt.files import read_jsonl
-
     found = Counter[str]()
     for record in read_jsonl(path, ("kind", "pairs")):
         found[record["kind"]] += sum(len(pair["instruction"]) + len(pair["output"]) for pair in record["pairs"])
@@ -200,7 +197,6 @@ def synthetic_ratio(counts: Counts, kinds: Sequence[str] = ()) -> float:
     """
     if counts.by_kind is not None:
         return sum(ratio for kind, ratio in counts.by_kind.items() if not kinds or kind in kinds)
-    from nemo_kcpt.synthesis.prompts import load_prompts
 
     mean = counts.characters / counts.papers
     replies = {
@@ -240,8 +236,6 @@ def pack_tokens(
         BadInput: neither a pack nor counts or samples.
     """
     if pack is not None and (pack / "manifest.json").is_file():
-        from nemo_kcpt.records.packs import read_info
-
         info = read_info(pack)
         return PackTokens(tokens=info.tokens, step_tokens=info.step_tokens, measured=True, basis="the pack's manifest")
     if mode == "instruction":

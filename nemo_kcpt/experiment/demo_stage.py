@@ -25,6 +25,7 @@ from nemo_kcpt.experiment.states import States
 from nemo_kcpt.fiction.world import LANGUAGES
 from nemo_kcpt.files import atomic_write, read_json, write_json
 from nemo_kcpt.recipe_calls import check_folder
+from nemo_kcpt.report.render import summary_table
 from nemo_kcpt.runs import FORMAT, exclusive
 
 RUN = "run.json"
@@ -121,8 +122,6 @@ def _run_steps(run: Path, steps: Sequence[Node]) -> None:
 def run(config: Config, redo: bool = False) -> None:
     """Run what is missing, print the summary and the report's path."""
     from rich.console import Console
-
-    from nemo_kcpt.report.render import summary_table
 
     check_folder(config.out)
     with exclusive(config.out):

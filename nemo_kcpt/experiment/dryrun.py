@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.config import load_config, nearest
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.judging.config import Config as Judge
 from nemo_kcpt.experiment import costs
 from nemo_kcpt.experiment.experiment import Config, Training, words_of
 from nemo_kcpt.experiment.graph import Graph
+from nemo_kcpt.synthesis.config import Config as Synthesis
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -109,9 +111,6 @@ def _training_cost(
 
 def _asking(graph: Graph, counts: costs.Counts | None) -> list[tuple[str, costs.Asking | str]]:
     """What the teacher and the judge are asked; a text says why that is not known."""
-    from nemo_kcpt.evaluation.judging.config import Config as Judge
-    from nemo_kcpt.synthesis.config import Config as Synthesis
-
     config: Config = graph.config
     rows: list[tuple[str, costs.Asking | str]] = []
     if config.world:

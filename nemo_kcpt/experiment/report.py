@@ -15,6 +15,7 @@ from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.nodes import Cell
 from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED, State, States
 from nemo_kcpt.files import write_json
+from nemo_kcpt.report import stage as report
 
 
 def _devices(graph: Graph) -> int:
@@ -83,8 +84,6 @@ def run_report(states: States) -> None:
     Raises:
         KcptError: not even the base model has scores, or nothing else.
     """
-    from nemo_kcpt.report import stage as report
-
     graph, run = states.graph, states.graph.run
     found = states.all()
     done = [cell.name for cell in graph.cells if found[f"scores-{cell.name}"].word == DONE]

@@ -23,13 +23,18 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput, KcptError
+from nemo_kcpt.experiment.dryrun import show
 from nemo_kcpt.experiment.experiment import Config, check_sections
 from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.nodes import REPORT
+from nemo_kcpt.experiment.on_slurm import launch
+from nemo_kcpt.experiment.report import run_report
 from nemo_kcpt.experiment.runner import Say, finish, note_end, refuse_stale, run_graph, start
 from nemo_kcpt.experiment.states import DONE, RUNNING, States
-from nemo_kcpt.files import atomic_write
+from nemo_kcpt.experiment.table import counts, grid_table
+from nemo_kcpt.files import atomic_write, read_json
 from nemo_kcpt.recipe_calls import check_folder
+from nemo_kcpt.report.render import summary_table
 from nemo_kcpt.runs import exclusive
 
 NOT_SAVED = ("dryrun", "status", "submit", "only", "node", "ended", "workers")
@@ -54,8 +59,6 @@ def _plain(value: Any) -> Any:
 
 def _run_node(states: States, name: str, ended: bool) -> None:
     """One step, in this process' place; the report itself is made in this process."""
-    from nemo_kcpt.experiment.report import run_report
-
     if name == REPORT:
         run_report(states)
         return
@@ -81,8 +84,6 @@ def _display(states: States, names: Sequence[str], workers: int) -> Iterator[tup
     """`say(name, text)` and `tick()`: a live table in a terminal, a line for each event elsewhere."""
     from rich.console import Console
     from rich.live import Live
-
-    from nemo_kcpt.experiment.table import counts, grid_table
 
     console, last = Console(), 0.0
     seen = {name: states.of(name).word for name in names}
@@ -117,9 +118,6 @@ def _run_here(config: Config, states: States, names: Sequence[str], redo: bool) 
         failed = run_graph(states, names, config.workers, say, tick, keep=config.keep_checkpoints)
     page = config.out / "report/report.html"
     if page.is_file() and REPORT in names:
-        from nemo_kcpt.files import read_json
-        from nemo_kcpt.report.render import summary_table
-
         console = Console()
         console.print(summary_table(read_json(page.with_suffix(".json"))))
         console.print(f"report: {page}", soft_wrap=True, highlight=False)
@@ -139,8 +137,6 @@ def run(config: Config, redo: bool = False) -> None:
     check_folder(config.out)
     graph = Graph(config)
     if config.dryrun:
-        from nemo_kcpt.experiment.dryrun import show
-
         show(graph)
         return
     states = States(graph)
@@ -149,15 +145,11 @@ def run(config: Config, redo: bool = False) -> None:
         return
     names = graph.needed(config.only or list(graph.nodes))
     if config.status:
-        from nemo_kcpt.experiment.table import grid_table
-
         Console().print(grid_table(graph, states.all(), names, config.workers))
         return
     with exclusive(config.out):
         save(config)
         if config.slurm:
-            from nemo_kcpt.experiment.on_slurm import launch
-
             refuse_stale(states, names, redo)
             launch(states, names)
             return

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.llm.faults import passing
-from nemo_kcpt.llm.openai import FIRST_WAIT, LIMITS, LONGEST_OBEYED, LONGEST_WAIT, OpenAITeacher
+from nemo_kcpt.llm.openai import FIRST_WAIT, LIMITS, LONGEST_OBEYED, LONGEST_WAIT, OpenAITeacher, connect
 from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
@@ -80,8 +80,6 @@ class BatchTeacher(OpenAITeacher):
 
     async def prepare(self) -> None:
         """Connect."""
-        from nemo_kcpt.llm.openai import connect
-
         if self._client is None:
             self._client = connect(self._llm)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from nemo_kcpt.llm.batch import BatchTeacher
+from nemo_kcpt.llm.openai import OpenAITeacher
 from nemo_kcpt.llm.request import Teacher
 from nemo_kcpt.llm.settings import Llm
+from nemo_kcpt.llm.vllm import VllmTeacher
 
 
 def make(llm: Llm) -> Teacher:
@@ -14,13 +17,8 @@ def make(llm: Llm) -> Teacher:
     """
     llm.check_window()
     if llm.engine == "vllm":
-        from nemo_kcpt.llm.vllm import VllmTeacher
-
         return VllmTeacher(llm)
     if llm.engine == "batch":
-        from nemo_kcpt.llm.batch import BatchTeacher
-
         return BatchTeacher(llm)
-    from nemo_kcpt.llm.openai import OpenAITeacher
 
     return OpenAITeacher(llm)

@@ -31,6 +31,8 @@ from nemo_kcpt.hf.tokenizer import PackTokenizer, tokenizer_inputs
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.anchored import anchored_windows, sample_windows
 from nemo_kcpt.packing.concat import concat_segments, concat_windows
+from nemo_kcpt.packing.inspect import print_window
+from nemo_kcpt.packing.page import write_page
 from nemo_kcpt.packing.papers import (
     Records,
     Settings,
@@ -279,8 +281,6 @@ def _samples(path: Path) -> Iterator[dict[str, Any]]:
 def run(config: Config, redo: bool = False) -> None:
     """Make the pack unless it is there; or look at one."""
     if config.inspect is not None:
-        from nemo_kcpt.packing.inspect import print_window
-
         (tokenizer_folder,) = _required(config, "tokenizer")
         kept = config.out / TEMPLATE
         template = kept.read_text(encoding="utf-8") if kept.is_file() else ""
@@ -337,6 +337,4 @@ def _written(config: Config, tokenizer: PackTokenizer) -> dict[str, str]:
 
 
 def _report(config: Config) -> None:
-    from nemo_kcpt.packing.page import write_page
-
     LOG.info("pack: see %s", write_page(config.out))

@@ -15,6 +15,7 @@ from nemo_kcpt.planning.catalogue import FINETUNE, RECIPES, Entry
 from nemo_kcpt.planning.hardware import Cluster, known_gpu
 from nemo_kcpt.planning.layouts import best
 from nemo_kcpt.planning.steps import TOKENS_PER_STEP, TUNING_BATCH, steps_for, windows_per_step
+from nemo_kcpt.records.packs import read_info
 
 WIDTH = 160
 """Columns that the table needs."""
@@ -57,8 +58,6 @@ def _planned(entry: Entry, seq_length: int, folder: Path | None, cluster: Cluste
 
 def rows(config: Config) -> list[dict[str, str]]:
     """A row a recipe."""
-    from nemo_kcpt.records.packs import read_info
-
     info = read_info(config.pack) if config.pack is not None else None
     clusters = [Cluster(nodes=nodes, gpus_per_node=config.gpus, gpu=known_gpu(config.gpu)) for nodes in (1, 2)]
     found = []

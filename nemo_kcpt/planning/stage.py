@@ -23,6 +23,7 @@ from nemo_kcpt.planning.layouts import Plan, plans
 from nemo_kcpt.planning.megatron_memory import theoretical_memory
 from nemo_kcpt.planning.rope import rotary_base
 from nemo_kcpt.planning.steps import TOKENS_PER_STEP, steps_for, windows_per_step
+from nemo_kcpt.records.packs import read_info
 
 OURS, MEGATRON = "ours", "megatron"
 
@@ -106,7 +107,6 @@ def steps_of(config: Config) -> int:
     """
     if config.pack is None:
         return steps_for(round(config.tokens), config.epochs, config.tokens_per_step)
-    from nemo_kcpt.records.packs import read_info
 
     info = read_info(config.pack)
     if info.seq_length != config.seq_length:

@@ -10,6 +10,7 @@ from typing import Any
 from nemo_kcpt.files import file_in, read_json, read_jsonl
 from nemo_kcpt.records.inputs import read_papers
 from nemo_kcpt.runs import MANIFEST, read_manifest
+from nemo_kcpt.stats.statistics import holm, paired_difference, paired_p, wilson_interval
 
 JUDGED = ("verdicts", "ties", "invalid", "requests", "prompt_tokens", "cached_tokens", "completion_tokens", "cost")
 ASKED = ("requests", "prompt_tokens", "completion_tokens", "cost")
@@ -150,8 +151,6 @@ def general_rows(
     General questions are about no paper; each stands for itself. `p` is of the paired permutation test, `p_holm`
     corrected for the models compared.
     """
-    from nemo_kcpt.stats.statistics import holm, paired_difference, paired_p, wilson_interval
-
     found = {
         name: {
             key: float(scores[key, name]["exact_match"])

@@ -24,12 +24,17 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.scoring.stage import values_by_fact
 from nemo_kcpt.files import atomic_write, file_in, read_json, read_jsonl, write_json
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.records.inputs import read_papers, read_questions
+from nemo_kcpt.report import build, cells, environment, groups, ranks, sheet
 from nemo_kcpt.report import inputs as read
+from nemo_kcpt.report.render import render, render_markdown
+from nemo_kcpt.report.tables import csv_tables, latex_tables
 from nemo_kcpt.runs import MANIFEST, hash_input, read_manifest, shaping, stage
 from nemo_kcpt.serving.models import parse_models
+from nemo_kcpt.stats.agreement import read_ratings
 
 
 @dataclass(kw_only=True)
@@ -104,8 +109,6 @@ def _named(given: Any) -> dict[str, Path]:
 
 
 def _inputs(config: Config) -> dict[str, Path]:
-    from nemo_kcpt.report import cells
-
     inputs = {"questions": config.questions}
     for name in _SEVERAL:
         inputs |= read.names(name, getattr(config, name))
@@ -138,8 +141,6 @@ def _general(config: Config) -> dict[str, Any] | None:
     Raises:
         BadInput: some of the three keys are given, and not all.
     """
-    from nemo_kcpt.report import build, sheet
-
     given = [config.general, config.general_answers, config.general_scores]
     if not any(given):
         return None
@@ -155,8 +156,6 @@ def _general(config: Config) -> dict[str, Any] | None:
 
 def _ratings(people: Path | None) -> dict[tuple[str, str], float]:
     """People's mean rating of each answer; none where only people.json is there, or nobody rated anything."""
-    from nemo_kcpt.stats.agreement import read_ratings
-
     file = people / "ratings.jsonl" if people is not None else None
     if file is None or not file.is_file():
         return {}
@@ -173,9 +172,6 @@ def build_report(config: Config) -> dict[str, Any]:
     Raises:
         BadInput: records that do not belong together, or an input of another form.
     """
-    from nemo_kcpt.evaluation.scoring.stage import values_by_fact
-    from nemo_kcpt.report import build, cells, environment, groups, ranks, sheet
-
     plan = cells.read_plan(config.cells)
     questions = read_questions(config.questions)
     answers = read.join_answers(config.answers, questions)
@@ -239,9 +235,6 @@ def build_report(config: Config) -> dict[str, Any]:
 
 def run(config: Config, redo: bool = False) -> None:
     """Write the report unless it is there."""
-    from nemo_kcpt.report.render import render, render_markdown
-    from nemo_kcpt.report.tables import csv_tables, latex_tables
-
     paths = ("questions", "timings", "commands", *_FILES, *_SEVERAL)
     shape = shaping(config, *paths) | {name: list(_named(getattr(config, name))) for name in _NAMED}
     with stage("report", config.out, config=shape, inputs=_inputs(config), redo=redo) as current:

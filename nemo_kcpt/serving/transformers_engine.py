@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt.hf.load import load_causal_lm
 from nemo_kcpt.serving.prompts import ModelRequest, Prompt
 
 BATCH = 16
@@ -39,8 +40,6 @@ def generate(
 ) -> None:
     """Answer every request, appending records of token ids to `journal`; `progress` gets a model's name and a count."""
     import torch
-
-    from nemo_kcpt.hf.load import load_causal_lm
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with journal.open("a", encoding="utf-8") as stream:

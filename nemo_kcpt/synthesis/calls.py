@@ -10,6 +10,7 @@ from nemo_kcpt.llm.journal import Journal
 from nemo_kcpt.llm.request import Teacher
 from nemo_kcpt.runs import Shard
 from nemo_kcpt.synthesis.config import Config
+from nemo_kcpt.synthesis.ichikara import examples
 from nemo_kcpt.synthesis.plan import Plan
 from nemo_kcpt.synthesis.prompts import load_prompts
 from nemo_kcpt.synthesis.rules.human import human_prompts
@@ -33,8 +34,6 @@ def make_plan(config: Config, teacher: Teacher, count: Callable[[str], int], sha
 
     example = None
     if config.examples is not None:
-        from nemo_kcpt.synthesis.ichikara import examples
-
         example = examples(config.examples.expanduser(), config.seed)
     rules = config.teacher == "rules"
     prompts = human_prompts() if rules else load_prompts(folder=config.prompts)

@@ -13,7 +13,7 @@ from typing import Any
 from nemo_kcpt.files import atomic_write, write_json
 from nemo_kcpt.llm.journal import Row
 from nemo_kcpt.llm.request import is_shortened
-from nemo_kcpt.pages import count, environment, share
+from nemo_kcpt.pages import count, environment, plots, share
 from nemo_kcpt.synthesis.filters import FILTERS
 
 KEPT_SAMPLES, REJECTED_SAMPLES = 3, 3
@@ -177,8 +177,6 @@ def _environment(*, markdown: bool) -> Any:
 
 def _plot(rows: Sequence[Mapping[str, Any]]) -> str:
     """Pairs kept and rejected by kind, as bars."""
-    from nemo_kcpt.pages import plots
-
     name = "pairs by kind"
     (axis,) = plots.panels(name, 8.9, 0.6 + 0.26 * len(rows))
     kinds = [row["kind"] for row in rows]

@@ -31,16 +31,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nemo_kcpt.errors import KcptError
+from nemo_kcpt.llm.batch import BatchTeacher
 from nemo_kcpt.llm.counting import token_counter as token_counter
 from nemo_kcpt.llm.faults import refuse_names
 from nemo_kcpt.llm.journal import NAME, Journal, salvage
+from nemo_kcpt.llm.request import TeacherFault
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.progress import progress
 from nemo_kcpt.runs import Shard, Stage, exclusive, hash_files, shaping, stage
 from nemo_kcpt.synthesis import teachers
+from nemo_kcpt.synthesis.batches import collect_batches
 from nemo_kcpt.synthesis.calls import fit, make_plan, settle
+from nemo_kcpt.synthesis.collect import Tally, collect
 from nemo_kcpt.synthesis.config import Config as Config
 from nemo_kcpt.synthesis.filters import FILTERS, Screen
+from nemo_kcpt.synthesis.page import write_page
 from nemo_kcpt.synthesis.rules import QUOTED
+from nemo_kcpt.synthesis.rules.human import squad_sha256
+from nemo_kcpt.synthesis.shards import unite
+from nemo_kcpt.synthesis.status import show_prefixes, show_status
+from nemo_kcpt.synthesis.write import Writer
 
 __doc__ += "\nFilters, in the order in which they are asked; switch off by name with without=[…]:\n" + "".join(
     f"    {name:16s} {what.split(': ')[0].rstrip('.')}\n" for name, what in FILTERS.items()
@@ -58,13 +68,9 @@ SHARDS = "shards"
 def run(config: Config, redo: bool = False) -> None:
     """Make synthetic.jsonl unless it is there; or a shard; or show how far it is."""
     if config.status:
-        from nemo_kcpt.synthesis.status import show_status
-
         show_status(config.out)
         return
     if config.prefix_report:
-        from nemo_kcpt.synthesis.status import show_prefixes
-
         show_prefixes(config)
         return
     if config.salvage:
@@ -84,16 +90,12 @@ def run(config: Config, redo: bool = False) -> None:
         if (path := getattr(config, name)) is not None:
             inputs[name] = hash_files(path)
     if config.squad is not None:
-        from nemo_kcpt.synthesis.rules.human import squad_sha256
-
         inputs["squad"] = squad_sha256(config.squad)
     with stage("synthesize", config.out, config=shaping(given, *RUNNING), inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("synthesize: %s is finished", config.out)
             return
         if config.merge:
-            from nemo_kcpt.synthesis.shards import unite
-
             unite(config.out / SHARDS, config.out / NAME)
         else:
             _ask(config, config.out / NAME, None)
@@ -116,10 +118,6 @@ def _ask(config: Config, path: Path, shard: Shard | None) -> int:
 
 
 async def _ask_all(config: Config, path: Path, count: Callable[[str], int], shard: Shard | None) -> int:
-    from nemo_kcpt.llm.request import TeacherFault
-    from nemo_kcpt.progress import progress
-    from nemo_kcpt.synthesis.collect import Tally, collect
-
     teacher = teachers.make(config)
     try:
         with Journal(path) as journal, progress() as bar:
@@ -155,9 +153,6 @@ async def _ask_all(config: Config, path: Path, count: Callable[[str], int], shar
             journal.note("calls", plan.number())
             journal.note("structured", getattr(teacher, "structured", ""))
             if config.teacher == "batch":
-                from nemo_kcpt.llm.batch import BatchTeacher
-                from nemo_kcpt.synthesis.batches import collect_batches
-
                 assert isinstance(teacher, BatchTeacher)
                 await collect_batches(plan, journal, teacher, config.llm().cost, tally)
             else:
@@ -179,9 +174,6 @@ def _still_failed(failed: int, out: Path) -> str:
 
 
 def _write(config: Config, current: Stage) -> None:
-    from nemo_kcpt.synthesis.page import write_page
-    from nemo_kcpt.synthesis.write import Writer
-
     count, unit = token_counter(config.tokenizer)
     teacher = teachers.make(config)
     left_out = QUOTED if config.teacher == "rules" else ()

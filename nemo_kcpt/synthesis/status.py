@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.llm.counting import token_counter
 from nemo_kcpt.llm.journal import DONE, FAILED, NAME, Journal
+from nemo_kcpt.llm.prefix import BLOCK, shared_tokens
+from nemo_kcpt.llm.sampling import Asking
+from nemo_kcpt.synthesis.calls import fit, make_plan
 
 if TYPE_CHECKING:
     from nemo_kcpt.synthesis.config import Config
@@ -87,11 +91,6 @@ def show_prefixes(config: Config) -> None:
     from itertools import islice
 
     from tokenizers import Tokenizer
-
-    from nemo_kcpt.llm.counting import token_counter
-    from nemo_kcpt.llm.prefix import BLOCK, shared_tokens
-    from nemo_kcpt.llm.sampling import Asking
-    from nemo_kcpt.synthesis.calls import fit, make_plan
 
     if config.tokenizer is None:
         raise BadInput("--prefix-report counts tokens: give the teacher's tokenizer=FOLDER")

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nemo_kcpt.hf.load import load_causal_lm
+
 if TYPE_CHECKING:
     from torch import Tensor, dtype, nn
 
@@ -55,8 +57,6 @@ def round_weights(model: nn.Module, kind: dtype | None) -> None:
 def hf_states(folder: Path, rounded_to: dtype | None = None) -> Iterator[Model]:
     """transformers' model of a Hugging Face folder, in float32."""
     import torch
-
-    from nemo_kcpt.hf.load import load_causal_lm
 
     model: Any = load_causal_lm(folder)
     round_weights(model, rounded_to)

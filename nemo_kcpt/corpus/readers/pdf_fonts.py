@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from nemo_kcpt.corpus.readers.pdf_box_font import FONT
+
 EAST_ASIAN = frozenset({128, 129, 130, 134, 136})
 """Windows' character sets of Japanese, Korean and Chinese."""
 LEAST = 1e-3
@@ -31,8 +33,6 @@ _FOR_ALL: list[bool] = []
 def use_stand_in() -> tuple[Any, ...]:
     """Give PDFium the stand-in, once a process; what is returned must stay alive as long as PDFium."""
     import pypdfium2.raw as pdfium
-
-    from nemo_kcpt.corpus.readers.pdf_box_font import FONT
 
     kinds = dict(pdfium.FPDF_SYSFONTINFO._fields_)
 

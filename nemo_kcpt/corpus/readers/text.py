@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.corpus.encodings import UnknownEncoding, decode
+from nemo_kcpt.corpus.front_matter import KIND, split
 from nemo_kcpt.corpus.readers.base import Flaw, Found, Piece, Place, Reader, one_file
+from nemo_kcpt.corpus.structure import find_title
 
 if TYPE_CHECKING:
     from nemo_kcpt.corpus.front_matter import FrontMatter
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
 
 def read(place: Place, piece: Piece) -> Iterator[Found]:
     """The document of a file; one that is empty, no text, or in an encoding that cannot be told is a problem."""
-    from nemo_kcpt.corpus.front_matter import KIND, split
-    from nemo_kcpt.corpus.structure import find_title
-
     path = one_file(piece.paths)
     source = place.relative(path)
     try:

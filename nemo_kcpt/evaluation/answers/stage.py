@@ -27,6 +27,7 @@ from typing import Any
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.environments import SERVE_REMEDY, serve_python, vllm_expected
 from nemo_kcpt.errors import BadInput, KcptError
+from nemo_kcpt.evaluation.answers import server as server_engine
 from nemo_kcpt.evaluation.answers.plain import answered, leaves_a_thought_open, tell_faults, told_by_others
 from nemo_kcpt.files import sha256_text, write_jsonl
 from nemo_kcpt.hf import limits as model_limits
@@ -38,6 +39,7 @@ from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
 from nemo_kcpt.records.inputs import read_questions
 from nemo_kcpt.runs import later, shaping, stage
+from nemo_kcpt.serving import transformers_engine, vllm_engine
 from nemo_kcpt.serving.models import DTYPES, parse_models
 from nemo_kcpt.serving.prompts import (
     JOURNALS,
@@ -156,8 +158,6 @@ def _dtype(config: Config, requests: Sequence[ModelRequest]) -> str:
 
 def _answer(config: Config, requests: list[ModelRequest], journal: Path) -> dict[str, Any]:
     """Fill the journal; returns engine name and start-up seconds."""
-    from nemo_kcpt.serving import transformers_engine, vllm_engine
-
     engine, python = _engine_for(config)
     dtype = _dtype(config, requests)
     with _bars(requests) as advance:
@@ -220,8 +220,6 @@ def _from_server(
     found: Mapping[Key, Mapping[str, Any]],
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """answers.jsonl from a server's texts, in the same order, and the engine's name."""
-    from nemo_kcpt.evaluation.answers import server as server_engine
-
     wanted = [(question_id, name) for question_id in questions for name in models]
     requests = [
         server_engine.Request(question_id, name, models[name].as_posix(), questions[question_id]["question"])

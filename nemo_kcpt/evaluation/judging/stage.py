@@ -23,11 +23,12 @@ from typing import Any
 
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.evaluation.judging.config import Config as Config
+from nemo_kcpt.evaluation.judging.panel import TIE, agreement, majority
 from nemo_kcpt.evaluation.judging.prompts import prompts_sha256
 from nemo_kcpt.files import sha256_text, write_jsonl
 from nemo_kcpt.llm import settings as keys
 from nemo_kcpt.llm.ask import Answered, Totals, ask
-from nemo_kcpt.llm.journal import NAME
+from nemo_kcpt.llm.journal import NAME, Journal, salvage
 from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.records.inputs import missing_answers
@@ -48,8 +49,6 @@ def run(config: Config, redo: bool = False) -> None:
         _show_estimate(config)
         return
     if config.salvage:
-        from nemo_kcpt.llm.journal import salvage
-
         with exclusive(config.out):
             kept, old = salvage(config.out / NAME)
         LOG.info("judge: %d requests are whole and were kept; the damaged file is %s", kept, old)
@@ -113,7 +112,6 @@ def _show_estimate(config: Config) -> None:
 
 
 def _judge(config: Config, current: Stage) -> None:
-    from nemo_kcpt.evaluation.judging.panel import TIE, agreement, majority
     from nemo_kcpt.evaluation.judging.work import Work, name_of
 
     work = Work(config)
@@ -175,8 +173,6 @@ def _judge(config: Config, current: Stage) -> None:
 
 def _secret(path: Path) -> str:
     """The secret of the run folder, made once: the same fences make the same requests when a run goes on."""
-    from nemo_kcpt.llm.journal import Journal
-
     with Journal(path) as journal:
         known = journal.notes(SECRET).get(SECRET)
         if not known:

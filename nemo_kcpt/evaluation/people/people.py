@@ -14,7 +14,7 @@ from typing import Any
 
 from nemo_kcpt.evaluation.people.ratings import Collected
 from nemo_kcpt.files import atomic_write, write_json
-from nemo_kcpt.pages import environment
+from nemo_kcpt.pages import environment, plots
 from nemo_kcpt.stats.raters import cohen_kappa, krippendorff_alpha, mcnemar_exact
 from nemo_kcpt.stats.statistics import holm, paired_difference, share_interval, wilson_interval
 
@@ -237,8 +237,6 @@ def figure(value: float | None) -> str:
 
 def _plot(models: Sequence[Mapping[str, Any]]) -> str:
     """Accuracy of each model with Wilson's interval; nothing where nothing was rated."""
-    from nemo_kcpt.pages import plots
-
     rows = [row for row in models if row["accuracy"] is not None]
     if not rows:
         return ""

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.evaluation.questions import rules
 from nemo_kcpt.files import canonical_json, sha256_text
+from nemo_kcpt.llm.ask import Inquiry, ask
+from nemo_kcpt.llm.fences import NONCE, fenced, harmless, shortened, visible
+from nemo_kcpt.llm.request import UnreadableReply
+from nemo_kcpt.llm.verdicts import is_placeholder, read_object
 
 if TYPE_CHECKING:
     from nemo_kcpt.llm.ask import Inquiry
@@ -95,8 +99,6 @@ class LlmFilter:
         Raises:
             KcptError: there is no server, or most questions asked have no verdict.
         """
-        from nemo_kcpt.llm.ask import ask
-
         inquiries = [inquiry(str(record["question_id"]), str(record["question"])) for record in records]
         answered, totals = ask(inquiries, self.llm, self.journal, "context filter")
         for name, value in vars(totals).items():
@@ -129,9 +131,6 @@ class LlmFilter:
 
 def inquiry(name: str, question: str) -> Inquiry:
     """What the LLM is asked about a question: in its language, the question fenced as data."""
-    from nemo_kcpt.llm.ask import Inquiry
-    from nemo_kcpt.llm.fences import NONCE, fenced, harmless
-
     language = "ja" if rules.is_japanese(question) else "en"
     shown = harmless(question)
     nonce = sha256_text(canonical_json([question]))[:NONCE]  # whoever could write it into the question changes it
@@ -160,10 +159,6 @@ def read_verdict(reply: str) -> tuple[int, str]:
     Raises:
         UnreadableReply: it has any other form; names the fault.
     """
-    from nemo_kcpt.llm.fences import shortened, visible
-    from nemo_kcpt.llm.request import UnreadableReply
-    from nemo_kcpt.llm.verdicts import is_placeholder, read_object
-
     value = read_object(reply)
     if set(value) != set(FIELDS):
         raise UnreadableReply(f"expected the fields reason and self_contained alone, found {ascii(value)[:80]}")

@@ -10,8 +10,10 @@ from typing import Any
 from nemo_kcpt.config import nearest
 from nemo_kcpt.corpus.human_questions import SPLITS, Papers
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.fiction.fact_questions import make_questions
+from nemo_kcpt.fiction.facts import FactSheet
 from nemo_kcpt.files import read_jsonl
-from nemo_kcpt.records.kinds import HUMAN
+from nemo_kcpt.records.kinds import HUMAN, is_heldout
 
 
 def from_pairs(path: Path, papers: Papers, without_human: bool = False) -> Iterator[dict[str, Any]]:
@@ -22,8 +24,6 @@ def from_pairs(path: Path, papers: Papers, without_human: bool = False) -> Itera
     Raises:
         BadInput: a paper that is not in the split, a pair without words, or one paper's kind twice.
     """
-    from nemo_kcpt.records.kinds import is_heldout
-
     seen: set[tuple[Any, ...]] = set()
     for number, record in enumerate(read_jsonl(path, ("paper_id", "kind", "pairs")), start=1):
         paper_id, kind = papers.known(str(record["paper_id"])), record["kind"]
@@ -61,9 +61,6 @@ def from_facts(path: Path, papers: Papers, seed: int) -> Iterator[dict[str, Any]
     Raises:
         BadInput: a record is no fact sheet, or a paper of the split has none.
     """
-    from nemo_kcpt.fiction.fact_questions import make_questions
-    from nemo_kcpt.fiction.facts import FactSheet
-
     sheets = {}
     for number, record in enumerate(read_jsonl(path), start=1):
         try:

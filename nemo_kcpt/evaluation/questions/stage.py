@@ -41,7 +41,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.config import MISSING
+from nemo_kcpt.corpus.human_questions import read_papers, squad_files
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.questions import choose, duplicates, judges, sources
+from nemo_kcpt.evaluation.questions.audit import measure, write_audit
+from nemo_kcpt.evaluation.questions.judges import LlmFilter, prompts_sha256
+from nemo_kcpt.evaluation.questions.labelled import SHIPPED, read_labelled
 from nemo_kcpt.files import canonical_json, file_in, read_jsonl, sha256_file, sha256_text, write_jsonl
 from nemo_kcpt.llm import settings as keys
 from nemo_kcpt.llm.settings import Llm, ServerKeys
@@ -168,8 +173,6 @@ def _inputs(config: Config) -> dict[str, Path | str]:
         raise BadInput("facts= and synthetic= or squad= contradict each other: fact sheets replace all other questions")
     inputs: dict[str, Path | str] = {"corpus": config.corpus, **given}
     if config.squad is not None:
-        from nemo_kcpt.corpus.human_questions import squad_files
-
         files = squad_files(config.squad)
         inputs["squad"] = sha256_text(canonical_json([[file.name, sha256_file(file)] for file in files]))
     return inputs
@@ -179,15 +182,11 @@ def _shape(config: Config) -> dict[str, Any]:
     name = config.filter_name()
     shape = {**shaping(config, *RUNNING, *(() if name == "llm" else LLM_KEYS)), "filter": name}
     if name == "llm":
-        from nemo_kcpt.evaluation.questions.judges import prompts_sha256
-
         shape["prompts"] = prompts_sha256()
     return shape
 
 
 def _make(config: Config, current: Stage) -> None:
-    from nemo_kcpt.evaluation.questions import choose, duplicates, judges, sources
-
     assert config.corpus is not None
     papers = sources.read_papers(config.corpus)
     counts: Counter[str] = Counter()
@@ -229,8 +228,6 @@ def _make(config: Config, current: Stage) -> None:
 
 
 def _read(config: Config, papers: Papers, counts: Counter[str]) -> list[dict[str, Any]]:
-    from nemo_kcpt.evaluation.questions import sources
-
     if config.facts is not None:
         return list(sources.from_facts(config.facts, papers, config.seed))
     found: list[dict[str, Any]] = []
@@ -244,8 +241,6 @@ def _read(config: Config, papers: Papers, counts: Counter[str]) -> list[dict[str
 
 
 def _judge(config: Config, name: str, titles: Mapping[str, str]) -> NoFilter | Rules | LlmFilter:
-    from nemo_kcpt.evaluation.questions import judges
-
     if name == "llm":
         return judges.LlmFilter(llm=config.llm(), journal=config.out / judges.JOURNAL, max_invalid=config.max_invalid)
     return judges.Rules(titles=titles) if name == "rules" else judges.NoFilter()
@@ -284,10 +279,6 @@ def _tell(config: Config, counts: Mapping[str, Any]) -> None:
 
 def _audit(config: Config) -> None:
     """The page of a finished folder, by the filter that made it."""
-    from nemo_kcpt.evaluation.questions.audit import measure, write_audit
-    from nemo_kcpt.evaluation.questions.judges import LlmFilter
-    from nemo_kcpt.evaluation.questions.labelled import SHIPPED, read_labelled
-
     made_by = read_manifest(config.out)
     if made_by["stage"] != "questions":
         raise BadInput(f"{config.out}: holds the result of kcpt {made_by['stage']}, not of kcpt questions")
@@ -296,8 +287,6 @@ def _audit(config: Config) -> None:
     records = list(read_jsonl(config.out / "questions.jsonl", ("question_id", "kept", "filter")))
     titles: dict[str, str] = {}
     if config.corpus is not None:
-        from nemo_kcpt.corpus.human_questions import read_papers
-
         titles = read_papers(config.corpus).titles
     judge = _judge(config, shape["filter"], titles)
     llm = judge if isinstance(judge, LlmFilter) else None

@@ -27,7 +27,10 @@ from typing import Any
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import file_in, read_json, read_jsonl, write_json, write_jsonl
+from nemo_kcpt.hf.load import load_causal_lm
+from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.progress import progress
 from nemo_kcpt.runs import shaping, stage
 from nemo_kcpt.serving.models import DTYPES, parse_models
 from nemo_kcpt.serving.prompts import JOURNALS, Journal, Key, model_files
@@ -107,9 +110,6 @@ class _Model:
     def __init__(self, folder: Path, window: int, dtype: str) -> None:
         import torch
 
-        from nemo_kcpt.hf.load import load_causal_lm
-        from nemo_kcpt.hf.tokenizer import PackTokenizer
-
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model: Any = load_causal_lm(folder, dtype).to(self._device)
         self._tokenizer = PackTokenizer(folder)
@@ -165,8 +165,6 @@ def measure(records: Sequence[Mapping[str, Any]], base: str) -> list[dict[str, A
 
 def run(config: Config, redo: bool = False) -> None:
     """Write perplexity.json unless it is there; a killed run goes on with the next text."""
-    from nemo_kcpt.progress import progress
-
     models = parse_models(config.models)
     inputs = {f"{name}/{file}": path for name, folder in models.items() for file, path in model_files(folder).items()}
     inputs["text"] = config.text if config.text is not None else GENERAL / "texts.jsonl"

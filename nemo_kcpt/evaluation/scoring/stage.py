@@ -31,11 +31,19 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.scoring import combined
+from nemo_kcpt.evaluation.scoring.combined import features
 from nemo_kcpt.evaluation.scoring.exact_match import exact_match
+from nemo_kcpt.evaluation.scoring.facts import Corpus, check
+from nemo_kcpt.evaluation.scoring.placeholder_encoder import build
+from nemo_kcpt.fiction.facts import FactSheet, accepted_values
 from nemo_kcpt.files import atomic_write, file_in, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.progress import progress
 from nemo_kcpt.records.inputs import Key, missing_answers, read_answers, read_papers, read_questions
 from nemo_kcpt.runs import Stage, later, shaping, stage
+from nemo_kcpt.stats import agreement
+from nemo_kcpt.stats.agreement import read_ratings
 from nemo_kcpt.text.notation import as_in
 
 Records = Mapping[str, Mapping[str, Any]]
@@ -100,8 +108,6 @@ def values_by_fact(questions: Records, facts: Path | None) -> dict[str, tuple[st
         if record.get("fact") is not None:
             values.setdefault(record["fact"], {}).update(dict.fromkeys(record.get("accepted") or ()))
     if facts is not None:
-        from nemo_kcpt.fiction.facts import FactSheet, accepted_values
-
         for number, record in enumerate(read_jsonl(facts), start=1):
             try:
                 sheet = FactSheet.from_dict(record)
@@ -132,7 +138,6 @@ def _encoder(config: Config) -> Path | str | None:
         raise BadInput(
             "encoder=placeholder needs encoder_tokenizer=FOLDER (a model's folder will do); see kcpt score --help"
         )
-    from nemo_kcpt.evaluation.scoring.placeholder_encoder import build
 
     LOG.warning("score: BERTScore with a placeholder encoder of random weights: these figures only show that it runs")
     return build(config.encoder_tokenizer, config.out)
@@ -195,10 +200,6 @@ def _fact_rows(
     questions: Records, answers: Mapping[Key, Mapping[str, Any]], papers: Mapping[str, Mapping[str, Any]] | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, float | None]]]:
     """Of each answer the fact fields, and the features of the combined score."""
-    from nemo_kcpt.evaluation.scoring.combined import features
-    from nemo_kcpt.evaluation.scoring.facts import Corpus, check
-    from nemo_kcpt.progress import progress
-
     corpus = Corpus(papers) if papers is not None else None
     rows: list[dict[str, Any]] = []
     values: list[dict[str, float | None]] = []
@@ -224,14 +225,10 @@ def _combine(
     config: Config, keys: Sequence[Key], texts: Sequence[str], rows: list[dict[str, float | None]], questions: Records
 ) -> tuple[list[float], Any]:
     """The combined score of each answer, and its model."""
-    from nemo_kcpt.evaluation.scoring import combined
-
     if config.calibrate is None:
         model = combined.read_combined(config.combined) if config.combined is not None else combined.read_combined()
         scores = [model.score(row) for row in rows]
     else:
-        from nemo_kcpt.stats.agreement import read_ratings
-
         ratings = read_ratings(config.calibrate, dict.fromkeys(keys))
         rated = [place for place, key in enumerate(keys) if key in ratings and ratings[key] != 0.5]
         known, labels = [rows[place] for place in rated], [int(ratings[keys[place]] > 0.5) for place in rated]
@@ -288,8 +285,6 @@ def _inputs(config: Config) -> dict[str, Path]:
 
 def _agree(config: Config) -> None:
     """Write agreement.json and agreement.md, from the scores that are there."""
-    from nemo_kcpt.stats import agreement
-
     questions = read_questions(config.questions)
     scores = {
         (str(record["question_id"]), str(record["model"])): record

@@ -10,6 +10,7 @@ from typing import Any
 from nemo_kcpt.fiction.choice import digest
 from nemo_kcpt.synthesis.rules.sentences import Sentence
 from nemo_kcpt.synthesis.rules.wording import BLANK
+from nemo_kcpt.text.proper_names import cached_names, compounds
 
 KINDS = ("qa_numbers_formula", "qa_people_names", "qa_easy")
 LONGEST = {"ja": 160, "en": 320}
@@ -92,16 +93,12 @@ def numbers(sentence: str, language: str) -> list[Gap]:
 
 def names(sentence: str, language: str) -> list[Gap]:
     """Proper names and quoted titles."""
-    from nemo_kcpt.text.proper_names import cached_names
-
     found = (Gap(name.start, name.end, sentence[name.start : name.end]) for name in cached_names(sentence))
     return [gap for gap in found if not _NO_NAME.match(gap.text) and not _NUMBER[language].fullmatch(gap.text)]
 
 
 def terms(sentence: str, language: str) -> list[Gap]:
     """Compound nouns in Japanese, longer words in English."""
-    from nemo_kcpt.text.proper_names import compounds
-
     if language == "ja":
         spans = [(name.start, name.end) for name in compounds(sentence)]
     else:

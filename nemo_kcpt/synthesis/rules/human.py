@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from nemo_kcpt.corpus.human_questions import from_squad, read_papers, squad_files
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.files import canonical_json, sha256_file, sha256_text
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.records.kinds import HUMAN
 from nemo_kcpt.synthesis.prompts import LANGUAGES, Prompt, Prompts
@@ -24,8 +26,6 @@ def human_pairs(squad: Path, corpus: Path) -> Pairs:
     Raises:
         BadInput: not SQuAD-style, not the file from which the corpus was made, or without a question.
     """
-    from nemo_kcpt.corpus.human_questions import from_squad, read_papers
-
     found: Pairs = {}
     passed: Counter[str] = Counter()
     for record in from_squad(squad, read_papers(corpus), passed):
@@ -42,9 +42,6 @@ def human_pairs(squad: Path, corpus: Path) -> Pairs:
 
 def squad_sha256(squad: Path) -> str:
     """What of the file or folder shapes the pairs."""
-    from nemo_kcpt.corpus.human_questions import squad_files
-    from nemo_kcpt.files import canonical_json, sha256_file, sha256_text
-
     return sha256_text(canonical_json([[file.name, sha256_file(file)] for file in squad_files(squad)]))
 
 

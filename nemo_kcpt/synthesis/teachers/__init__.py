@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.fiction.facts import FactSheet
+from nemo_kcpt.fiction.template_teacher import TemplateTeacher
 from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.llm import clients
 from nemo_kcpt.llm.request import Teacher
 from nemo_kcpt.synthesis.config import Config
+from nemo_kcpt.synthesis.teachers.rules import RulesTeacher
 
 
 def make(config: Config) -> Teacher:
@@ -18,16 +21,11 @@ def make(config: Config) -> Teacher:
     if config.teacher == "template":
         return _template(config)
     if config.teacher == "rules":
-        from nemo_kcpt.synthesis.teachers.rules import RulesTeacher
-
         return RulesTeacher(config.corpus, config.squad)
     return clients.make(config.llm())
 
 
 def _template(config: Config) -> Teacher:
-    from nemo_kcpt.fiction.facts import FactSheet
-    from nemo_kcpt.fiction.template_teacher import TemplateTeacher
-
     if config.facts is None:
         raise BadInput(
             "teacher=template needs facts=FILE, the fact sheets of the fictional papers. For documents of your own, "

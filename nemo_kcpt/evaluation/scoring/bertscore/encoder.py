@@ -12,6 +12,7 @@ import numpy as np
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.scoring.bertscore.packages import lacking
 from nemo_kcpt.evaluation.scoring.bertscore.source import Source
+from nemo_kcpt.hf.load import load_config, load_tokenizer
 
 _UNLIMITED = 1_000_000
 """transformers writes 10**30 where a tokenizer has no limit."""
@@ -186,8 +187,6 @@ def _read(source: Source, dtype: str) -> tuple[Any, Any, set[str]]:
     """
     import torch
     import transformers
-
-    from nemo_kcpt.hf.load import load_config, load_tokenizer
 
     trust = {"trust_remote_code": True} if source.custom_code else {"trust_remote_code": False}
     if source.custom_code:
