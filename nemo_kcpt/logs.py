@@ -44,6 +44,22 @@ def set_up(log_file: Path | None = None, quiet: bool = False) -> None:
 
 
 @contextmanager
+def kept() -> Iterator[None]:
+    """Handlers and level of the root logger are afterwards what they were, whatever a library does in between.
+
+    nemo-run 0.11's `Experiment` calls `logging.basicConfig(force=True)`: it closes the terminal's and the log file's
+    handler and sets the level that it was given itself, so that nothing below it is heard any more.
+    """
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
+
+
+@contextmanager
 def output_into(path: Path) -> Iterator[None]:
     """Send whatever this process writes to its two outputs into `path`, libraries' C code and child processes included.
 

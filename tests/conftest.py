@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from nemo_kcpt.logs import kept
 from nemo_kcpt.threads import wait_briefly
 
 wait_briefly()  # before torch is loaded, here and in whatever the tests start
@@ -38,11 +38,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def audible() -> None:
-    """Our messages reach `caplog`, whatever a library that an earlier test loaded has done to loggers."""
-    logger = logging.getLogger("kcpt")
-    logger.disabled, logger.propagate = False, True
-    logging.disable(logging.NOTSET)
+def same_logging() -> Iterator[None]:
+    """The root logger is after a test as before it: `kcpt` in this process sets it up for a terminal."""
+    with kept():
+        yield
 
 
 @pytest.fixture

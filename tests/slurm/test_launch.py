@@ -14,6 +14,7 @@ import pytest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment.slurm import Job, Resources, Site, command_job, launch_graph, site_from, stage_jobs, train_job
 from nemo_kcpt.experiment.slurm.launch import check_mounted, executors, in_order
+from nemo_kcpt.logs import LOG, kept, set_up
 from tests.slurm.places import STUBS, make_place, normalised, stub
 
 WANTED = Resources(nodes=2, gpus=4, cpus=8, time="01:00:00")
@@ -68,6 +69,16 @@ def test_both_kinds_of_jobs_stand_in_one_graph(place: Path, capsys: pytest.Captu
     for one in shown.split("#!")[1:]:
         assert subprocess.run(["bash", "-n"], input="#!" + one, text=True).returncode == 0
     assert not (place / "jobs").exists()
+
+
+def test_what_is_logged_afterwards_is_heard_and_kept(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """nemo-run's Experiment closes the root logger's handlers and raises its level."""
+    with kept():
+        set_up(place / "kcpt.log")
+        launch_graph("paper", [node(place / "my project", "a")], site(place), submit=False)
+        LOG.warning("said after it")
+    assert "said after it" in capsys.readouterr().out
+    assert "said after it" in (place / "kcpt.log").read_text(encoding="utf-8")
 
 
 def test_submitted_ids_come_back_by_name(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.experiment.slurm.jobs import Job, quote
 from nemo_kcpt.experiment.slurm.recipes import recipes_folder
 from nemo_kcpt.experiment.slurm.site import Site
+from nemo_kcpt.logs import kept
 
 
 def launch_graph(title: str, jobs: Sequence[Job], site: Site, *, submit: bool) -> dict[str, str]:
@@ -46,6 +47,7 @@ def launch_graph(title: str, jobs: Sequence[Job], site: Site, *, submit: bool) -
     import nemo_run as run
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(kept())  # an Experiment takes our handlers away
         base = str(site.jobs) if submit else stack.enter_context(tempfile.TemporaryDirectory())
         # Its messages would stand among the scripts.
         silence = stack.enter_context(open(os.devnull, "w"))
