@@ -139,7 +139,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BaseException as error:
         if not _interrupted(error):
             raise
-        print(f"\nkcpt {words[0]}: interrupted; what is finished is kept, the same command goes on", file=sys.stderr)
+        print(
+            f"\nkcpt {words[0]}: interrupted; what is finished is kept, rerun the same command to resume",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

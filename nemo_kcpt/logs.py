@@ -47,7 +47,7 @@ def set_up(log_file: Path | None = None, quiet: bool = False) -> None:
 def kept() -> Iterator[None]:
     """Handlers and level of the root logger are afterwards what they were, whatever a library does in between.
 
-    nemo-run 0.11's `Experiment` calls `logging.basicConfig(force=True)`: it closes the terminal's and the log file's
+    nemo-run 0.11.1's `Experiment` calls `logging.basicConfig(force=True)`: it closes the terminal's and the log file's
     handler and sets the level that it was given itself, so that nothing below it is heard any more.
     """
     root = logging.getLogger()

@@ -125,7 +125,7 @@ def test_an_interrupt_that_a_library_wrapped_is_an_interrupt(
 
     monkeypatch.setattr("nemo_kcpt.cli._run_stage", wrapped)
     assert main(["corpus"]) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "rerun the same command to resume" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

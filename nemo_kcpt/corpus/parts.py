@@ -211,7 +211,7 @@ def check_complete(pieces: int, folder: Path) -> None:
     if missing:
         raise BadInput(
             f"{folder}: {len(missing)} of {pieces} pieces are missing (the first is number {missing[0]}). Run every "
-            "shard with the same keys first, or leave --merge away to read what is missing here"
+            "shard with the same keys first, or omit --merge to read what is missing here"
         )
 
 

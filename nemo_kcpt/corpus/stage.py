@@ -75,7 +75,7 @@ class Config:
     hf_revision: str = ""
     """Revision of a data set on the hub; give one, so that the same documents are read again later."""
     encoding: str = "auto"
-    """Of text files; auto recognises UTF-8, UTF-16, CP932, EUC-JP, ISO-2022-JP and others, and refuses to guess."""
+    """Encoding of text files; auto recognises UTF-8, UTF-16, CP932, EUC-JP, ISO-2022-JP and others, and refuses to guess."""
     follow_links: bool = False
     """Read files that links in the folder point to outside of it."""
     max_document_mb: int = 64
@@ -95,7 +95,7 @@ class Config:
     duplicates: str = "drop"
     """Documents with exactly the same text: drop all but the first, or refuse."""
     near_duplicates: float = 0.8
-    """Of documents at least so similar (Jaccard, 5 characters or words) keep the longest; 0 keeps all."""
+    """Similarity (Jaccard, 5 characters or words) from which on only the longest document is kept; 0 keeps all."""
     same_side: float = 0.5
     """Documents at least so similar stay on one side of the split; 0 looks at titles and identifiers only."""
     same_paper_fields: list[str] = field(default_factory=lambda: ["doi", "arxiv_id", "translation_of"])

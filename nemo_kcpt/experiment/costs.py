@@ -65,7 +65,7 @@ class TrainingCost:
     tokens_per_second: float
     layout: str
     memory_gb: float
-    """Of the rank that needs most, 10^9 bytes."""
+    """Memory of the rank that needs most, 10^9 bytes."""
     basis: str
 
 
@@ -209,7 +209,7 @@ def _plan(config: SynthesisConfig, counts: Counts) -> Plan:
 
 
 def _prompt_tokens(calls: Sequence[Call], count: Callable[[str], int]) -> float:
-    """Of all calls about one paper; what those about a part have in common is counted once."""
+    """Prompt tokens of all calls about one paper; what those about a part have in common is counted once."""
     total = 0.0
     for part in {call.request.part for call in calls}:
         asked = [call.request.messages for call in calls if call.request.part == part]
@@ -220,7 +220,7 @@ def _prompt_tokens(calls: Sequence[Call], count: Callable[[str], int]) -> float:
 
 
 def _reply_tokens(calls: Sequence[Call], paper: int, most: int, language: str) -> float:
-    """Of all calls about one paper with so many tokens, at most `most` each."""
+    """Reply tokens of all calls about one paper with so many tokens, at most `most` each."""
     total = 0.0
     for call in calls:
         length = max(1, len(call.paper["text"]))

@@ -21,7 +21,7 @@ from nemo_kcpt.records.packs import read_info
 from nemo_kcpt.synthesis.prompts import language_of, load_prompts
 
 TOKENS_PER_CHARACTER: Mapping[str, float] = {"ja": 0.55, "en": 0.25}
-"""Of the base model's tokenizer. ja: measured, llm-jp-3's on JaQuAD, 299,712 tokens of 547,903 characters. en: four
+"""Tokens a character of the base model's tokenizer. ja: measured, llm-jp-3's on JaQuAD, 299,712 tokens of 547,903 characters. en: four
 characters a token, assumed."""
 SAMPLE = 100
 """Papers whose tokens are counted; those of the others follow by their characters."""
@@ -32,9 +32,9 @@ shorten. With what follows it gives 686 tokens a pair for the method's corpus; t
 ../shared/method.md, by which 16 % of pairs are cut at 4,096 tokens and 4 % at 16,384, mean 655 (of pairs that lie
 anywhere in a stream, length / window are cut)."""
 OUTPUT_CHARACTERS: Mapping[str, int] = {"summary": 500}
-"""Of a reply with one output: what its prompt asks for at most; others 800 (kg_extraction: 20 triples of 40)."""
+"""Characters of a reply with one output: what its prompt asks for at most; others 800 (kg_extraction: 20 triples of 40)."""
 PAIR_CHARACTERS: Mapping[str, int] = {"positive_negative": 300, "discussion": 300}
-"""Of a pair, instruction and output, Japanese, assumed; others 150."""
+"""Tokens of a pair, instruction and output, Japanese, assumed; others 150."""
 OTHER_OUTPUT, OTHER_PAIR = 800, 150
 WIDER: Mapping[str, float] = {"ja": 1.0, "en": 2.0}
 """Characters that say what one Japanese character says, roughly."""
@@ -43,7 +43,7 @@ ADDED: Mapping[int, float] = {1024: 0.277, 2048: 0.141, 4096: 0.120, 8192: 0.066
 docs/packing.md."""
 FILL: Mapping[int, float] = {1024: 0.969, 2048: 0.990, 4096: 0.988, 8192: 0.984, 16384: 0.879}
 SAMPLE_TOKENS = 300
-"""Of a sample for instruction tuning with its template, assumed."""
+"""Tokens of a sample for instruction tuning with its template, assumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +56,9 @@ class Counts:
     language: str = "ja"
     """ja or en: of the prompts, and of what is assumed of texts."""
     tokens_per_character: float | None = None
-    """Of the base model's tokenizer; None: `TOKENS_PER_CHARACTER`."""
+    """Counter of the base model's tokens; None: `TOKENS_PER_CHARACTER`."""
     teacher_tokens_per_character: float | None = None
-    """Of the teacher's; None: the cautious estimate with which `kcpt synthesize` divides papers."""
+    """Counter of the teacher's tokens; None: the cautious estimate with which `kcpt synthesize` divides papers."""
     synthetic_ratio: float | None = None
     """Characters of synthetic data of all kinds for each of the corpus; None: by what is assumed of replies."""
     by_kind: Mapping[str, float] | None = None

@@ -40,11 +40,11 @@ class Config(Budget):
     arm: str = "full"
     """full: text and synthetic data; raw: the same number of tokens of raw text alone, for comparison."""
     language: str = "ja"
-    """Of the papers: ja or en."""
+    """Language of the papers: ja or en."""
     engine: str = "auto"
     """Who answers: auto (vLLM where it exists), vllm or transformers."""
     seed: int = 1
-    """Of papers, split and questions."""
+    """Seed of papers, split and questions."""
 
     def __post_init__(self) -> None:
         for name, allowed in (("arm", ARMS), ("language", LANGUAGES)):

@@ -207,7 +207,7 @@ def all_trainings(config: Config) -> list[Training]:
         if not re.fullmatch(r"[\w.-]+", one.name) or one.name.startswith(".") or one.name == BASE:
             raise BadInput(f"{where}: a name has letters, digits, - . and _ only, and is not {BASE}")
         if one.name in seen:
-            raise BadInput(f"{where}: stands there twice")
+            raise BadInput(f"{where}: appears twice")
         seen.add(one.name)
         for key, known in (("mode", PACK_MODES), ("attention", ATTENTION)):
             value = getattr(one, key)

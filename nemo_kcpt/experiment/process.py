@@ -117,6 +117,6 @@ class StepProcess:
         reason = f"ended with code {code}" if code else f"did not write {missing[0]}"
         error = BadInput if code == 2 else KcptError
         return error(
-            f"step {self.name} {reason}. What is finished is kept; the same command goes on from here.\n"
+            f"step {self.name} {reason}. What is finished is kept; rerun the same command to resume.\n"
             f"{_log_tail(self.log, self._log_start)}\nwhole log: {self.log}"
         )

@@ -52,7 +52,7 @@ class TemplateTeacher:
         """Nothing to find out."""
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""
 
     async def complete(self, request: TeacherRequest) -> TeacherReply:
         """Write the pairs of one paper and kind.

@@ -31,7 +31,7 @@ class Config:
     language: str = "ja"
     """ja or en."""
     seed: int = 1
-    """Of names, facts and wordings."""
+    """Seed of names, facts and wordings."""
 
     def __post_init__(self) -> None:
         if self.language not in LANGUAGES:

@@ -262,7 +262,7 @@ class BatchTeacher(OpenAITeacher):
             except openai.OpenAIError as error:
                 fault = passing("connection", self._said(error))
             if not fault.passes or attempt == self._llm.retries or fault.wait > LONGEST_OBEYED:
-                raise KcptError(f"{what}: {fault}. The same command goes on") from None
+                raise KcptError(f"{what}: {fault}. Rerun the same command to resume") from None
             await asyncio.sleep(fault.wait or random.uniform(0.5, 1) * min(FIRST_WAIT * 2**attempt, LONGEST_WAIT))
         raise AssertionError
 

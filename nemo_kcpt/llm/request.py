@@ -134,7 +134,7 @@ class Teacher(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections and processes."""
+        """Close connections and processes."""
         ...
 
 

@@ -14,7 +14,7 @@ STRUCTURED = ("json_schema", "json_object", "none")
 GREEDY = 0.01
 """Temperature below which a model writes the same again."""
 RETRY_TEMPERATURE = 0.7
-"""Of the requests after one whose greedy reply could not be read: the temperature that the stage has by itself."""
+"""Temperature of the requests after one whose greedy reply could not be read: the stage's default."""
 
 
 class Asking:
@@ -82,4 +82,4 @@ class Asking:
         raise NotImplementedError
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""

@@ -78,7 +78,7 @@ class ServerKeys(ClientKeys):
 
 
 SHAPING = ("structured", "extra_body", "max_tokens")
-"""Of these keys those that shape a reply."""
+"""Keys that shape a reply."""
 RUNNING = tuple(known.name for known in fields(ServerKeys) if known.name not in SHAPING)
 """The others."""
 

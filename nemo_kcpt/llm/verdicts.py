@@ -109,7 +109,7 @@ def _object(text: str) -> Mapping[str, Any]:
 def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise UnreadableReply(f"a key stands there twice: {_shown([key for key, _ in pairs])}")
+        raise UnreadableReply(f"a key appears twice: {_shown([key for key, _ in pairs])}")
     return found
 
 

@@ -103,7 +103,7 @@ class Config:
     shuffle_kinds: bool = False
     """Shuffle the kinds of each paper (by seed) instead of keeping the order of synthetic.jsonl."""
     seed: int = 0
-    """Of that order."""
+    """Seed of that order."""
     replay: Path | None = None
     """JSON Lines with a field text: general text to train on beside the papers, against forgetting. It is read in
     order as far as needed, so shuffle it once."""
@@ -126,7 +126,7 @@ class Config:
         if self.repeat_budget < 0:
             raise ValueError(f"repeat_budget: {self.repeat_budget} was given, 0 or more is needed")
         if not 0 < self.replay_share < 1:
-            raise ValueError(f"replay_share: {self.replay_share} is not between 0 and 1; leave replay away for none")
+            raise ValueError(f"replay_share: {self.replay_share} is not between 0 and 1; omit replay for none")
         template_date(self.template_date)
 
 

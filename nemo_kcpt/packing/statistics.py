@@ -14,7 +14,7 @@ from nemo_kcpt.packing.windows import Window
 
 @dataclass
 class KindCounts:
-    """Of one kind: pairs, their tokens, how many were cut and how many stand beside their passage."""
+    """Counts of one kind: pairs, their tokens, how many were cut and how many stand beside their passage."""
 
     pairs: int = 0
     tokens: int = 0
@@ -23,7 +23,7 @@ class KindCounts:
 
 
 BARS = 20
-"""Of the histogram of how full windows are."""
+"""Bins of the histogram of how full windows are."""
 
 
 class PackStatistics:

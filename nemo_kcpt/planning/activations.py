@@ -21,7 +21,7 @@ class Modules:
     name: str
     """For people."""
     element_bytes: int
-    """Of a weight or an activation: 2 in bf16, 4 in float32."""
+    """Bytes of a weight or an activation: 2 in bf16, 4 in float32."""
     keep_normalised: bool
     """RMSNorm keeps x/rms(x) beside x, from which it could be had again."""
     keep_rotary_tables: bool
@@ -64,12 +64,12 @@ class Share:
 
     @property
     def positions(self) -> float:
-        """Of a window, on this rank."""
+        """Tokens of a window, on this rank."""
         return self.seq_length / self.context_parallel
 
     @property
     def tokens(self) -> float:
-        """Of the micro-batch, on this rank and its tensor-parallel neighbours."""
+        """Tokens of the micro-batch, on this rank and its tensor-parallel neighbours."""
         return self.positions * self.micro_batch_size
 
 

@@ -27,7 +27,7 @@ class Plan:
     refused: tuple[str, ...]
     """Why it does not go; empty if it does."""
     memory: Memory | None = None
-    """Of the rank that needs most; None where the layout cannot even be worked out."""
+    """Memory of the rank that needs most; None where the layout cannot even be worked out."""
     bubble: float = 0.0
     """Idle over working time of the pipeline."""
     tokens_per_second: float = 0.0

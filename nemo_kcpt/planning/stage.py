@@ -56,7 +56,7 @@ class Config:
     epochs: float = 2.0
     """Passes over the pack."""
     tokens_per_step: int = TOKENS_PER_STEP
-    """Of an optimizer step; the method's 128 windows of 4,096 tokens."""
+    """Tokens of an optimizer step; the default is the method's: 128 windows of 4,096 tokens."""
     tensor_parallel: int | None = None
     """Look at layouts with this size only; so for the four that follow."""
     pipeline_parallel: int | None = None
@@ -70,7 +70,7 @@ class Config:
     top: int = 10
     """Layouts to show."""
     refused: bool = False
-    """Show those that do not go too, each with the reason."""
+    """Also show the layouts that do not fit, each with the reason."""
     explain: bool = False
     """Show the formulas of the best one's memory and time, with the numbers in."""
     formula: str = OURS

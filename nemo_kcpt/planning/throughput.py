@@ -12,7 +12,7 @@ TENSOR_PARALLEL_COST, CONTEXT_PARALLEL_COST, PIPELINE_COST = 0.06, 0.05, 0.02
 """Share of time that each doubling of a dimension costs in communication that is not hidden. Assumptions, by the order
 of volumes: two all-gathers and reduce-scatters a layer, keys and values a layer, one activation a stage."""
 NODE_BYTES_PER_SECOND = 50e9
-"""Of a GPU's link to other nodes (400 Gb/s). An assumption; replicas within a node cost nothing here."""
+"""Bandwidth of a GPU's link to other nodes (400 Gb/s). An assumption; replicas within a node cost nothing here."""
 EXPOSED = 0.5
 """Share of the data-parallel communication between nodes that the computation does not hide. An assumption."""
 HALF_SPEED_TOKENS = 256

@@ -28,9 +28,7 @@ def read_questions(path: Path) -> dict[str, dict[str, Any]]:
     for record in read_jsonl(path, QUESTION_FIELDS):
         question_id = str(record["question_id"])
         if question_id in seen:
-            raise BadInput(
-                f"{path}: question_id '{question_id}' stands there twice; every question needs an id of its own"
-            )
+            raise BadInput(f"{path}: question_id '{question_id}' appears twice; every question needs an id of its own")
         if record["split"] not in ("train", "test"):
             raise BadInput(f"{path}, question '{question_id}': split is {record['split']!r}, expected train or test")
         for name in ("question", "answer"):
@@ -84,7 +82,7 @@ def read_papers(path: Path) -> dict[str, dict[str, Any]]:
     papers: dict[str, dict[str, Any]] = {}
     for number, record in enumerate(read_jsonl(path, ("paper_id", "text")), start=1):
         if record["paper_id"] in papers:
-            raise BadInput(f"{path}, record {number}: paper_id '{record['paper_id']}' stands there twice")
+            raise BadInput(f"{path}, record {number}: paper_id '{record['paper_id']}' appears twice")
         papers[str(record["paper_id"])] = record
     return papers
 

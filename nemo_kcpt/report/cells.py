@@ -28,7 +28,7 @@ def read_plan(path: Path | None) -> dict[str, Any]:
     """cells.json, with empty lists for what it does not have; all empty for no path.
 
     Raises:
-        BadInput: another form, an unknown state, or a name that stands there twice.
+        BadInput: another form, an unknown state, or a name that appears twice.
     """
     found = read_object(path) or {}
     plan = {"base": found.get("base")} | {key: found.get(key) or [] for key in ("compare", "goals", "cells")}
@@ -47,7 +47,7 @@ def read_plan(path: Path | None) -> dict[str, Any]:
         if state not in STATES:
             raise BadInput(f"{path}, cell '{name}': state is {state!r}, expected one of {', '.join(STATES)}")
         if name in seen:
-            raise BadInput(f"{path}: cell '{name}' stands there twice")
+            raise BadInput(f"{path}: cell '{name}' appears twice")
         seen.add(name)
     return plan
 

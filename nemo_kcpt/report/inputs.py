@@ -64,7 +64,7 @@ def join_scores(given: Any, answers: Mapping[Key, Any]) -> dict[Key, dict[str, A
     """The records of all scores.jsonl by (question_id, model).
 
     Raises:
-        BadInput: a score without its answer, one that stands there twice, or an answer without a score.
+        BadInput: a score without its answer, one that appears twice, or an answer without a score.
     """
     joined: dict[Key, dict[str, Any]] = {}
     origin: dict[Key, Path] = {}

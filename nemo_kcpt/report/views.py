@@ -69,7 +69,7 @@ class Matrix:
     names: Mapping[tuple[int, str], str]
     """Group of each length and set that has answers."""
     states: Mapping[tuple[int, str], str]
-    """Of the others: failed, waiting, …"""
+    """States of the other cells: failed, waiting, …"""
 
 
 def matrices(report: Report) -> list[Matrix]:

@@ -163,7 +163,7 @@ def generate(
     request_file.unlink(missing_ok=True)
     if not finished:
         raise KcptError(
-            f"vLLM stopped early (exit code {code}); answers so far are kept and the same command goes on from there. "
+            f"vLLM stopped early (exit code {code}); answers so far are kept; rerun the same command to resume. "
             f"Log: {log}, which ends with\n  {_tail(log)}"
         )
     return timings

@@ -54,7 +54,7 @@ class Config:
     samples: int = 10000
     """Samples wanted in each set; all_included has the sets together. A shortfall is reported, never padded."""
     seed: int = 0
-    """Of the sampling."""
+    """Seed of the sampling."""
 
     def __post_init__(self) -> None:
         if self.samples < 1:

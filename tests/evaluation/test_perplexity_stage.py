@@ -117,7 +117,7 @@ def test_a_model_that_is_worse_on_every_text_differs_clearly() -> None:
     [
         ([{"text": "  "}], "record 1: text is empty"),
         ([{"text": 3}], "record 1: text is empty or no text"),
-        ([{"text": "a", "paper_id": "x"}, {"text": "b", "paper_id": "x"}], "record 2: paper_id 'x' stands there twice"),
+        ([{"text": "a", "paper_id": "x"}, {"text": "b", "paper_id": "x"}], "record 2: paper_id 'x' appears twice"),
         ([{"title": "a"}], "field text is missing"),
         ([], "no text in it"),
     ],

@@ -119,7 +119,7 @@ def test_a_second_call_does_nothing_and_other_inputs_are_refused(tmp_path: Path,
         ([{"paper_id": "a", "kind": "summary", "pairs": [_pair("x")]}], "no question in it"),
         (
             [{"paper_id": "a", "kind": "qa_easy", "pairs": [_pair("x?")]}] * 2,
-            "kind qa_easy of paper 'a' stands there twice",
+            "kind qa_easy of paper 'a' appears twice",
         ),
         (
             [{"paper_id": "a", "kind": "qa_easy", "pairs": [_pair("本論文の目的は何ですか。")]}],

@@ -93,7 +93,7 @@ def test_a_missing_paper_and_a_missing_encoder(tmp_path: Path) -> None:
 def test_duplicate_questions_are_refused(tmp_path: Path) -> None:
     write_inputs(tmp_path, TEXTS)
     write_jsonl(tmp_path / "questions.jsonl", [questions()[0]] * 2)
-    with pytest.raises(BadInput, match="question_id 'a:dataset_size' stands there twice"):
+    with pytest.raises(BadInput, match="question_id 'a:dataset_size' appears twice"):
         run(_config(tmp_path))
 
 

@@ -107,7 +107,7 @@ def test_study_arms() -> None:
         (["steps_like=concat-65"], "no training 'concat-65'; did you mean 'concat-64'?"),
         (["compare=[[anchored-64,other]]"], "no model 'other'"),
         (["trainings=[{name: 'a b'}]"], "letters, digits"),
-        (["trainings=[{name: concat-64}]"], "stands there twice"),
+        (["trainings=[{name: concat-64}]"], "appears twice"),
         (["trainings=[{name: x, mode: anchord}]"], "did you mean 'anchored'?"),
         (["trainings=[{name: x, mode: raw, kinds: [summary]}]"], "has no synthetic data"),
         (["lengths=[]", "trainings=[]"], "none given"),

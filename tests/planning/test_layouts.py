@@ -1,4 +1,4 @@
-"""Which layouts go, why the others do not, and that the best of every recipe fits its GPUs."""
+"""Which layouts fit, why the others do not, and that the best of every recipe fits its GPUs."""
 
 from __future__ import annotations
 

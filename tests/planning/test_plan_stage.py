@@ -73,7 +73,7 @@ def test_hours_are_those_of_whole_windows_where_the_length_does_not_divide_the_s
 def test_a_refused_layout_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan(tmp_path, "gpus=1", "--refused")
     shown = capsys.readouterr().out
-    assert "0 of 15 layouts go" in shown and "the GPU has 80; most is optimizer" in shown
+    assert "0 of 15 layouts fit" in shown and "the GPU has 80; most is optimizer" in shown
 
 
 def test_megatron_s_formula_is_another_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

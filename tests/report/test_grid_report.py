@@ -177,7 +177,7 @@ def test_the_plan_is_checked(tmp_path: Path) -> None:
         ({"cells": {}, "compare": [["a"]]}, "not a pair"),
         ({"cells": [{"name": "a", "state": "lost"}]}, "cell 'a': state is 'lost', expected one of done"),
         ({"cells": [{"state": "done"}]}, "cell 1: name is None"),
-        ({"cells": [cell, cell]}, "'a' stands there twice"),
+        ({"cells": [cell, cell]}, "'a' appears twice"),
         ({"cells": ["a"]}, "cells: expected a list of objects"),
         ([], "expected a JSON object"),
     ):

@@ -15,7 +15,7 @@ CHAINS = {
     "no such file": (None, "chain.yaml: cannot be read"),
     "not YAML": ("jobs: [", "chain.yaml: not YAML"),
     "no jobs": ("train: x", "expected one key, jobs"),
-    "twice": ("jobs: {a: {stage: report}, a: {stage: score}}", "job a: stands there twice"),
+    "twice": ("jobs: {a: {stage: report}, a: {stage: score}}", "job a: appears twice"),
     "neither": ("jobs: {a: {gpus: 1}}", "job a: expected either train: RECIPE or stage: NAME"),
     "unknown key": ("jobs: {a: {stage: report, shard: 2}}", "job a: unknown key 'shard'; did you mean 'shards'"),
     "nodes of a stage": (

@@ -107,7 +107,7 @@ def test_submitted_ids_come_back_by_name(place: Path, monkeypatch: pytest.Monkey
 GRAPHS: dict[str, tuple[list[tuple[str, ...]], str]] = {
     "none": ([], "there is no job"),
     "unknown": ([("a", "b")], "job a: after: no job 'b'; leave out those that are finished"),
-    "twice": ([("a",), ("a",)], "job a: stands there twice"),
+    "twice": ([("a",), ("a",)], "job a: appears twice"),
     "circle": ([("c",), ("a", "b"), ("b", "a")], "jobs a, b: each waits for another"),
     "name": ([("a@1",)], "job 'a@1': its scripts are called so"),
     "folder": ([("../a",)], "job '../a': its scripts are called so"),

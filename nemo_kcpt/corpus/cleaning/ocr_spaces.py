@@ -22,7 +22,7 @@ from nemo_kcpt.corpus.cleaning.regions import Line, Span, lines_of, protected_sp
 from nemo_kcpt.corpus.cleaning.scripts import JAPANESE, JAPANESE_PUNCTUATION
 
 SHARE = 0.7
-"""Of the neighbouring Japanese characters of a line that are apart, from which on all its gaps are taken for noise. An
+"""Share of the neighbouring Japanese characters of a line that are apart, from which on all its gaps are taken for noise. An
 example in words ("すもも も もも も もも の うち") has about half."""
 EXAMPLE = 0.25
 """The share from which on it may be such an example, and what is written elsewhere is no evidence."""
@@ -31,7 +31,7 @@ FEWEST = 4
 SINGLE = 0.25
 """Share of a noisy line's pieces that are a single character; a list of names or words has fewer."""
 NOISE = 0.05
-"""Of the characters that begin no word, share that stands after a space in a noisy document."""
+"""Share of the characters that begin no word which follows a space in a noisy document."""
 FEWEST_NOISE = 3
 SENTENCE = 20
 """Characters that a line of a noisy document must have to be more than a list of names."""

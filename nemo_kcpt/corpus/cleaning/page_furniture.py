@@ -27,9 +27,9 @@ ZONE = 4
 PAGES = 3
 """Pages on which a line must stand at least."""
 SHARE = 0.3
-"""Of all pages; headers that alternate between left and right pages stand on half of them."""
+"""Share of all pages; headers that alternate between left and right pages stand on half of them."""
 SHARE_OF_RUN = 0.4
-"""Of the pages from the first to the last with the line: the running title of a chapter, which needs `PAGES` + 1."""
+"""Share of the pages from the first to the last with the line: the running title of a chapter, which needs `PAGES` + 1."""
 ROUNDS = 10
 """Times the search is repeated, since what furniture hid can be furniture too; real documents need two."""
 

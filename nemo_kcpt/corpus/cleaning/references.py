@@ -29,7 +29,7 @@ NAMES = frozenset(_NAMES.split())
 LONGEST = 1200
 """Characters of an entry at most; what is longer is none."""
 SHARE = 0.6
-"""Of the entries that must read like references."""
+"""Share of the entries that must read like references."""
 FEWEST = 2
 """Entries of a list."""
 

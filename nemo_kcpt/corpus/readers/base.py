@@ -96,12 +96,12 @@ class Place:
 
     name: str
     split: str = ""
-    """Of a data set: train, test, …; all: every one."""
+    """Split of a data set: train, test, …; all: every one."""
     revision: str = ""
     subset: str = ""
-    """Of a data set on the hub that has several configurations: the name of one."""
+    """Configuration of a data set on the hub that has several."""
     encoding: str = "auto"
-    """Of text files; auto: recognised, file by file."""
+    """Encoding of text files; auto: recognised, file by file."""
     follow_links: bool = False
     """Read what a link in the folder points to outside of it."""
     max_bytes: int = 64 << 20

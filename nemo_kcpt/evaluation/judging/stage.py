@@ -77,7 +77,7 @@ class Estimate:
     cost: float
     answers: int = 0
     unit: str = "estimated tokens"
-    """Of the prompts."""
+    """Unit in which the prompts are counted."""
 
 
 def estimated(requests: int, prompt_tokens: int, price_prompt: float, price_completion: float) -> Estimate:

@@ -43,7 +43,7 @@ def read_corpus(path: Path, asked: set[str], max_bytes: int) -> tuple[Papers, bo
     for line, record in read_jsonl_lines(path, ("paper_id", "text")):
         paper_id, text = clean(str(record["paper_id"])), record["text"]
         if paper_id in seen:
-            raise BadInput(f"{path}, line {line}: paper_id '{paper_id}' stands there twice; keep one of the papers")
+            raise BadInput(f"{path}, line {line}: paper_id '{paper_id}' appears twice; keep one of the papers")
         if not isinstance(text, str):
             raise BadInput(f"{path}, line {line}: text is {type(text).__name__}, expected a string")
         seen.add(paper_id)

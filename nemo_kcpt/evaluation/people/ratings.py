@@ -245,7 +245,7 @@ def _conflict(rater: str, item: str, ratings: Sequence[Rating]) -> Finding:
 
 
 def _repeated(given: Mapping[tuple[str, str], Sequence[Rating]]) -> list[Finding]:
-    """Raters in several files, and equal ratings that stand there twice."""
+    """Raters in several files, and equal ratings that appear twice."""
     findings = []
     files: dict[str, dict[Path, int]] = {}
     for (rater, item), ratings in given.items():

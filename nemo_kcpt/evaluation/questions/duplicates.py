@@ -1,4 +1,4 @@
-"""Questions that stand there twice, in the same words or nearly so.
+"""Questions that appear twice, in the same words or nearly so.
 
 Near duplicates have the same subject: the same document named in them, the same numbers, names (Latin words, katakana
 terms) and quotes in the same order, and the same other words of content (kanji, interrogatives, negations; English

@@ -19,7 +19,7 @@ def read_labelled(path: Path = SHIPPED) -> list[dict[str, Any]]:
     """The records of a file of labelled questions; `language` and `split` may be missing in a user's own.
 
     Raises:
-        BadInput: a question is empty or stands there twice, or a label is not 0 or 1.
+        BadInput: a question is empty or appears twice, or a label is not 0 or 1.
     """
     records, seen = [], set()
     for line, record in read_jsonl_lines(path, FIELDS):
@@ -29,7 +29,7 @@ def read_labelled(path: Path = SHIPPED) -> list[dict[str, Any]]:
         if isinstance(label, bool) or label not in (0, 1):
             raise BadInput(f"{path}, line {line}: self_contained is {label!r}, expected 0 or 1")
         if question in seen:
-            raise BadInput(f"{path}, line {line}: the question stands there twice; keep one of them")
+            raise BadInput(f"{path}, line {line}: the question appears twice; keep one of them")
         if record.setdefault("split", "test") not in PARTS:
             raise BadInput(f"{path}, line {line}: split is {record['split']!r}, expected dev or test")
         seen.add(question)

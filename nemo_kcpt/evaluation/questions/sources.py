@@ -37,7 +37,7 @@ def from_pairs(path: Path, papers: Papers, without_human: bool = False) -> Itera
         part = record.get("part") if record.get("parts", 1) > 1 else None
         if (paper_id, kind, part) in seen:
             raise BadInput(
-                f"{path}, record {number}: kind {kind} of paper '{paper_id}' stands there twice, and its questions "
+                f"{path}, record {number}: kind {kind} of paper '{paper_id}' appears twice, and its questions "
                 "would have the same ids; keep one of the two records"
             )
         seen.add((paper_id, kind, part))
@@ -98,6 +98,6 @@ def check_ids(records: Sequence[Mapping[str, Any]]) -> None:
     for question_id, number in Counter(record["question_id"] for record in records).items():
         if number > 1:
             raise BadInput(
-                f"question_id '{question_id}' would stand there {number} times: the papers' and the questions' ids "
+                f"question_id '{question_id}' would appear {number} times: the papers' and the questions' ids "
                 "of the sources overlap; make the questions of each source in a folder of its own"
             )

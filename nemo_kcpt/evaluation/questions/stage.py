@@ -9,7 +9,7 @@ corpus made the papers, as JaQuAD) those that people asked, as kind human with a
     kcpt questions corpus=… synthetic=… out=… filter=llm model=Qwen/Qwen2.5-72B-Instruct base_url=http://localhost:8000/v1
     kcpt questions out=runs/mine/questions --audit 50                       # a page to check the filter by eye
 
-1. Duplicates. A question that stands there twice, or nearly so, is kept once; of a train and a test question the train
+1. Duplicates. A question that appears twice, or nearly so, is kept once; of a train and a test question the train
    one stays. Other numbers, names or titles make it another question. What was dropped is in dropped.jsonl.
 2. Draw. n per split, divided among the kinds in proportion to what is there, at least one each, by seed.
 3. Context filter. Questions that only make sense with a document at hand ("What is the proposed method of this paper?")

@@ -51,7 +51,7 @@ class Config:
     text: Path | None = None
     """Folder of kcpt corpus, or JSON Lines with `text` and perhaps `paper_id`; without it the project's own texts."""
     language: str = "both"
-    """Of the project's own texts: ja, en or both."""
+    """Language of the project's own texts: ja, en or both."""
     base: str = "base"
     """Name of the model that others are compared with."""
     window: int = 1024
@@ -71,7 +71,7 @@ def _texts(config: Config) -> dict[str, str]:
     """The texts by id.
 
     Raises:
-        BadInput: a text is missing or empty, an id stands there twice, or there is none.
+        BadInput: a text is missing or empty, an id appears twice, or there is none.
     """
     path = file_in(config.text, "papers.jsonl") if config.text is not None else GENERAL / "texts.jsonl"
     texts: dict[str, str] = {}
@@ -82,7 +82,7 @@ def _texts(config: Config) -> dict[str, str]:
         if not isinstance(record["text"], str) or not record["text"].strip():
             raise BadInput(f"{path}, record {number}: text is empty or no text")
         if name in texts:
-            raise BadInput(f"{path}, record {number}: paper_id '{name}' stands there twice")
+            raise BadInput(f"{path}, record {number}: paper_id '{name}' appears twice")
         texts[name] = record["text"]
     if not texts:
         raise BadInput(f"{path}: no text in it")

@@ -88,7 +88,7 @@ class Config:
     agreement: str = ""
     """ratings.jsonl to hold every score against, or oracle for exact_match; can be given later, too."""
     seed: int = 0
-    """Of the bootstrap."""
+    """Seed of the bootstrap."""
 
     def __post_init__(self) -> None:
         if self.combined is not None and self.calibrate is not None:

@@ -89,7 +89,7 @@ def _entries(path: Path) -> Mapping[str, Mapping[str, Any]]:
     names = [key.value for key, _ in tree.value[0][1].value]
     for name in names:
         if names.count(name) > 1:
-            raise BadInput(f"{path}: job {name}: stands there twice; rename one")
+            raise BadInput(f"{path}: job {name}: appears twice; rename one")
     return jobs
 
 

@@ -84,7 +84,7 @@ def in_order(jobs: Sequence[Job]) -> list[Job]:
         if not re.fullmatch(r"[\w.-]+", job.name, flags=re.ASCII) or job.name.strip("-.") != job.name:
             raise BadInput(f"job '{job.name}': its scripts are called so; take letters, digits, - . and _ only")
         if names.count(job.name) > 1:
-            raise BadInput(f"job {job.name}: stands there twice; rename one")
+            raise BadInput(f"job {job.name}: appears twice; rename one")
         for one in job.after:
             if one not in names:
                 raise BadInput(f"job {job.name}: after: no job '{one}'; leave out those that are finished")

@@ -34,7 +34,7 @@ def human_pairs(squad: Path, corpus: Path) -> Pairs:
     if not found:
         raise BadInput(
             f"squad={squad}: no answered question about a document of {corpus}; give the SQuAD-style file from which "
-            "that corpus was made, or leave squad= away"
+            "that corpus was made, or omit squad="
         )
     LOG.debug("synthesize: %s: %d documents with questions, %s", squad, len(found), dict(passed))
     return found

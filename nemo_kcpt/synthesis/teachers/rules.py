@@ -52,7 +52,7 @@ class RulesTeacher:
         LOG.info("synthesize: teacher=rules is no LLM and cannot write %s", ", ".join(CANNOT))
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""
 
     async def complete(self, request: TeacherRequest) -> TeacherReply:
         """Write the pairs of one document and kind; there may be none.

@@ -281,11 +281,11 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a paper twice": (
         lambda f: change(f, "papers.jsonl", 1, paper_id="a"),
-        r"papers.jsonl, record 2: paper_id 'a' stands there twice",
+        r"papers.jsonl, record 2: paper_id 'a' appears twice",
     ),
     "a question twice": (
         lambda f: change(f, "questions.jsonl", 1, question_id="a:dataset_size"),
-        r"questions.jsonl: question_id 'a:dataset_size' stands there twice",
+        r"questions.jsonl: question_id 'a:dataset_size' appears twice",
     ),
     "an answer twice": (
         lambda f: change(f, "answers.jsonl", 1, question_id="a:dataset_size"),

@@ -101,7 +101,7 @@ def test_figures_by_hand() -> None:
         ([{"question": "a", "self_contained": 2}], "line 1: self_contained is 2"),
         ([{"question": "a", "self_contained": True}], "line 1: self_contained is True"),
         ([{"question": " ", "self_contained": 1}], "line 1: question is ' '"),
-        ([{"question": "a", "self_contained": 1}] * 2, "line 2: the question stands there twice"),
+        ([{"question": "a", "self_contained": 1}] * 2, "line 2: the question appears twice"),
         ([{"question": "a", "self_contained": 1, "split": "train"}], "split is 'train'"),
     ],
 )
