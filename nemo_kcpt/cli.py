@@ -140,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not _interrupted(error):
             raise
         print(
-            f"\nkcpt {words[0]}: interrupted; what is finished is kept, rerun the same command to resume",
+            f"\nkcpt {words[0]}: interrupted; finished work is kept, rerun the same command to resume",
             file=sys.stderr,
         )
         return 130

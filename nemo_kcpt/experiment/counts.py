@@ -21,8 +21,8 @@ from nemo_kcpt.records.packs import read_info
 from nemo_kcpt.synthesis.prompts import language_of, load_prompts
 
 TOKENS_PER_CHARACTER: Mapping[str, float] = {"ja": 0.55, "en": 0.25}
-"""Tokens a character of the base model's tokenizer. ja: measured, llm-jp-3's on JaQuAD, 299,712 tokens of 547,903 characters. en: four
-characters a token, assumed."""
+"""Tokens a character of the base model's tokenizer. ja: measured, llm-jp-3's on JaQuAD, 299,712 tokens of 547,903
+characters. en: four characters a token, assumed."""
 SAMPLE = 100
 """Papers whose tokens are counted; those of the others follow by their characters."""
 LONG_KINDS = ("paraphrase", "generalized", "elaboration", "translation_en", "translation_zh")
@@ -32,9 +32,9 @@ shorten. With what follows it gives 686 tokens a pair for the method's corpus; t
 ../shared/method.md, by which 16 % of pairs are cut at 4,096 tokens and 4 % at 16,384, mean 655 (of pairs that lie
 anywhere in a stream, length / window are cut)."""
 OUTPUT_CHARACTERS: Mapping[str, int] = {"summary": 500}
-"""Characters of a reply with one output: what its prompt asks for at most; others 800 (kg_extraction: 20 triples of 40)."""
+"""Characters of a reply with one output: the most its prompt asks for; others 800 (kg_extraction: 20 triples of 40)."""
 PAIR_CHARACTERS: Mapping[str, int] = {"positive_negative": 300, "discussion": 300}
-"""Tokens of a pair, instruction and output, Japanese, assumed; others 150."""
+"""Characters of a pair, instruction and output, Japanese, assumed; others 150."""
 OTHER_OUTPUT, OTHER_PAIR = 800, 150
 WIDER: Mapping[str, float] = {"ja": 1.0, "en": 2.0}
 """Characters that say what one Japanese character says, roughly."""
@@ -52,7 +52,7 @@ class Counts:
 
     papers: int
     characters: int
-    """Of all texts."""
+    """Characters of all texts."""
     language: str = "ja"
     """ja or en: of the prompts, and of what is assumed of texts."""
     tokens_per_character: float | None = None

@@ -22,7 +22,7 @@ from nemo_kcpt.corpus.cleaning.regions import Line, Span, lines_of, protected_sp
 from nemo_kcpt.corpus.cleaning.scripts import JAPANESE, JAPANESE_PUNCTUATION
 
 SHARE = 0.7
-"""Share of the neighbouring Japanese characters of a line that are apart, from which on all its gaps are taken for noise. An
+"""Share of the neighbouring Japanese characters of a line that are apart, from which on all gaps are noise. An
 example in words ("すもも も もも も もも の うち") has about half."""
 EXAMPLE = 0.25
 """The share from which on it may be such an example, and what is written elsewhere is no evidence."""

@@ -29,7 +29,7 @@ PAGES = 3
 SHARE = 0.3
 """Share of all pages; headers that alternate between left and right pages stand on half of them."""
 SHARE_OF_RUN = 0.4
-"""Share of the pages from the first to the last with the line: the running title of a chapter, which needs `PAGES` + 1."""
+"""Share of the pages from the first to the last with the line: a chapter's running title, which needs `PAGES` + 1."""
 ROUNDS = 10
 """Times the search is repeated, since what furniture hid can be furniture too; real documents need two."""
 

@@ -37,7 +37,7 @@ class Resources:
     time: str = "24:00:00"
     """Limit, as days-hours:minutes:seconds."""
     partition: str | None = None
-    """Fields of `sinfo`."""
+    """Partition, as `sinfo` lists them."""
 
 
 @dataclass(frozen=True, kw_only=True)
