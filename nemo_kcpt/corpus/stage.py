@@ -75,7 +75,7 @@ class Config:
     hf_revision: str = ""
     """Revision of a data set on the hub; give one, so that the same documents are read again later."""
     encoding: str = "auto"
-    """Encoding of text files; auto: recognised (UTF-8, UTF-16, CP932, EUC-JP, ISO-2022-JP and others), never guessed."""
+    """Encoding of text files; auto: recognised (UTF-8, UTF-16, CP932, EUC-JP, ISO-2022-JP, others), never guessed."""
     follow_links: bool = False
     """Read files that links in the folder point to outside of it."""
     max_document_mb: int = 64
