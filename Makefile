@@ -36,8 +36,8 @@ environments: python # both at once; goes on without vLLM where the platform has
 demo: environments ## the whole way on fictional papers; CLEAN=1 starts over, ARM=raw, LANGUAGE=en, OUT=folder, KEYS="k=v"
 	@$(BIN)/kcpt demo $(if $(CLEAN),--redo) $(DEMO_KEYS)
 
-study: environments ## the study of docs/study.md, hours; the same command goes on after a kill. KEYS="--no-run": only the page
-	@$(BIN)/python tools/study.py $(KEYS)
+study: environments ## the study of docs/study.md, hours; the same command goes on after a kill. DATA=folder with JaQuAD, KEYS="--no-run": only the page
+	@$(BIN)/python tools/study.py $(if $(DATA),--data $(DATA)) $(KEYS)
 
 test: environments ## all tests, on up to four cores; ARGS="tests/corpus -x" goes to pytest, PARALLEL= runs them one by one
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
@@ -59,8 +59,11 @@ format: setup ## let ruff format and fix what it can
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
 
-bench: environments ## benchmarks, by hand: tools/bench_*.py
-	@for script in tools/bench_*.py; do test -e $$script || { echo "no benchmarks yet"; break; }; $(BIN)/python $$script || exit 1; done
+bench: environments ## all benchmarks of tools/bench/, hours; DATA=folder with JaQuAD, see tools/bench/data.py
+	@for name in beside demo start suite attention conversion smollm2_training synthesis training; do \
+	$(BIN)/python tools/bench/$$name.py || exit 1; done
+	@for name in bertscore bins corpus corpus_index evaluation packing; do \
+	$(BIN)/python tools/bench/$$name.py $(if $(DATA),--data $(DATA)) || exit 1; done
 
 pins: setup ## resolve constraints/*.txt again from setup.py
 	@$(BIN)/python tools/pin.py $(if $(UPGRADE),--upgrade)

@@ -22,6 +22,7 @@ settings.register_profile("kcpt", deadline=None)  # machines are noisy: how long
 settings.load_profile("kcpt")
 
 ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("KCPT_TEST_DATA", ROOT.parent / "shared" / "data"))
 WORKER_BYTES = 4 << 30
 """Memory that a worker of pytest-xdist may need: NeMo imported once, and a training."""
 
@@ -52,11 +53,10 @@ def root() -> Path:
 
 @pytest.fixture
 def shared_data() -> Path:
-    """Real data beside the repository (see its README); the test is skipped where it is absent."""
-    folder = ROOT.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("../shared/data is not there: real data for tests lies outside the repository")
-    return folder
+    """Real data, which is not part of the repository; the test is skipped where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"{DATA} is not there: give KCPT_TEST_DATA=FOLDER, as tools/bench/data.py describes it")
+    return DATA
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A small file in SQuAD's form out of a large one: the study's real documents, with questions that people asked.
 
-    .venv/bin/python tools/jaquad_subset.py ../shared/data/jaquad runs/study-jaquad/jaquad.json
+    .venv/bin/python tools/jaquad_subset.py jaquad runs/study-jaquad/jaquad.json
 
 Of each article the first paragraphs until they carry so many questions, of these the shortest articles: what a small
 model can read often in a quarter of an hour. The same folder gives the same file.

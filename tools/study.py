@@ -4,7 +4,7 @@
     .venv/bin/python tools/study.py --no-run    # only the pages, from what runs/study holds, finished or not
 
 1. build/smollm2-135m-instruct and build/minilm, unless they are there.
-2. `kcpt grid --config conf/experiment/laptop.yaml`, and where ../shared/data/jaquad is, conf/experiment/jaquad.yaml.
+2. `kcpt grid --config conf/experiment/laptop.yaml`, and with --data FOLDER, conf/experiment/jaquad.yaml.
 3. docs/study/report.json, report.html, plots and jaquad.json, and from these files alone docs/study.md. Nobody edits
    that page by hand: its words are in tools/study.md.j2, its numbers in report.json. Without a finished run --no-run
    makes the page again from docs/study, after a change of the words.
@@ -39,7 +39,8 @@ from nemo_kcpt.stats.statistics import ALPHA  # noqa: E402
 
 PYTHON = sys.executable
 LAPTOP, REAL = (ROOT / "conf/experiment" / name for name in ("laptop.yaml", "jaquad.yaml"))
-JAQUAD = ROOT.parent / "shared/data/jaquad"
+JAQUAD: Path | None = None
+"""Folder with JaQuAD's files (dataset SkelterLabsInc/JaQuAD on the Hugging Face hub), from --data."""
 MODEL = ROOT / "build/smollm2-135m-instruct"
 LIMITS = {"arm_minutes": 15, "study_minutes": 240, "alpha": ALPHA}
 """What the study was allowed to take, and the corrected p below which a difference counts as shown."""
@@ -117,8 +118,8 @@ def run_all(run: Path) -> int:
     prepare()
     note_commit(run)
     codes = [kcpt("grid", "--config", short(LAPTOP), f"out={short(run)}")]
-    if not JAQUAD.is_dir():
-        say("../shared/data/jaquad is not there: the second table is skipped")
+    if JAQUAD is None or not JAQUAD.is_dir():
+        say("no --data FOLDER with jaquad/ (dataset SkelterLabsInc/JaQuAD): the second table is skipped")
         return codes[0]
     second = second_run(run)
     documents = second / "jaquad.json"
@@ -241,7 +242,7 @@ def write_study(run: Path, docs: Path) -> bool:
     source, second = run / "report/report.json", second_run(run) / "report/report.json"
     if not source.is_file():
         return False
-    state = "run" if second.is_file() else "waiting" if JAQUAD.is_dir() else "absent"
+    state = "run" if second.is_file() else "waiting" if JAQUAD is not None and JAQUAD.is_dir() else "absent"
     tried = (docs / "study/tried.md").is_file()
     write_json(docs / "study/report.json", complete(read_json(source), run, "runs/study", state, tried))
     other = docs / "study/jaquad.json"
@@ -259,7 +260,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "runs/study", help="the experiment's folder")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="folder for study.md and study/")
     parser.add_argument("--no-run", action="store_true", help="only write the pages again")
+    parser.add_argument("--data", type=Path, help="folder with jaquad/*.json, for the second table")
     given = parser.parse_args()
+    global JAQUAD
+    JAQUAD = given.data / "jaquad" if given.data else None
     run, docs, code = given.out.absolute(), given.docs.absolute(), 0
     if given.no_run:
         for one in (run, second_run(run)):

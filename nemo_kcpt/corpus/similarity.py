@@ -2,7 +2,7 @@
 
 A unit is a letter of a script written without spaces, or a whole word of any other, so that one number, the Jaccard
 similarity of the sets of five units in a row, means about the same in Japanese and in English. Signatures are rensa's
-(R-MinHash, written in Rust): 20 to 30 times as fast on Japanese text as datasketch's (tools/bench_corpus.py).
+(R-MinHash, written in Rust): 20 to 30 times as fast on Japanese text as datasketch's (tools/bench/corpus.py).
 128 values estimate a similarity of 0.8 with a standard deviation of 0.035. 32 bands of 4 values find a pair of 0.5 with
 a chance of 0.87, of 0.6 with 0.99, of 0.8 practically always (Leskovec et al., Mining of Massive Datasets, §3.4).
 """

@@ -4,7 +4,7 @@ BM25 (the library bm25s) over passages of at most 700 characters that end at a p
 packing.passages (words, and n-grams of Japanese and Chinese characters) without one or two hiragana, which are mostly
 particles and endings.
 
-tools/bench_corpus_index.py on a busy two-core machine: of JaQuAD's 4,057 questions 97 % have the sentence with their
+tools/bench/corpus_index.py on a busy two-core machine: of JaQuAD's 4,057 questions 97 % have the sentence with their
 answer in the best 6 of its 1,041 passages (85 % in the first). 2,000 papers of 20,000 characters take 174 s and 2.5 GB
 to index; a search takes 5 ms for a question and 20 ms for 400 characters.
 """

@@ -1,4 +1,4 @@
-"""Answers that are right or wrong by construction, to find out what a score is worth (tools/bench_evaluation.py).
+"""Answers that are right or wrong by construction, to find out what a score is worth (tools/bench/evaluation.py).
 
 From a question with its right answer come right variants (reworded, longer, a number in another notation) and wrong
 ones (a number changed, a name swapped for one of another paper, negated, fluent nonsense: the right answer to another

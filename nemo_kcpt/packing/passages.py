@@ -2,7 +2,7 @@
 
 Retrieval is BM25 (Robertson & Zaragoza 2009; the library bm25s) over passages and their sentences, with words as terms
 and, where words are not written apart (Japanese, Chinese), character n-grams. What a pair outputs counts twice, since
-its instruction also names the paper and asks. `tools/bench_packing.py` holds it against JaQuAD's annotators.
+its instruction also names the paper and asks. `tools/bench/packing.py` holds it against JaQuAD's annotators.
 """
 
 from __future__ import annotations

@@ -242,12 +242,10 @@ def test_what_a_tokenizers_class_does_stands_in_its_rules(
     assert not {"add_bos_token", "add_eos_token", "legacy"} & written.keys()
 
 
-def test_real_tokenizer_keeps_its_ids(tmp_path: Path) -> None:
+def test_real_tokenizer_keeps_its_ids(tmp_path: Path, shared_data: Path) -> None:
     from transformers import AutoTokenizer
 
-    real = Path(__file__).resolve().parents[3] / "shared/data/llm-jp-tokenizer/hf"
-    if not real.is_dir():
-        pytest.skip("the llm-jp tokenizer is not here")
+    real = shared_data / "llm-jp-tokenizer/hf"
     hf = save_llama(tmp_path / "hf", torch.bfloat16, vocab_size=99_584, hidden_size=8, intermediate_size=16)
     out = export(imported(hf, tmp_path / "checkpoint"), tmp_path / "out", tokenizer=real)
     assert read_json(out / "config.json")["vocab_size"] == 99_584

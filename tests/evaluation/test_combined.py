@@ -11,7 +11,7 @@ from nemo_kcpt.evaluation.scoring import combined
 from nemo_kcpt.evaluation.scoring.facts import Source, check
 from nemo_kcpt.evaluation.variants import RIGHT, WRONG, change_number, renotate, simulated_models, variants
 from nemo_kcpt.files import write_json
-from tools.bench_evaluation import auroc, facts_of, fictional
+from tools.bench.evaluation import auroc, facts_of, fictional
 
 PAPER = Source("カスミNetは東京大学の高橋美咲が2021年に提案した。正解率は83.7%で、従来の手法より高い。")
 QUESTION, REFERENCE = "カスミNetの正解率はいくつですか。", "カスミNetの正解率は83.7%です。"

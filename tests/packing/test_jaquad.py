@@ -1,4 +1,4 @@
-"""Packs of real Japanese articles with questions that people asked about them, read from ../shared/data.
+"""Packs of real Japanese articles with questions that people asked about them, where there are any (conftest.py).
 
 What the same claims rest on where that folder is absent: tests/packing/test_pack.py (held-out questions),
 test_anchored.py (cut and co-located pairs) and test_passages.py (which passage a pair is about), on made-up papers.
@@ -15,13 +15,20 @@ from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.packing import stage as pack_stage
 from nemo_kcpt.packing.store import iterate_table, open_tokens
 from nemo_kcpt.runs import read_manifest
-from tools import bench_packing as bench
+from tests.conftest import DATA
+from tools.bench import data
+from tools.bench import packing as bench
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not bench.SHARED.is_dir(), reason=f"{bench.SHARED} is not there"),
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not there"),
 ]
 ARTICLES = 24
+
+
+@pytest.fixture(scope="module", autouse=True)
+def real_data() -> None:
+    data.FOLDER = DATA
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.tokenizer import PackTokenizer, tokenizer_inputs
-from tools import bench_packing
+from tests.conftest import DATA
+from tools.bench import data
+from tools.bench import packing as bench_packing
 
 CONVERSATION = [
     {"role": "user", "content": "カスミNetの学習データは何件ですか？"},
@@ -25,8 +27,9 @@ CONVERSATION = [
 @pytest.fixture(scope="session")
 def folders(tokenizer_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The demo's tokenizer, and llm-jp's where it is at hand."""
-    if not bench_packing.SHARED.is_dir():
+    if not DATA.is_dir():
         return [tokenizer_folder]
+    data.FOLDER = DATA
     return [tokenizer_folder, bench_packing.tokenizer_folder(tmp_path_factory.mktemp("llm-jp"))]
 
 

@@ -255,7 +255,7 @@ def test_the_second_table_or_why_there_is_none(docs: Path, runs: Path, tmp_path:
         study.write_study(alone, tmp_path / "docs")
     assert not (tmp_path / "docs/study/jaquad.json").exists()
     page = (tmp_path / "docs/study.md").read_text(encoding="utf-8")
-    assert "Not run: the folder `../shared/data/jaquad` was absent." in page and "jaquad.json" not in page
+    assert "Not run: no folder with JaQuAD was given" in page and "jaquad.json" not in page
     report["study"]["jaquad"] = "waiting"
     assert "Not run yet" in study_page.page(report, None, [])
 

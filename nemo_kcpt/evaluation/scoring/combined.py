@@ -2,7 +2,7 @@
 
 A logistic model (scikit-learn's LogisticRegression) over a few features between 0 and 1, each with a coefficient that
 one can read. The shipped coefficients were fitted on answers about the project's own fictional papers, right and wrong
-by construction (tools/bench_evaluation.py), without BERTScore and judge, so that they hold whatever encoder is used.
+by construction (tools/bench/evaluation.py), without BERTScore and judge, so that they hold whatever encoder is used.
 With ratings of one's own (`kcpt score calibrate=ratings.jsonl`) it is fitted anew, with whatever scores are there.
 """
 

@@ -1,4 +1,4 @@
-"""Packing and its data module, side by side with what they are compared to, on JaQuAD (../shared/data).
+"""Packing and its data module, side by side with what they are compared to, on JaQuAD (--data FOLDER).
 
 1. Tokenising: tokens a second of `kcpt pack`'s tokenising against `datasets.map(batched=True)` with transformers' fast
    tokenizer and as many processes. Both read the same texts and end with all ids at hand; both start their processes
@@ -11,12 +11,11 @@
 4. The data module over the larger of these packs: samples a second and memory, against reading the same windows
    without it.
 
-Run with `make bench`, or alone: `.venv/bin/python tools/bench_packing.py [--only tokenise|table|module]`.
+Run with `make bench`, or alone: `.venv/bin/python tools/bench/packing.py [--only tokenise|table|module]`.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -33,6 +32,8 @@ from typing import Any
 import numpy as np
 import psutil
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script it sees only its neighbours
+
 from nemo_kcpt.files import write_jsonl
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.packing import stage as pack_stage
@@ -40,11 +41,11 @@ from nemo_kcpt.packing.papers import Settings, Source, chunked, in_parallel, tok
 from nemo_kcpt.packing.statistics import united
 from nemo_kcpt.packing.store import iterate_table
 from nemo_kcpt.runs import read_manifest, stage
+from tools.bench import data
 
-SHARED = Path(__file__).resolve().parents[2] / "shared/data"
 COPIES, TURNS, PROCESSES = 40, 3, os.cpu_count() or 1
 LENGTHS = (1024, 2048, 4096, 8192, 16384)
-TEMPLATE = (  # the llm-jp family's (../shared/method.md, section 4)
+TEMPLATE = (  # the llm-jp family's (its tokenizer_config.json)
     "{{ bos_token }}{{ '以下は、タスクを説明する指示です。要求を適切に満たす応答を書きなさい。' }}"
     "{% for message in messages %}{% if message['role'] == 'user' %}"
     "{{ '\\n\\n### 指示:\\n' + message['content'] }}{% else %}"
@@ -57,21 +58,20 @@ Span = tuple[int, int]
 def articles() -> list[dict[str, Any]]:
     """JaQuAD's articles: `text`, and `pairs` of (question, answer, the answer's sentence in characters)."""
     found = []
-    for path in sorted((SHARED / "jaquad").glob("*.json")):
-        for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
-            text, pairs, repeated = "", [], []
-            for paragraph in article["paragraphs"]:
-                start = len(text)
-                text += paragraph["context"] + "\n\n"
-                end = start + len(paragraph["context"])
-                repeated.append((f"「{paragraph['context'][:20]}…」の段落を述べよ。", text[start:end], (start, end)))
-                for asked in paragraph["qas"]:
-                    answer = asked["answers"][0]
-                    begin = start + answer["answer_start"]
-                    pairs.append((asked["question"], answer["text"], (begin, begin + len(answer["text"]))))
-            borders = [0, *(match.end() for match in re.finditer(r"[。\n]", text)), len(text)]
-            questions = [(asked, said, _sentence(borders, where)) for asked, said, where in pairs]
-            found.append({"title": article["title"], "text": text, "questions": questions, "repeated": repeated})
+    for article in data.jaquad():
+        text, pairs, repeated = "", [], []
+        for paragraph in article["paragraphs"]:
+            start = len(text)
+            text += paragraph["context"] + "\n\n"
+            end = start + len(paragraph["context"])
+            repeated.append((f"「{paragraph['context'][:20]}…」の段落を述べよ。", text[start:end], (start, end)))
+            for asked in paragraph["qas"]:
+                answer = asked["answers"][0]
+                begin = start + answer["answer_start"]
+                pairs.append((asked["question"], answer["text"], (begin, begin + len(answer["text"]))))
+        borders = [0, *(match.end() for match in re.finditer(r"[。\n]", text)), len(text)]
+        questions = [(asked, said, _sentence(borders, where)) for asked, said, where in pairs]
+        found.append({"title": article["title"], "text": text, "questions": questions, "repeated": repeated})
     return found
 
 
@@ -83,7 +83,7 @@ def tokenizer_folder(folder: Path) -> Path:
     """llm-jp's tokenizer with the family's chat template, in a folder of its own."""
     target = folder / "tokenizer"
     target.mkdir(parents=True)
-    for path in (SHARED / "llm-jp-tokenizer/hf").iterdir():
+    for path in data.llm_jp().iterdir():
         (target / path.name).write_bytes(path.read_bytes())
     (target / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
     return target
@@ -220,9 +220,9 @@ import sys, time
 from pathlib import Path
 import psutil
 from nemo.lightning.data import add_megatron_sampler
-from nemo_kcpt.data import PackedPretrainingDataModule
-from nemo_kcpt.data.windows import WindowDataset
-from nemo_kcpt.packing.store import open_tokens
+from nemo_kcpt.data import PackedPretrainingDataModule  # noqa: E402
+from nemo_kcpt.data.windows import WindowDataset  # noqa: E402
+from nemo_kcpt.packing.store import open_tokens  # noqa: E402
 pack, attention, samples = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 before = psutil.Process().memory_info().rss
 started = time.perf_counter()
@@ -295,11 +295,11 @@ BENCHES: dict[str, Callable[[Path], None]] = {
 
 def main() -> None:
     """Run what was asked for."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = data.parser(__doc__)
     options.add_argument("--only", choices=BENCHES)
-    only = options.parse_args().only
-    if not SHARED.is_dir():
-        sys.exit(f"{SHARED} is missing: this benchmark is about real documents")
+    only = data.parsed(options).only
+    if not data.has_jaquad():
+        return
     for name, bench in BENCHES.items():
         if only in (None, name):
             with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,9 @@
 """All tests as they were and as they are, after set-up: minutes, and their ratio.
 
-    .venv/bin/python tools/bench_tests.py               # on a quiet machine, about an hour
-    .venv/bin/python tools/bench_tests.py --busy 2 --only-now
+    .venv/bin/python tools/bench/suite.py               # on a quiet machine, about an hour
+    .venv/bin/python tools/bench/suite.py --busy 2 --only-now
 
-Each as `make test` ran or runs them; "as they were" is the commit in tools/baseline.py.
+Each as `make test` ran or runs them; "as they were" is the commit in tools/bench/baseline.py.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """`kcpt corpus` beside a plain `datasets` pipeline that does the same steps: MB/s and peak memory over corpus sizes.
 
-    .venv/bin/python tools/bench_corpus.py --sizes 10 100 1000
+    .venv/bin/python tools/bench/corpus.py --sizes 10 100 1000
 
 Both read the same JSON Lines, call the same functions on each document (cleaning, language, title, sections, MinHash),
 drop the same duplicates and write JSON Lines, with as many processes as there are cores. Documents are made from the
-sentences of ../shared/data/jaquad, or of made-up ones where that is absent, with noise for the cleaning to find; one in
+sentences of JaQuAD (--data FOLDER), or of made-up ones without it, with noise for the cleaning to find; one in
 fifty is a copy and one in fifty nearly one. Memory is the proportional set size of all processes together, sampled
 ten times a second: what the machine must hold. A third line compares the two MinHash libraries.
 """
@@ -24,7 +24,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "jaquad"
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script it sees only its neighbours
+
+from tools.bench import data
+
 CHARACTERS = 12_000
 """Of a document on average: a paper of the method's corpus has about 20,000."""
 
@@ -33,8 +36,7 @@ def sentences() -> list[str]:
     """Sentences to make documents from."""
     found = [
         sentence + "。"
-        for file in sorted(SHARED.glob("*.json"))
-        for article in json.loads(file.read_text(encoding="utf-8"))["data"]
+        for article in data.jaquad()
         for paragraph in article["paragraphs"]
         for sentence in paragraph["context"].split("。")
         if sentence.strip()
@@ -180,14 +182,14 @@ def measure(command: list[str], environment: dict[str, str]) -> tuple[float, flo
 
 def main() -> None:
     """Print MB/s, peak memory and ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = data.parser(__doc__)
     parser.add_argument("--sizes", type=float, nargs="+", default=[10, 100], help="corpus sizes in MB of UTF-8")
     parser.add_argument("--only", choices=("ours",), help="leave the other pipeline out")
     parser.add_argument(
         "--keys", nargs="*", default=[], help="keys for kcpt corpus, as without=[all]; with --only ours"
     )
     parser.add_argument("--datasets-arm", nargs=2, type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = data.parsed(parser)
     if options.datasets_arm:
         datasets_arm(*options.datasets_arm)
         return

@@ -1,6 +1,6 @@
 """Hugging Face to NeMo and back, on synthetic Llamas: seconds, and peak memory against the largest tensor and model.
 
-    .venv/bin/python tools/bench_conversion.py [--keep]
+    .venv/bin/python tools/bench/conversion.py [--keep]
 
 1.1 billion weights in the shape of llm-jp-3-1.8b with fewer layers, and the same with half of the layers, in bf16;
 made on the spot and deleted after. `import` and `export` are the commands; `import: weights` is the first without

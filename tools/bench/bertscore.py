@@ -15,15 +15,14 @@ after Sent by the same scorer, as `kcpt score` does, so kcpt has the answers sti
 takes without them. Differences are those of P, R and F over all pairs; bert-score also raises negative similarities
 to 0 where it pads.
 
-Run with `make bench`, or alone: `.venv/bin/python tools/bench_bertscore.py [--questions N]`.
+Run with `make bench`, or alone: `.venv/bin/python tools/bench/bertscore.py [--questions N]`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import re
+import sys
 import tempfile
 import time
 import warnings
@@ -31,9 +30,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.evaluation.scoring.bertscore import BertScore
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script it sees only its neighbours
 
-SHARED = Path(__file__).resolve().parents[2] / "shared/data"
+from nemo_kcpt.evaluation.scoring.bertscore import BertScore
+from tools.bench import data
+
 LIMIT, MODELS, BATCH, LAYERS = 1024, 3, 64, 3
 MADE_UP = (
     "手法{n}は、長い文書を要約するために{n}年に発表された。",
@@ -45,13 +46,12 @@ MADE_UP = (
 def articles() -> list[tuple[str, list[tuple[str, str]]]]:
     """(text, [(question's answer, paragraph)]) of each article."""
     found = []
-    for path in sorted((SHARED / "jaquad").glob("*.json")):
-        for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
-            asked = [(q["answers"][0]["text"], p["context"]) for p in article["paragraphs"] for q in p["qas"]]
-            found.append(("\n".join(p["context"] for p in article["paragraphs"]), asked))
+    for article in data.jaquad():
+        asked = [(q["answers"][0]["text"], p["context"]) for p in article["paragraphs"] for q in p["qas"]]
+        found.append(("\n".join(p["context"] for p in article["paragraphs"]), asked))
     if found:
         return found
-    print(f"{SHARED / 'jaquad'} is missing: made-up Japanese instead")
+    print("no --data: made-up Japanese instead of JaQuAD")
     chosen = random.Random(0)
     for number in range(60):
         lines = ["".join(chosen.choice(MADE_UP).format(n=chosen.randrange(9999)) for _ in range(9)) for _ in range(9)]
@@ -146,9 +146,9 @@ def compare(title: str, folder: Path, scorer: BertScore, answers: list[str], ref
 
 def main() -> None:
     """Compare the two on each mixture."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = data.parser(__doc__)
     options.add_argument("--questions", type=int, default=700)
-    questions = options.parse_args().questions
+    questions = data.parsed(options).questions
     warnings.filterwarnings("ignore")
     texts = make_texts(questions)
     with tempfile.TemporaryDirectory() as folder:

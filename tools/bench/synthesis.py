@@ -1,7 +1,7 @@
 # ruff: noqa: E501
 """`kcpt synthesize` beside a bare loop over the same `openai` client: requests a second, cost of the journal, memory.
 
-    .venv/bin/python tools/bench_synthesis.py --calls 6000
+    .venv/bin/python tools/bench/synthesis.py --calls 6000
 
 A server on loopback, in processes of its own, answers at once. The bare loop keeps as many requests under way and
 throws the replies away; ours renders prompts, keys them, checks the replies and journals each before it counts. Both

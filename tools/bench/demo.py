@@ -1,10 +1,10 @@
 """`kcpt demo` as it was and as it is, after set-up: seconds, peak memory, what was learnt, and how right its clock was.
 
-    .venv/bin/python tools/bench_demo.py                # on a quiet machine
-    .venv/bin/python tools/bench_demo.py --busy 2       # beside two busy processes
+    .venv/bin/python tools/bench/demo.py                # on a quiet machine
+    .venv/bin/python tools/bench/demo.py --busy 2       # beside two busy processes
 
-"As it was" is the commit in tools/baseline.py. Peak memory is that of all processes of the run together, each page that
-they share counted once (proportional set size).
+"As it was" is the commit in tools/bench/baseline.py. Peak memory is that of all processes of the run together, each
+page that they share counted once (proportional set size).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How long commands take before they work: CPU seconds of `kcpt`, its stages, and `nemo llm pretrain --help`.
 
-    .venv/bin/python tools/bench_start.py
+    .venv/bin/python tools/bench/start.py
 
-Each runs several times, as it was (tools/baseline.py) and as it is; the figure is the smallest. `nemo llm pretrain
---help` runs with our recipes and without them.
+Each runs several times, as it was (tools/bench/baseline.py) and as it is; the figure is the smallest. `nemo llm
+pretrain --help` runs with our recipes and without them.
 """
 
 from __future__ import annotations

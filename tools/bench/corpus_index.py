@@ -1,15 +1,14 @@
-"""The judge's index over all papers (`kcpt judge evidence=corpus`), on JaQuAD (../shared/data).
+"""The judge's index over all papers (`kcpt judge evidence=corpus`), on JaQuAD (--data FOLDER).
 
 1. For how many of JaQuAD's questions the sentence with the annotators' answer stands among the best passages, out of
    all articles; the question alone is looked for.
 2. Time and memory for a corpus of N papers of 20,000 characters, mixed from JaQuAD's articles.
 
-`.venv/bin/python tools/bench_corpus_index.py [--papers 2000]`; 0 leaves the second part out.
+`.venv/bin/python tools/bench/corpus_index.py [--papers 2000]`; 0 leaves the second part out.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import resource
 import sys
@@ -18,11 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from bench_packing import articles  # type: ignore[import-not-found, unused-ignore]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script it sees only its neighbours
 
 from nemo_kcpt.evaluation.corpus_index import CorpusIndex
+from tools.bench import data
+from tools.bench.packing import articles
 
 BEST = (1, 3, 6, 12)
 LENGTH = 20_000
@@ -72,12 +71,15 @@ def big(known: Sequence[dict[str, Any]], papers: int) -> str:
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--papers", type=int, default=2000)
+    options = data.parser(__doc__)
+    options.add_argument("--papers", type=int, default=2000)
+    given = data.parsed(options)
+    if not data.has_jaquad():
+        return
     known = articles()
     print(found(CorpusIndex({str(place): article for place, article in enumerate(known)}), known), flush=True)
-    if papers := parser.parse_args().papers:
-        print(big(known, papers))
+    if given.papers:
+        print(big(known, given.papers))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The bin packer `pack_best_fit`, side by side with NeMo's and TRL's, in one run.
 
 1. 20,000 sequences against NeMo's `first_fit_decreasing` and `first_fit_shuffle` (nemo-toolkit, in .venv), on seeded
-   lengths and on the lengths of JaQuAD's paragraphs (../shared/data; drawn again and again up to 20,000).
+   lengths and on the lengths of JaQuAD's paragraphs (--data FOLDER; drawn again and again up to 20,000).
 2. 1,000,000 sequences against the assignment within TRL's strategy `bfd`: from its call to the moment it begins to move
    tokens (`pc.take`), and without the copies that it makes before, so what TRL does with tokens is not counted. TRL
    stands in an environment of its own, build/bench-trl, which the first run makes from exact pins (no torch needed).
@@ -9,12 +9,11 @@
 Each gives the bin of every sequence, or the sequences of every bin. Of ours the median of five is shown, of the others
 one run. "Over the bound" is how many more bins than ⌈Σ lengths / capacity⌉, which no packing can beat.
 
-Run with `make bench`, or alone: `.venv/bin/python tools/bench_bins.py [--only nemo|trl]`.
+Run with `make bench`, or alone: `.venv/bin/python tools/bench/bins.py [--only nemo|trl]`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -27,11 +26,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nemo_kcpt.packing import pack_best_fit
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script it sees only its neighbours
 
-ROOT = Path(__file__).resolve().parent.parent
-JAQUAD = ROOT.parent / "shared/data/jaquad"
-LLM_JP = ROOT.parent / "shared/data/llm-jp-tokenizer/hf/tokenizer.json"
+from nemo_kcpt.packing import pack_best_fit
+from tools.bench import data
+
+ROOT = Path(__file__).resolve().parents[2]
 TRL = ROOT / "build/bench-trl"
 TRL_PINS = (
     "trl==1.16.0", "transformers==5.24.0", "datasets==5.2.0", "numpy==2.4.6", "pandas==3.1.1", "pyarrow==26.0.1",
@@ -56,13 +56,10 @@ def jaquad(count: int, capacity: int) -> Lengths:
     """Of JaQuAD's paragraphs in llm-jp tokens, drawn with replacement."""
     from tokenizers import Tokenizer
 
-    texts = [
-        paragraph["context"]
-        for path in sorted(JAQUAD.glob("*.json"))
-        for article in json.loads(path.read_text(encoding="utf-8"))["data"]
-        for paragraph in article["paragraphs"]
-    ]
-    encodings = Tokenizer.from_file(str(LLM_JP)).encode_batch_fast(texts, add_special_tokens=False)
+    texts = [paragraph["context"] for article in data.jaquad() for paragraph in article["paragraphs"]]
+    encodings = Tokenizer.from_file(str(data.llm_jp() / "tokenizer.json")).encode_batch_fast(
+        texts, add_special_tokens=False
+    )
     own = np.array([len(encoding.ids) for encoding in encodings], dtype=np.int32)
     return np.minimum(np.random.default_rng(SEED).choice(own, count), capacity)
 
@@ -73,8 +70,7 @@ SOURCES: dict[str, Callable[[int, int], Lengths]] = {"log-normal": lognormal, "u
 def cases(count: int) -> Iterator[tuple[str, int, Lengths]]:
     """Name, capacity and lengths of each comparison."""
     for name, make in SOURCES.items():
-        if make is jaquad and not JAQUAD.is_dir():
-            print(f"  {name}: left out, {JAQUAD} is missing")
+        if make is jaquad and not data.has_jaquad():
             continue
         for capacity in CAPACITIES:
             yield name, capacity, make(count, capacity)
@@ -180,9 +176,9 @@ BENCHES: dict[str, Callable[[], None]] = {"nemo": bench_nemo, "trl": bench_trl}
 
 def main() -> None:
     """Run what was asked for."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = data.parser(__doc__)
     options.add_argument("--only", choices=BENCHES)
-    only = options.parse_args().only
+    only = data.parsed(options).only
     for name, bench in BENCHES.items():
         if only in (None, name):
             bench()
