@@ -17,7 +17,7 @@ import nemo_kcpt
 from nemo_kcpt import logs
 from nemo_kcpt.config import MISSING, config_help, load_config, nearest
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.stages import ACTIONS, HIDDEN, STAGES, find_stage
+from nemo_kcpt.stages import ACTIONS, COMMANDS, HIDDEN, STAGES, find_stage
 from nemo_kcpt.threads import wait_briefly
 
 EPILOG = """Every stage reads and writes files, can be run again (finished work is skipped) and explains its keys:
@@ -116,15 +116,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"nemo_kcpt {nemo_kcpt.__version__}")
     listing = parser.add_argument_group("stages, in the order of the data's way")
-    for name, (_, summary) in STAGES.items():
+    for name, (_, summary) in {**STAGES, **COMMANDS}.items():
         listing.add_argument(name, help=summary, nargs="?")
     if not words or words[0] in ("-h", "--help", "--version"):
         parser.parse_args(words or ["--help"])
         return 0
-    if words[0] not in {**STAGES, **HIDDEN}:
-        print(f"kcpt: unknown stage '{words[0]}'; {nearest(words[0], list(STAGES))}. See kcpt --help", file=sys.stderr)
+    if words[0] not in {**STAGES, **HIDDEN, **COMMANDS}:
+        known = [*STAGES, *COMMANDS]
+        print(f"kcpt: unknown stage '{words[0]}'; {nearest(words[0], known)}. See kcpt --help", file=sys.stderr)
         return 2
     try:
+        if words[0] in COMMANDS:
+            return int(importlib.import_module(COMMANDS[words[0]][0]).main(words[1:]))
         _run_stage(words[0], words[1:])
         sys.stdout.flush()
     except KcptError as error:

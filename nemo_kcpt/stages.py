@@ -37,6 +37,11 @@ STAGES: dict[str, tuple[str, str]] = {
     "doctor": ("nemo_kcpt.doctor", "what is installed, what is missing, and the command that fixes it"),
 }
 
+COMMANDS: dict[str, tuple[str, str]] = {
+    "slurm": ("nemo_kcpt.experiment.slurm.command", "recipes, stages and chains of them as Slurm jobs"),
+}
+"""Commands with options of their own; each module has `main(words)`, which returns the exit code."""
+
 HIDDEN: dict[str, tuple[str, str]] = {
     "demo-world": ("nemo_kcpt.fiction.world", "fictional papers with known facts"),
     "demo-tokenizer": ("nemo_kcpt.fiction.tokenizer_stage", "the demo's small tokenizer"),

@@ -28,9 +28,9 @@ SAMPLE = 100
 LONG_KINDS = ("paraphrase", "generalized", "elaboration", "translation_en", "translation_zh")
 LONG_SHARE = 0.5
 """Characters of a reply of these kinds for each of the paper's, assumed. The prompts ask for the whole content; LLMs
-shorten. With what follows it gives 686 tokens a pair for the method's corpus; the "typical lengths" of
-the method's published figures, by which 16 % of pairs are cut at 4,096 tokens and 4 % at 16,384, mean 655 (of pairs that lie
-anywhere in a stream, length / window are cut)."""
+shorten. With what follows it gives 686 tokens a pair for the method's corpus; its published figures, by which 16 % of
+pairs are cut at 4,096 tokens and 4 % at 16,384, mean 655 (of pairs that lie anywhere in a stream, length / window are
+cut)."""
 OUTPUT_CHARACTERS: Mapping[str, int] = {"summary": 500}
 """Characters of a reply with one output: the most its prompt asks for; others 800 (kg_extraction: 20 triples of 40)."""
 PAIR_CHARACTERS: Mapping[str, int] = {"positive_negative": 300, "discussion": 300}

@@ -153,7 +153,7 @@ class Config:
     workers: int = 1
     """Processes that run at once on this machine."""
     slurm: dict[str, Any] = field(default_factory=dict)
-    """Run on Slurm: account, partition, gpus, … of tools/slurm.py, and `kinds` for those of a kind of step."""
+    """Run on Slurm: account, partition, gpus, … of kcpt slurm, and `kinds` for those of a kind of step."""
     costs: dict[str, Any] = field(default_factory=dict)
     """For --dryrun: papers, characters, gpu, price_prompt, … where nothing is there to count yet; see the page."""
     dryrun: bool = False

@@ -1,4 +1,4 @@
-"""tools/slurm.py: its scripts are the golden ones, what they start arrives whole, and nothing leaves before --submit.
+"""kcpt slurm: its scripts are the golden ones, what they start arrives whole, and nothing leaves before --submit.
 
 `.venv/bin/python tests/tools/test_slurm.py --write` writes the golden files again; look at what changed in them.
 """
@@ -19,11 +19,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nemo_kcpt.experiment.slurm import command
+
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).with_name("golden")
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests/slurm")]  # as a script it does not see tests as a package
 
-import slurm  # noqa: E402
 from places import SECRETS, STUBS, make_place, normalised, stub  # noqa: E402
 
 CHAIN = ROOT / "conf/slurm/chain-13b.yaml"
@@ -61,7 +62,7 @@ def call(project: Path, *words: str) -> tuple[int, str, str]:
     os.chdir(project)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = slurm.main(words)
+            code = command.main(words)
     except SystemExit as exited:  # argparse's own
         code = int(exited.code or 0)
     finally:
@@ -130,8 +131,8 @@ def submit(place: Path, project: Path, *words: str) -> tuple[subprocess.Complete
         **os.environ, **SECRETS, "PATH": f"{place / 'venv/bin'}:{os.environ['PATH']}",
         "NEMORUN_HOME": str(place / "home"), "CALLS": str(place / "calls"), "LOG": str(place / "log"),
     }  # fmt: skip
-    command = [sys.executable, str(ROOT / "tools/slurm.py"), *words, "--venv", str(place / "venv"), "--submit"]
-    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=200)
+    program = [sys.executable, "-m", "nemo_kcpt.cli", "slurm", *words, "--venv", str(place / "venv"), "--submit"]
+    done = subprocess.run(program, cwd=project, env=environment, capture_output=True, text=True, timeout=200)
     return done, normalised((place / "calls").read_text(), place).splitlines()
 
 
@@ -251,13 +252,13 @@ def test_a_recipe_of_ones_own_is_passed_on(place: Path) -> None:
 
 
 def documented(page: Path) -> Iterator[list[str]]:
-    """The words after tools/slurm.py in the blocks of a page."""
+    """The words after `kcpt slurm` in the blocks of a page."""
     for block in re.findall(r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             for place, word in enumerate(words):
-                if word.endswith("tools/slurm.py"):
-                    yield words[place + 1 :]
+                if word.endswith("kcpt") and words[place + 1 : place + 2] == ["slurm"]:
+                    yield words[place + 2 :]
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
@@ -274,9 +275,9 @@ def test_documented_commands_parse(page: Path, place: Path) -> None:
 
 def test_help_of_each_command_needs_no_nemo_run() -> None:
     program = (
-        f"import sys; sys.path.insert(0, {str(ROOT / 'tools')!r}); import slurm\n"
+        "import sys; from nemo_kcpt.cli import main\n"
         "for word in ('', 'train', 'stage', 'chain'):\n"
-        "    try: slurm.main([word, '--help'] if word else [])\n"
+        "    try: main(['slurm', *([word, '--help'] if word else [])])\n"
         "    except SystemExit as done: assert done.code == 0\n"
         "assert not {'nemo_run', 'torch', 'nemo'} & set(sys.modules)"
     )

@@ -1,6 +1,6 @@
 """BERTScore against bert-score on Japanese answers of mixed length, with one encoder and the same numbers.
 
-Three models' answers to 700 questions make 2,100 pairs. Texts come from JaQuAD (../shared/data) where it is there, and
+Three models' answers to 700 questions make 2,100 pairs. Texts come from JaQuAD (--data FOLDER) where it is there, and
 are made up otherwise. Two mixtures of answers are scored against the reference answers (Sent):
 
 short   an answer span, its sentence, or one to three sentences: a few to 300 characters

@@ -228,7 +228,7 @@ def _check_overrides(overrides: Iterable[str], nodes: int, gpus: int) -> None:
         if size is not None and value != str(size):
             raise BadInput(f"{word}, but {option}={size} for the job; give {option}, which sets both")
         if key.startswith("run."):
-            raise BadInput(f"'{word}': this tool gives the executor; see tools/slurm.py train --help for its options")
+            raise BadInput(f"'{word}': this tool gives the executor; see kcpt slurm train --help for its options")
 
 
 def _check_folders(factory: str, paths: dict[str, Path], made: Sequence[Path]) -> None:

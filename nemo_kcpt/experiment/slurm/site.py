@@ -19,7 +19,7 @@ JOBS = Path("runs/slurm")
 """Folder for scripts and logs unless told."""
 RESOURCES = tuple(field.name for field in dataclasses.fields(Resources))
 KEYS = ("account", *RESOURCES, "container", "venv", "mounts", "env", "sbatch", "retries", "jobs")
-"""Of a mapping for :func:`site_from`; the options of tools/slurm.py of the same names."""
+"""Keys of a mapping for :func:`site_from`; the options of kcpt slurm of the same names."""
 _NUMBERS = ("nodes", "gpus", "cpus")
 _LISTS = ("mounts", "env")
 
