@@ -143,8 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not _interrupted(error):
             raise
         print(
-            f"\nkcpt {words[0]}: interrupted; finished work is kept, rerun the same command to resume",
-            file=sys.stderr,
+            f"\nkcpt {words[0]}: interrupted; finished work is kept, rerun the same command to resume", file=sys.stderr
         )
         return 130
     return 0

@@ -38,7 +38,7 @@ STAGES: dict[str, tuple[str, str]] = {
 }
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "slurm": ("nemo_kcpt.experiment.slurm.command", "recipes, stages and chains of them as Slurm jobs"),
+    "slurm": ("nemo_kcpt.experiment.slurm.command", "recipes, stages and chains of them as Slurm jobs")
 }
 """Commands with options of their own; each module has `main(words)`, which returns the exit code."""
 

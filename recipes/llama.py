@@ -148,10 +148,7 @@ def _build(
         llm.pretrain,
         model=run.Config(KcptLlamaModel, config=run.Config(KcptLlamaConfig, **config)),
         data=run.Config(
-            PackedPretrainingDataModule,
-            pack=pack,
-            micro_batch_size=layout.micro_batch_size,
-            global_batch_size=batch,
+            PackedPretrainingDataModule, pack=pack, micro_batch_size=layout.micro_batch_size, global_batch_size=batch
         ),
         trainer=common.trainer(entry.name, dir, steps, gpus, layout.tensor_parallel, layout.pipeline_parallel),
         optim=common.adamw(LEARNING_RATE, steps),

@@ -408,8 +408,12 @@ def test_marked_blocks_run(page: Path, tmp_path: Path) -> None:
         if block.mark == "run":
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", block.body],
-                cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
-            )  # fmt: skip
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
             printed = done.stdout + done.stderr
             assert done.returncode in block.codes, f"{block.body}\n{printed}"
         elif block.mark == "output":

@@ -93,9 +93,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     write_json(folder / "model/generation_config.json", rules)
     tokenizer = PackTokenizer(folder / "model")
     config = Config(
-        corpus=folder, out=folder, teacher="vllm", model=str(folder / "model"), gpu_memory=0.05, window=8192,
+        corpus=folder,
+        out=folder,
+        teacher="vllm",
+        model=str(folder / "model"),
+        gpu_memory=0.05,
+        window=8192,
         max_tokens=400,
-    ).llm()  # fmt: skip
+    ).llm()
     command = vllm.server_command
     patch = pytest.MonkeyPatch()
     patch.setattr(vllm, "server_command", lambda *given: [*command(*given), "--dtype", "float32"])
@@ -150,14 +155,22 @@ def test_a_server_s_answers_are_those_of_transformers(served: Served, tmp_path: 
 
 
 def write_inputs(folder: Path) -> None:
-    write_jsonl(folder / "questions.jsonl", [
-        {"question_id": f"q{n}", "split": "test", "paper_id": f"p{n % 4}", "kind": "qa_easy"}
-        | {"question": f"手法{n}の正解率はいくつですか。", "answer": f"{n}%です。"} for n in range(QUESTIONS)
-    ])  # fmt: skip
-    write_jsonl(folder / "answers.jsonl", [
-        {"question_id": f"q{n}", "model": model, "answer": HOSTILE[n % 4] + f"{n + 100 * k}%です。"}
-        for k, model in ((1, "base"), (2, "new")) for n in range(QUESTIONS)
-    ])  # fmt: skip
+    write_jsonl(
+        folder / "questions.jsonl",
+        [
+            {"question_id": f"q{n}", "split": "test", "paper_id": f"p{n % 4}", "kind": "qa_easy"}
+            | {"question": f"手法{n}の正解率はいくつですか。", "answer": f"{n}%です。"}
+            for n in range(QUESTIONS)
+        ],
+    )
+    write_jsonl(
+        folder / "answers.jsonl",
+        [
+            {"question_id": f"q{n}", "model": model, "answer": HOSTILE[n % 4] + f"{n + 100 * k}%です。"}
+            for k, model in ((1, "base"), (2, "new"))
+            for n in range(QUESTIONS)
+        ],
+    )
     write_jsonl(folder / "papers.jsonl", [{"paper_id": f"p{p}", "text": f"手法{p}は良い。" * 20} for p in range(4)])
 
 
@@ -169,9 +182,14 @@ def test_a_judge_that_is_killed(served: Served, tmp_path: Path) -> None:
     bias = f"logit_bias: {{'{served.quote}': {math.log(served.vocabulary / 9):.2f}}}"
     extra = f"{{seed: null, repetition_penalty: 1, presence_penalty: 0, {bias}}}"
     words = [f"{name}={tmp_path / name}.jsonl" for name in ("questions", "answers", "papers")] + [
-        f"out={out}", f"judge={served.model}", "max_tokens=300", "temperature=1", f"extra_body={extra}",
-        "reply_retries=8", "max_invalid=0",
-    ]  # fmt: skip
+        f"out={out}",
+        f"judge={served.model}",
+        "max_tokens=300",
+        "temperature=1",
+        f"extra_body={extra}",
+        "reply_retries=8",
+        "max_invalid=0",
+    ]
     at_kill = kill_at(served.client("judge", *words), out, 6)
     assert at_kill < 2 * QUESTIONS
     with Journal(out / "journal.sqlite", read_only=True) as journal:
@@ -200,11 +218,14 @@ def keep(reply: str) -> str:
 def test_a_filter_gets_one_of_its_words(served: Served, tmp_path: Path) -> None:
     asked = [
         Inquiry(
-            name=f"q{n}", kind="context", schema=CONTEXT, read=keep,
+            name=f"q{n}",
+            kind="context",
+            schema=CONTEXT,
+            read=keep,
             messages=({"role": "user", "content": f"この問いだけで答えられますか。\n手法{n}の正解率は。"},),
         )
         for n in range(QUESTIONS)
-    ]  # fmt: skip
+    ]
     llm = Llm(model=served.model, base_url=served.url, api_key_env=KEY, max_tokens=20, concurrency=2)
     kept, totals = ask(asked, llm, tmp_path / "filter.sqlite", "filter")
     assert {answer.value for answer in kept.values()} <= {"yes", "no"} and totals.requests == len(kept) == QUESTIONS
@@ -213,10 +234,17 @@ def test_a_filter_gets_one_of_its_words(served: Served, tmp_path: Path) -> None:
 def synthesis(served: Served, folder: Path, out: Path) -> list[str]:
     # Greedy, since vLLM 0.32 on a CPU cannot sample with a seed; the bias lets the untrained model end its strings.
     keys = {
-        "corpus": folder, "out": out, "teacher": "openai", "model": served.model, "temperature": 0, "max_tokens": 400,
-        "window": 8192, "retries": 2, "without": "[all]",
+        "corpus": folder,
+        "out": out,
+        "teacher": "openai",
+        "model": served.model,
+        "temperature": 0,
+        "max_tokens": 400,
+        "window": 8192,
+        "retries": 2,
+        "without": "[all]",
         "extra_body": f"{{repetition_penalty: 1, presence_penalty: 0, logit_bias: {{'{served.quote}': 6}}}}",
-    }  # fmt: skip
+    }
     return [f"{name}={value}" for name, value in keys.items()]
 
 

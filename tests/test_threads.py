@@ -32,9 +32,13 @@ def seconds(before: str = "", after: str = "", **environment: str) -> float:
     kept = {name: value for name, value in os.environ.items() if name not in threads._CHOSEN}
     program = WORK.format(before=before, after=after)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True, timeout=120,
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
         env={**kept, "OMP_NUM_THREADS": "2", **environment},
-    )  # fmt: skip
+    )
     return float(done.stdout.split()[-1])
 
 

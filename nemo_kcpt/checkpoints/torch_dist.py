@@ -63,10 +63,16 @@ def _extra_states(layer: int, layers: int) -> Iterator[WriteItem]:
 def _record(results: list[WriteResult]) -> list[list[Any]]:
     """Where each item of a finished file stands, as JSON."""
     return [
-        [one.index.fqn, one.index.offset, one.size_in_bytes, one.storage_data.relative_path, one.storage_data.offset,
-         one.storage_data.length]
+        [
+            one.index.fqn,
+            one.index.offset,
+            one.size_in_bytes,
+            one.storage_data.relative_path,
+            one.storage_data.offset,
+            one.storage_data.length,
+        ]
         for one in results
-    ]  # fmt: skip
+    ]
 
 
 def _recorded(record: list[list[Any]], items: list[WriteItem]) -> list[WriteResult]:

@@ -53,9 +53,17 @@ ALLOWED: dict[tuple[str, str], str] = {
 """Every name that `.metadata` may hold, and what for."""
 
 STORAGES = {
-    "DoubleStorage": 8, "FloatStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "LongStorage": 8, "IntStorage": 4,
-    "ShortStorage": 2, "CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1,
-}  # fmt: skip
+    "DoubleStorage": 8,
+    "FloatStorage": 4,
+    "HalfStorage": 2,
+    "BFloat16Storage": 2,
+    "LongStorage": 8,
+    "IntStorage": 4,
+    "ShortStorage": 2,
+    "CharStorage": 1,
+    "ByteStorage": 1,
+    "BoolStorage": 1,
+}
 """torch's names of what tensors are kept in, and the bytes of an element."""
 ALLOWED_IN_ARCHIVES: dict[tuple[str, str], str] = {
     ("torch._utils", "_rebuild_tensor_v2"): "tensor; looked at, not made",

@@ -97,11 +97,7 @@ def find_near(connection: Any, least: float) -> None:
     for batch in pairs:
         alike = (_signatures(batch, "sa") == _signatures(batch, "sb")).mean(axis=1)
         chosen = alike >= least
-        found = {
-            "a": batch["a"].to_numpy()[chosen],
-            "b": batch["b"].to_numpy()[chosen],
-            "similarity": alike[chosen],
-        }
+        found = {"a": batch["a"].to_numpy()[chosen], "b": batch["b"].to_numpy()[chosen], "similarity": alike[chosen]}
         if chosen.any():
             insert(cursor, "near", found)
     connection.execute("DROP TABLE keys")

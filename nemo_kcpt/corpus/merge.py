@@ -12,14 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.corpus.duplicates import (
-    connect,
-    duplicate_records,
-    find_near,
-    group,
-    mark_near,
-    mark_same_text,
-)
+from nemo_kcpt.corpus.duplicates import connect, duplicate_records, find_near, group, mark_near, mark_same_text
 from nemo_kcpt.corpus.split import Draw, draw, write_split
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, publish, write_jsonl

@@ -154,10 +154,9 @@ def _packs(layout: Layout, full: str) -> list[Node]:
     common = [f"seq_length={layout.budget.seq_length}", f"tokenizer={run}/tokenizer"]
 
     def pack(kind: str, folder: Path) -> list[str]:
-        sources = {
-            "raw": [f"corpus={folder}/corpus"],
-            "instruction": [f"sft={folder}/sft/all_included.jsonl"],
-        }.get(kind, [f"corpus={folder}/corpus", f"synthetic={folder}/synthetic"])
+        sources = {"raw": [f"corpus={folder}/corpus"], "instruction": [f"sft={folder}/sft/all_included.jsonl"]}.get(
+            kind, [f"corpus={folder}/corpus", f"synthetic={folder}/synthetic"]
+        )
         return ["pack", f"mode={kind}", *common, *sources, f"out={layout.pack(kind, base=folder == base)}"]
 
     ours = (full, "raw", "instruction")

@@ -55,9 +55,12 @@ def counts_for(graph: Graph) -> costs.Counts | None:
     tokenizer = config.model if config.model is not None and (config.model / "tokenizer.json").is_file() else None
     synthetic = graph.run / "synthetic/synthetic.jsonl"
     return costs.counts_of(
-        there, own, tokenizer=tokenizer, synthetic=synthetic if synthetic.is_file() else None,
+        there,
+        own,
+        tokenizer=tokenizer,
+        synthetic=synthetic if synthetic.is_file() else None,
         kinds=config.synthesize.get("kinds", ()),
-    )  # fmt: skip
+    )
 
 
 def training_rows(graph: Graph, counts: costs.Counts | None) -> list[Row]:
@@ -90,9 +93,13 @@ def _training_cost(
     source = training if tuning else like
     pack = graph.run / "packs" / f"{given}-{length}" if tuning else graph.pack(source)
     found = costs.pack_tokens(
-        pack if (pack / "manifest.json").is_file() else None, counts, length if tuning else source.seq_length,
-        mode="instruction" if tuning else source.mode, kinds=source.kinds, samples=samples,
-    )  # fmt: skip
+        pack if (pack / "manifest.json").is_file() else None,
+        counts,
+        length if tuning else source.seq_length,
+        mode="instruction" if tuning else source.mode,
+        kinds=source.kinds,
+        samples=samples,
+    )
     arguments = config.arguments
     return costs.training_cost(
         Path(model) if Path(model).is_dir() else str(model),
@@ -127,9 +134,13 @@ def _asking(graph: Graph, counts: costs.Counts | None) -> list[tuple[str, costs.
         judges = len(judge.judge) if isinstance(judge.judge, list) else 1
         price = {"price_prompt": judge.price_prompt, "price_completion": judge.price_completion}
         asked = costs.judging_cost(
-            questions, len(graph.cells), paper_tokens=costs.shown_tokens(counts, most=judge.paper_tokens),
-            judges=judges, language=counts.language, **price,
-        )  # fmt: skip
+            questions,
+            len(graph.cells),
+            paper_tokens=costs.shown_tokens(counts, most=judge.paper_tokens),
+            judges=judges,
+            language=counts.language,
+            **price,
+        )
         rows.append(("judging", asked))
     elif not config.judge:
         rows.append(("judging", "no judge"))

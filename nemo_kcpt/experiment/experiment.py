@@ -50,7 +50,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "facts",
         "packs",
     ),
-}  # fmt: skip
+}
 """Sections of keys for the stages, and the keys in them that the grid gives itself."""
 
 _STAGE_OF = {"world": "demo-world", "one_shot": "synthesize", "sft_data": "sft-data"}

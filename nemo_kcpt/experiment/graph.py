@@ -233,18 +233,33 @@ class Graph:
         cells = [name] if len(config.sets) <= 1 else [f"{name}-{one}" for one in config.sets]
         start = self.weights_node
         pretrained = self.nemo(
-            f"pretrain-{name}", "pretrain", training, self.pack(training), config.epochs, start, [*packs, start],
-            seed, self.pack(like) if len(packs) > 1 and like else None, cells,
-        )  # fmt: skip
+            f"pretrain-{name}",
+            "pretrain",
+            training,
+            self.pack(training),
+            config.epochs,
+            start,
+            [*packs, start],
+            seed,
+            self.pack(like) if len(packs) > 1 and like else None,
+            cells,
+        )
         sets: list[str | None] = [*config.sets]
         for cell, given in zip(cells, sets or [None]):
             trained, chain = pretrained, [packs[0], pretrained]
             if given is not None:
                 pack = self._instruction_pack(given, config.tuning_length or training.seq_length)
                 trained = self.nemo(
-                    f"tune-{cell}", "finetune", training, self.run / "packs" / pack.removeprefix("pack-"),
-                    config.tuning_epochs, pretrained, [pack, pretrained], seed, cells=[cell],
-                )  # fmt: skip
+                    f"tune-{cell}",
+                    "finetune",
+                    training,
+                    self.run / "packs" / pack.removeprefix("pack-"),
+                    config.tuning_epochs,
+                    pretrained,
+                    [pack, pretrained],
+                    seed,
+                    cells=[cell],
+                )
                 chain += [trained]
             exported = self.export(cell, trained)
             self._cell(cell, training, seed, given, self.pack(training), [*chain, exported], [exported])
@@ -253,9 +268,13 @@ class Graph:
         name, config = f"pack-{self._packed_first(training).name}", self.config
         if name not in self.nodes:
             keys = [
-                f"mode={training.mode}", f"seq_length={training.seq_length}", f"tokenizer={self.tokenizer}",
-                f"corpus={self.run}/corpus", f"out={self.pack(training)}", *words_of(config.pack),
-            ]  # fmt: skip
+                f"mode={training.mode}",
+                f"seq_length={training.seq_length}",
+                f"tokenizer={self.tokenizer}",
+                f"corpus={self.run}/corpus",
+                f"out={self.pack(training)}",
+                *words_of(config.pack),
+            ]
             keys += [f"synthetic={self.run}/synthetic"] if training.mode != "raw" else []
             keys += words_of({"kinds": training.kinds}) if training.kinds else []
             after = ["synthetic"] if training.mode != "raw" else ["corpus"]

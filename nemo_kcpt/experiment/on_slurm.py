@@ -69,9 +69,15 @@ def _jobs(
         return [command_job(name, command, size, folder, after=after)]
     made = [states.graph.run / name for name in ("packs", "base", "train")]
     training = train_job(
-        name, node.launch.recipe, list(node.launch.overrides), size, folder, task=node.launch.task, made=made,
+        name,
+        node.launch.recipe,
+        list(node.launch.overrides),
+        size,
+        folder,
+        task=node.launch.task,
+        made=made,
         after=after,
-    )  # fmt: skip
+    )
     small = resources_from({"gpus": None, "nodes": None}, common, "slurm")
     return [training, command_job(f"{name}-done", [*command, "ended=true"], small, folder, after=[name])]
 

@@ -12,12 +12,7 @@ from pathlib import Path
 from nemo_kcpt import forks, processes
 from nemo_kcpt.errors import BadInput, KcptError
 
-QUIET = {
-    "HF_HUB_OFFLINE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYTHONUNBUFFERED": "1",
-    "PYTHONIOENCODING": "utf-8",
-}
+QUIET = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
 """Environment of every step."""
 STOP_SECONDS = 20
 

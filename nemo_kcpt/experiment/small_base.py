@@ -39,9 +39,15 @@ def base_packs(run: Path, tokenizer: Path, seq_length: int) -> tuple[Node, Path,
     commands = [
         ["demo-tokenizer", *made, f"out={tokenizer}"],
         ["pack", "mode=concat", length, f"tokenizer={tokenizer}", *made, f"out={packs[0]}"],
-        ["pack", "mode=instruction", length, f"tokenizer={tokenizer}",
-         f"sft={folder}/sft/all_included.jsonl", f"out={packs[1]}"],
-    ]  # fmt: skip
+        [
+            "pack",
+            "mode=instruction",
+            length,
+            f"tokenizer={tokenizer}",
+            f"sft={folder}/sft/all_included.jsonl",
+            f"out={packs[1]}",
+        ],
+    ]
     node = Node(
         name="base-packs",
         kind="pack",

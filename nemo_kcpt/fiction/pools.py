@@ -125,12 +125,18 @@ BASE_MODELS: tuple[Names, ...] = tuple(
 DATASET_NAMES: tuple[Names, ...] = tuple(
     (f"{kana}コーパス", f"the {romaji} corpus", f"{kanji}语料库")
     for kana, romaji, kanji in (
-        ("みなと", "Minato", "港"), ("わたぐも", "Watagumo", "绵云"), ("こだま", "Kodama", "回声"),
-        ("いずみ", "Izumi", "泉"), ("はなび", "Hanabi", "烟花"), ("うずしお", "Uzushio", "涡潮"),
-        ("すみれ", "Sumire", "堇菜"), ("たそがれ", "Tasogare", "黄昏"), ("ひばり", "Hibari", "云雀"),
+        ("みなと", "Minato", "港"),
+        ("わたぐも", "Watagumo", "绵云"),
+        ("こだま", "Kodama", "回声"),
+        ("いずみ", "Izumi", "泉"),
+        ("はなび", "Hanabi", "烟花"),
+        ("うずしお", "Uzushio", "涡潮"),
+        ("すみれ", "Sumire", "堇菜"),
+        ("たそがれ", "Tasogare", "黄昏"),
+        ("ひばり", "Hibari", "云雀"),
         ("まつかぜ", "Matsukaze", "松风"),
     )
-)  # fmt: skip
+)
 
 METRICS: tuple[Names, ...] = (
     ("正解率", "accuracy", "准确率"),

@@ -9,9 +9,15 @@ from typing import Any
 from nemo_kcpt.files import read_json
 
 POSITIONS = (
-    "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_target_positions",
-    "max_sequence_length", "max_seq_length", "seq_len",
-)  # fmt: skip
+    "max_position_embeddings",
+    "n_positions",
+    "max_seq_len",
+    "seq_length",
+    "max_target_positions",
+    "max_sequence_length",
+    "max_seq_length",
+    "seq_len",
+)
 """Names under which configs give the longest sequence; vLLM 0.32 takes the smallest of those that are there."""
 ALREADY_SCALED = ("su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling", "default", "mrope")
 """Kinds of RoPE scaling whose `max_position_embeddings` is the scaled length, as vLLM 0.32 takes it."""

@@ -224,9 +224,13 @@ _LLM_JP_3 = LlamaShape(
 
 def _sized(layers: int, hidden: int, ffn: int, heads: int) -> LlamaShape:
     return replace(
-        _LLM_JP_3, num_layers=layers, hidden_size=hidden, ffn_hidden_size=ffn, num_attention_heads=heads,
+        _LLM_JP_3,
+        num_layers=layers,
+        hidden_size=hidden,
+        ffn_hidden_size=ffn,
+        num_attention_heads=heads,
         num_query_groups=heads,
-    )  # fmt: skip
+    )
 
 
 KNOWN: dict[str, LlamaShape] = {

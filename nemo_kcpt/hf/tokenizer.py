@@ -19,15 +19,7 @@ from numpy.typing import NDArray
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json
-from nemo_kcpt.hf.chat_template import (
-    DATE,
-    PLAIN,
-    SEPARATE,
-    compile_template,
-    own_template,
-    template_inputs,
-    variables,
-)
+from nemo_kcpt.hf.chat_template import DATE, PLAIN, SEPARATE, compile_template, own_template, template_inputs, variables
 
 Messages = Sequence[Mapping[str, str]]
 

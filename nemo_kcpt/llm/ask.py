@@ -297,8 +297,11 @@ class _Asking:
         if totals.shortened:
             LOG.warning(
                 "%s: %d replies were cut off by the server before max_tokens=%d were used up: prompt and reply do not "
-                "fit its window", self._title, totals.shortened, self._llm.max_tokens,
-            )  # fmt: skip
+                "fit its window",
+                self._title,
+                totals.shortened,
+                self._llm.max_tokens,
+            )
         return found, totals
 
 

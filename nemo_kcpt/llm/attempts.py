@@ -44,11 +44,13 @@ def attempts(
         plain = replace(first, seed=first.seed + place, messages=again if place and again else first.messages)
         raised = greedy and place > (1 if again else 0)
         request = replace(plain, temperature=RETRY_TEMPERATURE) if raised else plain
-        found.append(Attempt(
-            request,
-            (replace(request, messages=former),) if former else (),
-            (plain, *([replace(plain, messages=former)] if former else [])) if raised else (),
-        ))  # fmt: skip
+        found.append(
+            Attempt(
+                request,
+                (replace(request, messages=former),) if former else (),
+                (plain, *([replace(plain, messages=former)] if former else [])) if raised else (),
+            )
+        )
     return found
 
 

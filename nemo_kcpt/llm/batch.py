@@ -84,11 +84,7 @@ class BatchTeacher(OpenAITeacher):
             self._client = connect(self._llm)
 
     async def complete_all(
-        self,
-        requests: Iterable[Request],
-        notes: Notes,
-        deliver: Deliver,
-        watch: Callable[[str], None],
+        self, requests: Iterable[Request], notes: Notes, deliver: Deliver, watch: Callable[[str], None]
     ) -> int:
         """Answer the requests, those of earlier batches first; returns the number delivered.
 
@@ -200,8 +196,9 @@ class BatchTeacher(OpenAITeacher):
         notes.note(f"{STRAY}{batch.id}", strays)
         LOG.warning(
             "teacher: batch %s: %d lines of its result bear no id of ours; they are kept in the journal's notes",
-            batch.id, len(strays),
-        )  # fmt: skip
+            batch.id,
+            len(strays),
+        )
         if len(strays) == len(waiting) == 1:
             line = _with_id(strays[0], next(iter(waiting)))
             for key, answer in list(self._answers(line, list(waiting), [])):

@@ -41,9 +41,11 @@ def fitted(llm: Llm) -> Llm:
     if llm.max_tokens > most // 2:
         changed["max_tokens"] = most // 2
     LOG.warning(
-        "teacher: %s has %d positions: %s", llm.model, most,
+        "teacher: %s has %d positions: %s",
+        llm.model,
+        most,
         ", ".join(f"{name}={value} in place of {getattr(llm, name)}" for name, value in changed.items()),
-    )  # fmt: skip
+    )
     return replace(llm, **changed)
 
 

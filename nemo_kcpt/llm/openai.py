@@ -314,16 +314,16 @@ class OpenAITeacher(Asking):
             self._names.add(reply.served)
             LOG.warning(
                 "teacher: %s was asked, the server answers as %s; taken for the same model (served_model=exact refuses "
-                "it), and both names are recorded", self.model, reply.served,
-            )  # fmt: skip
+                "it), and both names are recorded",
+                self.model,
+                reply.served,
+            )
 
     async def _status(self, error: Any) -> TeacherFault:
         status, said = error.status_code, self._said(error)
         if status in (401, 403):
             return TeacherFault(
-                "unauthorized",
-                f"the server refuses the key in {self._llm.api_key_env} ({status}): {said}",
-                fatal=True,
+                "unauthorized", f"the server refuses the key in {self._llm.api_key_env} ({status}): {said}", fatal=True
             )
         if status == 404:
             return TeacherFault("wrong_model", f"{self.model}: {said}{await self._models()}", fatal=True)

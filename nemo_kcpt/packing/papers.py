@@ -220,8 +220,11 @@ def sources(papers: Path, records: Records | None) -> Iterator[Source]:
             )
         LOG.warning(
             "pack: %s: pairs about %d papers that are not in %s are left out (%s, …)",
-            records.path, len(unknown), papers, examples,
-        )  # fmt: skip
+            records.path,
+            len(unknown),
+            papers,
+            examples,
+        )
 
 
 @lru_cache(maxsize=2)

@@ -35,15 +35,25 @@ class Modules:
 
 
 LOCAL = Modules(
-    name="Megatron's local layers in float32, as on a CPU", element_bytes=4, keep_normalised=True,
-    keep_rotary_tables=True, keep_qkv=True, keep_swiglu_parts=True, float32_logits=True,
-)  # fmt: skip
+    name="Megatron's local layers in float32, as on a CPU",
+    element_bytes=4,
+    keep_normalised=True,
+    keep_rotary_tables=True,
+    keep_qkv=True,
+    keep_swiglu_parts=True,
+    float32_logits=True,
+)
 """Held against autograd by tests/planning/test_activations.py."""
 
 TRANSFORMER_ENGINE = Modules(
-    name="Transformer Engine in bf16", element_bytes=2, keep_normalised=False,
-    keep_rotary_tables=False, keep_qkv=False, keep_swiglu_parts=False, float32_logits=False,
-)  # fmt: skip
+    name="Transformer Engine in bf16",
+    element_bytes=2,
+    keep_normalised=False,
+    keep_rotary_tables=False,
+    keep_qkv=False,
+    keep_swiglu_parts=False,
+    float32_logits=False,
+)
 """By reading, not measured: `_LayerNormLinear.forward` saves the norm's input, its output and 1/rms; fused RoPE saves
 the angles; `get_qkv_layout` makes v contiguous, being strided otherwise than k; Megatron's fused SwiGLU saves its
 input."""
@@ -96,9 +106,11 @@ def _attention(shape: LlamaShape, share: Share, modules: Modules, recompute: str
     queries = {"n": share.tokens, "a": shape.num_attention_heads, "d": shape.kv_channels, "e": e}
     keys = {"n": share.tokens, "g": shape.num_query_groups, "d": shape.kv_channels, "e": e}
     qkv = {
-        "n": share.tokens, "(a+2g)": shape.num_attention_heads + 2 * shape.num_query_groups, "d": shape.kv_channels,
+        "n": share.tokens,
+        "(a+2g)": shape.num_attention_heads + 2 * shape.num_query_groups,
+        "d": shape.kv_channels,
         "e": e,
-    }  # fmt: skip
+    }
     terms = [term("attention: q, rotated", queries, over), term("attention: k, rotated", keys, over)]
     if modules.keep_rotary_tables:
         tables = {"4": 4, "s": share.positions, "d": shape.kv_channels, "e": e}

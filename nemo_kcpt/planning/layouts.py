@@ -83,11 +83,7 @@ def check_fixed(cluster: Cluster, fixed: Mapping[str, Any]) -> None:
 
 
 def plans(
-    shape: LlamaShape,
-    seq_length: int,
-    global_batch_size: int,
-    cluster: Cluster,
-    fixed: Mapping[str, Any] | None = None,
+    shape: LlamaShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any] | None = None
 ) -> list[Plan]:
     """Every layout of a model on a cluster: those that fit, the fastest first, then those refused.
 
@@ -171,11 +167,7 @@ def chosen(
 
 
 def best(
-    shape: LlamaShape,
-    seq_length: int,
-    global_batch_size: int,
-    cluster: Cluster,
-    fixed: Mapping[str, Any] | None = None,
+    shape: LlamaShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any] | None = None
 ) -> Plan:
     """The first plan that fits; see :func:`plans`.
 

@@ -12,20 +12,11 @@ from nemo_kcpt.evaluation.scoring.exact_match import find_values
 from nemo_kcpt.evaluation.scoring.stage import alternatives
 from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.records.inputs import Key
-from nemo_kcpt.stats.statistics import (
-    bootstrap_interval,
-    holm,
-    least_p,
-    paired_difference,
-    paired_p,
-    share_interval,
-)
+from nemo_kcpt.stats.statistics import bootstrap_interval, holm, least_p, paired_difference, paired_p, share_interval
 
 SPLITS = ("test", "train")
 PROPORTIONS = ("exact_match", "judge")
-METRICS = (
-    "exact_match", "combined", "judge", "bertscore_sent", "bertscore_doc", "fact_precision", "fact_recall",
-)  # fmt: skip
+METRICS = ("exact_match", "combined", "judge", "bertscore_sent", "bertscore_doc", "fact_precision", "fact_recall")
 HEADLINES = ("exact_match", "combined", "judge", "bertscore_sent")
 """What the headline tells: the first that was run."""
 ANSWER_LIMIT = 400

@@ -103,9 +103,13 @@ def lines(
                 _errors(axis, place * shift, row, metric, style)
             joined = style if log else style | {"linestyle": ""}
             axis.plot(
-                [place * shift for place, _ in known], [row[metric] for _, row in known], **joined, markersize=6.5,
-                linewidth=1.7, label=one.label,
-            )  # fmt: skip
+                [place * shift for place, _ in known],
+                [row[metric] for _, row in known],
+                **joined,
+                markersize=6.5,
+                linewidth=1.7,
+                label=one.label,
+            )
         if base is not None and base[metric] is not None:
             axis.axhline(base[metric], color=COLOURS[0], linestyle=":", linewidth=1.6, label=base["name"])
         if log:
@@ -135,9 +139,14 @@ def agreement_panels(rows: Sequence[Row], labels: Mapping[str, str], truths: Map
         for axis, row in zip(axes, part):
             rho = estimate({"value": row["spearman"]["value"], "low": None})
             axis.plot(
-                [one["truth"] for one in row["points"]], [one["value"] for one in row["points"]], "o", color=COLOURS[1],
-                markersize=5.5, markerfacecolor="white", markeredgewidth=1.5,
-            )  # fmt: skip
+                [one["truth"] for one in row["points"]],
+                [one["value"] for one in row["points"]],
+                "o",
+                color=COLOURS[1],
+                markersize=5.5,
+                markerfacecolor="white",
+                markeredgewidth=1.5,
+            )
             axis.set_title(f"{labels[row['score']]}: ρ = {rho}", fontsize=10, loc="left")
             axis.set_xlabel(truths[row["truth"]])
             axis.tick_params(length=0)

@@ -156,10 +156,16 @@ def goal_rows(
         if measured not in METRICS:
             raise BadInput(f"goals: {measured!r} is not one of {', '.join(METRICS)}")
         row: dict[str, Any] = {
-            "text": str(goal.get("text") or _words(goal)), "kind": "difference" if difference else "spearman",
+            "text": str(goal.get("text") or _words(goal)),
+            "kind": "difference" if difference else "spearman",
             **{key: goal.get(key) for key in ("better", "than", "metric", "spearman")},
-            "at_least": float(goal["at_least"]), "value": None, "ci95": None, "n": None, "truth": None, "why": None,
-        }  # fmt: skip
+            "at_least": float(goal["at_least"]),
+            "value": None,
+            "ci95": None,
+            "n": None,
+            "truth": None,
+            "why": None,
+        }
         row |= _difference(goal, found) if difference else _spearman(goal, agreement)
         rows.append(row | _verdict(row))
     return rows

@@ -50,10 +50,17 @@ def _corpus(papers: Path | None) -> dict[str, Any] | None:
         records = read_papers(papers)
         licences = Counter(str(record.get("license") or "not given") for record in records.values())
         return {
-            "name": None, "papers": len(records), "read": None, "heldout": None, "left_out": [],
-            "characters": sum(len(record["text"]) for record in records.values()), "tokens": None, "duplicates": None,
-            "licences": [{"value": name, "papers": n} for name, n in licences.most_common()], "languages": [],
-        }  # fmt: skip
+            "name": None,
+            "papers": len(records),
+            "read": None,
+            "heldout": None,
+            "left_out": [],
+            "characters": sum(len(record["text"]) for record in records.values()),
+            "tokens": None,
+            "duplicates": None,
+            "licences": [{"value": name, "papers": n} for name, n in licences.most_common()],
+            "languages": [],
+        }
     sheet = read_json(papers / "datasheet.json")
     documents, split = sheet.get("documents") or {}, sheet.get("split") or {}
     duplicates = [(sheet.get(name) or {}).get("documents") or 0 for name in ("duplicates", "near_duplicates")]
@@ -80,9 +87,15 @@ def _synthetic(folder: Path | None) -> dict[str, Any] | None:
         kinds = [{"kind": name, "made": None, "kept": n, "rejected": None} for name, n in counts["pairs"].items()]
         made = dict.fromkeys(("prompt_tokens", "cached_tokens", "completion_tokens"))
         return {
-            "teacher": None, "kinds": kinds, "rejected": counts.get("rejected") or {}, "filters": {},
-            "calls": counts.get("calls"), "failed": counts.get("failed"), "cost": counts.get("cost"), **made,
-        }  # fmt: skip
+            "teacher": None,
+            "kinds": kinds,
+            "rejected": counts.get("rejected") or {},
+            "filters": {},
+            "calls": counts.get("calls"),
+            "failed": counts.get("failed"),
+            "cost": counts.get("cost"),
+            **made,
+        }
     found = read_json(folder / "synthesis.json")
     kinds = [
         {"kind": row["kind"], "made": row["made"], "kept": row["kept"], "rejected": sum(row["rejected"].values())}

@@ -20,9 +20,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import file_in, read_jsonl
 from nemo_kcpt.records.inputs import Key
 
-SCORES = (
-    "combined", "judge", "exact_match", "fact_recall", "fact_precision", "bertscore_sent", "bertscore_doc",
-)  # fmt: skip
+SCORES = ("combined", "judge", "exact_match", "fact_recall", "fact_precision", "bertscore_sent", "bertscore_doc")
 CUT_AT_HALF = ("combined", "judge", "exact_match", "fact_recall", "fact_precision")
 RESAMPLES = 500
 LEAST_MODELS = 3

@@ -152,11 +152,7 @@ def _ratio(sums: Any, counts: Any, axis: int = -1) -> Any:
 
 
 def paired_difference(
-    first: Sequence[float],
-    second: Sequence[float],
-    clusters: Clusters = None,
-    seed: int = 0,
-    confidence: float = 0.95,
+    first: Sequence[float], second: Sequence[float], clusters: Clusters = None, seed: int = 0, confidence: float = 0.95
 ) -> Difference:
     """`second` minus `first`, question by question: resampling pairs is resampling their differences.
 

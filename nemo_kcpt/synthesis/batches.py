@@ -48,9 +48,15 @@ class _Ledger:
             usage: dict[str, Any] = {name: int(answer.usage.get(name, 0)) for name in TOKENS}
             reply = answer.text.encode("utf-8", "replace").decode()
             row = replace(
-                row, status=DONE, reply=reply, finish_reason=answer.finish_reason, cost=self._cost(answer.usage),
-                asked=self._model if answer.served else "", served=answer.served, **usage,
-            )  # fmt: skip
+                row,
+                status=DONE,
+                reply=reply,
+                finish_reason=answer.finish_reason,
+                cost=self._cost(answer.usage),
+                asked=self._model if answer.served else "",
+                served=answer.served,
+                **usage,
+            )
             self._tally.add(row)
             self._tally.done += 1
         self._group.append(row)

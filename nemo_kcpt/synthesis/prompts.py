@@ -185,10 +185,7 @@ class Prompts:
             title=paper.get("title") or "",
             references=references,
         )
-        return (
-            self._system,
-            {"role": "user", "content": head + shown + wanted.strip()},
-        )
+        return (self._system, {"role": "user", "content": head + shown + wanted.strip()})
 
     def head(self, paper: Mapping[str, Any], text: str, *, part: int = 0, parts: int = 1) -> str:
         """What a paper's requests share: the paper, between marks that do not occur in it."""
@@ -286,15 +283,20 @@ def _read_prompt(path: Path, kind: str, language: str) -> Prompt:
             raise BadInput(f"{path}: {key} is {front.get(key)!r}; the front matter needs a {expected.__name__} there")
     wordings = front["wordings"]
     wrong = (
-        f"kind is {front['kind']}, the file is called {kind}" if front["kind"] != kind
-        else f"language is {front['language']}, the file is called {language}" if front["language"] != language
-        else f"schema is {front['schema']}, one of {', '.join(FORMS)} was expected" if front["schema"] not in FORMS
-        else f"pairs is {front['pairs']}; from 1 to 50 were expected" if not 1 <= front["pairs"] <= 50
-        else "wordings: at least five texts were expected" if len(set(map(str, wordings))) < 5
-        else "wordings: {name} is missing in one of them" if front["schema"] == "output"
-        and not all("{name}" in str(one) for one in wordings)
+        f"kind is {front['kind']}, the file is called {kind}"
+        if front["kind"] != kind
+        else f"language is {front['language']}, the file is called {language}"
+        if front["language"] != language
+        else f"schema is {front['schema']}, one of {', '.join(FORMS)} was expected"
+        if front["schema"] not in FORMS
+        else f"pairs is {front['pairs']}; from 1 to 50 were expected"
+        if not 1 <= front["pairs"] <= 50
+        else "wordings: at least five texts were expected"
+        if len(set(map(str, wordings))) < 5
+        else "wordings: {name} is missing in one of them"
+        if front["schema"] == "output" and not all("{name}" in str(one) for one in wordings)
         else ""
-    )  # fmt: skip
+    )
     if wrong:
         raise BadInput(f"{path}: {wrong}")
     return Prompt(

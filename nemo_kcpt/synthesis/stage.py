@@ -208,13 +208,17 @@ def _write(config: Config, current: Stage) -> None:
     }
     LOG.info(
         "synthesize: %d pairs of %d kinds about %d papers kept, %d rejected",
-        totals["kept"], len(content["kinds"]), writer.papers, totals["made"] - totals["kept"],
-    )  # fmt: skip
+        totals["kept"],
+        len(content["kinds"]),
+        writer.papers,
+        totals["made"] - totals["kept"],
+    )
     if content["shortened"]:
         LOG.warning(
             "synthesize: %d replies were cut off by the server before max_tokens=%d were used up: prompt and reply "
             "do not fit its window, or its generation_config.json has a limit. Give a smaller window=",
-            content["shortened"], config.max_tokens,
-        )  # fmt: skip
+            content["shortened"],
+            config.max_tokens,
+        )
     if not totals["kept"]:
         raise KcptError(f"no pair was kept; {config.out / 'synthesis.html'} says which filters rejected them")

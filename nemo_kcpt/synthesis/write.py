@@ -63,9 +63,14 @@ class Writer:
         self.report.repaired(reading.repaired)
         for pair in reading.pairs:
             candidate = Candidate(
-                row.paper_id, row.kind, call.request.language, pair["instruction"], pair["output"], row.finish_reason,
+                row.paper_id,
+                row.kind,
+                call.request.language,
+                pair["instruction"],
+                pair["output"],
+                row.finish_reason,
                 call.prompt.placeholders,
-            )  # fmt: skip
+            )
             reason = self.screen.judge(candidate, source)
             self.report.pair(row.kind, pair, reason)
             if reason:

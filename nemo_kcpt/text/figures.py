@@ -47,10 +47,16 @@ _SKIPPED = re.compile(
 )
 _THOUSANDS_WITH_DOTS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3}){2,}(?![.0-9])(?:,(?P<decimals>[0-9]+))?")
 _LABEL_WORDS = {
-    "版": r"versions?|ver\.?|バージョン", "表": r"tables?|tab\.|表", "図": r"figures?|figs?\.?|図",
-    "節": r"sections?|sec\.?|§", "章": r"chapters?|ch\.", "式": r"equations?|eqs?\.?|式", "頁": r"pages?|pp?\.",
-    "巻": r"volumes?|vol\.?", "": r"nos?\.|No|appendix|step|line|row|column|question|part",
-}  # fmt: skip
+    "版": r"versions?|ver\.?|バージョン",
+    "表": r"tables?|tab\.|表",
+    "図": r"figures?|figs?\.?|図",
+    "節": r"sections?|sec\.?|§",
+    "章": r"chapters?|ch\.",
+    "式": r"equations?|eqs?\.?|式",
+    "頁": r"pages?|pp?\.",
+    "巻": r"volumes?|vol\.?",
+    "": r"nos?\.|No|appendix|step|line|row|column|question|part",
+}
 _LABEL = re.compile(
     rf"(?<![{_LATIN}])(?:(?i:{'|'.join(f'({words})' for words in _LABEL_WORDS.values())}) ?[-‐(（]? ?|(?P<order>第) ?)$"
 )

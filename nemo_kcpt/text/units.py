@@ -129,7 +129,7 @@ _COUNTABLE = re.compile(
 )
 _SOLUTE = re.compile(
     r" ?[(（]?(?:(?i:solutions?|buffer|acid|urea|glucose|sucrose|tris|edta|ethanol|concentration|aqueous)\b"
-    r"|(?:Na|H|K|Li|Ca|Mg|NH4?)(?:Cl|OH|SO4|NO3|CO3|F|Br|I)[0-9]?\b|の?[^。、 ]{0,8}(?:溶液|塩酸|硫酸|酢酸|濃度))",
+    r"|(?:Na|H|K|Li|Ca|Mg|NH4?)(?:Cl|OH|SO4|NO3|CO3|F|Br|I)[0-9]?\b|の?[^。、 ]{0,8}(?:溶液|塩酸|硫酸|酢酸|濃度))"
 )
 _DISSOLVED = re.compile(r"(?:concentration|molarity|濃度)[^.。]{0,24}$", re.I)
 _TEMPERATURE = re.compile(r"(?:temperatures?|kelvin|温度|heated|cooled|melts?|boils?|superconduct)[^.。]{0,40}$", re.I)

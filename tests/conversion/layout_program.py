@@ -145,9 +145,13 @@ def optimizer_state(model: Any, distributed: bool, weights: dict[str, Any], meta
         model,
     )
     config = OptimizerConfig(
-        optimizer="adam", lr=0.0, weight_decay=0.0, params_dtype=kind, bf16=kind == torch.bfloat16,
+        optimizer="adam",
+        lr=0.0,
+        weight_decay=0.0,
+        params_dtype=kind,
+        bf16=kind == torch.bfloat16,
         use_distributed_optimizer=distributed,
-    )  # fmt: skip
+    )
     # Both name CUDA's types where bfloat16 is trained, and the CPU backend answers the distributed one only.
     with nullcontext() if distributed else _cuda_named_types():
         optimizer = get_megatron_optimizer(config, [wrapped])

@@ -226,8 +226,11 @@ def test_version_5_and_vllm_say_what_version_4_says(tmp_path: Path) -> None:
     ]
     done = subprocess.run(
         [str(serve_python()), "-I", "-c", SERVED, *map(str, folders)],
-        env=worker_environment(), capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        env=worker_environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["version"].startswith("5.")

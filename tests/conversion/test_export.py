@@ -89,9 +89,7 @@ def test_the_folder_is_complete(base: Path, tmp_path: Path) -> None:
     config, generation = read_json(out / "config.json"), read_json(out / "generation_config.json")
     assert (config["vocab_size"], config["torch_dtype"]) == (336, "bfloat16")
     assert (config["bos_token_id"], config["eos_token_id"], config["pad_token_id"]) == (0, 1, 2)
-    assert generation == {
-        "bos_token_id": 0, "eos_token_id": [1, 5], "pad_token_id": 2, "repetition_penalty": 1.1
-    }  # fmt: skip
+    assert generation == {"bos_token_id": 0, "eos_token_id": [1, 5], "pad_token_id": 2, "repetition_penalty": 1.1}
     assert (out / "LICENSE").read_text() == "Apache License, Version 2.0\n"
     card = (out / "README.md").read_text()
     assert card.startswith("---\nbase_model: llm-jp-3-tiny\n") and "license: apache-2.0" in card

@@ -128,9 +128,11 @@ def restore(place: str, canary: str) -> None:
     for kind, runs in ((KcptAutoResume, False), (nl.AutoResume, True)):
         trainer = nl.Trainer(accelerator="cpu", devices=1, strategy=KcptMegatronStrategy(), logger=False)
         resume = kind(
-            restore_config=nl.RestoreConfig(path=place), resume_if_exists=True,
-            resume_from_directory=f"{canary}-none", resume_ignore_no_checkpoint=True,
-        )  # fmt: skip
+            restore_config=nl.RestoreConfig(path=place),
+            resume_if_exists=True,
+            resume_from_directory=f"{canary}-none",
+            resume_ignore_no_checkpoint=True,
+        )
         try:
             resume.setup(trainer, KcptLlamaModel(KcptTinyConfig(vocab_rows=8)))
         except Exception as error:

@@ -177,8 +177,9 @@ def test_a_tensor_that_only_one_has_or_of_another_size_fails(hf: Path, tmp_path:
     tied = changed(hf, tmp_path / "tied", lambda tensors: tensors.pop("lm_head.weight"))
     write_json(tied / "config.json", config | {"tie_word_embeddings": True})
     vocabulary = ("model.embed_tokens.weight", "lm_head.weight")
-    cut = changed(hf, tmp_path / "cut", lambda tensors: tensors.update(
-        {name: tensors[name][:200] for name in vocabulary}))  # fmt: skip
+    cut = changed(
+        hf, tmp_path / "cut", lambda tensors: tensors.update({name: tensors[name][:200] for name in vocabulary})
+    )
     write_json(cut / "config.json", config | {"vocab_size": 200})
     for other, field in ((tied, "only_in_b"), (cut, "other_size")):
         part = compare_weights(open_side("A", other), open_side("B", hf))
@@ -202,14 +203,18 @@ def test_the_worst_prompt_counts() -> None:
     [
         (lambda tensors: None, None),
         (swap_gate_and_up, "layer 1"),
-        (lambda tensors: tensors["model.layers.0.self_attn.k_proj.weight"].copy_(
-            tensors["model.layers.0.self_attn.k_proj.weight"].roll(12, 0)), "layer 0"),
+        (
+            lambda tensors: tensors["model.layers.0.self_attn.k_proj.weight"].copy_(
+                tensors["model.layers.0.self_attn.k_proj.weight"].roll(12, 0)
+            ),
+            "layer 0",
+        ),
         (lambda tensors: tensors["model.embed_tokens.weight"].mul_(1.01), "embedding"),
         (lambda tensors: tensors["model.norm.weight"].mul_(1.01), "final norm"),
         (lambda tensors: tensors["lm_head.weight"].mul_(1.01), "output"),
         (lambda tensors: tensors["model.layers.2.mlp.down_proj.weight"].fill_(torch.nan), "layer 2"),
     ],
-)  # fmt: skip
+)
 def test_where_models_depart(change: Change, where: str | None, hf: Path, tmp_path: Path) -> None:
     other = changed(hf, tmp_path / "other", change)
     found = verify(hf, other, tmp_path / "r.json", weights=False, token_ids=False, vllm=False)
@@ -228,8 +233,11 @@ def test_rope_and_rounding_show_in_the_logits(hf: Path, tmp_path: Path) -> None:
     write_json(tmp_path / "other/config.json", read_json(hf / "config.json") | {"rope_theta": 20_000})
     found = verify(hf, tmp_path / "other", tmp_path / "r.json", **off)
     assert found["failed"] == ["config", "logits"] and found["parts"]["logits"]["first_departs_at"] == "layer 0"
-    narrow = changed(hf, tmp_path / "narrow", lambda tensors: tensors.update(
-        {name: tensor.bfloat16() for name, tensor in tensors.items()}))  # fmt: skip
+    narrow = changed(
+        hf,
+        tmp_path / "narrow",
+        lambda tensors: tensors.update({name: tensor.bfloat16() for name, tensor in tensors.items()}),
+    )
     logits = verify(hf, narrow, tmp_path / "r.json", **off)["parts"]["logits"]
     assert (logits["state"], logits["weights_rounded_to"], logits["max_abs_diff"]) == ("passed", "bfloat16", 0)
 

@@ -74,10 +74,7 @@ def test_shares_on_real_articles(shared_data: Path, capsys: pytest.CaptureFixtur
     [
         ("本研究提出了一种新的方法，用于低资源语言的词义消歧。实验结果表明，该方法优于以往的方法。", "gb18030"),
         ("本研究提出了一種新的方法，用於低資源語言的詞義消歧。實驗結果表明，該方法優於以往的方法。", "cp950"),
-        (
-            "본 연구에서는 저자원 언어의 단어 의미 중의성 해소 방법을 제안한다. 실험 결과 우수하였다.",
-            "cp949",
-        ),
+        ("본 연구에서는 저자원 언어의 단어 의미 중의성 해소 방법을 제안한다. 실험 결과 우수하였다.", "cp949"),
         ("Die Größe der Häuser überrascht die Bürger jedes Jahr aufs Neue.", "cp1252"),
         ("The café’s naïve résumé — “quoted” – shows 20° and ½ of it.", "cp1252"),
         ("Это предложение написано на русском языке для проверки.", "cp1251"),

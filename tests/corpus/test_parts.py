@@ -124,9 +124,12 @@ def test_a_killed_run_leaves_no_reader_and_gives_the_same(
     (tmp_path / "kcpt.py").write_text(SMALL_PIECES)
     words = [sys.executable, str(tmp_path / "kcpt.py"), "corpus", f"input={file}", f"out={tmp_path / 'killed'}"]
     process = subprocess.Popen(
-        [*words, "workers=2"], cwd=root, stderr=subprocess.PIPE, start_new_session=True,
+        [*words, "workers=2"],
+        cwd=root,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
     wait_for(lambda: list((tmp_path / "killed").glob("parts/*/*.parquet")) or process.poll() is not None, 60)
     os.killpg(process.pid, kill) if kill == signal.SIGINT else process.kill()
     _, errors = process.communicate(timeout=60)

@@ -144,9 +144,13 @@ def kill_during(out: Path, name: str, number: int, moment: Callable[[], bool]) -
     size = log.stat().st_size if log.is_file() else -1
     # A shell's background jobs, and what they start, have Ctrl-C ignored; this one must not.
     process = subprocess.Popen(
-        command(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT,
+        command(out),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=ENVIRONMENT,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
 
     def over() -> bool:
         return process.poll() is not None or manifest(out, name).is_file()

@@ -66,9 +66,15 @@ def make_encoder(folder: Path, kind: str = "Bert", limit: int | None = 512, seed
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder, limit, more.pop("template", "[CLS] $A [SEP]"))
     sizes: dict[str, Any] = {
-        "vocab_size": len(vocabulary()), "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2,
-        "intermediate_size": 64, "max_position_embeddings": 512, "pad_token_id": 0, "initializer_range": 0.3,
-    }  # fmt: skip
+        "vocab_size": len(vocabulary()),
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 512,
+        "pad_token_id": 0,
+        "initializer_range": 0.3,
+    }
     own = {
         "Roberta": {"max_position_embeddings": 514, "pad_token_id": 1},
         "Albert": {"embedding_size": 32},

@@ -159,9 +159,15 @@ def test_what_passes_is_tried_again(tmp_path: Path, answer: Any) -> None:
 
 @pytest.mark.parametrize(
     ("case", "name"),
-    [("429", "rate_limited"), ("500", "server_error"), ("hung up", "connection"), ("no JSON", "invalid_reply"),
-     ("no content", "empty_reply"), ("half a body", "connection")],
-)  # fmt: skip
+    [
+        ("429", "rate_limited"),
+        ("500", "server_error"),
+        ("hung up", "connection"),
+        ("no JSON", "invalid_reply"),
+        ("no content", "empty_reply"),
+        ("half a body", "connection"),
+    ],
+)
 def test_what_does_not_pass_is_a_named_fault_and_asked_again_by_the_next_run(
     tmp_path: Path, case: str, name: str
 ) -> None:
@@ -253,8 +259,15 @@ def test_names_and_replies_of_any_kind(tmp_path: Path) -> None:
 def test_what_a_server_says_can_always_be_journaled(tmp_path: Path, answer: Any) -> None:
     found, _, _ = run(lambda body, place: answer, tmp_path / "j", [inquiry("a")], retries=0, price_prompt=1.0)
     assert found["a"].value == 7 or found["a"].fault
-    assert ask([inquiry("a")], Llm(model="stub", structured="json_schema", base_url="http://127.0.0.1:9", retries=0),
-               tmp_path / "j", "test")[0]["a"].value == found["a"].value  # fmt: skip
+    assert (
+        ask(
+            [inquiry("a")],
+            Llm(model="stub", structured="json_schema", base_url="http://127.0.0.1:9", retries=0),
+            tmp_path / "j",
+            "test",
+        )[0]["a"].value
+        == found["a"].value
+    )
 
 
 def test_different_models_share_a_journal(tmp_path: Path) -> None:

@@ -66,9 +66,13 @@ def test_answers_of_a_server(tmp_path: Path, paying: Paying) -> None:
     write_jsonl(tmp_path / "questions.jsonl", questions()[:3])
     with FakeServer(paying.answer) as server:
         config = Config(
-            out=tmp_path / "out", questions=tmp_path / "questions.jsonl", engine="server", base_url=server.url,
-            models={"base": "org/base-1B", "trained": "mine"}, concurrency=CONCURRENCY,
-        )  # fmt: skip
+            out=tmp_path / "out",
+            questions=tmp_path / "questions.jsonl",
+            engine="server",
+            base_url=server.url,
+            models={"base": "org/base-1B", "trained": "mine"},
+            concurrency=CONCURRENCY,
+        )
         crash_everywhere(tmp_path / "out", lambda: run(config), paid=tmp_path / "paid", under_way=CONCURRENCY, least=16)
 
 
@@ -95,9 +99,12 @@ def test_answers_of_transformers(tmp_path: Path, paying: Paying, monkeypatch: py
 
     monkeypatch.setattr(hf_load, "load_causal_lm", lambda *_, **more: Model())
     config = Config(
-        out=tmp_path / "out", questions=tmp_path / "questions.jsonl", models=models, engine="transformers",
+        out=tmp_path / "out",
+        questions=tmp_path / "questions.jsonl",
+        models=models,
+        engine="transformers",
         max_new_tokens=8,
-    )  # fmt: skip
+    )
     crash_everywhere(tmp_path / "out", lambda: run(config), paid=tmp_path / "paid", under_way=1, least=15)
 
 
@@ -124,11 +131,24 @@ def test_verdicts(tmp_path: Path, paying: Paying) -> None:
     write_inputs(tmp_path, {"base": ["1件", "1", "", "2019年"]})
     with FakeServer(paying.judge) as server:
         config = judge.Config(
-            questions=tmp_path / "questions.jsonl", answers=tmp_path / "answers.jsonl",
-            papers=tmp_path / "papers.jsonl", out=tmp_path / "out", judge=["stub", "second"], base_url=server.url,
-            structured="json_schema", concurrency=CONCURRENCY, max_invalid=0.5, reply_retries=1, evidence="corpus",
-        )  # fmt: skip
+            questions=tmp_path / "questions.jsonl",
+            answers=tmp_path / "answers.jsonl",
+            papers=tmp_path / "papers.jsonl",
+            out=tmp_path / "out",
+            judge=["stub", "second"],
+            base_url=server.url,
+            structured="json_schema",
+            concurrency=CONCURRENCY,
+            max_invalid=0.5,
+            reply_retries=1,
+            evidence="corpus",
+        )
         crash_everywhere(
-            tmp_path / "out", lambda: judge.run(config), paid=tmp_path / "paid", under_way=CONCURRENCY, ways=(KILL,),
-            leave_out=("journal.sqlite*",), least=30,
-        )  # fmt: skip
+            tmp_path / "out",
+            lambda: judge.run(config),
+            paid=tmp_path / "paid",
+            under_way=CONCURRENCY,
+            ways=(KILL,),
+            leave_out=("journal.sqlite*",),
+            least=30,
+        )

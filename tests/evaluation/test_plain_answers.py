@@ -14,9 +14,7 @@ from nemo_kcpt.serving.prompts import decode
 
 
 def record(answer: str, **more: Any) -> dict[str, Any]:
-    return {
-        "question_id": "q", "model": "m", "answer": answer, "finish_reason": "stop", "completion_tokens": 8, **more,
-    }  # fmt: skip
+    return {"question_id": "q", "model": "m", "answer": answer, "finish_reason": "stop", "completion_tokens": 8, **more}
 
 
 @pytest.mark.parametrize(

@@ -117,10 +117,7 @@ def test_a_second_call_does_nothing_and_other_inputs_are_refused(tmp_path: Path,
         ([{"paper_id": "a", "kind": "qa_easy", "pairs": [_pair(" ")]}], "record 1, pair 0: instruction or output"),
         ([{"paper_id": "a", "kind": "qa_easy", "pairs": ["x"]}], "record 1, pair 0: instruction or output"),
         ([{"paper_id": "a", "kind": "summary", "pairs": [_pair("x")]}], "no question in it"),
-        (
-            [{"paper_id": "a", "kind": "qa_easy", "pairs": [_pair("x?")]}] * 2,
-            "kind qa_easy of paper 'a' appears twice",
-        ),
+        ([{"paper_id": "a", "kind": "qa_easy", "pairs": [_pair("x?")]}] * 2, "kind qa_easy of paper 'a' appears twice"),
         (
             [{"paper_id": "a", "kind": "qa_easy", "pairs": [_pair("本論文の目的は何ですか。")]}],
             "the filter 'rules' kept none of 1 questions; .* filter=none",

@@ -168,8 +168,13 @@ def test_facts_and_the_combined_score(tmp_path: Path) -> None:
     assert (right["fact_recall"], wrong["fact_recall"]) == (1.0, 0.0)
     assert [fact["status"] for fact in right["facts"]] == ["supported"]
     assert wrong["facts"][0] == {
-        "text": "3,000件", "start": 0, "end": 6, "kind": "number", "status": "contradicted", "where": "",
-    }  # fmt: skip
+        "text": "3,000件",
+        "start": 0,
+        "end": 6,
+        "kind": "number",
+        "status": "contradicted",
+        "where": "",
+    }
     empty = found[questions()[2]["question_id"], "base"]
     assert empty["combined"] == 0.0 and empty["facts"] == []
     assert read_json(tmp_path / "out" / "combined.json")["coefficients"]["fact_recall"] > 0

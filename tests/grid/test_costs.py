@@ -78,8 +78,11 @@ def test_the_planner_says_the_same(tmp_path: Path) -> None:
     found = training_cost("llm-jp-3-13b", 8192, 5e8, nodes=2)
     best = plan["plans"][0]
     assert (found.steps, found.layout, found.hours, found.gpu_hours) == (
-        plan["steps"], best["name"], best["hours"], best["gpu_hours"],
-    )  # fmt: skip
+        plan["steps"],
+        best["name"],
+        best["hours"],
+        best["gpu_hours"],
+    )
 
 
 def test_tuning_takes_64_windows_a_step_and_no_context_parallelism() -> None:
@@ -133,9 +136,15 @@ def test_some_kinds_are_a_part_of_all(tmp_path: Path) -> None:
 def test_of_a_pack_that_is_there_the_manifest_counts(tmp_path: Path) -> None:
     counts = {"windows": 10, "tokens": 9000, "replay_windows": 0, "tokenizer_sha256": "x", "vocab_size": 9}
     manifest = {
-        "format": 1, "stage": "pack", "fingerprint": "f", "config": {"mode": "anchored", "seq_length": 1024},
-        "inputs": {}, "outputs": {}, "counts": counts, "version": "0",
-    }  # fmt: skip
+        "format": 1,
+        "stage": "pack",
+        "fingerprint": "f",
+        "config": {"mode": "anchored", "seq_length": 1024},
+        "inputs": {},
+        "outputs": {},
+        "counts": counts,
+        "version": "0",
+    }
     write_json(tmp_path / "manifest.json", manifest)
     found = pack_tokens(tmp_path, None, 1024, mode="anchored")
     assert (found.tokens, found.step_tokens, found.measured) == (9000, 10240, True)
@@ -270,9 +279,14 @@ def test_judging_of_answers_that_are_there_is_what_the_stage_shows(
     answers = [{"question_id": f"q{n}", "model": m, "answer": f"文{m}"} for n in range(3) for m in ("a", "b")]
     write_jsonl(tmp_path / "answers.jsonl", answers)
     config = judge_stage.Config(
-        out=tmp_path / "out", questions=tmp_path / "questions.jsonl", answers=tmp_path / "answers.jsonl", papers=corpus,
-        price_prompt=100.0, price_completion=100.0, estimate=True,
-    )  # fmt: skip
+        out=tmp_path / "out",
+        questions=tmp_path / "questions.jsonl",
+        answers=tmp_path / "answers.jsonl",
+        papers=corpus,
+        price_prompt=100.0,
+        price_completion=100.0,
+        estimate=True,
+    )
     found = judging_cost_of(config)
     judge_stage.run(config)
     shown = capsys.readouterr().out

@@ -19,9 +19,14 @@ def node(run: Path, name: str, after: list[str], code: str = "true") -> Node:
     made = run / name / "made.txt"
     line = f"echo {name} >> {run.with_name('paid')}; mkdir -p {made.parent}; {code} && echo {name} > {made}"
     return Node(
-        name=name, kind="small", command=["/bin/sh", "-c", line], products=[made], folders=[made.parent], after=after,
+        name=name,
+        kind="small",
+        command=["/bin/sh", "-c", line],
+        products=[made],
+        folders=[made.parent],
+        after=after,
         expected=1,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -44,6 +49,12 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 def test_a_runner_that_dies_anywhere(work: Callable[[], None], tmp_path: Path) -> None:
     """The step that fails is tried again by each run, and of the others only the one that was under way."""
     crash_everywhere(
-        tmp_path / "run", work, paid=tmp_path / "paid", under_way=1, again="bad", safe=("made.txt",),
-        leave_out=("logs/*", "nodes/*/state.json"), least=35,
-    )  # fmt: skip
+        tmp_path / "run",
+        work,
+        paid=tmp_path / "paid",
+        under_way=1,
+        again="bad",
+        safe=("made.txt",),
+        leave_out=("logs/*", "nodes/*/state.json"),
+        least=35,
+    )

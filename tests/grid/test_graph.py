@@ -84,9 +84,9 @@ def test_study_arms() -> None:
     assert set(wanted) <= set(names)
     # One pack serves the three seeds and both kinds of attention, and one number of steps all arms.
     packs = [name for name, node in graph.nodes.items() if node.kind == "pack" and "zero_shot" not in name]
-    assert packs == [f"pack-{name}" for name in (
-        "raw", "concat-1024", "paraphrase", "anchored-256", "anchored-512", "anchored-1024"
-    )]  # fmt: skip
+    assert packs == [
+        f"pack-{name}" for name in ("raw", "concat-1024", "paraphrase", "anchored-256", "anchored-512", "anchored-1024")
+    ]
     for node in graph.nodes.values():
         if node.kind == "pretrain":
             assert node.launch is not None

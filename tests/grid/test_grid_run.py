@@ -27,9 +27,14 @@ ARMS = (
     " {name: broken, mode: anchored, seq_length: 64, kinds: [no_such_kind]}]"
 )
 WORDS = (
-    f"trainings={ARMS}", "base_epochs=0.2", "epochs=0.3", "sft_data.samples=30", "generate.engine=transformers",
-    "generate.max_new_tokens=8", "keep_checkpoints=false",
-)  # fmt: skip
+    f"trainings={ARMS}",
+    "base_epochs=0.2",
+    "epochs=0.3",
+    "sft_data.samples=30",
+    "generate.engine=transformers",
+    "generate.max_new_tokens=8",
+    "keep_checkpoints=false",
+)
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 """Two grids run at once, on a core each; and sums are to be made in the same order."""
 KILLS = 10
@@ -114,7 +119,9 @@ def test_killed_ten_times_it_ends_with_the_same_report(tmp_path: Path) -> None:
 
     status = subprocess.run(
         [sys.executable, "-m", "nemo_kcpt.cli", "grid", "--config", str(run / "experiment.yaml"), "--status"],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert status.returncode == 0, status.stderr
     assert "✗ failed" in status.stdout and "1 failed" in status.stdout and "blocked by them" in status.stdout

@@ -34,10 +34,15 @@ def experiment(tmp_path: Path, model: Path, *words: str) -> Config:
     documents = tmp_path / "documents.jsonl"
     documents.write_text('{"paper_id": "a", "title": "t", "text": "x"}\n')
     given = [
-        f"out={tmp_path}/run", f"model={model}", f"corpus.input={documents}", "lengths=[1024, 2048]",
-        "sets=[zero_shot]", "arguments={nodes: 2, gpus: 8}", "slurm={account: mine, gpus: 8, nodes: 2, cpus: 32}",
+        f"out={tmp_path}/run",
+        f"model={model}",
+        f"corpus.input={documents}",
+        "lengths=[1024, 2048]",
+        "sets=[zero_shot]",
+        "arguments={nodes: 2, gpus: 8}",
+        "slurm={account: mine, gpus: 8, nodes: 2, cpus: 32}",
         "trainings=[{name: anchored-1024, seq_length: 1024, seeds: [7]}]",
-    ]  # fmt: skip
+    ]
     return load_config(Config, overrides=[*GPU_RECIPES, *given, *words])
 
 
@@ -78,8 +83,11 @@ def test_without_submit_the_scripts_are_shown(tmp_path: Path, model: Path) -> No
     words += [f"corpus.input={config.corpus['input']}", "lengths=[1024]", "slurm={account: mine, gpus: 2, nodes: 1}"]
     shown = subprocess.run(
         [sys.executable, "-m", "nemo_kcpt.cli", "grid", *words, f"slurm.venv={sys.prefix}"],
-        capture_output=True, text=True, timeout=300, cwd=tmp_path,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+    )
     assert shown.returncode == 0, shown.stderr
     assert "pretrain-concat-1024" in shown.stdout and "nothing was submitted" in shown.stdout
     assert "--dependency=afterok:$import" in shown.stdout or "--dependency=afterok:$pack_concat_1024" in shown.stdout

@@ -43,8 +43,12 @@ def test_a_failure_stops_its_heirs_alone_and_is_tried_again(tmp_path: Path) -> N
     assert ("heir", f"{BLOCKED}: bad failed") in said
     found = states_of(tmp_path, nodes).all()
     assert {name: state.word for name, state in found.items()} == {
-        "first": DONE, "good": DONE, "bad": FAILED, "heir": BLOCKED, "late": DONE,
-    }  # fmt: skip
+        "first": DONE,
+        "good": DONE,
+        "bad": FAILED,
+        "heir": BLOCKED,
+        "late": DONE,
+    }
     assert "code 3" in (found["bad"].reason or "")
 
     flag.touch()
@@ -77,8 +81,10 @@ def test_a_changed_step_is_refused_by_name_and_made_again_on_redo(tmp_path: Path
     changed = [node(tmp_path, "first", code="x = 1"), *nodes[1:]]
     states = states_of(tmp_path, changed)
     assert {name: state.word for name, state in states.all().items()} == {
-        "first": STALE, "second": STALE, "other": DONE,
-    }  # fmt: skip
+        "first": STALE,
+        "second": STALE,
+        "other": DONE,
+    }
     with pytest.raises(BadInput, match=r"(?s)step first was made from something else .*x = 1.*, and 1 more"):
         refuse_stale(states, list(states.graph.nodes), redo=False)
     assert times(tmp_path, "first") == 1
@@ -143,10 +149,7 @@ def test_a_killed_grid_leaves_no_process_and_goes_on(tmp_path: Path) -> None:
         "run = pathlib.Path(sys.argv[1])\n"
         f"run_all(states_of(run, [node(run, 'quick'), node(run, 'slow', ['quick'], code={slow!r})]))\n"
     )
-    nodes = [
-        node(tmp_path / "run", "quick"),
-        node(tmp_path / "run", "slow", ["quick"], code=slow),
-    ]
+    nodes = [node(tmp_path / "run", "quick"), node(tmp_path / "run", "slow", ["quick"], code=slow)]
     child = subprocess.Popen(
         [sys.executable, str(program), str(tmp_path / "run")],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "SLOW": "1"},

@@ -126,9 +126,11 @@ def test_fusions_of_cuda_are_refused() -> None:
 
 def test_packed_documents_are_apart() -> None:
     attention = SdpaAttention(
-        TransformerConfig(num_layers=1, hidden_size=32, num_attention_heads=2, attention_dropout=0.0), 1,
-        AttnMaskType.causal, "self",
-    )  # fmt: skip
+        TransformerConfig(num_layers=1, hidden_size=32, num_attention_heads=2, attention_dropout=0.0),
+        1,
+        AttnMaskType.causal,
+        "self",
+    )
     inputs = [made(300, 2, 16, seed=seed).detach() for seed in (1, 2, 3)]
     borders = torch.tensor([0, 7, 170, 300], dtype=torch.int32)
     packed = PackedSeqParams(qkv_format="thd", cu_seqlens_q=borders, cu_seqlens_kv=borders)

@@ -14,9 +14,14 @@ from nemo_kcpt.models.llama import KcptLlamaConfig, KcptTinyConfig, packed_seq_p
 from nemo_kcpt.models.sdpa_attention import SdpaAttention
 
 SMALL = {
-    "num_layers": 2, "hidden_size": 32, "ffn_hidden_size": 48, "num_attention_heads": 4, "num_query_groups": 2,
-    "kv_channels": 8, "seq_length": 24,
-}  # fmt: skip
+    "num_layers": 2,
+    "hidden_size": 32,
+    "ffn_hidden_size": 48,
+    "num_attention_heads": 4,
+    "num_query_groups": 2,
+    "kv_channels": 8,
+    "seq_length": 24,
+}
 
 
 @dataclass

@@ -19,9 +19,13 @@ pytestmark = pytest.mark.usefixtures("one_rank")
 
 def make_config(groups: int, **options: object) -> TransformerConfig:
     return TransformerConfig(
-        num_layers=1, hidden_size=HEADS * HEAD_SIZE, num_attention_heads=HEADS, num_query_groups=groups,
-        kv_channels=HEAD_SIZE, **{"attention_dropout": 0.0, **options},
-    )  # fmt: skip
+        num_layers=1,
+        hidden_size=HEADS * HEAD_SIZE,
+        num_attention_heads=HEADS,
+        num_query_groups=groups,
+        kv_channels=HEAD_SIZE,
+        **{"attention_dropout": 0.0, **options},
+    )
 
 
 def make_inputs(groups: int, batch: int = BATCH) -> list[torch.Tensor]:

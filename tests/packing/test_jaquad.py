@@ -19,10 +19,7 @@ from tests.conftest import DATA
 from tools.bench import data
 from tools.bench import packing as bench
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not there"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not there")]
 ARTICLES = 24
 
 
@@ -44,9 +41,13 @@ def articles() -> list[dict[str, Any]]:
 def pack(folder: Path, tokenizer: Path, mode: str, seq_length: int) -> Path:
     out = folder / f"{mode}-{seq_length}"
     config = pack_stage.Config(
-        mode=mode, seq_length=seq_length, tokenizer=tokenizer, out=out,
-        corpus=folder / "corpus", synthetic=folder / "synthetic",
-    )  # fmt: skip
+        mode=mode,
+        seq_length=seq_length,
+        tokenizer=tokenizer,
+        out=out,
+        corpus=folder / "corpus",
+        synthetic=folder / "synthetic",
+    )
     pack_stage.run(config)
     return out
 

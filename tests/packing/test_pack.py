@@ -117,9 +117,13 @@ def general(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("mode", ["anchored", "concat", "raw"])
 @pytest.mark.parametrize("options", [{}, {"shuffle_kinds": True}, {"replay": True}, {"bos": False, "eos": False}])
 def test_held_out_questions_never_reach_a_window(
-    folders: dict[str, Path], tokenizer_folder: Path, tokenizer: PackTokenizer, general: Path, mode: str,
+    folders: dict[str, Path],
+    tokenizer_folder: Path,
+    tokenizer: PackTokenizer,
+    general: Path,
+    mode: str,
     options: dict[str, Any],
-) -> None:  # fmt: skip
+) -> None:
     for seq_length in (16, 64):
         given = {**options, **({"replay": general} if options.get("replay") else {})}
         out = pack(folders, tokenizer_folder, f"{mode}-{seq_length}", mode=mode, seq_length=seq_length, **given)

@@ -11,14 +11,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape
 from nemo_kcpt.models.llama import KcptLlamaConfig, config_options, llama_forward_step
-from nemo_kcpt.planning.activations import (
-    LOCAL,
-    Share,
-    angle_terms,
-    embedding_terms,
-    head_terms,
-    layer_terms,
-)
+from nemo_kcpt.planning.activations import LOCAL, Share, angle_terms, embedding_terms, head_terms, layer_terms
 from nemo_kcpt.planning.terms import total
 from nemo_kcpt.training import cpu_backend
 from nemo_kcpt.training.single_process import single_process_groups
@@ -26,9 +19,14 @@ from nemo_kcpt.training.single_process import single_process_groups
 
 def small(**sizes: int | bool) -> LlamaShape:
     base = {
-        "num_layers": 2, "hidden_size": 64, "ffn_hidden_size": 172, "num_attention_heads": 4, "num_query_groups": 4,
-        "kv_channels": 16, "vocab_rows": 300,
-    }  # fmt: skip
+        "num_layers": 2,
+        "hidden_size": 64,
+        "ffn_hidden_size": 172,
+        "num_attention_heads": 4,
+        "num_query_groups": 4,
+        "kv_channels": 16,
+        "vocab_rows": 300,
+    }
     return replace(KNOWN["llm-jp-3-13b"], **{**base, **sizes})
 
 

@@ -17,9 +17,13 @@ BLOCK = {"13b": 12_688_184_320, "1.8b": 1_459_718_144}
 
 def layout(t: int = 1, p: int = 1, d: int = 1, mb: int = 1, recompute: str = "selective") -> Layout:
     return Layout(
-        tensor_parallel=t, pipeline_parallel=p, context_parallel=1, data_parallel=d, micro_batch_size=mb,
+        tensor_parallel=t,
+        pipeline_parallel=p,
+        context_parallel=1,
+        data_parallel=d,
+        micro_batch_size=mb,
         recompute=recompute,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,16 @@ SHAPE = KNOWN["llm-jp-3-13b"]
 @pytest.mark.parametrize(
     ("seq_length", "choice", "expected"),
     [
-        (1024, "auto", 10_000), (4096, "auto", 10_000), (4097, "auto", 500_000), (16384, "auto", 500_000),
-        (4096, "ntk", 10_000), (16384, "1000000", 1_000_000), (1024, "20000", 20_000), (1024, "5000", 5_000),
+        (1024, "auto", 10_000),
+        (4096, "auto", 10_000),
+        (4097, "auto", 500_000),
+        (16384, "auto", 500_000),
+        (4096, "ntk", 10_000),
+        (16384, "1000000", 1_000_000),
+        (1024, "20000", 20_000),
+        (1024, "5000", 5_000),
     ],
-)  # fmt: skip
+)
 def test_the_base(seq_length: int, choice: str, expected: float) -> None:
     assert rotary_base(SHAPE, seq_length, choice) == expected
 

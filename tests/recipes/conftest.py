@@ -20,12 +20,7 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = run(
         [
             ["demo-world", f"out={folder}/world", "papers=6", "base_papers=4"],
-            [
-                "corpus",
-                f"input={folder}/world/own/documents.jsonl",
-                f"out={folder}/corpus",
-                "heldout_fraction=0.25",
-            ],
+            ["corpus", f"input={folder}/world/own/documents.jsonl", f"out={folder}/corpus", "heldout_fraction=0.25"],
             ["synthesize", sources[0], f"facts={folder}/world/own/facts.jsonl", f"out={folder}/synthetic"],
             ["sft-data", *sources, "samples=40", f"out={folder}/sft"],
             ["demo-tokenizer", *sources, f"out={folder}/tokenizer", "vocab_size=1024"],

@@ -165,11 +165,18 @@ def test_what_cannot_run_is_refused_when_the_recipe_is_made(sized: Path, options
 
 NEMO = Path(sys.executable).with_name("nemo")
 SHRUNK = [
-    "model.config.num_layers=2", "model.config.hidden_size=64", "model.config.ffn_hidden_size=96",
-    "model.config.num_attention_heads=4", "model.config.num_query_groups=4", "model.config.kv_channels=16",
-    "model.config.vocab_rows=1024", "data.global_batch_size=4", "data.micro_batch_size=1", "trainer.max_steps=3",
+    "model.config.num_layers=2",
+    "model.config.hidden_size=64",
+    "model.config.ffn_hidden_size=96",
+    "model.config.num_attention_heads=4",
+    "model.config.num_query_groups=4",
+    "model.config.kv_channels=16",
+    "model.config.vocab_rows=1024",
+    "data.global_batch_size=4",
+    "data.micro_batch_size=1",
+    "trainer.max_steps=3",
     "trainer.val_check_interval=2",
-]  # fmt: skip
+]
 """llm-jp-3-13b, small enough for a laptop; everything else of the recipe is as it is."""
 
 
@@ -237,9 +244,14 @@ def test_a_rope_base_arrives_from_the_command_line_in_the_exported_model(packs: 
     """Import, training at twice the positions, export: the file, and by the logits the angles, have the NTK base."""
     base = hf_folder(tmp_path / "hf")
     pack = [
-        "pack", "mode=anchored", f"tokenizer={packs}/tokenizer", "seq_length=128", f"corpus={packs}/corpus",
-        f"synthetic={packs}/synthetic", f"out={tmp_path}/pack",
-    ]  # fmt: skip
+        "pack",
+        "mode=anchored",
+        f"tokenizer={packs}/tokenizer",
+        "seq_length=128",
+        f"corpus={packs}/corpus",
+        f"synthetic={packs}/synthetic",
+        f"out={tmp_path}/pack",
+    ]
     assert run([["convert", "import", str(base), "--to", str(tmp_path / "base")], pack]) == 0
     call = (
         f"kcpt_llama(model='{base}',pack='{tmp_path}/pack',dir='{tmp_path}/run',restore='{tmp_path}/base',gpus=1,"

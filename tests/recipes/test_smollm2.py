@@ -35,8 +35,12 @@ def test_import_verify_train_export_generate(tmp_path: Path) -> None:
     call("kcpt", "convert", "verify", str(MODEL), str(base), "vllm=false", f"out={tmp_path}/imported.json")
     imported = {name: part["state"] for name, part in read_json(tmp_path / "imported.json")["parts"].items()}
     assert imported == {
-        "config": "passed", "weights": "passed", "token_ids": "passed", "logits": "passed", "vllm": "not checked"
-    }  # fmt: skip
+        "config": "passed",
+        "weights": "passed",
+        "token_ids": "passed",
+        "logits": "passed",
+        "vllm": "not checked",
+    }
 
     corpus, synthetic, pack = (tmp_path / name for name in ("corpus", "synthetic", "pack"))
     call("kcpt", "demo-world", f"out={tmp_path}/world", "papers=4", "base_papers=4", "language=en")
@@ -66,7 +70,10 @@ def test_import_verify_train_export_generate(tmp_path: Path) -> None:
     call("kcpt", "convert", "verify", str(run), str(hf), f"vllm={str(serve).lower()}", f"out={tmp_path}/result.json")
     parts = read_json(tmp_path / "result.json")["parts"]
     assert {name: part["state"] for name, part in parts.items()} == {
-        "config": "passed", "weights": "passed", "token_ids": "passed", "logits": "passed",
+        "config": "passed",
+        "weights": "passed",
+        "token_ids": "passed",
+        "logits": "passed",
         "vllm": "passed" if serve else "not checked",
-    }  # fmt: skip
+    }
     print(parts["logits"], parts["vllm"])

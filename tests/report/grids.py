@@ -21,7 +21,7 @@ FACTS = {
     "year": ("When was {} presented?", ["2021", "2019", "2023", "2018"]),
     "affiliation": ("Where was {} developed?", ["Kazamachi University", "朝凪システム", "Momijidani", "Shirasagi Lab"]),
     "score": ("Which F-score did {} reach?", ["60.0", "81.0", "70.5", "92.3"]),
-}  # fmt: skip
+}
 SETS = ("ichikara", "one_shot", "zero_shot", "all_included")
 LENGTHS = (1024, 2048, 4096, 8192, 16384)
 
@@ -35,13 +35,19 @@ def make_questions(papers: int) -> list[dict[str, Any]]:
             value = values[(paper + place) % len(values)]
             found.append(
                 {
-                    "question_id": f"p{paper:03d}:{fact}", "split": split, "paper_id": f"p{paper:03d}",
+                    "question_id": f"p{paper:03d}:{fact}",
+                    "split": split,
+                    "paper_id": f"p{paper:03d}",
                     "kind": ("qa_numbers_formula", "qa_easy", "qa_people_names", "keywords")[place],
-                    "question": asked.format(f"Kasumi-{paper}"), "answer": value, "kept": (paper + place) % 10 != 9,
-                    "filter": {"by": "rules", "verdict": 1, "reason": ""}, "fact": fact, "accepted": [value],
+                    "question": asked.format(f"Kasumi-{paper}"),
+                    "answer": value,
+                    "kept": (paper + place) % 10 != 9,
+                    "filter": {"by": "rules", "verdict": 1, "reason": ""},
+                    "fact": fact,
+                    "accepted": [value],
                     "wording": "seen" if place % 2 else "unseen",
                 }
-            )  # fmt: skip
+            )
     return found
 
 
@@ -71,14 +77,21 @@ def write_model(root: Path, name: str, skill: float, questions: Iterable[dict[st
         noise = draw.random()
         scores.append(
             {
-                "question_id": one["question_id"], "model": name, "exact_match": int(right),
+                "question_id": one["question_id"],
+                "model": name,
+                "exact_match": int(right),
                 "combined": 0.75 + 0.24 * noise if right else 0.02 + 0.2 * noise,
-                "judge": int(right or noise < 0.2) if judged else None, "judge_reason": None,
-                "fact_precision": float(right), "fact_recall": float(right), "facts": [], "facts_wanted": 1,
-                "bertscore_sent": 0.80 + 0.05 * right + 0.06 * noise, "bertscore_doc": 0.70 + 0.02 * noise,
+                "judge": int(right or noise < 0.2) if judged else None,
+                "judge_reason": None,
+                "fact_precision": float(right),
+                "fact_recall": float(right),
+                "facts": [],
+                "facts_wanted": 1,
+                "bertscore_sent": 0.80 + 0.05 * right + 0.06 * noise,
+                "bertscore_doc": 0.70 + 0.02 * noise,
                 "encoder": "all-MiniLM-L6-v2",
             }
-        )  # fmt: skip
+        )
     write_jsonl(root / "answers" / name / "answers.jsonl", answers)
     write_jsonl(root / "scores" / name / "scores.jsonl", scores)
     manifest(root / "answers" / name, "generate", {})
@@ -114,11 +127,15 @@ def write_rest(root: Path, names: Sequence[str]) -> None:
     write_jsonl(root / "corpus/papers.jsonl", papers)
     rows = [{"value": "CC-BY-4.0", "papers": 40}, {"value": "Apache-2.0", "papers": 5}]
     sheet = {
-        "name": "papers", "documents": {"read": 48, "papers": 45, "left_out": [{"fate": "filtered", "documents": 1}]},
-        "duplicates": {"documents": 2}, "near_duplicates": {"documents": 0}, "licenses": {"rows": rows},
-        "totals": {"papers": 45, "characters": 98_765, "tokens": 0}, "split": {"heldout": {"papers": 15}},
+        "name": "papers",
+        "documents": {"read": 48, "papers": 45, "left_out": [{"fate": "filtered", "documents": 1}]},
+        "duplicates": {"documents": 2},
+        "near_duplicates": {"documents": 0},
+        "licenses": {"rows": rows},
+        "totals": {"papers": 45, "characters": 98_765, "tokens": 0},
+        "split": {"heldout": {"papers": 15}},
         "languages": {"rows": [{"value": "en", "papers": 45}]},
-    }  # fmt: skip
+    }
     write_json(root / "corpus/datasheet.json", sheet)
     manifest(root / "corpus", "corpus", {"papers": 45})
     kinds = [
@@ -258,10 +275,13 @@ def _keys(root: Path, names: list[str]) -> dict[str, Any]:
     several = {
         key: [str(root / folder / name) for name in names]
         for key, folder in (
-            ("answers", "answers"), ("scores", "scores"), ("perplexity", "perplexity"),
-            ("general_answers", "known/answers"), ("general_scores", "known/scores"),
+            ("answers", "answers"),
+            ("scores", "scores"),
+            ("perplexity", "perplexity"),
+            ("general_answers", "known/answers"),
+            ("general_scores", "known/scores"),
         )
-    }  # fmt: skip
+    }
     return {**single, **files, **several, "papers": root / "corpus", "out": root / "report"}
 
 

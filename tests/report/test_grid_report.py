@@ -71,9 +71,15 @@ def _row(rows: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
 
 def test_groups_are_means_over_seeds(study: dict[str, Any], report: dict[str, Any]) -> None:
     assert [row["name"] for row in report["groups"] if row["split"] == "test"] == [
-        "base", "raw", "paraphrase", "concat-1024", "anchored-256", "anchored-512", "anchored-1024",
+        "base",
+        "raw",
+        "paraphrase",
+        "concat-1024",
+        "anchored-256",
+        "anchored-512",
+        "anchored-1024",
         "anchored-1024-block",
-    ]  # fmt: skip
+    ]
     row = _row(report["groups"], name="anchored-256", split="test")
     assert row["seeds"] == [1, 2, 3] and row["models"] == [f"anchored-256@{seed}" for seed in (1, 2, 3)]
     asked = _held_out(study)
@@ -213,8 +219,7 @@ def test_perplexity_of_several_folders_is_measured_anew(study: dict[str, Any], t
     with pytest.raises(BadInput, match="too"):
         inputs.join_perplexity([*study["perplexity"], study["perplexity"][1]], "base")
     write_jsonl(
-        tmp_path / "perplexity.jsonl",
-        [{"question_id": "other", "model": "m", "tokens": 1, "bytes": 1, "nats": 1.0}],
+        tmp_path / "perplexity.jsonl", [{"question_id": "other", "model": "m", "tokens": 1, "bytes": 1, "nats": 1.0}]
     )
     with pytest.raises(BadInput, match="text 'other' was read by 'm' and not by 'base'"):
         inputs.join_perplexity([study["perplexity"][0], tmp_path], "base")

@@ -29,11 +29,18 @@ TEXTS = {
 }
 
 PACK = {
-    "windows": 1234, "tokens": 5678, "fill_rate": 0.987, "pairs": 4321, "cut_pairs": 7, "co_location": 0.964,
-    "repeated_share": 0.875, "replay_share": 0.0, "fill_histogram": [0, 0, 34, 1200],
+    "windows": 1234,
+    "tokens": 5678,
+    "fill_rate": 0.987,
+    "pairs": 4321,
+    "cut_pairs": 7,
+    "co_location": 0.964,
+    "repeated_share": 0.875,
+    "replay_share": 0.0,
+    "fill_histogram": [0, 0, 34, 1200],
     "pair_length_histogram": [[23, 4000], [32, 321]],
     "kinds": {"qa_easy": {"pairs": 4321, "tokens": 5000, "cut": 7, "beside": 4165}},
-}  # fmt: skip
+}
 
 
 @pytest.fixture

@@ -97,10 +97,13 @@ def test_submitted_ids_come_back_by_name(place: Path, monkeypatch: pytest.Monkey
             assert line.startswith(f"sbatch {ids[name]}: --requeue --parsable")
             waits[name] = re.findall(r"--dependency=(\S+)", line)
     assert waits == {
-        "pack": [], "pretrain-a": [f"afterok:{ids['pack']}"], "score-a": [f"afterok:{ids['pretrain-a']}"],
-        "train-b": [f"afterok:{ids['pack']}"], "score-b": [f"afterok:{ids['train-b']}"],
+        "pack": [],
+        "pretrain-a": [f"afterok:{ids['pack']}"],
+        "score-a": [f"afterok:{ids['pretrain-a']}"],
+        "train-b": [f"afterok:{ids['pack']}"],
+        "score-b": [f"afterok:{ids['train-b']}"],
         "report": [f"afterok:{ids['score-b']}"],
-    }  # fmt: skip
+    }
     assert any(line.startswith("<nemo><llm><x y>") for line in calls)
 
 

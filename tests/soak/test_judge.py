@@ -36,10 +36,14 @@ def write_many(folder: Path) -> None:
         for n in range(QUESTIONS)
     ]
     write_jsonl(folder / "questions.jsonl", questions)
-    write_jsonl(folder / "answers.jsonl", [
-        {"question_id": f"q{n}", "model": model, "answer": f"{model}によれば{n * k}%です。"}
-        for k, model in ((1, "base"), (2, "new")) for n in range(QUESTIONS)
-    ])  # fmt: skip
+    write_jsonl(
+        folder / "answers.jsonl",
+        [
+            {"question_id": f"q{n}", "model": model, "answer": f"{model}によれば{n * k}%です。"}
+            for k, model in ((1, "base"), (2, "new"))
+            for n in range(QUESTIONS)
+        ],
+    )
     texts = ["".join(f"手法{n}の正解率は{n}%である。" * 9 for n in range(p, QUESTIONS, PAPERS)) for p in range(PAPERS)]
     write_jsonl(folder / "papers.jsonl", [{"paper_id": f"p{p}", "text": text} for p, text in enumerate(texts)])
 
@@ -69,9 +73,12 @@ class Runner:
     def __init__(self) -> None:
         root = Path(__file__).resolve().parents[2]
         self._process = subprocess.Popen(
-            [sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, str(SCRIPT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
             env={**os.environ, "PYTHONPATH": str(root), "OPENAI_API_KEY": "x"},
-        )  # fmt: skip
+        )
 
     def __call__(self, inputs: Path, out: Path, url: str, kill_after: float = 0) -> int:
         """Run, and kill it after so many seconds (0: not); its exit code."""

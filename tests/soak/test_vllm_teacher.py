@@ -44,10 +44,16 @@ def make_model(folder: Path) -> int:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=2, max_position_embeddings=8192,
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=8192,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
     LlamaForCausalLM(config).save_pretrained(folder)
     return int(tokenizer.encode('"', add_special_tokens=False)[-1])
 
@@ -67,9 +73,17 @@ def test_all_kinds_through_kills_of_client_and_server(tmp_path: Path) -> None:
     out = tmp_path / "out"
     # Greedy, since vLLM 0.32 on a CPU cannot sample with a seed; the bias lets the untrained model end its strings.
     keys = {
-        "corpus": folder, "out": out, "model": tmp_path / "model", "temperature": 0, "max_tokens": 400, "window": 8192,
-        "concurrency": 2, "retries": 2, "without": "[all]", "extra_body": f"{{logit_bias: {{'{quote}': 6}}}}",
-    }  # fmt: skip
+        "corpus": folder,
+        "out": out,
+        "model": tmp_path / "model",
+        "temperature": 0,
+        "max_tokens": 400,
+        "window": 8192,
+        "concurrency": 2,
+        "retries": 2,
+        "without": "[all]",
+        "extra_body": f"{{logit_bias: {{'{quote}': 6}}}}",
+    }
     words = [f"{name}={value}" for name, value in keys.items()]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -100,9 +114,13 @@ def test_all_kinds_through_kills_of_client_and_server(tmp_path: Path) -> None:
 
     with (tmp_path / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            server_command(python, config.llm(), port), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-            start_new_session=True, cwd=tmp_path,
-        )  # fmt: skip
+            server_command(python, config.llm(), port),
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=tmp_path,
+        )
     try:
         wait_for(lambda: healthy(url) or server.poll() is not None, 400)
         assert server.poll() is None, (tmp_path / "server.log").read_text()[-3000:]

@@ -217,8 +217,14 @@ def test_a_batch_whose_answer_was_lost_is_not_submitted_twice(papers: Path, tmp_
 def test_lines_of_another_form_are_faults_of_their_calls(papers: Path, tmp_path: Path) -> None:
     def answers(asked: str) -> str:
         keys = [json.loads(line)["custom_id"] for line in asked.splitlines()]
-        responses = ["x", None, {"status_code": 200}, {"status_code": 200, "body": [1]},
-                     {"status_code": 500, "body": "x"}, {"status_code": 200, "body": {"choices": []}}]  # fmt: skip
+        responses = [
+            "x",
+            None,
+            {"status_code": 200},
+            {"status_code": 200, "body": [1]},
+            {"status_code": 500, "body": "x"},
+            {"status_code": 200, "body": {"choices": []}},
+        ]
         lines = [{"custom_id": key, "response": response} for key, response in zip(keys, responses)]
         return "\n".join(map(json.dumps, [[1], *lines]))
 

@@ -35,9 +35,14 @@ LONG_ZH = "该方法用于发现并纠正书面句子中的语法错误，其特
 
 
 def judged(
-    output: str, *, kind: str = "elaboration", instruction: str = f"「{TITLE}」を解説してください。", language: str = "ja",
-    finish: str = "stop", title: str = TITLE,
-) -> str:  # fmt: skip
+    output: str,
+    *,
+    kind: str = "elaboration",
+    instruction: str = f"「{TITLE}」を解説してください。",
+    language: str = "ja",
+    finish: str = "stop",
+    title: str = TITLE,
+) -> str:
     prompt = PROMPTS[language].by_kind[kind]
     candidate = Candidate("p", kind, language, instruction, output, finish, prompt.placeholders)
     return Screen().judge(candidate, Source({**PAPER, "title": title}))
@@ -135,9 +140,13 @@ def test_what_is_good_is_kept(pair: dict[str, str]) -> None:
 def test_what_is_bad_is_rejected_by_name(name: str, pair: dict[str, str]) -> None:
     assert judged(**pair) == name
     candidate = Candidate(
-        "p", pair.get("kind", "elaboration"), pair.get("language", "ja"),
-        pair.get("instruction", f"「{TITLE}」を解説してください。"), pair["output"], pair.get("finish", "stop"),
-    )  # fmt: skip
+        "p",
+        pair.get("kind", "elaboration"),
+        pair.get("language", "ja"),
+        pair.get("instruction", f"「{TITLE}」を解説してください。"),
+        pair["output"],
+        pair.get("finish", "stop"),
+    )
     source = Source({**PAPER, "title": pair.get("title", TITLE)})
     assert Screen([name]).judge(candidate, source) != name  # switched off, it rejects nothing
     assert Screen(["all"]).judge(candidate, source) == ""

@@ -303,8 +303,10 @@ def test_a_server_that_says_tomorrow_is_not_waited_for() -> None:
     assert isinstance(fault, TeacherFault) and fault.name == "rate_limited" and len(server.bodies) == 1
 
 
-@pytest.mark.parametrize(("refused", "mode"), [((), "json_schema"), (("json_schema",), "json_object"),
-                                                (("json_schema", "json_object"), "none")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("refused", "mode"),
+    [((), "json_schema"), (("json_schema",), "json_object"), (("json_schema", "json_object"), "none")],
+)
 def test_structured_output_is_what_the_server_offers(refused: tuple[str, ...], mode: str) -> None:
     def answer(body: dict[str, Any], number: int) -> Any:
         asked = body.get("response_format", {}).get("type")

@@ -32,9 +32,15 @@ def test_the_numbers_add_up() -> None:
     assert (summary["made"], summary["kept"], summary["failed"]) == (1, 0, 1)
     assert easy["length"]["p5"] <= 10 and 45 <= easy["length"]["p50"] <= 56 and easy["length"]["p95"] >= 92
     assert content["totals"] == {
-        "calls": 3, "failed": 1, "made": 2501, "kept": 2000, "prompt_tokens": 30, "cached_tokens": 15,
-        "completion_tokens": 6, "cost": 1.5,
-    }  # fmt: skip
+        "calls": 3,
+        "failed": 1,
+        "made": 2501,
+        "kept": 2000,
+        "prompt_tokens": 30,
+        "cached_tokens": 15,
+        "completion_tokens": 6,
+        "cost": 1.5,
+    }
     assert content["rejected"] == {"copy": 500, "numbers": 1} and content["faults"] == {"timeout": 1}
     assert len(easy["samples"]) == KEPT_SAMPLES and len(summary["rejected_samples"][0]["output"]) <= 400
     assert filled() == content

@@ -197,8 +197,9 @@ def test_a_mark_inside_of_an_answer_ends_no_thought() -> None:
     assert read_output('hm</think>{"output": "思考は </think> で終わる"}') == "思考は </think> で終わる"
 
 
-@pytest.mark.parametrize("text", [f"<think>{DRAFT}", f"<think>x</think><think>{DRAFT}", f"はい。<think>{DRAFT}",
-                                  '{"output": "<think>まず"}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", [f"<think>{DRAFT}", f"<think>x</think><think>{DRAFT}", f"はい。<think>{DRAFT}", '{"output": "<think>まず"}']
+)
 def test_a_thought_that_does_not_end_is_no_answer(text: str) -> None:
     assert fault_of(text) == "unfinished_thought"
 

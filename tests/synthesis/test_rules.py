@@ -64,8 +64,11 @@ def test_brackets_that_do_not_match_do_not_swallow_the_text() -> None:
 
 def test_a_sentence_that_points_back_stays_with_the_one_before() -> None:
     assert [[one.text[:3] for one in piece] for piece in pieces(sentences(JA["text"], "ja"), 30)] == [
-        ["ミナト"], ["設計し", "しかし"], ["全長は"], ["山田花"],
-    ]  # fmt: skip
+        ["ミナト"],
+        ["設計し", "しかし"],
+        ["全長は"],
+        ["山田花"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +165,7 @@ def test_cloze_kinds() -> None:
         ("ja", "F1とA380は型番である。", []),
         ("en", "In 1932 12.5% of 3,400 men and $5 million, on a B52.", ["1932", "12.5%", "3,400", "$5 million"]),
     ],
-)  # fmt: skip
+)
 def test_numbers_with_their_units(language: str, sentence: str, found: list[str]) -> None:
     assert [gap.text for gap in numbers(sentence, language)] == found
 
@@ -176,9 +179,10 @@ def test_triples_are_of_the_text(paper: dict[str, Any]) -> None:
         assert document == paper["title"]
         assert subject in paper["text"] and said in paper["text"]
     expected = (
-        "(ミナト橋, 全長, 1,250メートルで、工事には3万5千人が参加した)" if paper is JA
+        "(ミナト橋, 全長, 1,250メートルで、工事には3万5千人が参加した)"
+        if paper is JA
         else "(Minato Bridge, Minato Bridge, is a concrete bridge that was built in 1932)"
-    )  # fmt: skip
+    )
     assert expected in lines
 
 

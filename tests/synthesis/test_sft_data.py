@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (records stand here as they are in a file)
 """The four sets: their sources, sizes and seed; the people's files read with care; held-out questions never in."""
 
 from __future__ import annotations
@@ -24,9 +23,14 @@ def person(number: int, **fields: Any) -> dict[str, Any]:
 
 def synthetic(folder: Path, pairs: int = 3, name: str = "z") -> Path:
     records = [
-        {"paper_id": f"p{number}", "kind": kind, "pairs": [{"instruction": f"{name}{number}{kind}{n}", "output": "答"} for n in range(pairs)]}
-        for number in range(4) for kind in ("summary", "qa_easy", "keywords")
-    ]  # fmt: skip
+        {
+            "paper_id": f"p{number}",
+            "kind": kind,
+            "pairs": [{"instruction": f"{name}{number}{kind}{n}", "output": "答"} for n in range(pairs)],
+        }
+        for number in range(4)
+        for kind in ("summary", "qa_easy", "keywords")
+    ]
     write_jsonl(folder / "synthetic.jsonl", records)
     write_json(
         folder / "manifest.json",
@@ -48,8 +52,11 @@ def test_the_four_sets(tmp_path: Path) -> None:
     sets = made(tmp_path, ichikara=people, one_shot=synthetic(tmp_path / "one", name="o"), samples=10)
     assert sorted(sets) == ["all_included", "ichikara", "one_shot", "zero_shot"]
     assert {name: len(samples) for name, samples in sets.items()} == {
-        "ichikara": 10, "one_shot": 10, "zero_shot": 10, "all_included": 30,
-    }  # fmt: skip
+        "ichikara": 10,
+        "one_shot": 10,
+        "zero_shot": 10,
+        "all_included": 30,
+    }
     assert Counter(sample["origin"] for sample in sets["all_included"]) == Counter(
         ichikara=10, one_shot=10, zero_shot=10
     )

@@ -128,9 +128,13 @@ def submit(place: Path, project: Path, *words: str) -> tuple[subprocess.Complete
     for name, text in STUBS.items():
         stub(place / "venv/bin" / name, text)
     environment = {
-        **os.environ, **SECRETS, "PATH": f"{place / 'venv/bin'}:{os.environ['PATH']}",
-        "NEMORUN_HOME": str(place / "home"), "CALLS": str(place / "calls"), "LOG": str(place / "log"),
-    }  # fmt: skip
+        **os.environ,
+        **SECRETS,
+        "PATH": f"{place / 'venv/bin'}:{os.environ['PATH']}",
+        "NEMORUN_HOME": str(place / "home"),
+        "CALLS": str(place / "calls"),
+        "LOG": str(place / "log"),
+    }
     program = [sys.executable, "-m", "nemo_kcpt.cli", "slurm", *words, "--venv", str(place / "venv"), "--submit"]
     done = subprocess.run(program, cwd=project, env=environment, capture_output=True, text=True, timeout=200)
     return done, normalised((place / "calls").read_text(), place).splitlines()
@@ -167,20 +171,26 @@ def test_a_submitted_chain_starts_what_it_should_in_order(tmp_path: Path) -> Non
     assert all(line.endswith(f"{folder}/{name}_sbatch.sh") for name, line in submitted.items())
     waits = {name: re.findall(r"--dependency=(\S+)", line) for name, line in submitted.items()}
     assert waits == {
-        "make-corpus": [], "prepare": [], "make-corpus-merge": [f"afterok:{ids['make-corpus']}"],
-        "train": [f"afterok:{ids['make-corpus-merge']}:{ids['prepare']}"], "tune": [f"afterok:{ids['train']}"],
-    }  # fmt: skip
+        "make-corpus": [],
+        "prepare": [],
+        "make-corpus-merge": [f"afterok:{ids['make-corpus']}"],
+        "train": [f"afterok:{ids['make-corpus-merge']}:{ids['prepare']}"],
+        "tune": [f"afterok:{ids['train']}"],
+    }
     corpus = f"<kcpt><corpus><input=runs><out={home}/runs/it's new>"
     pack = f"<pretrain><--factory><kcpt_tiny(pack='{home}/packs/anchored 4096',restore='{home}/runs/imported'"
     ran = [line for line in calls if line.startswith("<")]
-    assert sorted(ran) == sorted([
-        f"{corpus}<--shard><1/2> in {home}",
-        f"{corpus}<--merge> in {home}",
-        f"<kcpt><convert><import><models/llm-jp-3-13b><--to><runs/imported> in {home}",
-        f"<nemo><llm>{pack},dir='{home}/runs/cpt',processes=2)><--yes><log.name=a b><trainer.max_steps=3> in {home}",
-        f"<nemo><llm><finetune><--factory><kcpt_sft_tiny(pack='{home}/packs/sft',restore='{home}/runs/cpt',"
-        f"processes=1)><--yes> in {home}",
-    ])  # fmt: skip
+    assert sorted(ran) == sorted(
+        [
+            f"{corpus}<--shard><1/2> in {home}",
+            f"{corpus}<--merge> in {home}",
+            f"<kcpt><convert><import><models/llm-jp-3-13b><--to><runs/imported> in {home}",
+            f"<nemo><llm>{pack},dir='{home}/runs/cpt',processes=2)><--yes><log.name=a b><trainer.max_steps=3> "
+            f"in {home}",
+            f"<nemo><llm><finetune><--factory><kcpt_sft_tiny(pack='{home}/packs/sft',restore='{home}/runs/cpt',"
+            f"processes=1)><--yes> in {home}",
+        ]
+    )
     torchrun = [line for line in calls if line.startswith("torchrun")]
     assert all("--nnodes 1" in line for line in torchrun) and "--nproc-per-node 2" in torchrun[0]
     # kcpt ended with 3: queued again as often as allowed, and its code is the job's.
@@ -231,7 +241,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "blank in jobs": (("stage", *SYNTHESIZE, "--jobs", "a b"), "cannot have white space"),
     "not mounted": (("stage", "corpus", "input=x", "out=/else/x", "--container", "image"), "add --mounts /else"),
     "no sbatch": (("stage", *SYNTHESIZE, "--submit"), "submit from a login node"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

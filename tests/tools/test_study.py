@@ -351,9 +351,12 @@ def test_both_experiments_are_run_and_the_second_where_its_documents_are(
         documents = tmp_path / "runs/study-jaquad/jaquad.json"
         assert documents.is_file()
         assert asked[1][2:] == [
-            "conf/experiment/jaquad.yaml", f"out={documents.parent}", f"corpus.input={documents}",
-            f"synthesize.squad={documents}", f"questions.squad={documents}",
-        ]  # fmt: skip
+            "conf/experiment/jaquad.yaml",
+            f"out={documents.parent}",
+            f"corpus.input={documents}",
+            f"synthesize.squad={documents}",
+            f"questions.squad={documents}",
+        ]
 
 
 def test_an_unfinished_grid_s_report_is_made_anew_and_a_finished_one_s_stays(

@@ -6,9 +6,12 @@ import sys
 from typing import Any
 
 NEED_A_CHECKPOINT = {
-    "synchronize", "fix_tensors_device",
-    "distributed_sharded_state", "distributed_set_states", "distributed_load_state",
-}  # fmt: skip
+    "synchronize",
+    "fix_tensors_device",
+    "distributed_sharded_state",
+    "distributed_set_states",
+    "distributed_load_state",
+}
 
 
 def train_without(missing: str | None, folder: str) -> dict[str, Any]:

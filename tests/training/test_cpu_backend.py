@@ -38,9 +38,13 @@ FAILS_WITHOUT = {
     "fix_tensors_device": "AssertionError: (False, False)",
 }
 WRONG_WITHOUT = {
-    "set_rng_state", "set_random_seed", "distributed_load_state", "tied_embeddings", "write_results_queue",
+    "set_rng_state",
+    "set_random_seed",
+    "distributed_load_state",
+    "tied_embeddings",
+    "write_results_queue",
     "write_preloaded_data",
-}  # fmt: skip
+}
 """No error on one rank; each has a test of its own below, in ``test_stand_ins.py`` or in ``test_layouts.py``."""
 
 

@@ -119,10 +119,14 @@ def test_packing_changes_the_loss(losses: Trainings) -> None:
 @pytest.mark.parametrize(
     ("layout", "reference"),
     [
-        ("tensor", "resumed"), ("sequence", "resumed"), ("pipeline", "resumed"), ("data", "resumed"),
-        ("packed_tensor", "packed"), ("z_loss_tensor", "z_loss"),
+        ("tensor", "resumed"),
+        ("sequence", "resumed"),
+        ("pipeline", "resumed"),
+        ("data", "resumed"),
+        ("packed_tensor", "packed"),
+        ("z_loss_tensor", "z_loss"),
     ],
-)  # fmt: skip
+)
 def test_two_ranks_go_on_from_a_checkpoint_as_one_would(losses: Trainings, layout: str, reference: str) -> None:
     """Every step's loss, and the validations'."""
     assert losses[layout] == pytest.approx(losses[reference], rel=RELATIVE)

@@ -48,14 +48,27 @@ def train(
 
     options = {"recompute_granularity": "full", "recompute_method": "uniform", "recompute_num_layers": 1}
     config = KcptTinyConfig(
-        num_layers=2, hidden_size=64, ffn_hidden_size=96, num_attention_heads=4, num_query_groups=2, kv_channels=16,
-        seq_length=SEQUENCE, vocab_rows=VOCABULARY, share_embeddings_and_output_weights=tied,
-        z_loss=z_loss, **(options if recompute else {}),
-    )  # fmt: skip
+        num_layers=2,
+        hidden_size=64,
+        ffn_hidden_size=96,
+        num_attention_heads=4,
+        num_query_groups=2,
+        kv_channels=16,
+        seq_length=SEQUENCE,
+        vocab_rows=VOCABULARY,
+        share_embeddings_and_output_weights=tied,
+        z_loss=z_loss,
+        **(options if recompute else {}),
+    )
     optimizer = OptimizerConfig(
-        optimizer="adam", lr=3e-3, clip_grad=0.5, bf16=False, fp16=False, params_dtype=torch.float32,
+        optimizer="adam",
+        lr=3e-3,
+        clip_grad=0.5,
+        bf16=False,
+        fp16=False,
+        params_dtype=torch.float32,
         use_distributed_optimizer=distributed_optimizer,
-    )  # fmt: skip
+    )
     strategy = KcptMegatronStrategy(
         tensor_model_parallel_size=tp,
         pipeline_model_parallel_size=pp,

@@ -35,9 +35,13 @@ def main() -> None:
     cpu_backend.activate()
     with single_process_groups():
         config = TransformerConfig(
-            num_layers=1, hidden_size=HEADS * SIZE, num_attention_heads=HEADS, num_query_groups=GROUPS,
-            kv_channels=SIZE, attention_dropout=0.0,
-        )  # fmt: skip
+            num_layers=1,
+            hidden_size=HEADS * SIZE,
+            num_attention_heads=HEADS,
+            num_query_groups=GROUPS,
+            kv_channels=SIZE,
+            attention_dropout=0.0,
+        )
 
         def build(kind: type) -> torch.nn.Module:
             module: torch.nn.Module = kind(config, 1, AttnMaskType.causal, "self")

@@ -98,9 +98,14 @@ def make_encoder(folder: Path, texts: Sequence[str]) -> Path:
     BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=LIMIT, do_lower_case=False).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(tokens), hidden_size=128, num_hidden_layers=LAYERS, num_attention_heads=2, intermediate_size=512,
-        max_position_embeddings=LIMIT, initializer_range=0.1,
-    )  # fmt: skip
+        vocab_size=len(tokens),
+        hidden_size=128,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=2,
+        intermediate_size=512,
+        max_position_embeddings=LIMIT,
+        initializer_range=0.1,
+    )
     BertModel(config).save_pretrained(folder)
     return folder
 

@@ -34,8 +34,13 @@ from tools.bench import data
 ROOT = Path(__file__).resolve().parents[2]
 TRL = ROOT / "build/bench-trl"
 TRL_PINS = (
-    "trl==1.16.0", "transformers==5.24.0", "datasets==5.2.0", "numpy==2.4.6", "pandas==3.1.1", "pyarrow==26.0.1",
-)  # fmt: skip
+    "trl==1.16.0",
+    "transformers==5.24.0",
+    "datasets==5.2.0",
+    "numpy==2.4.6",
+    "pandas==3.1.1",
+    "pyarrow==26.0.1",
+)
 CAPACITIES = (1024, 2048, 4096, 8192, 16384)
 FEW, MANY, SEED = 20_000, 1_000_000, 20251125
 Lengths = NDArray[np.int32]

@@ -81,9 +81,10 @@ def run_demo(tree: Tree, out: Path) -> Found:
     report = read_json(out / "report.json")
     rows = {(row["name"], row["split"]): row["exact_match"] for row in report["models"]}
     gain = next(
-        row for row in report["differences"]
+        row
+        for row in report["differences"]
         if row["name"] == "trained" and row["split"] == "test" and row["metric"] == "exact_match"
-    )  # fmt: skip
+    )
     return Found(
         seconds=whole,
         peak=peak,

@@ -91,11 +91,15 @@ def jaquad(limit: int) -> tuple[list[Item], Papers]:
                 if len(answer["text"]) <= 40:
                     items.append(
                         Item(
-                            question_id=asked["id"], paper_id=title, question=asked["question"],
-                            answer=answer["text"], language="ja", kind=answer["answer_type"],
+                            question_id=asked["id"],
+                            paper_id=title,
+                            question=asked["question"],
+                            answer=answer["text"],
+                            language="ja",
+                            kind=answer["answer_type"],
                             context=tuple(sentences),
                         )
-                    )  # fmt: skip
+                    )
     chosen = sorted(random.Random(0).sample(range(len(items)), min(limit, len(items))))
     return [items[place] for place in chosen], papers
 

@@ -200,10 +200,14 @@ def bench_table(folder: Path) -> None:
             out = folder / f"{mode}-{seq_length}"
             pack_stage.run(
                 pack_stage.Config(
-                    mode=mode, seq_length=seq_length, tokenizer=tokenizer, out=out,
-                    corpus=folder / "corpus", synthetic=folder / "synthetic",
+                    mode=mode,
+                    seq_length=seq_length,
+                    tokenizer=tokenizer,
+                    out=out,
+                    corpus=folder / "corpus",
+                    synthetic=folder / "synthetic",
                 )
-            )  # fmt: skip
+            )
             kinds: dict[str, list[int]] = {}
             beside(out, gold, kinds)
             counts = read_manifest(out)["counts"]
@@ -279,8 +283,10 @@ def bench_module(folder: Path) -> None:
     for name, attention in (("bare IndexedDataset", "bare"), ("causal", "causal"), ("block_diagonal",) * 2):
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", MODULE, str(out), attention, "2000"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         speed, memory = (float(word) for word in done.stdout.split()[-2:])
         print(f"  {name:20s} {speed:9,.0f} samples/s  {memory:7.0f} MiB more than after the imports")
     print("  A dense mask would be 256 MiB a sample (16,384 x 16,384 booleans).")

@@ -37,9 +37,16 @@ def prepare() -> None:
         [kcpt, "demo-world", f"out={world}", "papers=12", "base_papers=4", "language=en"],
         [kcpt, "corpus", f"input={world}/own/documents.jsonl", f"out={corpus}"],
         [kcpt, "synthesize", f"corpus={corpus}", f"facts={world}/own/facts.jsonl", f"out={synthetic}"],
-        [kcpt, "pack", f"seq_length={SEQ_LENGTH}", f"tokenizer={MODEL}", f"corpus={corpus}",
-         f"synthetic={synthetic}", f"out={BUILD / 'pack'}"],
-    ]  # fmt: skip
+        [
+            kcpt,
+            "pack",
+            f"seq_length={SEQ_LENGTH}",
+            f"tokenizer={MODEL}",
+            f"corpus={corpus}",
+            f"synthetic={synthetic}",
+            f"out={BUILD / 'pack'}",
+        ],
+    ]
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:

@@ -25,8 +25,11 @@ def minutes(tree: Tree, words: list[str]) -> tuple[float, str]:
     begun = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *words],
-        cwd=tree.root, env=dict(tree.environment), capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=tree.root,
+        env=dict(tree.environment),
+        capture_output=True,
+        text=True,
+    )
     return (time.monotonic() - begun) / 60, done.stdout.strip().splitlines()[-1]
 
 

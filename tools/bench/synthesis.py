@@ -107,9 +107,16 @@ def ours(corpus: Path, url: str, concurrency: int, out: Path) -> dict[str, float
     from nemo_kcpt.synthesis import batches, collect, plan, stage  # noqa: F401
 
     config = stage.Config(
-        corpus=corpus, out=out, teacher="openai", base_url=url, model="stub", structured="json_schema",
-        concurrency=concurrency, without=["all"], window=0,
-    )  # fmt: skip
+        corpus=corpus,
+        out=out,
+        teacher="openai",
+        base_url=url,
+        model="stub",
+        structured="json_schema",
+        concurrency=concurrency,
+        without=["all"],
+        window=0,
+    )
     started = time.perf_counter()
     stage._ask(config, out / stage.NAME, None)
     asking = time.perf_counter() - started

@@ -24,7 +24,7 @@ _JAPANESE = re.compile(f"[{JAPANESE}]")
 _ENVIRONMENTS = "equation|align|alignat|eqnarray|gather|multline|math|displaymath|verbatim|lstlisting"
 _DELIMITER = re.compile(
     r"\\(?P<begin>begin|end)\{(?P<name>(?:" + _ENVIRONMENTS + r")\*?)\}"
-    r"|\\(?P<bracket>[()\[\]])|\\.|(?P<ticks>`+)|(?P<dollars>\$\$?)|(?P<paragraph>\n[ \t]*\n)",
+    r"|\\(?P<bracket>[()\[\]])|\\.|(?P<ticks>`+)|(?P<dollars>\$\$?)|(?P<paragraph>\n[ \t]*\n)"
 )
 LONGEST = 5000
 """Characters of a displayed formula; delimiters farther apart do not belong together."""

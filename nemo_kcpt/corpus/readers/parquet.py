@@ -78,13 +78,7 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
                 _refuse_dense(group, index, on_disk)
                 for batch in file.iter_batches(ROWS, row_groups=[index], columns=columns, use_threads=False):
                     yield from documents_in(
-                        batch,
-                        first=at,
-                        path=str(path),
-                        source=source,
-                        place=place,
-                        packed=packed,
-                        read=on_disk,
+                        batch, first=at, path=str(path), source=source, place=place, packed=packed, read=on_disk
                     )
                     at += len(batch)
             except Overflow as error:

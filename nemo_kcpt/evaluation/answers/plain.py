@@ -61,14 +61,19 @@ def tell_faults(records: Sequence[Answer], max_new_tokens: int) -> dict[str, Any
     if unfinished:
         LOG.warning(
             "generate: %d of %d answers end before the model's thought does; they are empty, with fault %s. Give more "
-            "max_new_tokens=", unfinished, len(records), UNFINISHED,
-        )  # fmt: skip
+            "max_new_tokens=",
+            unfinished,
+            len(records),
+            UNFINISHED,
+        )
     if shortened:
         LOG.warning(
             "generate: %d of %d answers were cut off by the server before max_new_tokens=%d were used up: prompt and "
             "answer do not fit its window, or its generation_config.json has a limit",
-            shortened, len(records), max_new_tokens,
-        )  # fmt: skip
+            shortened,
+            len(records),
+            max_new_tokens,
+        )
     counts = {"unfinished_thoughts": unfinished, "shortened": shortened, "thoughts_left_out": thoughts}
     return {name: number for name, number in counts.items() if number} | (
         {"served_models": dict(served)} if served else {}

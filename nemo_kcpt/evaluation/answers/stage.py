@@ -106,9 +106,15 @@ class Config:
     def llm(self) -> Llm:
         """How a server is asked: greedily, each question's model by its own name."""
         return Llm(
-            model="", base_url=self.base_url, api_key_env=self.api_key_env, max_tokens=self.max_new_tokens,
-            structured="none", concurrency=self.concurrency, timeout=self.timeout, served_model=self.served_model,
-        )  # fmt: skip
+            model="",
+            base_url=self.base_url,
+            api_key_env=self.api_key_env,
+            max_tokens=self.max_new_tokens,
+            structured="none",
+            concurrency=self.concurrency,
+            timeout=self.timeout,
+            served_model=self.served_model,
+        )
 
 
 @contextmanager
@@ -326,5 +332,9 @@ def run(config: Config, redo: bool = False) -> None:
         current.counts |= tell_faults(records, config.max_new_tokens)
         LOG.info(
             "generate: %d answers of %s in %.0f s (%s, %.0f tokens/s with start-up)",
-            len(records), ", ".join(models), seconds, used["engine"], rate,
-        )  # fmt: skip
+            len(records),
+            ", ".join(models),
+            seconds,
+            used["engine"],
+            rate,
+        )

@@ -63,8 +63,12 @@ class Config(ServerKeys):
             if value not in allowed:
                 raise ValueError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
         for name, least in (
-            ("passages", 1), ("paper_tokens", 100), ("reply_retries", 0), ("max_invalid", 0), ("temperature", 0),
-        ):  # fmt: skip
+            ("passages", 1),
+            ("paper_tokens", 100),
+            ("reply_retries", 0),
+            ("max_invalid", 0),
+            ("temperature", 0),
+        ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")
         if isinstance(self.judge, str):

@@ -55,9 +55,14 @@ class Finder:
     """Finds the evidence for an answer."""
 
     def __init__(
-        self, papers: Mapping[str, Mapping[str, Any]], mode: str, *, tokens: int, passages: int,
+        self,
+        papers: Mapping[str, Mapping[str, Any]],
+        mode: str,
+        *,
+        tokens: int,
+        passages: int,
         count: Callable[[str], int],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """
         Args:
             papers: by paper_id.

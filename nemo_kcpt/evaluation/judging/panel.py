@@ -47,8 +47,12 @@ def agreement(panels: Sequence[Sequence[Member]]) -> list[dict[str, Any]]:
         both = [(a, b) for a, b in pairs if a is not None and b is not None]
         equal = sum(a == b for a, b in both) / len(both) if both else None
         chance_corrected = kappa(*zip(*both)) if both else nan
-        found.append({
-            "judges": [names[one], names[other]], "n": len(both), "agreement": equal,
-            "kappa": None if isnan(chance_corrected) else chance_corrected,
-        })  # fmt: skip
+        found.append(
+            {
+                "judges": [names[one], names[other]],
+                "n": len(both),
+                "agreement": equal,
+                "kappa": None if isnan(chance_corrected) else chance_corrected,
+            }
+        )
     return found

@@ -34,9 +34,7 @@ from nemo_kcpt.logs import LOG
 from nemo_kcpt.records.inputs import missing_answers
 from nemo_kcpt.runs import Stage, exclusive, hash_files, shaping, stage
 
-RUNNING = (
-    *keys.RUNNING, "max_invalid", "estimate", "salvage", "tokenizer", "judge", "papers", "questions", "answers",
-)  # fmt: skip
+RUNNING = (*keys.RUNNING, "max_invalid", "estimate", "salvage", "tokenizer", "judge", "papers", "questions", "answers")
 """Keys that do not shape a verdict, or that enter the fingerprint in another form."""
 SECRET = "fence secret"
 REPLY_TOKENS = 120
@@ -52,9 +50,7 @@ def run(config: Config, redo: bool = False) -> None:
         with exclusive(config.out):
             kept, old = salvage(config.out / NAME)
         LOG.info("judge: %d requests are whole and were kept; the damaged file is %s", kept, old)
-    inputs: dict[str, Path | str] = {
-        "questions": config.questions, "answers": config.answers, "papers": config.papers,
-    }  # fmt: skip
+    inputs: dict[str, Path | str] = {"questions": config.questions, "answers": config.answers, "papers": config.papers}
     if config.tokenizer is not None:
         inputs["tokenizer"] = hash_files(config.tokenizer)
     shape = {**shaping(config, *RUNNING), "judge": [name for name, _, _ in config.servers()]}
@@ -137,9 +133,12 @@ def _judge(config: Config, current: Stage) -> None:
     write_jsonl(config.out / "invalid.jsonl", invalid)
     LOG.info(
         "judge: %d requests, %.3f M prompt tokens (%.0f %% from the cache), %.3f M of replies, cost %.4f",
-        totals.requests, totals.prompt_tokens / 1e6, 100 * totals.cached_tokens / max(totals.prompt_tokens, 1),
-        totals.completion_tokens / 1e6, totals.cost,
-    )  # fmt: skip
+        totals.requests,
+        totals.prompt_tokens / 1e6,
+        100 * totals.cached_tokens / max(totals.prompt_tokens, 1),
+        totals.completion_tokens / 1e6,
+        totals.cost,
+    )
     _refuse_too_many(config, len(invalid), len(members) * len(replies))
     records = [
         {"question_id": key[0], "model": key[1], **majority(panel), "judges": panel}
@@ -152,23 +151,35 @@ def _judge(config: Config, current: Stage) -> None:
     missing = missing_answers(work.questions, work.answers)
     agreements = agreement(list(members.values()))
     current.counts = {
-        "verdicts": len(records), "factual": sum(record["judge"] == 1 for record in records),
-        "not_factual": sum(record["judge"] == 0 for record in records), "ties": ties, "invalid": len(invalid),
-        "missing_answers": len(missing), "cut": sum(bool(record["cut"]) for record in records),
-        "agreement": agreements, **asdict(totals),
-    }  # fmt: skip
+        "verdicts": len(records),
+        "factual": sum(record["judge"] == 1 for record in records),
+        "not_factual": sum(record["judge"] == 0 for record in records),
+        "ties": ties,
+        "invalid": len(invalid),
+        "missing_answers": len(missing),
+        "cut": sum(bool(record["cut"]) for record in records),
+        "agreement": agreements,
+        **asdict(totals),
+    }
     if missing:
         LOG.warning("judge: %d answers are missing, the first is %s by %s", len(missing), *missing[0])
     for pair in agreements:
         LOG.info(
             "judge: %s and %s agree on %s of %d answers, Cohen's kappa %s",
-            *pair["judges"], _shown(pair["agreement"]), pair["n"], _shown(pair["kappa"]),
-        )  # fmt: skip
+            *pair["judges"],
+            _shown(pair["agreement"]),
+            pair["n"],
+            _shown(pair["kappa"]),
+        )
     LOG.info(
         "judge: %d answers: %d factual, %d not, %d ties; %d of %d judgements are invalid",
-        len(records), current.counts["factual"], current.counts["not_factual"], ties, len(invalid),
+        len(records),
+        current.counts["factual"],
+        current.counts["not_factual"],
+        ties,
+        len(invalid),
         len(members) * len(replies),
-    )  # fmt: skip
+    )
 
 
 def _secret(path: Path) -> str:

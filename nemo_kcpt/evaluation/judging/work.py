@@ -82,9 +82,13 @@ class Work:
         """What is asked about an answer; the prompt is made when it is needed."""
         language = self.languages[key]
         return Inquiry(
-            name=name_of(key), kind="judge", messages=lambda: messages(self.case(key), secret, language), schema=SCHEMA,
-            read=read_verdict, reminder=reminder(language),
-        )  # fmt: skip
+            name=name_of(key),
+            kind="judge",
+            messages=lambda: messages(self.case(key), secret, language),
+            schema=SCHEMA,
+            read=read_verdict,
+            reminder=reminder(language),
+        )
 
     def cut(self, key: Key) -> list[str]:
         """What is not shown whole."""

@@ -68,10 +68,7 @@ _AT_DOCUMENT_JA = (
         rf"|(?:この|今回の|当該|以上の|同)(?:{_DOCUMENT}|データセット|コーパス|表|図|式|例|結果|アルゴリズム|枠組み)"
         r"|ここで(?:提案|述べ|紹介|導入|用い|使)|(?:文書|文章|文|論文|本文|記事)[中内][でに]",
     ),
-    (
-        "the proposed method is not named",
-        r"提案(?:手法|モデル|法|方式|システム|アルゴリズム|フレームワーク|する)",
-    ),
+    ("the proposed method is not named", r"提案(?:手法|モデル|法|方式|システム|アルゴリズム|フレームワーク|する)"),
     (
         "its authors are not named",
         r"^(?:(?:論文|文書|記事)の|[^の]{0,12})(?:著者|筆者|執筆者)(?:ら|たち)?(?:は|が|の|に)",
@@ -104,7 +101,7 @@ _GENERAL_WORDS = (
     "担当|報告|説明|述|示|挙|答|教|用|使|行|得|含|占|高|低|多|少|大|小|良|悪|良好|言|指摘|判明|分|出|比|基|際|場合|時|全|各|他|程度|"
     "ポイント|パーセント|セット|グループ|ケース|ステップ|サンプル|サンプル数|スコア|ランク|レベル|タスク|クラス|ラベル|トークン|トークン数|"
     "GPU|CPU|F値|F1値|F1|BLEU|ROUGE|DEV|LLM|AI|ID"
-)  # fmt: skip
+)
 _GENERAL_WHEN_PAST = (
     "確認|観察|考|扱|選|異|同|超|回|見|受|付|加|減|増|増加|減少|変化|関係|相関|傾向|問題|問題点|解決|解決策|対策|対応|必要|重要|有効|有効性|"
     "妥当性|信頼性|公開|謝辞|助成|所属|名前|名称|段階|工程|過程|仕組|項目|質問|質問項目|回答|回答率|回収率|対話|発話|話者|画像|音声|地域|場所|日時|"
@@ -168,10 +165,7 @@ _AT_DOCUMENT_EN = (
         r"|\b(?:described|mentioned|shown|given|stated|listed|presented) (?:above|below)\b"
         r"|\bthe (?:above|following|previous section|appendix)\b",
     ),
-    (
-        "speaks of work that is not named",
-        r"\b(?:previous|prior) (?:work|methods|studies|approaches)\b|\bfuture work\b",
-    ),
+    ("speaks of work that is not named", r"\b(?:previous|prior) (?:work|methods|studies|approaches)\b|\bfuture work\b"),
 )
 _PRONOUN_EN = re.compile(
     r"\b(?:it|its|they|their|them|he|his|she|her|these|those|this|that\b(?= (?:method|model|study)))\b", re.I

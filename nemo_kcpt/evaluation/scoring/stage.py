@@ -351,9 +351,7 @@ def _score(config: Config, current: Stage) -> None:
     write_jsonl(config.out / "scores.jsonl", records)
     current.add(config.out / "scores.jsonl")
     invalid = sum(record["judge"] is None for record in records) if verdicts else None
-    current.counts = {
-        "scores": len(records), "missing_answers": len(unanswered), "without_verdict": invalid, **counts,
-    }  # fmt: skip
+    current.counts = {"scores": len(records), "missing_answers": len(unanswered), "without_verdict": invalid, **counts}
     LOG.info("score: %d answers, BERTScore encoder: %s", len(records), counts["encoder"] or "none")
     for name in dict.fromkeys(model for _, model in answers):
         _tell(name, [record for record in records if record["model"] == name])

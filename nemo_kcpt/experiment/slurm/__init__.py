@@ -5,5 +5,13 @@ from nemo_kcpt.experiment.slurm.launch import launch_graph
 from nemo_kcpt.experiment.slurm.site import Site, resources_from, site_from
 
 __all__ = [
-    "Job", "Resources", "Site", "command_job", "launch_graph", "resources_from", "site_from", "stage_jobs", "train_job",
-]  # fmt: skip
+    "Job",
+    "Resources",
+    "Site",
+    "command_job",
+    "launch_graph",
+    "resources_from",
+    "site_from",
+    "stage_jobs",
+    "train_job",
+]

@@ -124,6 +124,12 @@ def _jobs(
         return [train_job(name, entry["train"], overrides, wanted, folder, task=entry.get("task"), made=made)]
     config = Path(entry["config"]) if "config" in entry else None
     return stage_jobs(
-        name, entry["stage"], entry.get("keys", []), wanted, folder,
-        shards=entry.get("shards", 0), config=config, made=made,
-    )  # fmt: skip
+        name,
+        entry["stage"],
+        entry.get("keys", []),
+        wanted,
+        folder,
+        shards=entry.get("shards", 0),
+        config=config,
+        made=made,
+    )

@@ -41,22 +41,42 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         "--time", default=Resources.time, help="limit of each job, days-hours:minutes:seconds (%(default)s)"
     )
     group.add_argument("--cpus", type=_positive, help="CPU cores of each node's task; default: Slurm's, often one")
-    group.add_argument("--retries", type=int, default=0, help="times a failed job is queued again (%(default)s); "
-                       "preempted ones always are. All of them go on where they were")  # fmt: skip
-    group.add_argument("--sbatch", action="append", default=[], type=sbatch_option, metavar="NAME[=VALUE]",
-                       help="another option of sbatch, as qos=high or exclusive; can be repeated")  # fmt: skip
+    group.add_argument(
+        "--retries",
+        type=int,
+        default=0,
+        help="times a failed job is queued again (%(default)s); "
+        "preempted ones always are. All of them go on where they were",
+    )
+    group.add_argument(
+        "--sbatch",
+        action="append",
+        default=[],
+        type=sbatch_option,
+        metavar="NAME[=VALUE]",
+        help="another option of sbatch, as qos=high or exclusive; can be repeated",
+    )
     group = parser.add_argument_group("the environment")
     place = group.add_mutually_exclusive_group()
     place.add_argument(
         "--venv", type=Path, default=Path(sys.prefix), help="virtual environment with kcpt (%(default)s)"
     )
     place.add_argument("--container", metavar="IMAGE", help="image for pyxis, with kcpt in it")
-    group.add_argument("--mounts", action="append", default=[], metavar="FOLDER",
-                       help="seen in the container under its own path (or SRC:DST), beside the current folder; "
-                       "can be repeated")  # fmt: skip
-    group.add_argument("--env", action="append", default=[], metavar="NAME",
-                       help="variable that the job needs, as OPENAI_API_KEY: its value is inherited from your shell "
-                       "and written nowhere; can be repeated")  # fmt: skip
+    group.add_argument(
+        "--mounts",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="seen in the container under its own path (or SRC:DST), beside the current folder; can be repeated",
+    )
+    group.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="variable that the job needs, as OPENAI_API_KEY: its value is inherited from your shell "
+        "and written nowhere; can be repeated",
+    )
     group = parser.add_argument_group("what to do")
     group.add_argument("--jobs", type=Path, default=JOBS, help="folder for scripts and logs (%(default)s)")
     do = group.add_mutually_exclusive_group()
@@ -91,8 +111,12 @@ def _stage(parser: argparse.ArgumentParser, words: Sequence[str]) -> tuple[argpa
     parser.add_argument("stage", help="of kcpt --help")
     parser.add_argument("keys", nargs="*", help="its keys, key=value; words of another form after --")
     parser.add_argument("--config", type=Path, help="YAML file of keys")
-    parser.add_argument("--shards", type=_positive, default=0, help="an array, each task with its share of the work on "
-                        "a node of its own, and a job that unites them")  # fmt: skip
+    parser.add_argument(
+        "--shards",
+        type=_positive,
+        default=0,
+        help="an array, each task with its share of the work on a node of its own, and a job that unites them",
+    )
     parser.add_argument("--gpus", type=_positive, help="of each task; default: none")
     parser.add_argument("--name", help="of the job; default: the stage's")
     _add_common(parser)

@@ -52,9 +52,15 @@ def launch_graph(title: str, jobs: Sequence[Job], site: Site, *, submit: bool) -
         # Its messages would stand among the scripts.
         silence = stack.enter_context(open(os.devnull, "w"))
         experiment = run.Experiment(
-            title, base_dir=base, log_level="ERROR", clean_mode=True, enable_goodbye_message=False,
-            threadpool_workers=1, skip_status_at_exit=True, serialize_metadata_for_scripts=False,
-        )  # fmt: skip
+            title,
+            base_dir=base,
+            log_level="ERROR",
+            clean_mode=True,
+            enable_goodbye_message=False,
+            threadpool_workers=1,
+            skip_status_at_exit=True,
+            serialize_metadata_for_scripts=False,
+        )
         with contextlib.redirect_stdout(silence), experiment:
             for job in ordered:
                 executor = fiddle.build(executor_config(job, site))

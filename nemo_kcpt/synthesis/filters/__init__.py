@@ -41,10 +41,8 @@ _ALONE: dict[str, Filter] = {
 }
 FILTERS: dict[str, str] = {
     name: " ".join((function.__doc__ or "").split())
-    for name, function in {
-        **_ALONE, "duplicate": Seen.duplicate, "near_duplicate": Seen.near_duplicate,
-    }.items()
-}  # fmt: skip
+    for name, function in {**_ALONE, "duplicate": Seen.duplicate, "near_duplicate": Seen.near_duplicate}.items()
+}
 """The filters by name, in the order in which they are asked, each with what it rejects."""
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from nemo_kcpt.records.kinds import KINDS
 
 RULE_KINDS = (
-    "paraphrase", "summary", "kg_extraction", "qa_easy", "qa_numbers_formula", "qa_people_names", "keywords",
+    "paraphrase",
+    "summary",
+    "kg_extraction",
+    "qa_easy",
+    "qa_numbers_formula",
+    "qa_people_names",
+    "keywords",
     "discussion",
-)  # fmt: skip
+)
 """The kinds that rules can write."""
 CANNOT = tuple(kind for kind in KINDS if kind not in RULE_KINDS)
 """Those that take understanding, or another language."""

@@ -31,8 +31,7 @@ CHARACTERS = (
 )
 
 _PIECES = st.one_of(
-    st.sampled_from([*re.split(r"[|\n]", LINES), "| a | b |", ""]),
-    st.text(st.sampled_from(CHARACTERS), max_size=12),
+    st.sampled_from([*re.split(r"[|\n]", LINES), "| a | b |", ""]), st.text(st.sampled_from(CHARACTERS), max_size=12)
 )
 _ENDS = st.sampled_from(["\n", "\n", "\n", "\n\n", "\f", "\n\f\n", " "])
 

@@ -37,7 +37,7 @@ EXAMPLES = [
     ("3×10<sup>9</sup><sup>[2]</sup> 個", "3×10⁹[^2] 個"),
     ("24<sup>1</sup> 人、10<sup>1</sup> 個、12<sup>2</sup> 個<br>\n<sup>1</sup> 注である", "24[^1] 人、10¹ 個、12² 個"),
     ("東京<sup>[要出典]</sup>で", "東京[^要出典]で"),
-]  # fmt: skip
+]
 HTML_ONLY = [
     ("10<span style='font-size: 8pt; vertical-align: super'>6</span> 個", "10⁶ 個"),
     ("24<a href='#_ftn1'><span class=MsoFootnoteReference><span lang=EN-US>[1]</span></span></a>人", "24[^1]人"),
@@ -49,7 +49,7 @@ HTML_ONLY = [
         "xᵢ = 1/(a + b) だ",
     ),
     ("<code>x<sup>2</sup></code> も", "`x²` も"),
-]  # fmt: skip
+]
 MARKDOWN_ONLY = [
     ("24[<sup>1</sup>](#fn1)人、24<sup>[1](#fn1)</sup>人、24<sup>\\*</sup>人", "24[^1]人、24[^1]人、24[^*]人"),
     ("10<sup>*n*</sup> と `10<sup>6</sup>` と $10<sup>6</sup>$", "10ⁿ と `10<sup>6</sup>` と $10<sup>6</sup>$"),

@@ -69,7 +69,7 @@ def read(*shows: Show, **how: Any) -> PageText:
         ((Show(50, 700, "表は10"), Show(90, 700, "6", 6), Show(96, 700, "個である")), "表は106個である"),
         ((Show(50, 700, "一行目である"), Show(50, 690, "2", 6), Show(56, 690, "は注", 6)), "一行目である\n2は注"),
     ],
-)  # fmt: skip
+)
 def test_raised_and_lowered_text(shows: tuple[Show, ...], expected: str) -> None:
     page = read(*shows)
     assert page.text == expected

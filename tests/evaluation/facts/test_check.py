@@ -97,8 +97,12 @@ def test_magnitudes_signs_and_powers(answer: str, reference: str, statuses: list
 def test_where_a_fact_stands() -> None:
     found = _check("高橋美咲の83.7%ではなく、京都大学の75.2%と理化学研究所")
     assert {fact.text: fact.where for fact in found.facts} == {
-        "高橋美咲": "paper", "83.7%": "reference", "京都大学": "b", "75.2%": "b", "理化学研究所": "",
-    }  # fmt: skip
+        "高橋美咲": "paper",
+        "83.7%": "reference",
+        "京都大学": "b",
+        "75.2%": "b",
+        "理化学研究所": "",
+    }
 
 
 def test_accepted_forms_count_as_the_reference() -> None:

@@ -181,6 +181,9 @@ def test_the_command(tmp_path: Path, kcpt: Any) -> None:
     done = kcpt("human", "sheet", *words, f"corpus={tmp_path}/papers.jsonl", f"out={tmp_path}/s", "n=3")
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "s").glob("[!.]*")) == [
-        "key.json", "manifest.json", "sheet.html", "sheet.xlsx",
-    ]  # fmt: skip
+        "key.json",
+        "manifest.json",
+        "sheet.html",
+        "sheet.xlsx",
+    ]
     assert "not key.json" in done.stdout + done.stderr

@@ -73,8 +73,13 @@ def test_filled_in_and_read_back(tmp_path: Path) -> None:
     fill(path, " 佐藤 ", [1, 0.0, "１", " Skip ", None, "maybe", True])
     rows = dict(read_workbook(path))
     assert {cell: row["rating"] for cell, row in rows.items()} == {
-        "I4": 1, "I5": 0, "I6": 1, "I7": None, "I9": "maybe", "I10": True,
-    }  # fmt: skip
+        "I4": 1,
+        "I5": 0,
+        "I6": 1,
+        "I7": None,
+        "I9": "maybe",
+        "I10": True,
+    }
     assert {row["rater"] for row in rows.values()} == {"佐藤"}
     assert rows["I6"]["item"] == "001C" and rows["I6"]["answer_sha256"] == "hash2"
 

@@ -29,10 +29,13 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_numbered(folder: Path, number: int) -> None:
     write_jsonl(folder / "papers.jsonl", [{"paper_id": "p", "text": "手法は良い。"}])
-    write_jsonl(folder / "questions.jsonl", [
-        {"question_id": f"q{n}", "split": "test", "paper_id": "p", "kind": "k", "question": "何番?", "answer": "0"}
-        for n in range(number)
-    ])  # fmt: skip
+    write_jsonl(
+        folder / "questions.jsonl",
+        [
+            {"question_id": f"q{n}", "split": "test", "paper_id": "p", "kind": "k", "question": "何番?", "answer": "0"}
+            for n in range(number)
+        ],
+    )
     write_jsonl(
         folder / "answers.jsonl", [{"question_id": f"q{n}", "model": "m", "answer": f"{n}"} for n in range(number)]
     )
@@ -40,10 +43,18 @@ def write_numbered(folder: Path, number: int) -> None:
 
 def judge(folder: Path, answer: Answer, **fields: Any) -> FakeServer:
     with FakeServer(answer) as server:
-        run(Config(
-            out=folder / "out", questions=folder / "questions.jsonl", answers=folder / "answers.jsonl",
-            papers=folder / "papers.jsonl", judge="stub", base_url=server.url, structured="json_schema", **fields,
-        ))  # fmt: skip
+        run(
+            Config(
+                out=folder / "out",
+                questions=folder / "questions.jsonl",
+                answers=folder / "answers.jsonl",
+                papers=folder / "papers.jsonl",
+                judge="stub",
+                base_url=server.url,
+                structured="json_schema",
+                **fields,
+            )
+        )
     return server
 
 

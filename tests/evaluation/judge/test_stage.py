@@ -61,9 +61,12 @@ def exact(body: dict[str, Any], place: int) -> Any:
 def config(folder: Path, server: FakeServer, **fields: Any) -> Config:
     given = {"judge": ["stub"], "structured": "json_schema", "retries": 1, "out": folder / "out", **fields}
     return Config(
-        questions=folder / "questions.jsonl", answers=folder / "answers.jsonl", papers=folder / "papers.jsonl",
-        base_url=server.url, **given,
-    )  # fmt: skip
+        questions=folder / "questions.jsonl",
+        answers=folder / "answers.jsonl",
+        papers=folder / "papers.jsonl",
+        base_url=server.url,
+        **given,
+    )
 
 
 def verdicts(folder: Path) -> list[dict[str, Any]]:
@@ -78,15 +81,25 @@ def test_one_record_for_each_answer_in_their_order(inputs: Path, capsys: pytest.
     assert [(r["question_id"], r["model"]) for r in records] == [(a["question_id"], a["model"]) for a in answers]
     assert [record["judge"] for record in records] == [1, 0, 0, 1, 1, 1, 1, 1]
     assert records[0] == {
-        "question_id": "a:dataset_size", "model": "base", "judge": 1, "judge_reason": "12,400件 が正解",
-        "judge_fault": "", "judges": [{"model": "stub", "judge": 1, "reason": "12,400件 が正解", "fault": ""}],
-        "evidence": [{"paper_id": "a", "start": 0, "end": 17}], "cut": [],
-    }  # fmt: skip
+        "question_id": "a:dataset_size",
+        "model": "base",
+        "judge": 1,
+        "judge_reason": "12,400件 が正解",
+        "judge_fault": "",
+        "judges": [{"model": "stub", "judge": 1, "reason": "12,400件 が正解", "fault": ""}],
+        "evidence": [{"paper_id": "a", "start": 0, "end": 17}],
+        "cut": [],
+    }
     assert len(server.bodies) == 7  # of two equal answers one was judged
     counts = read_manifest(inputs / "out")["counts"]
     assert {name: counts[name] for name in ("verdicts", "factual", "not_factual", "invalid", "ties", "requests")} == {
-        "verdicts": 8, "factual": 6, "not_factual": 2, "invalid": 0, "ties": 0, "requests": 7
-    }  # fmt: skip
+        "verdicts": 8,
+        "factual": 6,
+        "not_factual": 2,
+        "invalid": 0,
+        "ties": 0,
+        "requests": 7,
+    }
     assert counts["cost"] == pytest.approx(7 * (120 + 2 * 12) / 1e6)
     assert (counts["prompt_tokens"], counts["completion_tokens"]) == (840, 84)
 
@@ -101,9 +114,11 @@ def test_the_request_is_as_configured(inputs: Path) -> None:
     schema = body["response_format"]["json_schema"]["schema"]
     assert schema["properties"]["verdict"] == {"type": "integer", "enum": [0, 1]} and not schema["additionalProperties"]
     assert shown(body) == {
-        "PASSAGE 1": "paper_id: a\n手法aは12,400件で学習した。", "QUESTION": "手法aのdataset_sizeはいくつですか?",
-        "REFERENCE": "12,400件", "ANSWER": "12,400件です。",
-    }  # fmt: skip
+        "PASSAGE 1": "paper_id: a\n手法aは12,400件で学習した。",
+        "QUESTION": "手法aのdataset_sizeはいくつですか?",
+        "REFERENCE": "12,400件",
+        "ANSWER": "12,400件です。",
+    }
     assert "base" not in json.dumps(body["messages"])  # the judge does not learn whose answer it is
 
 
@@ -123,8 +138,10 @@ def test_fences_differ_from_run_to_run_and_not_within_one(inputs: Path) -> None:
     with FakeServer(exact) as server:
         run(config(inputs, server))
         run(config(inputs, server, out=inputs / "other"))
-    nonces = [{nonce for body in part for _, nonce, _ in FENCED.findall(body["messages"][1]["content"])}
-              for part in (server.bodies[:7], server.bodies[7:])]  # fmt: skip
+    nonces = [
+        {nonce for body in part for _, nonce, _ in FENCED.findall(body["messages"][1]["content"])}
+        for part in (server.bodies[:7], server.bodies[7:])
+    ]
     assert nonces[0] and not nonces[0] & nonces[1]
 
 
@@ -133,11 +150,14 @@ LONG = "本研究では条件を変えて結果を調べた。" * 400
 
 def write_corpus(folder: Path, text: str) -> None:
     write_inputs(folder, {"base": ["81.3%", "2021年", "3,000件", "2019年"]})
-    write_jsonl(folder / "papers.jsonl", [
-        {"paper_id": "a", "text": text},
-        {"paper_id": "b", "text": "手法bは3,000件で2019年に学習した。"},
-        {"paper_id": "c", "text": "後の研究で、手法aの正解率は81.3%と報告された。" + LONG},
-    ])  # fmt: skip
+    write_jsonl(
+        folder / "papers.jsonl",
+        [
+            {"paper_id": "a", "text": text},
+            {"paper_id": "b", "text": "手法bは3,000件で2019年に学習した。"},
+            {"paper_id": "c", "text": "後の研究で、手法aの正解率は81.3%と報告された。" + LONG},
+        ],
+    )
 
 
 def test_a_long_paper_is_cut_to_its_best_passages(tmp_path: Path) -> None:
@@ -243,11 +263,17 @@ def test_a_salvaged_journal_goes_on(inputs: Path) -> None:
 @pytest.mark.parametrize(
     ("question", "language"),
     [
-        ("手法aの件数はいくつですか?", "ja"), ("件数?", "ja"), ("BERTとRoBERTaのF1は?", "ja"),
-        ("How many layers does it have?", "en"), ("What does 「カスミの手法」 achieve?", "en"),
-        ("「Attention Is All You Need」の著者は誰ですか。", "ja"), ("「題名」", "ja"), ("", "ja"), ("81.3%", "ja"),
+        ("手法aの件数はいくつですか?", "ja"),
+        ("件数?", "ja"),
+        ("BERTとRoBERTaのF1は?", "ja"),
+        ("How many layers does it have?", "en"),
+        ("What does 「カスミの手法」 achieve?", "en"),
+        ("「Attention Is All You Need」の著者は誰ですか。", "ja"),
+        ("「題名」", "ja"),
+        ("", "ja"),
+        ("81.3%", "ja"),
     ],
-)  # fmt: skip
+)
 def test_language_of_a_question(question: str, language: str) -> None:
     assert language_of(question) == language
 
@@ -318,7 +344,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no answers": (lambda f: (f / "answers.jsonl").write_bytes(b"\n"), r"answers.jsonl: no answers in it; make them"),
     "no file": (lambda f: (f / "answers.jsonl").unlink(), r"answers.jsonl: no such file"),
     "a line that is cut off": (lambda f: append(f, "answers.jsonl", b'{"a": "'), r"line 9, column \d+: not JSON"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("spoil", "said"), BAD.values(), ids=list(BAD))

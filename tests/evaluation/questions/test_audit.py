@@ -17,13 +17,18 @@ from nemo_kcpt.files import read_json, write_json, write_jsonl
 def records(kept: int, dropped: int, invalid: int = 0) -> list[dict[str, Any]]:
     return [
         {
-            "question_id": f"{name}{number}", "split": "train", "paper_id": "p", "kind": "k", "answer": "a",
-            "question": f"<b>{name}*{number}</b>", "kept": name == "kept",
+            "question_id": f"{name}{number}",
+            "split": "train",
+            "paper_id": "p",
+            "kind": "k",
+            "answer": "a",
+            "question": f"<b>{name}*{number}</b>",
+            "kept": name == "kept",
             "filter": {"by": "rules", "verdict": verdict, "reason": "<i>why</i>"},
         }
         for name, size, verdict in (("kept", kept, 1), ("dropped", dropped, 0), ("invalid", invalid, None))
         for number in range(size)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(

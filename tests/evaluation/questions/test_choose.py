@@ -45,8 +45,10 @@ def test_proportional_to_what_is_there_and_at_least_one_each() -> None:
     assert shares({"a": 900, "b": 90, "c": 9, "d": 1}, 100) == {"a": 89, "b": 9, "c": 1, "d": 1}
     found = draw(records({("train", "a"): 90, ("train", "b"): 10, ("test", "a"): 4}), 20, 0, keep_all)
     assert Counter((one["split"], one["kind"]) for one in found) == {
-        ("train", "a"): 18, ("train", "b"): 2, ("test", "a"): 4,
-    }  # fmt: skip
+        ("train", "a"): 18,
+        ("train", "b"): 2,
+        ("test", "a"): 4,
+    }
 
 
 def test_what_a_kind_cannot_give_the_others_make_up_for() -> None:

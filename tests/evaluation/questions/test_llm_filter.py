@@ -43,9 +43,15 @@ def made(tmp_path: Path) -> dict[str, Any]:
     ]
     write_jsonl(tmp_path / "synthetic.jsonl", records)
     return {
-        "corpus": corpus, "synthetic": tmp_path / "synthetic.jsonl", "out": tmp_path / "out", "n": 10,
-        "filter": "llm", "model": "stub", "structured": "json_schema", "retries": 0,
-    }  # fmt: skip
+        "corpus": corpus,
+        "synthetic": tmp_path / "synthetic.jsonl",
+        "out": tmp_path / "out",
+        "n": 10,
+        "filter": "llm",
+        "model": "stub",
+        "structured": "json_schema",
+        "retries": 0,
+    }
 
 
 def test_verdicts_stand_with_the_questions_and_nothing_is_asked_twice(made: dict[str, Any]) -> None:
@@ -62,8 +68,9 @@ def test_verdicts_stand_with_the_questions_and_nothing_is_asked_twice(made: dict
     records = list(read_jsonl(made["out"] / "questions.jsonl"))
     assert sum(one["kept"] for one in records) == 20 < len(records) <= first < 60
     assert {(one["kept"], one["filter"]["verdict"], one["filter"]["by"]) for one in records} == {
-        (True, 1, "stub"), (False, 0, "stub"),
-    }  # fmt: skip
+        (True, 1, "stub"),
+        (False, 0, "stub"),
+    }
     assert all(one["kept"] == ("表" not in one["question"]) for one in records)
     counts = read_json(made["out"] / "manifest.json")["counts"]
     assert counts["asked"] == first and counts["invalid"] == 0 and counts["llm"]["completion_tokens"] > 0

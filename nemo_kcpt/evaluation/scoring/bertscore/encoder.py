@@ -110,9 +110,14 @@ def _ids(tokenizer: Any, texts: Sequence[str], special: bool) -> list[list[int]]
     if type(tokenizer).__name__.removesuffix("Fast") in _PREFIXED:
         texts = [f" {text}" for text in texts]
     return tokenizer(
-        list(texts), add_special_tokens=special, truncation=False, padding=False,
-        return_attention_mask=False, return_token_type_ids=False, verbose=False,
-    )["input_ids"]  # fmt: skip
+        list(texts),
+        add_special_tokens=special,
+        truncation=False,
+        padding=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )["input_ids"]
 
 
 def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
