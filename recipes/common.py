@@ -12,7 +12,7 @@ from nemo import lightning as nl
 from nemo.collections import llm
 
 from nemo_kcpt.checkpoints.checkpoint import find_checkpoint, read_shape
-from nemo_kcpt.conversion.import_stage import TOKENIZER
+from nemo_kcpt.checkpoints.importing import TOKENIZER
 from nemo_kcpt.data import InstructionDataModule
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.llama_shape import LlamaShape

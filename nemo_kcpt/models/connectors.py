@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nemo.lightning import io
 
 from nemo_kcpt.checkpoints import exporting, importing
 from nemo_kcpt.models.context import write_context
 from nemo_kcpt.models.llama import KcptLlamaModel
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM  # noqa: F401 - named in the connectors' base classes
 
 
 @io.model_exporter(KcptLlamaModel, "hf")

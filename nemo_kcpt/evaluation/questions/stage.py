@@ -41,7 +41,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.config import MISSING
-from nemo_kcpt.corpus.human_questions import read_papers, squad_files
+from nemo_kcpt.corpus.human_questions import Papers, from_squad, read_papers, squad_files
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.questions import choose, duplicates, judges, sources
 from nemo_kcpt.evaluation.questions.audit import measure, write_audit
@@ -54,7 +54,6 @@ from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import MANIFEST, Stage, exclusive, read_manifest, shaping, stage
 
 if TYPE_CHECKING:
-    from nemo_kcpt.corpus.human_questions import Papers
     from nemo_kcpt.evaluation.questions.judges import LlmFilter, NoFilter, Rules
 
 FILTERS = ("auto", "rules", "llm", "none")
@@ -188,7 +187,7 @@ def _shape(config: Config) -> dict[str, Any]:
 
 def _make(config: Config, current: Stage) -> None:
     assert config.corpus is not None
-    papers = sources.read_papers(config.corpus)
+    papers = read_papers(config.corpus)
     counts: Counter[str] = Counter()
     read = _read(config, papers, counts)
     if not read:
@@ -236,7 +235,7 @@ def _read(config: Config, papers: Papers, counts: Counter[str]) -> list[dict[str
             file_in(config.synthetic, "synthetic.jsonl"), papers, without_human=config.squad is not None
         )
     if config.squad is not None:
-        found += sources.from_squad(config.squad, papers, counts)
+        found += from_squad(config.squad, papers, counts)
     return found
 
 
