@@ -8,7 +8,10 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -39,6 +42,42 @@ def peak_memory() -> int:
     if status.is_file():
         return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _settle(address_space: int, environment: Mapping[str, str]) -> None:
+    """A worker ends with its parent, leaves Ctrl-C to it, and fails alone on what unpacks without end."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(environment)
+    if address_space:
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (address_space, hard))
+
+
+@contextmanager
+def pool(
+    workers: int, *, address_space: int = 0, environment: Mapping[str, str] | None = None
+) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes, which are stopped at once if the body does not end well.
+
+    Spawned, not forked: a fork would freeze the threads of libraries that this process may hold.
+
+    Args:
+        workers: number of processes.
+        address_space: bytes that each may map; 0: as many as it likes.
+        environment: variables that each sets.
+    """
+    executor = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_settle, initargs=(address_space, environment or {})
+    )
+    try:
+        yield executor
+    except BaseException:
+        for process in list((executor._processes or {}).values()):
+            process.kill()
+        executor.shutdown(wait=True, cancel_futures=True)
+        raise
+    executor.shutdown()
 
 
 def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:

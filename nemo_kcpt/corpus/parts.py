@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +25,7 @@ from nemo_kcpt.corpus.readers import Found, Piece, Place, readers
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import atomic_write, publish
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.processes import die_with_parent
+from nemo_kcpt.processes import pool
 from nemo_kcpt.progress import progress
 
 ADDRESS_SPACE = 16 << 30
@@ -133,29 +129,6 @@ def make_part(job: Job) -> int:
     return number
 
 
-def _prepare_process() -> None:
-    """End with the parent, leave Ctrl-C to it, and fail alone on a file that unpacks without end."""
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, hard))
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that are stopped at once if this one is interrupted: what they were at is done again next time."""
-    # spawn: the parent may hold threads (Arrow's, a test's), which a fork would freeze.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_prepare_process)
-    try:
-        yield pool
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.kill()
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
-    pool.shutdown()
-
-
 def make_parts(
     place: Place,
     pieces: Sequence[Piece],
@@ -221,12 +194,12 @@ def _in_parallel(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
     while waiting:
         running: dict[Future[int], Job] = {}
         suspects: list[Job] = []
-        with _pool(workers) as pool:
+        with pool(workers, address_space=ADDRESS_SPACE) as executor:
             while running or (waiting and not suspects):
                 while waiting and not suspects and len(running) < 2 * workers:
                     job = waiting.pop()
                     try:
-                        running[pool.submit(make_part, job)] = job
+                        running[executor.submit(make_part, job)] = job
                     except BrokenProcessPool:
                         suspects.append(job)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -268,9 +241,9 @@ def _culprits(job: Job) -> list[str]:
 
 
 def _survives(job: Job) -> bool:
-    with _pool(1) as pool:
+    with pool(1, address_space=ADDRESS_SPACE) as executor:
         try:
-            pool.submit(make_part, job).result()
+            executor.submit(make_part, job).result()
         except BrokenProcessPool:
             return False
     return True

@@ -18,7 +18,8 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import file_in, read_jsonl
 from nemo_kcpt.llm.counting import token_counter
 from nemo_kcpt.records.packs import read_info
-from nemo_kcpt.synthesis.prompts import language_of, load_prompts
+from nemo_kcpt.synthesis.prompts import load_prompts
+from nemo_kcpt.text.language import prompt_language
 
 TOKENS_PER_CHARACTER: Mapping[str, float] = {"ja": 0.55, "en": 0.25}
 """Tokens a character of the base model's tokenizer. ja: measured, llm-jp-3's on JaQuAD, 299,712 tokens of 547,903
@@ -150,7 +151,7 @@ def _counted(corpus: Path, tokenizer: Path | None) -> dict[str, Any]:
     lengths, languages, path = [], Counter[str](), corpus / "papers.jsonl"
     for paper in read_jsonl(path, ("text",)):
         lengths.append(len(paper["text"]))
-        languages[language_of(paper)] += len(paper["text"])
+        languages[prompt_language(paper)] += len(paper["text"])
     if not sum(lengths):
         raise BadInput(f"{path}: there is no text in it; make the corpus again with kcpt corpus")
     found = {"papers": len(lengths), "characters": sum(lengths), "language": languages.most_common(1)[0][0]}

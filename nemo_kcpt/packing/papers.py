@@ -10,14 +10,12 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ from nemo_kcpt.hf.chat_template import DATE
 from nemo_kcpt.hf.tokenizer import Messages, PackTokenizer, with_system
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.passages import passage_borders, possible_borders, supporting_passages
-from nemo_kcpt.processes import die_with_parent
+from nemo_kcpt.processes import pool
 from nemo_kcpt.records.kinds import is_heldout
 
 CHUNK = 400_000
@@ -323,24 +321,15 @@ def in_parallel(chunks: Iterable[Any], work: Any, settings: Settings, workers: i
     if workers <= 1:
         yield from (work(chunk, settings) for chunk in chunks)
         return
-    # spawn: a fork would freeze the threads of libraries that this process may hold.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_prepare_process)
     waiting: deque[Future[Any]] = deque()
-    try:
+    # The processes are the parallelism.
+    with pool(workers, environment={"TOKENIZERS_PARALLELISM": "false"}) as executor:
         for chunk in chunks:
-            waiting.append(pool.submit(work, chunk, settings))
+            waiting.append(executor.submit(work, chunk, settings))
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _prepare_process() -> None:
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are the parallelism
 
 
 def workers_for(size: int, wanted: int) -> int:

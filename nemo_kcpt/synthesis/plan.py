@@ -18,8 +18,9 @@ from nemo_kcpt.llm.attempts import Attempt, attempts, find
 from nemo_kcpt.llm.journal import DONE, FAILED, UNREADABLE, Journal, Row
 from nemo_kcpt.llm.request import Teacher, TeacherRequest, UnreadableReply, request_sha256
 from nemo_kcpt.runs import Shard
-from nemo_kcpt.synthesis.prompts import Prompt, Prompts, language_of
+from nemo_kcpt.synthesis.prompts import Prompt, Prompts
 from nemo_kcpt.synthesis.replies import Reading, read_pairs, read_reply
+from nemo_kcpt.text.language import prompt_language
 from nemo_kcpt.text.parts import split_text
 
 LEAST_ROOM = 256
@@ -152,7 +153,7 @@ class Plan:
 
     def calls(self, paper: Mapping[str, Any]) -> Iterator[Call]:
         """The calls of one paper: kinds in order, each of all parts."""
-        language = language_of(paper)
+        language = prompt_language(paper)
         prompts = self.prompts[language]
         spans = self._spans(paper, prompts) if self.teacher.reads_prompts else [""]
         heads = [prompts.head(paper, text, part=part, parts=len(spans)) for part, text in enumerate(spans)]

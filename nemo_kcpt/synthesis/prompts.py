@@ -215,12 +215,6 @@ def load_prompts(languages: Sequence[str] = LANGUAGES, folder: Path | None = Non
     return {language: Prompts(language, folder) for language in languages}
 
 
-def language_of(paper: Mapping[str, Any]) -> str:
-    """The language in which a paper is asked about: its own if there are prompts in it, else English."""
-    known = paper.get("language") or (paper.get("meta") or {}).get("language") or "ja"
-    return known if known in LANGUAGES else "en"
-
-
 def _environment() -> Environment:
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment

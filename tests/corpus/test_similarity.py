@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_kcpt.corpus.language import language_of
 from nemo_kcpt.corpus.similarity import BANDS, SHINGLE, bands, signature, similarity, units
+from nemo_kcpt.text.language import language_of
 
 
 def alike(left: str, right: str) -> float:

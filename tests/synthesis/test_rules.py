@@ -9,9 +9,10 @@ import pytest
 
 from nemo_kcpt.synthesis.rules import CANNOT, RULE_KINDS
 from nemo_kcpt.synthesis.rules.cloze import cloze, numbers
-from nemo_kcpt.synthesis.rules.sentences import language_of, pieces, polite, sentences
+from nemo_kcpt.synthesis.rules.sentences import pieces, polite, sentences
 from nemo_kcpt.synthesis.rules.wording import BLANK, INSTRUCTIONS
 from nemo_kcpt.synthesis.rules.writers import WRITERS, write_pairs
+from nemo_kcpt.text.language import rules_language
 
 JA = {
     "paper_id": "ja",
@@ -96,9 +97,9 @@ def test_polite(plain: str, said: str) -> None:
 
 
 def test_the_language_is_the_papers_or_its_script() -> None:
-    assert language_of(JA) == "ja" and language_of(EN) == "en"
-    assert language_of({**EN, "language": "ja"}) == "ja"
-    assert language_of({**EN, "meta": {"language": "zh"}}) == ""
+    assert rules_language(JA) == "ja" and rules_language(EN) == "en"
+    assert rules_language({**EN, "language": "ja"}) == "ja"
+    assert rules_language({**EN, "meta": {"language": "zh"}}) == ""
     with pytest.raises(ValueError, match="Japanese and English; the document's language is 'zh'"):
         write_pairs({**JA, "language": "zh"}, "summary")
 

@@ -7,7 +7,6 @@ nonce of its own (judge/fences.py). What is shown is made harmless and, where it
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,12 +22,6 @@ LANGUAGES = ("ja", "en")
 MOST: Mapping[str, int] = {"question": 4_000, "reference": 8_000, "answer": 8_000}
 """Characters that are shown of each; longer ones lose their middle."""
 LONGEST_ID = 200
-LOOKED_AT = 1000
-
-_QUOTED = re.compile(r"「[^」]*」|『[^』]*』|\"[^\"]*\"|“[^”]*”")
-_KANA = re.compile(r"[ぁ-ゖァ-ヺｦ-ﾝ]")
-_HAN = re.compile(r"[㐀-䶿一-鿿]")
-_LATIN = re.compile(r"[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -42,17 +35,6 @@ class Case:
     """(paper_id, text)."""
     whole: bool = False
     """The passages are the whole of one paper."""
-
-
-def language_of(question: str) -> str:
-    """ja or en, by what stands outside quoted titles at its beginning."""
-    question = question[:LOOKED_AT]
-    for text in (_QUOTED.sub("", question), question):
-        if _KANA.search(text) or (_HAN.search(text) and not _LATIN.search(text)):
-            return "ja"
-        if _LATIN.search(text):
-            return "en"
-    return "ja"
 
 
 def messages(case: Case, secret: str, language: str) -> Messages:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.judging.evidence import Evidence, Finder, check_papers
-from nemo_kcpt.evaluation.judging.prompts import MOST, Case, cut_names, language_of, messages, reminder
+from nemo_kcpt.evaluation.judging.prompts import MOST, Case, cut_names, messages, reminder
 from nemo_kcpt.hf.limits import positions
 from nemo_kcpt.llm.ask import Inquiry
 from nemo_kcpt.llm.counting import token_counter
@@ -20,6 +20,7 @@ from nemo_kcpt.llm.verdicts import SCHEMA, read_verdict
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
 from nemo_kcpt.records.inputs import Key, read_answers, read_papers, read_questions
+from nemo_kcpt.text.language import question_language
 
 if TYPE_CHECKING:
     from nemo_kcpt.evaluation.judging.config import Config
@@ -65,7 +66,9 @@ class Work:
                 self.evidence[key] = self._finder.find(
                     str(asked["paper_id"]), asked["question"], asked["answer"], answer
                 )
-                self.languages[key] = language_of(asked["question"]) if config.language == "auto" else config.language
+                self.languages[key] = (
+                    question_language(asked["question"]) if config.language == "auto" else config.language
+                )
 
     def case(self, key: Key) -> Case:
         """What the judge is shown."""

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from nemo_kcpt.synthesis.prompts import LANGUAGES
 
 LEAST = {"ja": 10, "en": 20}
 """Characters below which a sentence says too little to be asked about."""
 
-_KANA = re.compile(r"[ぁ-ゖァ-ヺｦ-ﾝ]")
 _NO_PROSE = re.compile(r"\s*(?:[|#>*・•-]|```|\d+[.)]\s)")
 _OPENING, _CLOSING, _ENDS_JA = "「『(（", "」』)）", "。．！？!?"
 _ENDED = {"ja": re.compile(r"[。．！？!?][」』)）]*$"), "en": re.compile(r"[.!?][\"'”’)\]]*$")}
@@ -52,14 +47,6 @@ class Sentence:
     paragraph: int
     back: bool
     """It begins with a word for something said before, and makes no sense without it."""
-
-
-def language_of(paper: Mapping[str, Any]) -> str:
-    """ja or en; empty for a document that is known to be in another language."""
-    known = str(paper.get("language") or (paper.get("meta") or {}).get("language") or "")
-    if known:
-        return known if known in LANGUAGES else ""
-    return "ja" if _KANA.search(f"{paper.get('title') or ''}{paper['text']}") else "en"
 
 
 def sentences(text: str, language: str) -> list[Sentence]:

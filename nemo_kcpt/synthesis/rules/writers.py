@@ -22,8 +22,9 @@ from typing import Any
 from nemo_kcpt.fiction.choice import pick, shuffled
 from nemo_kcpt.synthesis.prompts import BEGINNING, paper_name
 from nemo_kcpt.synthesis.rules.cloze import Gap, cloze, names, terms
-from nemo_kcpt.synthesis.rules.sentences import Sentence, language_of, pieces, polite, sentences
+from nemo_kcpt.synthesis.rules.sentences import Sentence, pieces, polite, sentences
 from nemo_kcpt.synthesis.rules.wording import ASKING, INSTRUCTIONS, SPEAKERS
+from nemo_kcpt.text.language import rules_language
 
 MOST_PAIRS, MOST_TERMS, MOST_LEADS = 10, 8, 5
 """Of one kind about one document."""
@@ -116,7 +117,7 @@ def write_pairs(paper: Mapping[str, Any], kind: str) -> list[dict[str, str]]:
     """
     if kind not in WRITERS:
         raise ValueError(f"rules cannot write the kind {kind!r}; they can {', '.join(WRITERS)}")
-    if not (language := language_of(paper)):
+    if not (language := rules_language(paper)):
         raise ValueError(f"rules know Japanese and English; the document's language is {paper.get('language')!r}")
     document = Document(paper, language)
     return WRITERS[kind](document) if document.sentences else []

@@ -14,11 +14,11 @@ import pytest
 from nemo_kcpt.cli import main
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.judging.config import Config
-from nemo_kcpt.evaluation.judging.prompts import language_of
 from nemo_kcpt.evaluation.judging.stage import run
 from nemo_kcpt.files import read_jsonl, write_jsonl
 from nemo_kcpt.llm import openai as client
 from nemo_kcpt.runs import read_manifest
+from nemo_kcpt.text.language import question_language
 from tests.evaluation.small import write_inputs
 from tests.synthesis.fake_server import FakeServer, ok, problem
 
@@ -275,7 +275,7 @@ def test_a_salvaged_journal_goes_on(inputs: Path) -> None:
     ],
 )
 def test_language_of_a_question(question: str, language: str) -> None:
-    assert language_of(question) == language
+    assert question_language(question) == language
 
 
 def test_prompts_in_english(inputs: Path) -> None:
