@@ -33,8 +33,8 @@ from tests.waiting import survivors, wait_for
 SMOKE = conf_folder() / "demo" / "smoke.yaml"
 STEPS = [step.name for step in steps_of(Layout(run=Path("x"), budget=Budget()), "ja", 1, "auto", ["full"])]
 TRAININGS = [name for name in STEPS if name.endswith(("pretraining", "tuning"))]
-KILLED_EARLY, KILLED_LATE = "base-tuning", "continual-pretraining"
-"""The training that is interrupted as it begins, and the one that is killed behind its checkpoint in the middle."""
+INTERRUPTED, KILLED = "documents", "continual-pretraining"
+"""The step that is interrupted as it begins, and the training that is killed behind its checkpoint in the middle."""
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 """Two demos run at once, on a core each; and sums are to be made in the same order."""
 
@@ -174,13 +174,13 @@ def kill_during(out: Path, name: str, number: int, moment: Callable[[], bool]) -
 @pytest.mark.timeout(1800)
 def test_killed_in_its_trainings_it_ends_with_the_same_result(undisturbed: Undisturbed, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert kill_during(out, KILLED_EARLY, signal.SIGINT, lambda: True)
-    assert kill_during(out, KILLED_LATE, signal.SIGKILL, lambda: is_behind_the_middle(losses(out, KILLED_LATE)))
-    recorded = losses(out, KILLED_LATE)
+    assert kill_during(out, INTERRUPTED, signal.SIGINT, lambda: True)
+    assert kill_during(out, KILLED, signal.SIGKILL, lambda: is_behind_the_middle(losses(out, KILLED)))
+    recorded = losses(out, KILLED)
     finish(out)
     assert results(out) == undisturbed.first.result()
     # Times and speeds up to the checkpoint are still the killed process's: it was resumed, not done again.
-    resumed = losses(out, KILLED_LATE)
+    resumed = losses(out, KILLED)
     middle = len(resumed) // 2
     assert middle < len(recorded) < len(resumed)
     assert resumed[:middle] == recorded[:middle] and resumed[middle] != recorded[middle]

@@ -33,6 +33,12 @@ def folders(tokenizer_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return [tokenizer_folder, bench_packing.tokenizer_folder(tmp_path_factory.mktemp("llm-jp"))]
 
 
+@cache
+def loaded(folder: Path) -> tuple[PackTokenizer, Any]:
+    """Ours and transformers' tokenizer of a folder: loading takes longer than the examples."""
+    return PackTokenizer(folder), transformers_tokenizer(folder)
+
+
 CONTENTS = st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=30)
 
 
@@ -45,7 +51,7 @@ def test_any_conversation_has_the_ids_of_the_tokenizers_own_chat_template(
         {"role": role, "content": content} for turn in turns for role, content in zip(("user", "assistant"), turn)
     ]
     for folder in folders:
-        ours, reference = PackTokenizer(folder), transformers_tokenizer(folder)
+        ours, reference = loaded(folder)
         chat = ours.chat_ids(messages)
         assert chat.ids.tolist() == reference.apply_chat_template(messages)
         # Told again from the offsets of every token, and by the way that a written-out control token takes.
