@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 ENOUGH = 0.03
 """Share of a step from which on its own progress says how long it takes."""
 TRAININGS = ("pretrain", "finetune")
+TURNS = 5
 REFERENCE_PRODUCTS = 0.31
 """Seconds that `measure_pace`'s matrix products take on the two cores that `expected` was measured on."""
 REFERENCE_LOOP = 0.152
@@ -24,19 +26,29 @@ REFERENCE_LOOP = 0.152
 def measure_pace() -> dict[str, float]:
     """How much slower than the reference machine this one is now: for trainings, and for everything else ("").
 
-    Takes half a second there; matrix products of the tiny model's shape with all cores, and a loop of plain Python.
+    Takes half a second there; matrix products of the tiny model's shape with all cores, and a loop of plain Python. Each
+    is the median of five turns, so that a moment in which something else ran counts for nothing.
     """
     import numpy as np
 
-    begun = time.perf_counter()
-    sum(number * number % 7 for number in range(2_000_000))
-    loop = time.perf_counter() - begun
     left, right = np.ones((1024, 256), np.float32), np.ones((256, 1376), np.float32)
-    begun = time.perf_counter()
-    for _ in range(60):
-        left @ right
-    products = time.perf_counter() - begun
-    return {"training": products / REFERENCE_PRODUCTS, "": loop / REFERENCE_LOOP}
+
+    def loop() -> None:
+        sum(number * number % 7 for number in range(2_000_000 // TURNS))
+
+    def products() -> None:
+        for _ in range(60 // TURNS):
+            left @ right
+
+    pace = {}
+    for name, work, reference in (("training", products, REFERENCE_PRODUCTS), ("", loop, REFERENCE_LOOP)):
+        seconds = []
+        for _ in range(TURNS):
+            begun = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - begun)
+        pace[name] = statistics.median(seconds) * TURNS / reference
+    return pace
 
 
 def group_of(node: Node) -> str:
