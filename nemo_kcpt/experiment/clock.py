@@ -26,8 +26,8 @@ REFERENCE_LOOP = 0.152
 def measure_pace() -> dict[str, float]:
     """How much slower than the reference machine this one is now: for trainings, and for everything else ("").
 
-    Takes half a second there; matrix products of the tiny model's shape with all cores, and a loop of plain Python. Each
-    is the median of five turns, so that a moment in which something else ran counts for nothing.
+    Takes half a second there; matrix products of the tiny model's shape with all cores, and a loop of plain Python.
+    Each is the median of five turns, so that a moment in which something else ran counts for nothing.
     """
     import numpy as np
 
