@@ -1,1 +1,1 @@
-"""Conversion between Megatron's torch_dist checkpoints and Hugging Face folders, and its verification."""
+"""Megatron's torch_dist checkpoints to Hugging Face folders and back, and whether the two are equal."""

@@ -1,1 +1,1 @@
-"""Questions, answers from memory, scores: what a model knows of the documents once it has been trained on them."""
+"""Questions, answers from memory, scores: what a model knows of the documents it was trained on."""

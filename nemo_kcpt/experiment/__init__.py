@@ -1,1 +1,1 @@
-"""A whole experiment as a graph of processes: what is shared is done once, a failed cell does not stop the others."""
+"""A whole experiment as a graph of processes: shared work is done once, a failed cell stops no other."""

@@ -1,1 +1,1 @@
-"""Fictional papers with known facts, and a template teacher: a whole run without a corpus or a teacher LLM."""
+"""Fictional papers with known facts, and a template teacher: a run without documents and without an LLM."""

@@ -1,1 +1,1 @@
-"""Hugging Face folders: what a model's shape is, its tokenizer and chat template, and how they are loaded."""
+"""Hugging Face folders: a model's shape, its tokenizer and chat template, and how they are loaded."""

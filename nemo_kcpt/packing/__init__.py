@@ -1,4 +1,4 @@
-"""Packing: tokenise papers and their instruction data, interleave them, cut windows, write the pack store."""
+"""Papers and their instruction data as windows of token ids, and the store that holds them."""
 
 from nemo_kcpt.packing.best_fit import pack_best_fit
 

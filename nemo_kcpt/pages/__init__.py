@@ -1,4 +1,4 @@
-"""What every page that we write shares: the look, the plots, and escaping, since what stands on a page is data.
+"""What every page that we write shares: the look, the plots, and escaping; what it shows is data.
 
 A page is one file: light, printable, without scripts (its head forbids them), made from a JSON file alone.
 """

@@ -1,1 +1,1 @@
-"""report.json holds the numbers; the page, the Markdown and the terminal table are made from it alone."""
+"""Every number in report.json; the page, the Markdown and the terminal table are made from it alone."""

@@ -1,1 +1,1 @@
-"""Synthetic data from papers: the 16 kinds, the teacher interface, and the clients behind it."""
+"""Instruction data about papers: prompts, teachers, filters, and the sets for instruction tuning."""

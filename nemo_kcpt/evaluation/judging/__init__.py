@@ -1,1 +1,1 @@
-"""The judge: an LLM says of each answer whether it is factual, given the reference and the paper or the corpus."""
+"""The judge: an LLM says whether an answer is factual, given the reference and the paper or the corpus."""

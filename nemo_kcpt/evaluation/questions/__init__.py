@@ -1,1 +1,1 @@
-"""Parts of `kcpt questions`: sources, duplicates, context filters, the draw, and the page to check a filter by eye."""
+"""Where questions come from, duplicates, context filters, the draw, and a page to check a filter by eye."""

@@ -1,0 +1,101 @@
+"""docs/architecture.md shows the rooms as the import contracts have them, each with the first line of its docstring.
+
+`.venv/bin/python tests/test_architecture.py --write` draws the map again.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # import-linter needs it there, too
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "nemo_kcpt"
+PAGE = ROOT / "docs/architecture.md"
+MARKS = ("<!-- rooms:start -->\n```text\n", "\n```\n<!-- rooms:end -->")
+WRITE_AGAIN = "`.venv/bin/python tests/test_architecture.py --write` draws the map again"
+WIDTH, NAMES = 122, 18
+"""Characters of a line, and of the columns before what a room knows."""
+
+
+def contract(kind: str) -> dict[str, Any]:
+    """The one contract of this kind in pyproject.toml."""
+    with (ROOT / "pyproject.toml").open("rb") as stream:
+        contracts = tomllib.load(stream)["tool"]["importlinter"]["contracts"]
+    (only,) = [entry for entry in contracts if entry["type"] == kind]
+    return only
+
+
+def floors() -> list[tuple[str, list[str]]]:
+    """The names on each floor, top floor first, and the mark between them: | for rooms that never import each other."""
+    layers = contract("layers")["layers"]
+    return [("|" if "|" in layer else ":", re.split(r"\s*[|:]\s*", layer)) for layer in layers]
+
+
+def parts() -> list[Path]:
+    """Folders inside a room that do not import each other."""
+    return [ROOT / name.replace(".", "/") for name in contract("independence")["modules"]]
+
+
+def knowledge(room: Path) -> str:
+    """The first line of a room's docstring."""
+    docstring = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))) or ""
+    return docstring.partition("\n")[0]
+
+
+def lines(mark: object, name: str, text: str) -> Iterator[str]:
+    first, *others = textwrap.wrap(text, WIDTH - NAMES)
+    yield f"{f'{mark:>2}  {name}':{NAMES}}{first}"
+    yield from (f"{'':{NAMES}}{other}" for other in others)
+
+
+def drawn() -> str:
+    """The map: floors numbered from below; files that are rooms of their own are one entry a floor."""
+    shown: list[str] = []
+    for number, (mark, floor) in zip(range(len(floors()), 0, -1), floors()):
+        rooms = [name for name in floor if (PACKAGE / name).is_dir()]
+        for name in rooms:
+            shown += lines(number if name == floor[0] else mark, name, knowledge(PACKAGE / name))
+            for part in parts():
+                if part.parent == PACKAGE / name:
+                    shown += lines("", f"  {part.name}", knowledge(part))
+        if files := [f"{name}.py" for name in floor if name not in rooms]:
+            shown += lines(mark if rooms else number, "(files)", ", ".join(files))
+    return "\n".join(shown)
+
+
+@pytest.mark.parametrize(
+    "room", [*(PACKAGE / name for _, floor in floors() for name in floor), *parts()], ids=lambda room: room.name
+)
+def test_every_room_says_what_it_knows(room: Path) -> None:
+    if room.is_dir():
+        line = knowledge(room)
+        assert line.endswith("."), f"{room / '__init__.py'}: its docstring's first line is {line!r}, not a sentence"
+    else:
+        assert room.with_suffix(".py").is_file()
+
+
+def test_every_room_is_on_the_map() -> None:
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert rooms - {name for _, floor in floors() for name in floor} == set()
+
+
+def test_the_map_is_that_of_the_contracts() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text.split(MARKS[0])[1].split(MARKS[1])[0] == drawn(), WRITE_AGAIN
+
+
+if __name__ == "__main__" and "--write" in sys.argv:
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
+    PAGE.write_text(f"{before}{MARKS[0]}{drawn()}{MARKS[1]}{rest.partition(MARKS[1])[2]}", encoding="utf-8")
