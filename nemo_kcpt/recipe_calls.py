@@ -3,7 +3,7 @@
 nemo_run (0.11, `cli_parser.parse_factory`) looks at no quotes when it divides the arguments: it does so at every comma,
 and its pattern for the whole ends at a line feed. Of a text it takes what stands between the outer quotes as it is, so
 other quotes, brackets, blanks and backslashes may be in it, and an escape is none. A folder with a comma in its name
-can therefore be given to no recipe, which is said when the folder is made, not after hours of work on what lies in it.
+can therefore be given to no recipe, which is said when the folder is made, not after hours of work on what is in it.
 """
 
 from __future__ import annotations

@@ -332,6 +332,22 @@ def test_both_readmes_say_the_same() -> None:
         assert japanese[part] == found, part
 
 
+def test_a_readme_fits_two_screens() -> None:
+    lengths = {page.name: len(page.read_text(encoding="utf-8").splitlines()) for page in READMES}
+    assert {name: length for name, length in lengths.items() if length > 130} == {}
+
+
+@EVERY_PAGE
+def test_no_page_has_a_phrase_that_the_list_of_words_rules_out(page: Path) -> None:
+    """Those in quotation marks in the last column of the table in CONTRIBUTING.md."""
+    words = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Words")[1]
+    last = [line.split("|")[-2] for line in words.splitlines() if line.startswith("|")]
+    phrases = [phrase for cell in last for phrase in re.findall(r'"(.+?)"', cell)]
+    assert "is gone on with" in phrases
+    text = " ".join(prose(page).split("## Words")[0].split())
+    assert [phrase for phrase in phrases if re.search(rf"\b{phrase}\b", text)] == []
+
+
 def test_the_demo_tables_of_both_readmes_hold_the_same_numbers() -> None:
     numbers = []
     for page in READMES:

@@ -1,4 +1,4 @@
-"""Folders that appear under their name when they are complete; an interrupted run is gone on with where it stopped."""
+"""Folders that appear under their name when they are complete; an interrupted run resumes where it stopped."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The folder must have config.json and safetensors; it is checked whole before anything is written. Tensors are read and
 written one at a time, so memory follows the largest tensor and not the model. The checkpoint appears when it is
-complete; an interrupted import goes on with the layer it was at.
+complete; an interrupted import resumes at the layer it was at.
 """
 
 from __future__ import annotations

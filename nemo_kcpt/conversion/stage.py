@@ -1,7 +1,7 @@
 """Export a NeMo checkpoint (torch_dist) of a Llama to a Hugging Face folder, and check the result.
 
 Tensors are read and written one at a time, so memory follows the largest tensor and not the model. The folder appears
-when it is complete; an interrupted export goes on with the shard it was at. The check builds the Megatron model from
+when it is complete; an interrupted export resumes at the shard it was at. The check builds the Megatron model from
 the same checkpoint and compares its float32 logits on a few prompts with those of transformers' model: the largest
 absolute difference is printed and must be at most `tolerance`. `kcpt convert verify` checks more.
 """

@@ -156,7 +156,7 @@ def mark_near(connection: Any, threshold: float) -> None:
 
 
 def group(connection: Any, same_side: float) -> list[str]:
-    """Fill the table `together` (number, leader) for papers that must not be split; returns identifiers left aside.
+    """Fill the table `together` (number, leader) for papers that must not be split; returns ignored identifiers.
 
     A title that says nothing ("Overview") ties none, and neither does an identifier that more than `SHARED_BY` papers
     share ("n/a"): it would put half the corpus on one side.

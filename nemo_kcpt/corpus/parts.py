@@ -2,7 +2,7 @@
 
 A part is `000012.jsonl` (its papers, complete), `000012.questions.jsonl` and `000012.flaws.jsonl` (about these papers),
 and `000012.parquet` (a row for each of its documents), written in this order: a piece whose Parquet file is there is
-done, so a killed run goes on with the others. Text goes from the reader's process to disk and never through the parent,
+done, so a killed run reads the others. Text goes from the reader's process to disk and never through the parent,
 whose memory stays flat.
 """
 
@@ -214,7 +214,7 @@ def _in_parallel(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
 
 
 def _alone(job: Job) -> Job:
-    """Make one part in a process of its own; if that dies, find the files that kill it and go on without them."""
+    """Make one part in a process of its own; if that dies, find the files that kill it and continue without them."""
     if job.done or _survives(job):
         return job
     if not readers()[job.piece.reader].documents:

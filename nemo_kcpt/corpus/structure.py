@@ -138,7 +138,7 @@ def _plain(lines: Sequence[Line], markdown: bool) -> Iterator[_Found]:
 
 
 def _stands_apart(lines: Sequence[Line], number: int) -> bool:
-    """Whether the line does not go on with the sentence of the line before."""
+    """Whether the line does not continue the sentence of the line before."""
     before = lines[number - 1].text if number else ""
     return not before.strip() or ends_sentence(before) or display_width(before) < 30 or bool(numbered_heading(before))
 

@@ -1,9 +1,9 @@
-"""The whole way on a laptop CPU: fictional papers, synthetic data, packing, `nemo llm pretrain` and `finetune` on
-Megatron-Core, export, vLLM answers, scores, a report.
+"""Everything on a laptop CPU, end to end: fictional papers, synthetic data, packing, `nemo llm pretrain` and
+`nemo llm finetune` on Megatron-Core, export, vLLM answers, scores, a report.
 
 The papers are invented, so no model can know them and every answer can be checked. A small base model is made first,
 from other fictional papers; "before" and "after" then differ in nothing but the papers. The second call does nothing
-that is finished; a run that was stopped, by Ctrl-C or by SIGKILL, goes on with the same command. --redo starts over.
+that is finished; after Ctrl-C or SIGKILL, rerun the same command to resume. --redo starts over.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _open_run(config: Config, redo: bool) -> None:
         ]
         if changed:
             raise BadInput(
-                f"{config.out}: a demo with other keys stands there: {'; '.join(changed)}. Give another out=FOLDER, or "
+                f"{config.out}: holds a demo with other keys: {'; '.join(changed)}. Give another out=FOLDER, or "
                 "--redo (make demo CLEAN=1) to start over"
             )
         return

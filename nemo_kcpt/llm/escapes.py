@@ -204,7 +204,7 @@ class _Reader:
         return True
 
     def _is_sure(self, match: re.Match[str]) -> bool:
-        """Whether a command stands there that can be nothing else."""
+        """Whether what is there can only be a command."""
         if len(match[1]) % 2 == 0 or match[2][:1] not in set("bfnrt"):
             return False
         word = _word(self.text, match.end(1) - 1)

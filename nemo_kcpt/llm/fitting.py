@@ -16,7 +16,7 @@ _TOO_LONG = re.compile(r"User-specified max_model_len \((\d+)\) is greater than 
 
 
 def folder_of(model: str) -> Path | None:
-    """The folder of a model that is named by it, or that lies in the hub's cache; None if neither."""
+    """The folder of a model that is named by it, or that is in the hub's cache; None if neither."""
     folder = Path(model).expanduser()
     if (folder / "config.json").is_file():
         return folder

@@ -1,4 +1,4 @@
-"""Thoughts of models that think first: what stands before the answer is left aside, an unfinished one is no answer.
+"""Thoughts of models that think first: what comes before the answer is left out, an unfinished one is no answer.
 
 Servers write a thought in one of these ways: between two tags; up to a closing tag alone, where the chat template has
 opened it already; in gpt-oss's channels, of which only `final` is the answer; or in a field of its own beside the
@@ -78,7 +78,7 @@ def without_thought(text: str, *, opened: bool = False) -> str:
 
 
 def opening_of(text: str) -> int | None:
-    """Where a thought opens in a text, quoted marks left aside; None if none does."""
+    """Where a thought opens in a text, quoted marks ignored; None if none does."""
     return next((match.start() for match in _OPENS.finditer(text) if not _quoted(text, match)), None)
 
 

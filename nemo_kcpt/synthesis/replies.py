@@ -1,6 +1,6 @@
 """What a teacher answered, as pairs. Strict JSON first; then what models write around it; then a library's repair.
 
-A thought before the answer is left aside (thoughts.py); of several JSON values the last one of the form asked for
+A thought before the answer is left out (thoughts.py); of several JSON values the last one of the form asked for
 counts, since what comes before it is a draft. Backslashes that were no escapes are repaired (escapes.py), and so are
 full-width signs outside of strings (wide.py). A repaired reply counts only if the repair added and dropped no words:
 one that was cut off, or whose strings would have to be guessed, is unreadable, and the teacher is asked again.

@@ -247,7 +247,7 @@ def _number(text: str, start: int) -> list[Figure] | None:
 
 
 def _beyond(text: str, place: int) -> int:
-    """The end of what stands there without a blank."""
+    """The end of what is written there without a blank."""
     found = _BEYOND.match(text, place)
     return found.end() if found else place
 

@@ -3,7 +3,7 @@
 In Japanese text a name is what the tagger (Sudachi: Takaoka et al., LREC 2018; its core dictionary) calls a proper noun
 or does not know, Latin-script terms, and the katakana or Latin parts that are written together with them; in other text
 words with capitals or digits inside, and capitalised words that do not begin a sentence. Quoted titles are names in
-both. A name counts as standing in a text if it stands there as a whole, whatever the tagger makes of that text.
+both. A name counts as being in a text if it is there as a whole, whatever the tagger makes of that text.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ class NameText:
         self._spaced = plain(text)[0]
 
     def holds(self, key: str) -> bool:
-        """Whether the name stands there as a whole: `BERT` is not in `RoBERTa`, `東京` is in `東京大学`."""
+        """Whether the name is there as a whole: `BERT` is not in `RoBERTa`, `東京` is in `東京大学`."""
         if key not in self._key:
             return False
         before = next((border for kind, border, _ in _WHOLE if re.match(kind, key[0])), "")

@@ -28,7 +28,7 @@ class MetricsFile(pl.Callback, IOMixin):
 
     Args:
         path: the JSON Lines file; made if missing. A resumed training first drops the lines after its checkpoint, so
-            that each step stands there once.
+            that each step is there once.
         every: write each so many steps; the last step is always written.
         recipe: its name, which goes into the checkpoints' `origin.json`.
 

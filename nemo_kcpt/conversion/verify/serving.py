@@ -1,4 +1,4 @@
-"""Does vLLM, in its own environment, read prompts and go on with them as transformers does here?"""
+"""Does vLLM, in its own environment, read prompts and continue them as transformers does here?"""
 
 from __future__ import annotations
 

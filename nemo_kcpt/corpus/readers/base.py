@@ -1,7 +1,7 @@
 """What every reader shares: where the documents are, how they are divided among processes, what one document is.
 
 A corpus is divided into pieces of about `PIECE` bytes that any process can read on its own, and a reader streams the
-documents of a piece. So all cores and all machines can work on one corpus, a killed run goes on with the next piece,
+documents of a piece. So all cores and all machines can work on one corpus, a killed run resumes at the next piece,
 and memory is that of a few documents, however large the corpus is.
 """
 

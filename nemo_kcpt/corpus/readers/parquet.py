@@ -49,7 +49,7 @@ def divide(place: Place, path: Path) -> Iterator[tuple[int, int, int]]:
 
 
 def read(place: Place, piece: Piece) -> Iterator[Found]:
-    """The documents of some row groups; one that is damaged is a problem, and the next is gone on with."""
+    """The documents of some row groups; one that is damaged is a problem, and the next is read."""
     import pyarrow as pa
 
     path = one_file(piece.paths)

@@ -278,7 +278,7 @@ def _from_folders(
     }
     rules = {name: found_rules for name, folder in models.items() if (found_rules := decoding_rules(folder))}
     for name, left in rules.items():
-        LOG.info("generate: %s: decoding is greedy; %s of its generation_config.json left aside", name, ", ".join(left))
+        LOG.info("generate: %s: decoding is greedy; %s of its generation_config.json ignored", name, ", ".join(left))
     requests = _remaining(prompts, found)
     used: dict[str, Any] = _answer(config, requests, journal.path) if requests else {"engine": "journal"}
     return _records(questions, prompts, journal.read()), used | ({"rules_left_aside": rules} if rules else {})

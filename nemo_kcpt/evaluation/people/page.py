@@ -34,7 +34,7 @@ def read_corpus(path: Path, asked: set[str], max_bytes: int) -> tuple[Papers, bo
     Read one by one: what does not fit is never held. Returns the papers in the file's order, and whether they are all.
 
     Raises:
-        BadInput: a field is missing or no text, or an id stands twice.
+        BadInput: a field is missing or no text, or an id appears twice.
     """
     path = file_in(path, "papers.jsonl")
     papers: Papers = {}

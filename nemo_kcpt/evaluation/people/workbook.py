@@ -168,7 +168,7 @@ def _text(value: Any) -> str:
 def read_workbook(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the cell of each rating and what its row says, in the fields of a ratings file but question_id.
 
-    `rating` is 1, 0 or null, or what stands there if it is none of them.
+    `rating` is 1, 0 or null, or what the cell holds if it is none of them.
 
     Raises:
         BadInput: no workbook, or without the sheet, the rater's cell or the columns that `kcpt human sheet` writes.

@@ -164,7 +164,7 @@ def measure(records: Sequence[Mapping[str, Any]], base: str) -> list[dict[str, A
 
 
 def run(config: Config, redo: bool = False) -> None:
-    """Write perplexity.json unless it is there; a killed run goes on with the next text."""
+    """Write perplexity.json unless it is there; a killed run resumes at the next text."""
     models = parse_models(config.models)
     inputs = {f"{name}/{file}": path for name, folder in models.items() for file, path in model_files(folder).items()}
     inputs["text"] = config.text if config.text is not None else GENERAL / "texts.jsonl"

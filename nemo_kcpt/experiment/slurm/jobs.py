@@ -74,7 +74,7 @@ def task_script(folder: Path, words: Iterable[str], shards: int = 0) -> str:
 
 
 def made_before(path: Path, made: Iterable[Path]) -> bool:
-    """Whether `path` is one of `made`, lies in one or holds one."""
+    """Whether `path` is one of `made`, is in one or holds one."""
     return any(path == one or one in path.parents or path in one.parents for one in made)
 
 
@@ -94,7 +94,7 @@ def command_job(
     Args:
         name: the job's.
         command: its words; those that are paths are the caller's to make absolute or relative to `folder`.
-        wanted: a command without torchrun takes one node, whatever stands there.
+        wanted: a command without torchrun takes one node, whatever is given there.
         folder: the command runs there; relative paths of `reads` and `makes` start there.
         after: jobs that must have succeeded before.
         reads: files and folders that the command is given, for what a container sees.
