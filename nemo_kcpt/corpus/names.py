@@ -8,6 +8,7 @@ whatever steps were on, so that an id of an earlier version, or one typed on ano
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -16,6 +17,8 @@ from nemo_kcpt.corpus.cleaning import clean
 
 FORM_STEPS = ("control_characters", "nfkc")
 """The cleaning steps that change how a name is written, and not what it says."""
+
+_MARK = re.compile(r"(?<=[^\s\[])\[\^[^\[\]\s]{1,12}\]")
 
 
 @lru_cache(maxsize=1024)  # records about one paper follow one another
@@ -26,9 +29,10 @@ def name_form(name: str, steps: tuple[str, ...] = FORM_STEPS) -> str:
 
 
 def title_form(title: str, steps: Sequence[str] = FORM_STEPS) -> str:
-    """A title on one line, in the form that the steps among `steps` give to text."""
+    """A title on one line, in the form that the steps among `steps` give to text; notes' marks ([^1]) are no part."""
     always = ("line_ends", "control_characters")  # a title is one line, whatever was switched off for the text
-    return " ".join(clean(title, [*always, *(step for step in ("raised", *FORM_STEPS) if step in steps)]).text.split())
+    form = clean(title, [*always, *(step for step in ("raised", *FORM_STEPS) if step in steps)]).text
+    return " ".join((_MARK.sub("", form) if "raised" in steps else form).split())
 
 
 def matches(wanted: Iterable[str], there: Iterable[str]) -> dict[str, list[str]]:

@@ -45,6 +45,13 @@ def test_what_was_switched_off_for_the_text_is_off_for_names() -> None:
     assert title_form("Ａ\n  １０<sup>6</sup>", (*FORM_STEPS, "raised")) == "A 10⁶"
 
 
+def test_a_mark_of_a_note_is_no_part_of_a_title() -> None:
+    steps = (*FORM_STEPS, "raised")
+    assert title_form("蓄電所<sup>*1</sup>の概要[^2][^注3]", steps) == "蓄電所の概要"
+    assert title_form("正規表現 [^0-9] と [^1]", steps) == "正規表現 [^0-9] と [^1]"
+    assert title_form("概要[^2]") == "概要[^2]"
+
+
 def test_an_id_is_found_in_any_form_and_as_itself_first() -> None:
     there = [NFD, "Ａ", "A", "b"]
     assert matches([NFC, "A", "Ｂ", "c"], there) == {NFC: [NFD], "A": ["A"], "Ｂ": [], "c": []}

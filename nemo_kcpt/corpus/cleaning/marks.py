@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
+from nemo_kcpt.corpus.cleaning.nuclides import is_mass_number
 from nemo_kcpt.corpus.cleaning.scripts import JAPANESE
 from nemo_kcpt.text import raised
 
@@ -51,16 +52,13 @@ _PLAIN = re.compile(r"\d{1,3}")
 _VARIABLE = re.compile(r"(?:^|[^A-Za-zα-ωΑ-Ω])[A-Za-zα-ωΑ-Ω]['′]?$")
 _AFTER_SENTENCE = re.compile(r"[。．.、，,;；:：!！?？\"”»」』】〉》…%％]$")
 _BASE = re.compile(r"(?<![\d.,])(?:10|2)$")
+_TEN = re.compile(r"(?<![\d.,])10\s+$")
+_LETTER_OR_DIGIT = re.compile(r"[0-9A-Za-zÀ-ɏ]$")
 _YEAR = re.compile(r"(?<![\d.,])(?:1[89]|20)\d\d$")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+$")
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+$")
 _UNIT_IN_JAPANESE = re.compile(r"(?:メートル|ミリ|センチ|キロ|ヤード|フィート|インチ|マイル|秒|[平立]方)$")
 _JAPANESE = re.compile(f"[{JAPANESE}々〆]$")
-_ELEMENT = re.compile(
-    r"(?:A[cglmrstu]|B[aehikr]?|C[adeflmnorsu]?|D[bsy]|E[rsu]|F[elmr]?|G[ade]|H[efgos]?|I[nr]?|Kr?|L[airuv]|M[cdgnot]"
-    r"|N[abdehiop]?|Os?|P[abdmortu]?|R[abefghnu]|S[bcegimnr]?|T[abcehilms]|U|V|W|Xe|Yb?|Z[nr])(?![a-z])"
-)
-"""Chemical elements: a number raised before one is a mass number."""
 _UNITS = frozenset(
     re.findall(
         r"\S+",
@@ -168,15 +166,17 @@ def _is_mark(text: str, before: str, after: str) -> bool:
         return True
     if _RANGE.fullmatch(text):
         return not (variable or _BASE.search(before))
-    return bool(_PLAIN.fullmatch(text)) and _is_plain_mark(before, after)
+    return bool(_PLAIN.fullmatch(text)) and _is_plain_mark(text, before, after)
 
 
-def _is_plain_mark(before: str, after: str) -> bool:
+def _is_plain_mark(text: str, before: str, after: str) -> bool:
     """Whether a bare number raised after `before` is a mark."""
     if re.match(r"\s*[/⁄∕]", after):
         return False  # a fraction
+    if is_mass_number(text, after) and not _LETTER_OR_DIGIT.search(before):
+        return False
     if not before or before[-1:].isspace():
-        return not _ELEMENT.match(after)
+        return not _TEN.search(before)
     if re.search(r"\[\^[^\[\]]*\][,，、]?$", before):
         return True  # one mark after another
     if _AFTER_SENTENCE.search(before) or _YEAR.search(before) or _THOUSANDS.search(before):

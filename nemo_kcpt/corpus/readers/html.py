@@ -1,8 +1,9 @@
 """HTML: one document a file, its main text by trafilatura as Markdown (headings, lists, tables), its path as id.
 
 The page is made simpler before, so that little is lost on the way: formulas become TeX where the page has it, raised
-and lowered text becomes characters (10⁶, H₂O, a footnote's mark [^3]), readings of kanji (ruby) and emphasis go, tables
-that only lay out the page become blocks, captions become paragraphs. Nothing is ever fetched, and no script is run: a
+and lowered text becomes characters (10⁶, H₂O, a footnote's mark [^3]), what the page shows otherwise than its text says
+is written (html_shown.py), readings of kanji (ruby) and emphasis go, tables that only lay out the page become blocks,
+captions become paragraphs. Nothing is ever fetched, and no script is run: a
 page that a script fills has no main text, which is a problem that says so.
 """
 
@@ -16,7 +17,9 @@ from typing import Any
 
 from nemo_kcpt.corpus.encodings import BrokenUtf8, UnknownEncoding, check_name, decode
 from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file
-from nemo_kcpt.corpus.readers.html_raised import plain_formula, write_raised_text
+from nemo_kcpt.corpus.readers.html_formulas import write_formulas
+from nemo_kcpt.corpus.readers.html_raised import INLINE, write_raised_text
+from nemo_kcpt.corpus.readers.html_shown import write_what_is_shown
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.text.raised import fractions
 
@@ -24,9 +27,9 @@ _DECLARED = re.compile(
     rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)""", re.I
 )
 _XML = re.compile(r"\s*<\?xml[^>]*\?>")
-_TEX = ".//*[local-name()='annotation'][@encoding='application/x-tex']//text()"
 _CREATIVE_COMMONS = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/(\d\.\d)")
-_EMPHASIS = ("ruby", "rb", "b", "strong", "i", "em", "cite", "sub", "sup", "u", "font", "span", "small", "big")
+_EMPHASIS = tuple(sorted(INLINE - {"a", "code", "del", "s", "strike"}))
+"""Elements within a line that go, since trafilatura loses the text of some, or ends the line at them."""
 _BLOCKS = "p|div|h1|h2|h3|h4|h5|h6|ul|ol|table|pre|blockquote"
 SHORT_PAGE = 3000
 """Characters of a page that trafilatura may find too short to keep its structure."""
@@ -86,7 +89,8 @@ def main_text(page: str) -> tuple[str, dict[str, str], int]:
         tree = lxml.html.document_fromstring(_XML.sub("", page, count=1))
     except (lxml.etree.ParserError, ValueError):  # nothing but comments; characters that XML cannot hold
         return "", {}, 0
-    count = _write_formulas(tree) + write_raised_text(tree)
+    write_what_is_shown(tree)
+    count = write_formulas(tree) + write_raised_text(tree)
     found = trafilatura.extract_metadata(deepcopy(tree), extensive=False)
     fields = {
         name: str(value)
@@ -143,16 +147,6 @@ def _license(tree: Any) -> str:
     return ""
 
 
-def _write_formulas(tree: Any) -> int:
-    """Formulas as TeX where the page has it, else as a line of text; returns how many there are of the latter."""
-    count = 0
-    for node in tree.xpath("//*[local-name()='math']"):
-        tex = node.get("alttext") or "".join(node.xpath(_TEX))
-        count += not tex.strip()
-        _replace(node, "span", f"${tex.strip()}$" if tex.strip() else plain_formula(node))
-    return count
-
-
 def _simplify(tree: Any) -> None:
     """Change a page in place to what trafilatura keeps all of."""
     import lxml.etree
@@ -162,7 +156,7 @@ def _simplify(tree: Any) -> None:
     lxml.etree.strip_tags(tree, *_EMPHASIS)
     for node in tree.xpath("//figure"):
         node.tag = "div"  # else it goes with its caption
-    for node in tree.xpath("//figcaption | //table/caption"):
+    for node in tree.xpath("//figcaption"):
         node.tag = "p"
     for table in reversed(tree.xpath("//table")):  # the innermost first
         if _is_layout(table):
@@ -173,14 +167,6 @@ def _simplify(tree: Any) -> None:
             first = lxml.etree.Element("p")
             first.text, body.text = body.text, None
             body.insert(0, first)
-
-
-def _replace(node: Any, tag: str, text: str) -> None:
-    import lxml.etree
-
-    new = lxml.etree.Element(tag)
-    new.text, new.tail = text, node.tail
-    node.getparent().replace(node, new)
 
 
 def _is_layout(table: Any) -> bool:

@@ -1,4 +1,4 @@
-"""HTML's raised and lowered text as characters: <sup>, <sub>, spans with such a style, links to notes, plain MathML."""
+"""HTML's raised and lowered text as characters: <sup>, <sub>, spans with such a style, links to notes."""
 
 from __future__ import annotations
 
@@ -7,27 +7,25 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from nemo_kcpt.corpus.cleaning.marks import NEAR, is_marked, is_note, mark, write_lowered, write_raised
-from nemo_kcpt.text.raised import lowered, raised
 
 LONGEST = 200
 """Characters of raised text at most; more is a paragraph in small print."""
-_INLINE = frozenset(
+INLINE = frozenset(
     re.findall(
         r"\S+",
-        "a abbr b bdi big cite code data del dfn em font i ins kbd label mark nobr q rb ruby s samp small span strong "
-        "sub sup time tt u var",
+        "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark meter nobr output progress q "
+        "rb ruby s samp small span strike strong sub sup time tt u var wbr",
     )
 )
+"""Elements within a line."""
 _STYLE = re.compile(r"vertical-align\s*:\s*(super|sub)\b", re.I)
-_INVISIBLE = re.compile("[\u2061-\u2064\u200b]")
-_SPACED = frozenset("=<>≤≥≈≠→←∈∼±×⋅+-−")
 
 
 def write_raised_text(tree: Any) -> int:
     """Replace what a page raises or lowers by characters, in place; returns how many pieces there were."""
     for node in tree.xpath("//*[@style]"):
         found = _STYLE.search(node.get("style"))
-        if found and node.tag in _INLINE:
+        if found and node.tag in INLINE:
             node.tag = "sup" if found[1].lower() == "super" else "sub"
     nodes = _children_first(tree)
     noted = {node.text_content().strip() for node in nodes if node.tag == "sup" and _begins(node)}
@@ -51,7 +49,7 @@ def _written(node: Any, noted: Collection[str]) -> int:
     if (
         len(content) > LONGEST
         or not content.strip()
-        or any(child.tag not in _INLINE for child in node.iterdescendants())
+        or any(child.tag not in INLINE for child in node.iterdescendants())
     ):
         return 0
     before, after = _before(node), _after(node)
@@ -86,7 +84,7 @@ def _holders(node: Any, content: str) -> Iterator[Any]:
         if _same(inner.text_content(), content):
             yield inner
     outer = node.getparent()
-    while outer is not None and outer.tag in _INLINE and _same(outer.text_content(), content):
+    while outer is not None and outer.tag in INLINE and _same(outer.text_content(), content):
         yield outer
         outer = outer.getparent()
 
@@ -107,7 +105,7 @@ def _before(node: Any) -> str:
         if node is None:
             break
         text = (node.text or "") + text
-        if node.tag not in _INLINE:
+        if node.tag not in INLINE:
             break
     return text[-NEAR:]
 
@@ -122,7 +120,7 @@ def _after(node: Any) -> str:
             if len(text) >= NEAR:
                 break
         node = node.getparent()
-        if node is None or node.tag not in _INLINE:
+        if node is None or node.tag not in INLINE:
             break
     return text[:NEAR]
 
@@ -136,40 +134,4 @@ def _shown(node: Any) -> str:
     """What an element shows within a line; another block or a line's end parts the text like a space."""
     if not isinstance(node.tag, str):
         return ""
-    return str(node.text_content()) if node.tag in _INLINE else "\n"
-
-
-def plain_formula(node: Any) -> str:
-    """A formula in MathML as a line of text: 10⁶ of <msup>, x₁, (a+b)/c, √(…)."""
-    return " ".join(_INVISIBLE.sub("", _formula(node)).split())
-
-
-def _formula(node: Any) -> str:
-    name = str(node.tag).rpartition("}")[2].rpartition(":")[2] if isinstance(node.tag, str) else ""
-    parts = [_formula(child).strip() for child in node if isinstance(child.tag, str)]
-    if name in ("annotation", "annotation-xml", ""):
-        return ""
-    if name == "semantics":
-        return parts[0] if parts else ""
-    if name in ("msup", "mover") and len(parts) == 2:
-        return parts[0] + raised(parts[1])
-    if name in ("msub", "munder") and len(parts) == 2:
-        return parts[0] + lowered(parts[1])
-    if name in ("msubsup", "munderover") and len(parts) == 3:
-        return parts[0] + lowered(parts[1]) + raised(parts[2])
-    if name == "mfrac" and len(parts) == 2:
-        return "/".join(part if re.fullmatch(r"[\w.]+", part) else f"({part})" for part in parts)
-    if name == "msqrt":
-        return f"√({''.join(parts)})"
-    if name == "mroot" and len(parts) == 2:
-        return f"{raised(parts[1])}√({parts[0]})"
-    if name == "mfenced":
-        return f"{node.get('open', '(')}{', '.join(parts)}{node.get('close', ')')}"
-    if name in ("mtr", "mlabeledtr"):
-        return " " + ", ".join(parts) + ";"
-    if name == "mspace":
-        return " "
-    if not parts:
-        text = (node.text or "").strip()
-        return f" {text} " if name == "mo" and text in _SPACED else text
-    return "".join(_formula(child) for child in node if isinstance(child.tag, str))
+    return str(node.text_content()) if node.tag in INLINE else "\n"

@@ -13,6 +13,8 @@ EXAMPLES = [
     ("10<sup>n + 1</sup> log<sup>2</sup> n (a+b)<sup>2</sup> 5 km<sup>2</sup>", "10ⁿ⁺¹ log² n (a+b)² 5 km²"),
     ("f<sup>(n)</sup>(x) と x<sup>*</sup> と <b>x</b><sup> 2 </sup>", "f⁽ⁿ⁾(x) と x* と x²"),
     ("<sup>14</sup>C と <sup>235</sup>U、3<sup>1</sup>/<sub>2</sub> 杯", "¹⁴C と ²³⁵U、3½ 杯"),
+    ("濃度は<sup>137</sup>Cs、<sup>1</sup>H、「<sup>13</sup>CO<sub>2</sub>」", "濃度は¹³⁷Cs、¹H、「¹³CO₂」"),
+    ("約 3×10 <sup>6</sup> 個、10 <sup>4</sup>人", "約 3×10 ⁶ 個、10 ⁴人"),
     ("CFU は 10<sup>3–4</sup>、5 メートル<sup>2</sup>", "CFU は 10³⁻⁴、5 メートル²"),
     ("1<sup>st</sup> と Word<sup>TM</sup> と 25<sup>o</sup>C", "1st と Word™ と 25°C"),
     ("10<SUP CLASS='p'>6</SUP> 個", "10⁶ 個"),
@@ -23,6 +25,7 @@ EXAMPLES = [
     ("山田<sup>1,2</sup>・佐藤<sup>†</sup>・24<sup>3–5</sup>人", "山田[^1,2]・佐藤[^†]・24[^3–5]人"),
     ("提案した<sup>4</sup>。続く。<sup>5</sup> 45%<sup>6</sup> か", "提案した[^4]。続く。[^5] 45%[^6] か"),
     ("2020<sup>7</sup> 年", "2020[^7] 年"),
+    ("報告<sup>3</sup>PCは、<sup>12</sup>In 2020 と", "報告[^3]PCは、[^12]In 2020 と"),
     ("the model<sup>3</sup> read 12,400<sup>1</sup> books", "the model[^3] read 12,400[^1] books"),
     (
         "24<sup class='reference' id='cite_ref-1'><a href='#cite_note-1'>[1]</a></sup>"
@@ -47,6 +50,24 @@ HTML_ONLY = [
         "<math><msub><mi>x</mi><mi>i</mi></msub><mo>=</mo>"
         "<mfrac><mn>1</mn><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow></mfrac></math> だ",
         "xᵢ = 1/(a + b) だ",
+    ),
+    ("PO<span><sup>3−</sup><br><sub>4</sub></span> と <sup>235</sup><br><sub>92</sub>U", "PO₄³⁻ と ²³⁵₉₂U"),
+    ("<math><mn>2</mn><mfrac><mn>1</mn><mn>2</mn></mfrac><mi>x</mi></math> と", "2 1/2 x と"),
+    ("<math><mfrac><mn>1</mn><mn>2</mn></mfrac><mi>x</mi><mfrac><mi>a</mi><mi>b</mi></mfrac></math>", "(1/2)x(a/b)"),
+    (
+        "<math><mn>10</mn><mo>&#x2062;</mo><mn>3</mn></math> と <math><mtext>if </mtext><mn>3</mn></math>",
+        "10·3 と if 3",
+    ),
+    ("<math><msup><mn>10</mn><mrow><mo>−</mo><mn>2.5</mn></mrow></msup></math> だ", "10^(−2.5) だ"),
+    (
+        "<math><mn>5</mn><msup><mi></mi><mo>∘</mo></msup></math>、<math><mover><mi>x</mi><mo>¯</mo></mover></math>",
+        "5°、x̄",
+    ),
+    ("<math><mfrac linethickness='0'><mi>n</mi><mi>k</mi></mfrac></math> 通り", "binom(n, k) 通り"),
+    (
+        "<math><mmultiscripts><mi>U</mi><mprescripts/><mn>92</mn><mn>235</mn></mmultiscripts></math> と"
+        "<math><mmultiscripts><mi>x</mi><mn>1</mn><mn>2</mn></mmultiscripts></math>",
+        "²³⁵₉₂U とx₁²",
     ),
     ("<code>x<sup>2</sup></code> も", "`x²` も"),
 ]

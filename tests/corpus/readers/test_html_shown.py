@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from nemo_kcpt.corpus.readers.html import main_text
+from tests.corpus.readers.reading import JAPANESE
+
+pytest.importorskip("trafilatura")
+
+SENTENCE = JAPANESE.split("\n")[0]
+KATEX = (
+    "<span class='katex'><span class='katex-mathml'><math><semantics><msup><mn>10</mn><mn>6</mn></msup>"
+    "<annotation encoding='application/x-tex'>10^6</annotation></semantics></math></span>"
+    "<span class='katex-html' aria-hidden='true'><span>1</span><span>0<span>6</span></span></span></span>"
+)
+MATHJAX_2 = (
+    "<span class='MathJax_Preview'></span><span class='MathJax'><span><span>10</span><span>6</span></span></span>"
+    "<script type='math/tex' id='E'>10^{6}</script>"
+)
+MATHJAX_3 = (
+    "<mjx-container class='MathJax'><mjx-math><mjx-c></mjx-c>106</mjx-math><mjx-assistive-mml><math><msup><mn>10</mn>"
+    "<mn>6</mn></msup></math></mjx-assistive-mml></mjx-container>"
+)
+WIKIPEDIA = (
+    "<span class='mwe-math-element'><span class='mwe-math-mathml-a11y' style='display: none;'><math alttext='10^{6}'>"
+    "<mn>1</mn></math></span><img class='mwe-math-fallback-image-inline' alt='10^{6}' src='x'></span>"
+)
+
+
+@pytest.mark.parametrize("rest", [SENTENCE * 3, SENTENCE * 40])
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        # lists as the browser numbers them
+        ("<ol start=5><li>五</li><li value=9><p>九</p></li><li>十</li></ol>", ["- 5. 五", "- 9. 九", "- 10. 十"]),
+        ("<ol reversed><li>三位</li><li>二位</li><li>一位</li></ol>", ["- 3. 三位", "- 2. 二位", "- 1. 一位"]),
+        ("<ol type=a><li>あ</li><li>い</li></ol>", ["- a. あ", "- b. い"]),
+        ("<ol style='list-style-type: upper-roman' start=4><li>あ</li></ol>", ["- IV. あ"]),
+        ("<ol><li>一<ol type=i><li>甲</li><li>乙</li></ol></li><li>二</li></ol>", ["1. 一", "  - ii. 乙", "2. 二"]),
+        # what is struck through, hidden or a comment
+        ("<p>価格は <del>1,000円</del><ins>800円</ins>、<s>12</s>13 人</p>", ["価格は ~~1,000円~~800円、~~12~~13 人"]),
+        ("<p>価格は <strike><b>5</b> 円</strike>6 円</p>", ["価格は ~~5 円~~6 円"]),
+        ("<p>人口は <span style='display:none'>7003♠</span>1,204<i hidden>9</i> 人</p>", ["人口は 1,204 人"]),
+        ("<p>値は 1<!-- 2 -->3 と <abbr>WHO</abbr> <time>5月6日</time></p>", ["値は 13 と WHO 5月6日"]),
+        # formulas that are drawn beside themselves, and images that stand for text
+        (f"<p>値は {KATEX} だ</p>", ["値は $10^6$ だ"]),
+        (f"<p>値は {MATHJAX_2} だ</p>", ["値は $10^{6}$ だ"]),
+        (f"<p>値は {MATHJAX_3} だ</p>", ["値は 10⁶ だ"]),
+        (f"<p>値は {WIKIPEDIA} だ</p>", ["値は $10^{6}$ だ"]),
+        ("<p>値は <img class='tex' alt='10^{-3}' src='a.png'> だ</p>", ["値は $10^{-3}$ だ"]),
+        ("<p>森<img class='gaiji' alt='鷗'>外は <img src='m.gif' alt='−'>5 ℃ に</p>", ["森鷗外は −5 ℃ に"]),
+        ("<p>前の<img src='a.png' alt='売上の図'>後</p>", ["前の後"]),
+        # captions
+        (
+            "<table><caption>表1 棟別</caption><tr><th>棟</th></tr><tr><td>A</td></tr></table>",
+            ["表1 棟別", "| 棟 | ", "| A | "],
+        ),
+    ],
+)
+def test_the_text_says_what_a_reader_sees(body: str, lines: list[str], rest: str) -> None:
+    text, _, _ = main_text(
+        f"<html><body><article><h1>題</h1><p>{SENTENCE}</p>{body}<p>{rest}</p></article></body></html>"
+    )
+    found = text.splitlines()
+    assert found[0] == "# 題"
+    assert [line for line in lines if line not in found] == []
+    assert "106" not in text
+
+
+def test_a_list_that_counts_from_one_stays() -> None:
+    items = "<ol start=1><li>一つ目</li><li value=2>二つ目</li></ol>"
+    text, _, _ = main_text(f"<html><body><article><h1>題</h1><p>{SENTENCE}</p>{items}</article></body></html>")
+    assert text.splitlines()[-2:] == ["1. 一つ目", "2. 二つ目"]
