@@ -15,16 +15,19 @@ UNFINISHED = "unfinished_thought"
 _TAGS = ("think", "thinking", "thought", "thoughts", "reasoning", "seed:think")
 _NAMES = "|".join(_TAGS)
 _OPENS = re.compile(
-    rf"<(?:{_NAMES})>|\[THINK\]|<\|begin_of_thought\|>|◁think▷|<\|channel\|>\s*(?:analysis|commentary)\b", re.I
+    rf"<(?:{_NAMES})>|\[THINK\]|<\|(?:begin_of_thought|START_THINKING|inner_prefix)\|>|◁think▷"
+    r"|<\|channel\|>\s*(?:analysis|commentary)\b",
+    re.I,
 )
 _CLOSES = re.compile(
-    rf"</(?:{_NAMES})>|\[/THINK\]|<\|end_of_thought\|>|◁/think▷"
+    rf"</(?:{_NAMES})>|\[/THINK\]|<\|(?:end_of_thought|inner_suffix)\|>|◁/think▷"
+    r"|<\|END_THINKING\|>(?:\s*<\|START_RESPONSE\|>)?"
     r"|<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>",
     re.I,
 )
 _PLAIN_CHANNELS = re.compile(r"\Aanalysis.*assistantfinal", re.DOTALL)
 """gpt-oss's channels where a server has taken the special tokens out and left their names."""
-_ENDS = re.compile(r"<\|(?:return|end|call)\|>\s*\Z")
+_ENDS = re.compile(r"<\|(?:return|end|call|END_RESPONSE)\|>\s*\Z")
 _ANSWER = re.compile(r"\A\s*<answer>(.*)</answer>\s*\Z", re.DOTALL | re.I)
 _QUOTES = {"`": "`", '"': '"', "'": "'", "「": "」", "『": "』", "“": "”", "(": ")", "（": "）"}
 MOST_CLOSES = 50
@@ -35,6 +38,10 @@ MARKS = frozenset(f"{bracket}{name}>" for name in (*_TAGS, "answer") for bracket
     "[/THINK]",
     "<|begin_of_thought|>",
     "<|end_of_thought|>",
+    "<|START_THINKING|>",
+    "<|END_THINKING|>",
+    "<|inner_prefix|>",
+    "<|inner_suffix|>",
     "<|channel|>",
     "<|message|>",
     "<|constrain|>",

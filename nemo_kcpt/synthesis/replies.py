@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _EDGES = " \t\n\x85\u2028\u2029\u3000"
 _KEY_LEFT = re.compile(r"(?:instruction|output|pairs)[\"”＂'」]?\s*[:：]\s*[\"“＂'「\[［]")
 """A key of ours inside of a text: the repair took structure for words."""
+_CLOSING = "\"'”’＂"
 _DOTS = re.compile(r"\W*(?:…|\.{3}|〜|～)\W*")
 MOST_STARTS = 200
 """Brackets that begin nothing after which no further value is looked for."""
@@ -244,6 +246,10 @@ def _repaired(text: str) -> Any:
         return None
     if any(_KEY_LEFT.search(said) for said in _strings(value)):
         return None
+    if any(text.count(sign) != number for sign, number in _brackets(value).items()):
+        return None
+    if not all(_is_closed(said, text) for said in _strings(value)):
+        return None
     kept = "".join(re.findall(r"\w", "".join(_strings(value))))
     there = "".join(re.findall(r"\w", re.sub(r"\\(?:u[0-9a-fA-F]{4}|.)", _unescaped, text, flags=re.DOTALL)))
     return value if kept == there else None
@@ -252,6 +258,28 @@ def _repaired(text: str) -> Any:
 def _unescaped(match: re.Match[str]) -> str:
     sign = match[0][1:]
     return chr(int(sign[1:], 16)) if sign[0] == "u" and len(sign) == 5 else {"n": "\n", "t": "\t"}.get(sign, sign)
+
+
+def _is_closed(said: str, text: str) -> bool:
+    """Whether a text that ends with a quotation mark has another one behind it: else that is what closed it."""
+    if said[-1:] not in tuple(_CLOSING):
+        return True
+    end = re.split(r"[\n\\]", said)[-1][-8:]
+    return any(f"{end}{mark}" in re.sub(r"\\(.)", r"\1", text) for mark in _CLOSING)
+
+
+def _brackets(value: Any) -> Counter[str]:
+    """How often each bracket stands in the JSON of a value, those in its texts included."""
+    counts = Counter(dict.fromkeys("{}[]", 0))
+    for text in _strings(value):
+        counts.update(sign for sign in text if sign in "{}[]")
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict | list):
+            counts.update("{}" if isinstance(item, dict) else "[]")
+            waiting.extend(item.values() if isinstance(item, dict) else item)
+    return counts
 
 
 def _strings(value: Any) -> list[str]:

@@ -182,6 +182,8 @@ DRAFT = '{"output": "下書き"}'
         f"<|channel|>analysis<|message|>{DRAFT}<|end|><|start|>assistant<|channel|>final<|message|>{FINAL}<|return|>",
         f"analysisWe write {DRAFT}assistantfinal{FINAL}",
         f"</think>\n<answer>{FINAL}</answer>",
+        f"<|START_THINKING|>{DRAFT}<|END_THINKING|><|START_RESPONSE|>{FINAL}<|END_RESPONSE|>",
+        f"<|inner_prefix|>{DRAFT}<|inner_suffix|>{FINAL}",
         f"下書き:\n```json\n{DRAFT}\n```\n完成版:\n```json\n{FINAL}\n```",
         f"下書き:\n```json\n{DRAFT}\n```\n完成版:\n{FINAL}",
         f"{{考える}}\n{FINAL}",
@@ -190,6 +192,26 @@ DRAFT = '{"output": "下書き"}'
 )
 def test_the_answer_comes_after_the_thought_and_after_its_drafts(text: str) -> None:
     assert read_output(text) == "最終の答え"
+
+
+@pytest.mark.parametrize("text", ["{'output': 'It's 5'}", "{'output': 'It's 5'}.", """{"output": "5" 6"}"""])
+def test_a_repair_that_takes_structure_for_words_is_none(text: str) -> None:
+    """json_repair reads the text "It's 5'" of the first, and "It's 5'}]}" of such a pair."""
+    assert fault_of(text) == "unreadable"
+    with pytest.raises(UnreadableReply):
+        read_reply("{'pairs':[{'instruction':'a','output':'It's 5'}]}", QA, paper())
+
+
+@pytest.mark.parametrize(
+    ("text", "output"),
+    [
+        ("{'output': 'rock 'n' roll'}", "rock 'n' roll"),
+        ("""{"output": "彼は"はい""}""", '彼は"はい"'),
+        (r"""{output: "彼は\n\"はい\""}""", '彼は\n"はい"'),
+    ],
+)
+def test_marks_that_belong_to_a_text_stay(text: str, output: str) -> None:
+    assert read_output(text) == output
 
 
 def test_a_mark_inside_of_an_answer_ends_no_thought() -> None:
