@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llm.faults import is_model, passing, retry_after
 from nemo_kcpt.llm.limits import PerMinute
+from nemo_kcpt.llm.neutral import NEUTRAL, follows_rules
 from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.llm.sampling import Asking
 from nemo_kcpt.llm.settings import Llm
@@ -144,17 +145,22 @@ class OpenAITeacher(Asking):
         self._lost, self._lost_since = 0, 0.0
         self.empty_is_a_reply = False
         """Take a reply without content that ended by itself for an empty text, instead of asking again."""
+        self._neutral = False
+        """The server would follow the model's generation config, and decoding is greedy."""
         self._names: set[str] = set()
         """Names under which the server answered, and which the user has been told."""
 
     def body(self, request: TeacherRequest) -> dict[str, Any]:
         """The request; a field that `extra_body` sets to null is left out, for models that refuse it."""
-        return {name: value for name, value in super().body(request).items() if value is not None}
+        neutral = NEUTRAL if self._neutral and request.temperature is None else {}
+        return {name: value for name, value in {**neutral, **super().body(request)}.items() if value is not None}
 
     async def prepare(self) -> None:
         """Look whether the server has the model, and which structured output it offers."""
         if self._client is None:
             self._client = connect(self._llm)
+        if self.is_greedy:
+            self._neutral = await follows_rules(self._client)
         if self.structured != "auto":
             return
         schema = {
@@ -235,8 +241,9 @@ class OpenAITeacher(Asking):
         import httpx
         import openai
 
-        extra = {name: body[name] for name in self._extra if name in body}
-        known = {name: value for name, value in body.items() if name not in self._extra}
+        outside = {*self._extra, *NEUTRAL}
+        extra = {name: value for name, value in body.items() if name in outside}
+        known = {name: value for name, value in body.items() if name not in outside}
         try:
             completion = await self._client.chat.completions.create(**known, extra_body=extra or None)
         except openai.APITimeoutError as error:

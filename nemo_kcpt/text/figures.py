@@ -80,15 +80,17 @@ _DIGITS = re.compile(
     r"|(?<![(\[{])(?P<zero>0,[0-9]+)(?![0-9,])|(?P<comma>[0-9]+,[0-9]{1,2})(?= ?(?:%|[kcm]?m\b|[km]?g\b|°|[€]))"
     r"|(?P<plain>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
 )
-_EXPONENT = r"(?:\(\s*(?P<{0}p>[-−+]?[0-9]+)\s*\)|\{{\s*(?P<{0}b>[-−+]?[0-9]+)\s*\}}|(?P<{0}n>[-−+]?[0-9]+))"
+_POWER = r"[-−+]?[0-9]+(?:\.[0-9]+)?"
+_EXPONENT = rf"(?:\(\s*(?P<{{0}}p>{_POWER})\s*\)|\{{{{\s*(?P<{{0}}b>{_POWER})\s*\}}}}|(?P<{{0}}n>{_POWER}))"
+_SAID_POWER = r"の(?P<no>(?:マイナス|[-−+])?[0-9]+)乗"
 _TIMES_TEN = re.compile(
     r" *(?:[x×*・·⋅∙]|\\times|\\cdot) *10 *(?:(?:\^|\*\*) *"
     + _EXPONENT.format("a")
-    + r"|の(?P<no>[-−+]?[0-9]+)乗|<sup>(?P<up>[-−+]?[0-9]+)</sup>)"
+    + rf"|{_SAID_POWER}|<sup>(?P<up>[-−+]?[0-9]+)</sup>)"
 )
-_RAISED = re.compile(
-    r" ?(?:\^|\*\*) ?" + _EXPONENT.format("a") + r"|の(?P<no>[-−+]?[0-9]+)乗|<sup>(?P<up>[-−+]?[0-9]+)</sup>"
-)
+_RAISED = re.compile(r" ?(?:\^|\*\*) ?" + _EXPONENT.format("a") + rf"|{_SAID_POWER}|<sup>(?P<up>[-−+]?[0-9]+)</sup>")
+_UNKNOWN_POWER = re.compile(r" ?(?:\^|\*\*) ?(?!(?:st|nd|rd|th)\^)[A-Za-zα-ωΑ-Ω({]")
+"""10^n, 2^(2^3): a number that nobody can tell."""
 _BEYOND = re.compile(r"[^\s、。]*")
 _E = re.compile(r"[eE](?P<n>[-+−]?[0-9]+)(?![0-9A-Za-z])")
 _SCALE = re.compile(rf"[ \n-]?(?P<word>(?i:{'|'.join(SCALES)}))s?(?![A-Za-z])")
@@ -171,6 +173,8 @@ def _fraction(text: str, start: int) -> list[Figure] | None:
     over, under = float(found["over"]), float(found["under"])
     if not under or (found["over"], found["under"]) in _NO_FRACTIONS or found["over"][0] == "0":
         return [Figure(*found.span(), float("nan"))]
+    if not found["whole"] and over > under >= 10:  # 120/80 mmHg, 2024/25
+        return [Figure(*found.span("over"), over), Figure(*found.span("under"), under)]
     if found["whole"] and over >= under:
         return None  # 200 3/2 is no mixed number
     return [Figure(*found.span(), float(found["whole"] or 0) + over / under, EXACT)]
@@ -270,9 +274,9 @@ def _written(found: re.Match[str]) -> Figure:
     return Figure(*found.span(), float(f"{whole or 0}.{decimals}" if decimals else whole), 10.0 ** -len(decimals))
 
 
-def _exponent(found: re.Match[str]) -> int:
-    power = next(value for value in found.groupdict().values() if value)
-    return int(power.replace("−", "-")) if len(power) < 6 else 10**6
+def _exponent(found: re.Match[str]) -> float:
+    power = next(value for value in found.groupdict().values() if value).replace("マイナス", "-").replace("−", "-")
+    return float(power) if len(power) < 6 else 1e6
 
 
 def _magnified(text: str, figure: Figure, money: bool) -> Figure | None:
@@ -283,13 +287,16 @@ def _magnified(text: str, figure: Figure, money: bool) -> Figure | None:
         if abs(power) > MOST_POWER:
             return None
         factor = 10.0**power
-        return replace(figure, value=float(f"{value:.17g}e{power}"), step=step * factor, scale=factor, end=found.end())
+        magnified = float(f"{value:.17g}e{power:.0f}") if power == int(power) else value * factor
+        return replace(figure, value=magnified, step=step * factor, scale=factor, end=found.end())
     if found := _RAISED.match(text, end):
         power = _exponent(found)
         if not -MOST_DIGITS <= power <= MOST_DIGITS or value > 1000 or (not value and power < 0):
             return None
         raised = 10.0**power if value == 10 else value**power
         return replace(figure, value=raised, step=min(1.0, raised) if value == 10 else step, end=found.end())
+    if _UNKNOWN_POWER.match(text, end):
+        return None
     if found := CHAIN.match(text, end):
         digits = text[figure.start : end].replace(" ", "").replace("'", "").replace("’", "")
         value, step, scale = chain(digits + found[0])

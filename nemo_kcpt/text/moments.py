@@ -30,7 +30,7 @@ _HALF_DAY = re.compile(
 )
 _AM = re.compile(r"(?P<hour>1[0-2]|0?[1-9])(?::(?P<minute>[0-5][0-9]))? ?(?P<half>[ap])\.?m\b\.?", re.I)
 _CLOCK = re.compile(
-    r"(?P<hour>[01]?[0-9]|2[0-4]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9]))?(?![0-9:])"
+    r"(?P<hour>[01]?[0-9]|2[0-4]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9]))?(?![0-9:]|\.[0-9])"
     r"(?P<span> ?(?:h\b|hours?\b|時間))?"
 )
 _HOUR = re.compile(r"(?P<hour>[0-9]{1,2})時(?:半|(?P<minute>[0-9]{1,2})分)(?!間)")

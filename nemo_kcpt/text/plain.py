@@ -12,6 +12,8 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _RAISED_RUN = re.compile("([⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+)")
 _FOOTNOTE = re.compile(r"⁽?[⁰¹²³⁴⁵⁶⁷⁸⁹]+⁾|\[\^[^\s\[\]]{1,12}\]")
 _POWER_OF_TEN = re.compile(r"(?<![0-9.,]10)⁽([⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+)⁾")
+_NOTE_LETTER = re.compile(r"(?<=[0-9][.,0-9][0-9])[ᵃᵇᶜᵈᵉᶠᵍʰ](?![ᵃ-ᶻⁱⁿ⁰-⁹])")
+"""A note's mark behind a number of three places or more, 1,350ᵃ; behind fewer it may be a power."""
 _LOWERED = "₀₁₂₃₄₅₆₇₈₉"
 INVISIBLE_PLUS = "\u2064"
 """Stands between the whole number and the fraction of 2½ in `written`."""
@@ -106,6 +108,9 @@ def written(text: str) -> tuple[str, list[int]]:
                 put("^", start)
                 for place in range(*found.span(1)):
                     put(text[place].translate(_RAISED), place)
+            continue
+        if _NOTE_LETTER.match(text, start):
+            put(" ", start)
             continue
         if unicodedata.category(character) == "Cf" and end == start + 1:
             continue

@@ -28,11 +28,13 @@ _LEAST_AFTER = re.compile(r"\s?(以上|超|を超え|を上回|or more)")
 _MOST_AFTER = re.compile(r"\s?(以下|未満|以内|を下回|に満たな|or less|or fewer)")
 _SIGN = re.compile(
     r"(?:(?P<dash>[-−–‐]|− )|(?P<mark>[▲△▼]) ?|(?P<word>マイナス|負の|(?<![A-Za-z])(?i:minus|negative)[ \n])"
-    r"|(?P<cold>氷点下|零下)|(?P<early>紀元前|(?<![以年午])前)|(?P<both>± ?|\+/-|\+-)"
+    r"|(?<![^\s(\[「|:=、,])(?P<long>ー)|(?P<cold>氷点下|零下)|(?P<early>紀元前|(?<![以年午])前)|(?P<both>± ?|\+/-|\+-)"
     r"|(?P<plus>\+|プラス|(?<![A-Za-z])(?i:plus)[ \n]))$"
 )
 _NO_SIGN_BEHIND = re.compile(r"[A-Za-z0-9ァ-ヺー)\]%]")
 _DECADE = re.compile(r"['’]?s(?![A-Za-z0-9])")
+_HUNDREDTHS = re.compile(r"(?<=秒)[0-9]{1,3}(?![0-9,.:/%]|[ ]?[A-Za-z分秒時年月日人個回位点])")
+"""9秒58."""
 _GLUED = re.compile("(?!x[0-9])[A-Za-z_]")
 _BC = re.compile(r" ?B\.?C(?:\.?E)?\b\.?")
 _BELOW_ZERO = re.compile(r" (?:degrees (?:celsius )?)?below zero", re.I)
@@ -150,7 +152,11 @@ def _part(text: str, figure: Figure, before: _Part | None) -> _Part | None:
         elif behind:
             end = behind.end()
     elif measure in ("", "year?"):
-        decade = _DECADE.match(text, end) if 1000 <= figure.value <= 2990 and figure.value % 10 == 0 else None
+        short = 10 <= figure.value <= 90 and text[max(0, figure.start - 1) : figure.start] in tuple("'’")  # '90s
+        long = 1000 <= figure.value <= 2990
+        decade = _DECADE.match(text, end) if (long or short) and figure.value % 10 == 0 else None
+        if decade and short:
+            figure = replace(figure, value=1900 + figure.value)
         unit = unit_at(text, end) if decade is None else None
         if decade:
             measure, end, omits = "decade", decade.end(), False
@@ -171,6 +177,9 @@ def _part(text: str, figure: Figure, before: _Part | None) -> _Part | None:
         added = 0.5 * (1.0 if measure != "time" or figure.measure != "time" else _NAN)
         end = half.end()
         figure = replace(figure, value=figure.value + added, step=0.1)
+    if measure == "time" and (hundredths := _HUNDREDTHS.match(text, end)):
+        end, omits = hundredths.end(), False
+        figure = replace(figure, value=figure.value + float(f"0.{hundredths[0]}"), step=10.0 ** -len(hundredths[0]))
     value, start, spread_only = figure.value, figure.start, False
     lead = text[max(0, start - 10) : start]
     if money := MONEY.search(lead):

@@ -11,43 +11,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-Unit = tuple[str, float]
+from nemo_kcpt.text.symbols import SYMBOLS, Unit, compound_at, divided_by
 
-_SYMBOLS: dict[str, Unit] = {
-    "km": ("length", 1e3), "Km": ("length", 1e3), "KM": ("length", 1e3), "m": ("length", 1.0), "cm": ("length", 1e-2),
-    "mm": ("length", 1e-3), "μm": ("length", 1e-6), "nm": ("length", 1e-9),
-    "t": ("mass", 1e6), "kg": ("mass", 1e3), "Kg": ("mass", 1e3), "KG": ("mass", 1e3), "g": ("mass", 1.0),
-    "mg": ("mass", 1e-3), "μg": ("mass", 1e-6),
-    "km2": ("area", 1e6), "m2": ("area", 1.0), "cm2": ("area", 1e-4), "ha": ("area", 1e4),
-    "km^2": ("area", 1e6), "m^2": ("area", 1.0), "cm^2": ("area", 1e-4),
-    "m3": ("volume", 1.0), "m^3": ("volume", 1.0), "cm3": ("volume", 1e-6), "cm^3": ("volume", 1e-6),
-    "L": ("volume", 1e-3), "l": ("volume", 1e-3), "mL": ("volume", 1e-6), "ml": ("volume", 1e-6),
-    "cc": ("volume", 1e-6),
-    "h": ("time", 3600.0), "hr": ("time", 3600.0), "hrs": ("time", 3600.0), "min": ("time", 60.0), "s": ("time", 1.0),
-    "mins": ("time", 60.0), "sec": ("time", 1.0), "secs": ("time", 1.0), "ms": ("time", 1e-3), "μs": ("time", 1e-6),
-    "ns": ("time", 1e-9),
-    "km/h": ("speed", 1 / 3.6), "kmh": ("speed", 1 / 3.6), "kph": ("speed", 1 / 3.6), "m/s": ("speed", 1.0),
-    "Hz": ("frequency", 1.0), "kHz": ("frequency", 1e3), "MHz": ("frequency", 1e6), "GHz": ("frequency", 1e9),
-    "mW": ("power", 1e-3), "W": ("power", 1.0), "kW": ("power", 1e3), "MW": ("power", 1e6), "GW": ("power", 1e9),
-    "mV": ("voltage", 1e-3), "V": ("voltage", 1.0), "kV": ("voltage", 1e3), "eV": ("electronvolt", 1.0),
-    "J": ("energy", 1.0), "kJ": ("energy", 1e3), "Wh": ("energy", 3600.0), "kWh": ("energy", 3.6e6),
-    "MWh": ("energy", 3.6e9), "cal": ("calories", 1.0), "kcal": ("calories", 1e3),
-    "Pa": ("pressure", 1.0), "hPa": ("pressure", 100.0), "kPa": ("pressure", 1e3), "MPa": ("pressure", 1e6),
-    "kB": ("bytes", 1e3), "KB": ("bytes", 1e3), "MB": ("bytes", 1e6), "GB": ("bytes", 1e9), "TB": ("bytes", 1e12),
-    "PB": ("bytes", 1e15), "KiB": ("bytes", 2.0**10), "MiB": ("bytes", 2.0**20), "GiB": ("bytes", 2.0**30),
-    "TiB": ("bytes", 2.0**40), "kb": ("bits", 1e3), "Kb": ("bits", 1e3), "Mb": ("bits", 1e6), "Gb": ("bits", 1e9),
-    "kbps": ("bits/s", 1e3), "Mbps": ("bits/s", 1e6), "Gbps": ("bits/s", 1e9), "MB/s": ("bytes/s", 1e6),
-    "GB/s": ("bytes/s", 1e9), "TB/s": ("bytes/s", 1e12), "bps": ("bits/s", 1.0),
-    "dB": ("decibel", 1.0), "px": ("pixels", 1.0), "fps": ("frames/s", 1.0), "rpm": ("turns/min", 1.0),
-    "mol": ("mole", 1.0), "mmol": ("mole", 1e-3), "mM": ("molar", 1e-3), "μM": ("molar", 1e-6), "nM": ("molar", 1e-9),
-    "mol/L": ("molar", 1.0), "ppm": ("percent", 1e-4),
-    "%": ("percent", 1.0), "‰": ("percent", 0.1), "pp": ("points", 1.0), "pt": ("points", 1.0), "pts": ("points", 1.0),
-    "%pt": ("points", 1.0), "%ポイント": ("points", 1.0), "ppt": ("points", 1.0),
-    "°C": ("degrees", 1.0), "°": ("degrees", 1.0), "°F": ("fahrenheit", 1.0), "x": ("times", 1.0), "×": ("times", 1.0),
-    "USD": ("dollars", 1.0), "JPY": ("yen", 1.0), "EUR": ("euros", 1.0), "GBP": ("pounds", 1.0),
-    "FLOPS": ("flops", 1.0), "FLOPs": ("flops", 1.0),
-}  # fmt: skip
-_ONE_LETTER = "mtgLlhsWVJ"
+_ONE_LETTER = "mtgLlhsWVJAN"
 """Symbols that are also letters of a list: not behind more than one blank, nor before a letter or an apostrophe."""
 _ENGLISH: dict[str, Unit] = {
     **dict.fromkeys(("percent", "per cent"), ("percent", 1.0)),
@@ -56,7 +22,8 @@ _ENGLISH: dict[str, Unit] = {
     **dict.fromkeys(("met(?:re|er)s?",), ("length", 1.0)),
     **dict.fromkeys(("centimet(?:re|er)s?",), ("length", 1e-2)),
     **dict.fromkeys(("millimet(?:re|er)s?",), ("length", 1e-3)),
-    "miles?": ("miles", 1.0), "inch(?:es)?": ("inches", 1.0), "(?:feet|foot)": ("feet", 1.0),
+    "miles?": ("miles", 1.0), "inch(?:es)?": ("inches", 1.0), "yards?": ("yards", 1.0), "ounces?": ("ounces", 1.0),
+    "acres?": ("acres", 1.0), "gallons?": ("gallons", 1.0), "(?:feet|foot)": ("feet", 1.0),
     "(?:tonnes?|tons?)": ("mass", 1e6), "(?:kilograms?|kilos?)": ("mass", 1e3), "grams?": ("mass", 1.0),
     "square kilomet(?:re|er)s?": ("area", 1e6), "square met(?:re|er)s?": ("area", 1.0), "hectares?": ("area", 1e4),
     "cubic met(?:re|er)s?": ("volume", 1.0), "lit(?:re|er)s?": ("volume", 1e-3),
@@ -92,7 +59,9 @@ _JAPANESE: dict[str, Unit] = {
     "週間": ("time", 604800.0), "週": ("time", 604800.0), "[かヶカケヵ箇]月": ("months", 1.0), "年間": ("months", 12.0),
     "年[後前ぶ]": ("months", 12.0), "年代": ("decade", 1.0), "年": ("year", 1.0), "世紀": ("century", 1.0),
     "月": ("month", 1.0), "日": ("days", 1.0), "時": ("hour", 1.0), "[歳才]": ("age", 1.0), "円": ("yen", 1.0),
-    "フィート": ("feet", 1.0), "インチ": ("inches", 1.0), "米?ドル": ("dollars", 1.0),
+    "フィート": ("feet", 1.0), "インチ": ("inches", 1.0), "ヤード": ("yards", 1.0), "オンス": ("ounces", 1.0),
+    "エーカー": ("acres", 1.0), "坪": ("坪", 1.0), "畳": ("畳", 1.0), "合(?![計同格併])": ("合", 1.0),
+    "升": ("合", 10.0), "尺": ("尺", 1.0), "米?ドル": ("dollars", 1.0),
     "ユーロ": ("euros", 1.0), "人民元": ("yuan", 1.0), "元": ("yuan", 1.0),
     "ウォン": ("won", 1.0), "テラバイト": ("bytes", 1e12), "ギガバイト": ("bytes", 1e9), "メガバイト": ("bytes", 1e6),
     "キロバイト": ("bytes", 1e3), "バイト": ("bytes", 1.0), "ビット": ("bits", 1.0), "ヘルツ": ("frequency", 1.0),
@@ -109,10 +78,11 @@ _ORDER = r"(?:[回人日年代度位つ本個]?目|番目|番(?!号)|位|代目)
 _SUFFIX = "|".join(sorted(_JAPANESE, key=lambda unit: -len(re.sub(r"\(\?.*?\)|\[.*?\]", "x", unit))))
 _UNIT = re.compile(
     rf" ?(?:(?P<order>{_ORDER})|(?P<japanese>{_SUFFIX})|(?P<counter>[{_COUNTERS}]))"
-    rf"| ?(?P<symbol>{'|'.join(sorted(map(re.escape, _SYMBOLS), key=len, reverse=True))})(?![A-Za-z0-9^_]|/[a-z])"
+    rf"| ?(?P<symbol>{'|'.join(sorted(map(re.escape, SYMBOLS), key=len, reverse=True))})(?![A-Za-z0-9^_]|/[a-z])"
     rf"|[ \n-](?:an? )?(?P<english>(?i:{'|'.join(sorted(_ENGLISH, key=len, reverse=True))}))(?![A-Za-z])"
     r"|[ \n](?P<noun>[a-z]{2,}s)(?![A-Za-z])"
 )
+_IDEOGRAPH = re.compile("[ァ-ヺ一-鿿々]")
 _PATTERNS = [(re.compile(pattern), unit) for pattern, unit in _JAPANESE.items()]
 _PATTERNS_ENGLISH = [(re.compile(pattern, re.I), unit) for pattern, unit in _ENGLISH.items()]
 _NO_NOUN = frozenset(
@@ -151,13 +121,15 @@ def unit_at(text: str, place: int) -> Found | None:
 
     An English noun in the plural is one: `counted`, and the unit ends where the figure does.
     """
+    if compound := compound_at(text, place):
+        return Found(*compound)
     match = _UNIT.match(text, place)
     if match is None:
         return None
     if match["order"]:
         return Found("order", 1.0, match.end())
     if match["counter"]:
-        return Found(f"things:{match['counter']}", 1.0, match.end())
+        return _divided(text, f"things:{match['counter']}", 1.0, match.end())
     if match["noun"]:
         return None if match["noun"] in _NO_NOUN else Found("counted", 1.0, place)
     if symbol := match["symbol"]:
@@ -165,7 +137,9 @@ def unit_at(text: str, place: int) -> Found | None:
             behind = text[match.end() + 1 : match.end() + 2]
             if text[match.end()] != "." or behind.isalnum():
                 return None
-        measure, factor = _SYMBOLS[symbol]
+        if symbol in "AN" and _IDEOGRAPH.match(text, match.end()):
+            return None  # グループ3 A社
+        measure, factor = SYMBOLS[symbol]
         return Found(measure, factor, match.end())
     japanese = match["japanese"]
     patterns = _PATTERNS if japanese else _PATTERNS_ENGLISH
@@ -174,7 +148,15 @@ def unit_at(text: str, place: int) -> Found | None:
     measure, factor = next(
         unit for pattern, unit in patterns if (found := pattern.match(text, start)) and found.end() == match.end()
     )
-    return Found(measure, factor, match.end()) if spelled else None
+    return _divided(text, measure, factor, match.end()) if spelled else None
+
+
+def _divided(text: str, measure: str, factor: float, end: int) -> Found:
+    """A unit with what it is divided by, if that follows: 人/km², 円/kWh."""
+    below = divided_by(text, end)
+    if below is None:
+        return Found(measure, factor, end)
+    return Found(f"{measure}/{below[0]}", factor / below[1], below[2])
 
 
 def letter_scale(text: str, place: int, money: bool) -> tuple[float, str, int] | None:

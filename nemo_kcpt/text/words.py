@@ -55,10 +55,12 @@ _HALF_OF = re.compile(r"[ \n](?:of|the|as|its|their|all)(?![A-Za-z])|[ \n]*[.!]?
 
 DIGITS = {sign: value for value, sign in enumerate("〇一二三四五六七八九")} | {"零": 0, "壱": 1, "弐": 2, "参": 3}
 _KANJI_TENS = {"十": 10.0, "百": 100.0, "千": 1000.0}
-_MYRIADS = {"万": 1e4, "億": 1e8, "兆": 1e12}
+_MYRIADS = {"万": 1e4, "億": 1e8, "兆": 1e12, "京": 1e16}
 KANJI = "〇零一二三四五六七八九壱弐参十百千万億兆"
-_NUMERAL = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+(?:\.[0-9]+)?|[〇零一二三四五六七八九壱弐参]+"
-CHAIN = re.compile(rf"(?: ?(?=[万億兆])|(?=[百千]))[百千万億兆](?:{_NUMERAL}|[十百千万億兆])*")
+_PEI = r"(?<=[0-9一二三四五六七八九十百千])京(?![都浜阪葉王急成極])"
+"""10^16 behind a numeral; 東京 and 2京都 have none."""
+_NUMERAL = r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9])|[0-9]+(?:\.[0-9]+)?|[〇零一二三四五六七八九壱弐参]+"
+CHAIN = re.compile(rf"(?: ?(?=[万億兆])[万億兆]|[百千]|{_PEI})(?:{_NUMERAL}|[十百千万億兆]|{_PEI})*")
 """What follows digits: 億5000万, 百万."""
 
 
@@ -179,7 +181,7 @@ def chain(text: str) -> tuple[float, float, float]:
     total = section = 0.0
     current: float | None = None
     step = scale = 1.0
-    for part in re.findall(rf"{_NUMERAL}|[十百千万億兆]", text):
+    for part in re.findall(rf"{_NUMERAL}|[十百千万億兆京]", text):
         if part in _KANJI_TENS:
             section += (1.0 if current is None else current) * _KANJI_TENS[part]
             current, step = None, _KANJI_TENS[part] * (step if step < 1 else 1.0)
@@ -209,6 +211,11 @@ _IDIOMS = re.compile(
 _WHOLE = re.compile(rf"\s*(?:約|およそ)?[{KANJI}]+[。.]?\s*")
 _SO_MANY = re.compile(r"[二三四五六七八九]つ(?!の間|子)")
 _RUN = re.compile(rf"[{KANJI}]+")
+_POINT = re.compile(
+    r"(?P<whole>[〇零一二三四五六七八九十百千]+)[・．.](?P<decimals>[〇零一二三四五六七八九]{1,3})"
+    r"(?=%|パーセント|ポイント|倍|割|度|キロ|メートル|ミリ|センチ|トン|グラム|リットル|秒|時間|ヘクタール|[万億兆]|[。.]?$)"
+)
+"""三・五%, as newspapers in vertical writing have it."""
 _ONE = re.compile(_SINGLE)
 
 
@@ -219,9 +226,13 @@ def japanese(text: str, place: int) -> Worded | None:
         return None
     if text[place - 1 : place] in tuple("数何幾") or text[run.end() : run.end() + 1] in tuple("数何"):
         return None
-    if len(run[0]) == 1:
+    if len(run[0]) == 1 and not _POINT.match(text, place):
         alone = (_WHOLE.fullmatch(text) and run[0] not in "〇零") or text[place - 1 : place] == "第"
         if not (alone or _ONE.match(text, place) or _SO_MANY.match(text, place)):
             return None
+    if point := _POINT.match(text, place):
+        decimals = "".join(str(DIGITS[sign]) for sign in point["decimals"])
+        value = chain(point["whole"])[0] + float(f"0.{decimals}")
+        return Worded(value, point.end(), 10.0 ** -len(decimals))
     value, step, scale = chain(run[0])
     return Worded(value, run.end(), step, scale=scale)

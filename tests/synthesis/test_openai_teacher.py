@@ -9,6 +9,7 @@ import logging
 import socket
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llm import openai as module
 from nemo_kcpt.llm.faults import is_model
 from nemo_kcpt.llm.limits import PerMinute
+from nemo_kcpt.llm.neutral import NEUTRAL
 from nemo_kcpt.llm.openai import OpenAITeacher
 from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.llm.settings import Llm
@@ -387,6 +389,36 @@ def test_a_key_that_cannot_be_sent_is_refused_unseen(monkeypatch: pytest.MonkeyP
     with pytest.raises(BadInput, match="OPENAI_API_KEY: the key has") as caught:
         OpenAITeacher(config("http://127.0.0.1:9/v1"))
     assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def bodies_of(owner: str, request: TeacherRequest = REQUEST, **fields: Any) -> list[dict[str, Any]]:
+    async def once() -> None:
+        teacher = OpenAITeacher(config(server.url, **fields))
+        before = dict(teacher.params)
+        await teacher.prepare()
+        await teacher.complete(request)
+        assert teacher.params == before, "what a request is keyed by stays"
+        await teacher.close()
+
+    models = json.dumps({"object": "list", "data": [{"id": "stub", "object": "model", "owned_by": owner}]}).encode()
+    with FakeServer() as server:
+        server.routes["GET", "/v1/models"] = lambda _: (200, {}, models)
+        asyncio.run(once())
+    return server.bodies
+
+
+def test_greedy_is_greedy_on_servers_that_follow_a_generation_config() -> None:
+    """vLLM applies the folder's repetition_penalty to every request that does not name one."""
+    (body,) = bodies_of("vllm", temperature=0)
+    assert NEUTRAL.items() <= body.items()
+    (body,) = bodies_of("sglang", temperature=0, extra_body={"repetition_penalty": 1.1, "presence_penalty": None})
+    assert body["repetition_penalty"] == 1.1 and "presence_penalty" not in body and body["frequency_penalty"] == 0
+    for bodies in (
+        bodies_of("vllm", temperature=0.7),
+        bodies_of("organization-owner", temperature=0),
+        bodies_of("vllm", replace(REQUEST, temperature=0.7), temperature=0),
+    ):
+        assert not NEUTRAL.keys() & bodies[0].keys()
 
 
 def test_the_limits_hold() -> None:

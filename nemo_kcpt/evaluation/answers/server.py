@@ -19,6 +19,7 @@ from typing import Any
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.hf.tokenizer import PackTokenizer, with_system
 from nemo_kcpt.llm.loop import side_by_side
+from nemo_kcpt.llm.neutral import NEUTRAL
 from nemo_kcpt.llm.openai import OpenAITeacher
 from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.llm.settings import Llm
@@ -57,10 +58,6 @@ def check_lengths(expected: Mapping[str, int], found: Mapping[Any, Mapping[str, 
                 f"'{record['model']}', training's chat template gives {wanted}. Start the server with the model's own "
                 "chat template and without a system message, or give the system= that training had"
             )
-
-
-NEUTRAL = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
-"""What takes a generation config's penalties back; the first is not OpenAI's own, and some servers refuse it."""
 
 
 def _client(llm: Llm, extra: Mapping[str, float] = NEUTRAL) -> OpenAITeacher:

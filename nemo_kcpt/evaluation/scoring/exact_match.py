@@ -19,6 +19,7 @@ from functools import lru_cache
 from nemo_kcpt.text.agreement import equal
 from nemo_kcpt.text.plain import normalise
 from nemo_kcpt.text.quantities import Quantity, cached_quantities
+from nemo_kcpt.text.units import root
 
 _BORDERS: tuple[tuple[str, str, str], ...] = (
     # first or last character of a value, what must not stand before it, what must not follow it
@@ -28,6 +29,7 @@ _BORDERS: tuple[tuple[str, str, str], ...] = (
 )
 _AROUND = re.compile(r"(?:[\s。．.、,，!！?？:：;；()（）「」『』\"'“”$]|約|です)*")
 """What may stand around a number that is a value, without making it a text."""
+_NAME = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z+#.]* ?$")
 _NAME_OF_DIGITS = re.compile(r"\s*0\d")
 """007 is no 7."""
 
@@ -65,10 +67,16 @@ def _numbers(value: str) -> tuple[Quantity, ...]:
     return found if _AROUND.fullmatch(value, place) else ()
 
 
-def _token(number: Quantity) -> str:
-    """A number in `_with_numbers`: private characters, which border on anything."""
+def _token(number: Quantity, before: str = "") -> str:
+    """A number in `_with_numbers`: private characters, which border on anything.
+
+    Behind a name, and where the number is a version's, a last 0 counts: Python 3.10 is not Python 3.1.
+    """
     value = number.value if number.figure != number.figure else number.figure
     parts = [f"{part:.12g}" for part in (value, number.high_figure or number.high, number.spread) if part is not None]
+    named = root(number.measure) == "order" or (not number.measure and _NAME.search(before))
+    if named and number.step < 0.1 and abs(round(value / number.step)) % 10 == 0:
+        parts.append(f"/{number.step:g}")
     return f"\ue000{':'.join(parts)}\ue001"
 
 
@@ -79,7 +87,7 @@ def _with_numbers(text: str) -> tuple[str, list[int]]:
     place = 0
     for number in cached_quantities(text):
         end = number.end if number.figure != number.figure else number.figure_end
-        token = _token(number)
+        token = _token(number, text[: number.start][-24:])
         pieces += [text[place : number.start], token]
         places += [*range(place, number.start), *[number.start] * (len(token) - 1), end - 1]
         place = end
