@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
+from nemo_kcpt import plugins
 from nemo_kcpt.environments import SERVE_VARIABLE, repository_root, serve_python, versions, vllm_expected
 from nemo_kcpt.errors import BadInput, KcptError
 
@@ -200,10 +201,15 @@ def serve_checks() -> list[Check]:
     return checks
 
 
+def plugin_checks() -> list[Check]:
+    """What installed packages add; none of it is imported."""
+    return [Check(name=one.what, found=f"{one.origin} ({one.point.value})") for one in plugins.every()]
+
+
 def examine() -> list[Check]:
     """All checks, in the order of the table."""
     gpus = _gpus()
-    return [*machine_checks(gpus), *font_checks(), *train_checks(gpus), *serve_checks()]
+    return [*machine_checks(gpus), *font_checks(), *train_checks(gpus), *serve_checks(), *plugin_checks()]
 
 
 def _print_table(checks: list[Check]) -> None:

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -252,17 +252,25 @@ def _write_manifest(current: Stage, started: float) -> None:
     )
 
 
+LATER = {"later": True}
+"""Metadata of a field that `later` makes; for one whose default is a list."""
+
+
+def _default(known: Field[Any]) -> Any:
+    return known.default if known.default_factory is MISSING else known.default_factory()
+
+
 def later(default: Any) -> Any:
     """A config's field that an earlier version did not have.
 
     At its default it stays out of fingerprints, so that what the earlier version finished is not taken for stale.
     """
-    return field(default=default, metadata={"later": True})
+    return field(default=default, metadata=LATER)
 
 
 def shaping(config: Any, *leave_out: str) -> dict[str, Any]:
     """A config dataclass as a plain dict without its paths: what enters a fingerprint."""
-    silent = {known.name: known.default for known in fields(config) if known.metadata.get("later")}
+    silent = {known.name: _default(known) for known in fields(config) if known.metadata.get("later")}
     return {
         key: value
         for key, value in asdict(config).items()

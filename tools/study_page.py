@@ -37,8 +37,7 @@ def plots(report: Mapping[str, Any]) -> dict[str, str]:
     from nemo_kcpt.report.drawings import draw
 
     few = {**report, **{key: [] for key in ("packs", "stages", "losses", "trainings", "by_fact", "by_wording")}}
-    metrics = [name for name in formats.METRIC_NAMES if any(row[name] is not None for row in report["models"])]
-    drawn = draw(few, metrics)
+    drawn = draw(few, formats.Metrics(report).run(report))
     found = {}
     for name in PLOTS:
         parts = [f"{part}</svg>" for part in str(drawn[name]).split("</svg>") if "<svg" in part]
@@ -126,11 +125,11 @@ def page(report: Mapping[str, Any], second: Mapping[str, Any] | None, drawn: Seq
     """
     from nemo_kcpt.pages import environment, escape_markdown
 
-    found = environment(ROOT / "tools", markdown=True)
+    found, metrics = environment(ROOT / "tools", markdown=True), formats.Metrics(report)
     found.finalize = lambda value: value if isinstance(value, Code) else escape_markdown(value)
     for one in (
-        formats.number, formats.interval, formats.signed, formats.estimate, formats.probability, formats.reached,
-        formats.wanted, minutes, span, listed, reading, planned, formats.clear,
+        metrics.number, metrics.interval, metrics.signed, formats.estimate, formats.probability, metrics.reached,
+        metrics.wanted, minutes, span, listed, reading, planned, formats.clear,
     ):  # fmt: skip
         found.filters[one.__name__] = one
     found.filters |= {
@@ -140,7 +139,7 @@ def page(report: Mapping[str, Any], second: Mapping[str, Any] | None, drawn: Seq
         "decimal": decimal,
         "least_p": least_p,
     }
-    found.globals |= {"metric_names": formats.METRIC_NAMES, "truth_names": formats.TRUTH_NAMES, "row_of": views.row_of}
+    found.globals |= {"metric_names": metrics.labels, "truth_names": formats.TRUTH_NAMES, "row_of": views.row_of}
     template = found.get_template("study.md.j2")
     return _wrapped(template.render(report=report, second=second, drawn=list(drawn)))
 

@@ -18,7 +18,7 @@ from nemo_kcpt.corpus.cleaning import STEPS, Changed, trace
 from nemo_kcpt.corpus.hunks import hunks, pieces, visible
 from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.corpus.papers import ID_FIELDS, Row, Settings, prepare, readable
-from nemo_kcpt.corpus.readers import Found, Piece, Place, Reader, divide, readers
+from nemo_kcpt.corpus.readers import Found, Piece, Place, Reader, divide, reader_of
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.progress import progress
 
@@ -106,7 +106,7 @@ def _names(found: Found, reader: Reader, place: Place, settings: Settings, wante
 
 def _documents(place: Place, pieces: Iterable[Piece]) -> Iterator[tuple[Found, Reader]]:
     for piece in pieces:
-        reader = readers()[piece.reader]
+        reader = reader_of(piece.reader)
         for found in reader.documents_of(place, piece):
             yield found, reader
 

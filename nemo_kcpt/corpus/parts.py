@@ -21,7 +21,7 @@ from typing import Any
 
 from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.corpus.papers import Row, Settings, check_fields, prepare, readable, repaired
-from nemo_kcpt.corpus.readers import Found, Piece, Place, readers
+from nemo_kcpt.corpus.readers import Found, Piece, Place, reader_of
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import atomic_write, publish
 from nemo_kcpt.logs import LOG
@@ -82,7 +82,7 @@ def documents(job: Job) -> Iterator[Found]:
             yield Found(path, source, {}, "reading it ended the process (memory or a fault in the format's library)")
         else:
             piece = job.piece._replace(paths=(path,)) if path else job.piece
-            found_there = readers()[job.piece.reader].documents_of(job.place, piece)
+            found_there = reader_of(job.piece.reader).documents_of(job.place, piece)
             yield from (readable(found, job.settings) for found in found_there)
 
 
@@ -159,13 +159,13 @@ def make_parts(
     missing = [job for job in jobs if not job.done]
     if len(missing) < len(jobs):
         LOG.info("corpus: %d of %d pieces are there from an earlier run", len(jobs) - len(missing), len(jobs))
-    fields = (job for job in missing[:1] if not readers()[job.piece.reader].documents)
+    fields = (job for job in missing[:1] if not reader_of(job.piece.reader).documents)
     good = (found for job in fields for found in documents(job) if not found.problem)
     check_fields(list(islice(good, LOOKED_AT)), settings)
     workers = min(workers or os.cpu_count() or 1, len(missing))
     with progress() as bar:
         task = bar.add_task("reading and cleaning", total=len(jobs), completed=len(jobs) - len(missing))
-        if workers <= 1 and not any(readers()[job.piece.reader].documents for job in missing):
+        if workers <= 1 and not any(reader_of(job.piece.reader).documents for job in missing):
             for job in missing:
                 make_part(job)
                 bar.advance(task)
@@ -217,7 +217,7 @@ def _alone(job: Job) -> Job:
     """Make one part in a process of its own; if that dies, find the files that kill it and continue without them."""
     if job.done or _survives(job):
         return job
-    if not readers()[job.piece.reader].documents:
+    if not reader_of(job.piece.reader).documents:
         raise KcptError(
             f"{', '.join(job.piece.paths)}: reading bytes or rows {job.piece.start} to {job.piece.stop} ended the "
             "process twice (out of memory?); look at that part of the file, or use a machine with more memory"

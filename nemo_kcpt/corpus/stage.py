@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt import plugins
 from nemo_kcpt.config import MISSING, nearest
 from nemo_kcpt.corpus.cleaning import STEPS
 from nemo_kcpt.corpus.datasheet import write_datasheet
@@ -31,7 +32,7 @@ from nemo_kcpt.corpus.diff import show
 from nemo_kcpt.corpus.merge import Rules, merge
 from nemo_kcpt.corpus.papers import Settings
 from nemo_kcpt.corpus.parts import check_complete, make_parts
-from nemo_kcpt.corpus.readers import Place, Reader, choose_readers, content_hash, divide
+from nemo_kcpt.corpus.readers import Place, Reader, added_of, choose_readers, content_hash, divide
 from nemo_kcpt.corpus.split import Draw
 from nemo_kcpt.files import canonical_json, sha256_text
 from nemo_kcpt.logs import LOG
@@ -59,7 +60,7 @@ class Config:
     out: Path = Path(MISSING)
     """Folder for papers.jsonl, split.json and the data sheet."""
     format: str = "auto"
-    """auto (by file names), or one of the formats of docs/corpus.md."""
+    """auto (by file names), or one of the formats of docs/corpus.md, or one that an installed package adds."""
     text_field: str = "text"
     """Field that holds a document's text."""
     id_field: str = ""
@@ -200,6 +201,7 @@ def run(config: Config, redo: bool = False) -> None:
         LOG.info("corpus: shard %s is done; when all are: the same command with --merge instead", config.shard)
         return
     shape = {**shaping(config, *RUNNING), "format": "+".join(reader.name for reader in chosen), "content": content}
+    shape |= plugins.used(added_of(chosen))
     earlier = _earlier_split(config, redo)
     with stage("corpus", config.out, config=shape, inputs=inputs, redo=redo) as current:
         if current.done:
@@ -234,7 +236,9 @@ def _identity(
 ) -> str:
     """Identity of the parts: what is read, how, and what shapes a paper."""
     tokenizer = hash_input(inputs["tokenizer"]) if "tokenizer" in inputs else ""
-    how = [READING, place.encoding, place.follow_links, place.max_bytes, [reader.name for reader in chosen]]
+    how: list[Any] = [READING, place.encoding, place.follow_links, place.max_bytes, [reader.name for reader in chosen]]
+    if used := added_of(chosen):
+        how.append(plugins.used(used))
     return sha256_text(canonical_json([content, how, {**vars(settings), "tokenizer": tokenizer}]))
 
 

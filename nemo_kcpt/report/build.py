@@ -12,12 +12,11 @@ from nemo_kcpt.evaluation.scoring.exact_match import find_values
 from nemo_kcpt.evaluation.scoring.stage import alternatives
 from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.records.inputs import Key
+from nemo_kcpt.records.metrics import METRICS, Metric
 from nemo_kcpt.stats.statistics import bootstrap_interval, holm, least_p, paired_difference, paired_p, share_interval
 
 SPLITS = ("test", "train")
-PROPORTIONS = ("exact_match", "judge")
-METRICS = ("exact_match", "combined", "judge", "bertscore_sent", "bertscore_doc", "fact_precision", "fact_recall")
-HEADLINES = ("exact_match", "combined", "judge", "bertscore_sent")
+HEADLINES = tuple(name for name, metric in METRICS.items() if metric.headline)
 """What the headline tells: the first that was run."""
 ANSWER_LIMIT = 400
 """Characters of an answer that an example shows."""
@@ -52,23 +51,31 @@ def paper_of(question: Mapping[str, Any]) -> str:
     return str(question.get("paper_id") or f"question {question['question_id']}")
 
 
-def summarise(records: Sequence[Mapping[str, Any]], papers: Sequence[str]) -> dict[str, Any]:
+def mean_interval(metric: Metric, values: Sequence[float], papers: Sequence[str]) -> tuple[float, float]:
+    """The 95 % interval of a mean over papers: a proportion's where each value is a verdict."""
+    shares = metric.verdict and set(values) <= {0.0, 1.0}
+    low, high = share_interval(values, papers) if shares else bootstrap_interval(values, papers)
+    return low, high
+
+
+def summarise(
+    records: Sequence[Mapping[str, Any]], papers: Sequence[str], metrics: Mapping[str, Metric]
+) -> dict[str, Any]:
     """n, the number of papers, the mean of every metric (None where none was run) and its 95 % interval over papers."""
     means: dict[str, Any] = {"n": len(records), "papers": len(set(papers))}
     intervals: dict[str, list[float]] = {}
-    for metric in METRICS:
-        known = [
-            (float(record[metric]), paper) for record, paper in zip(records, papers) if record.get(metric) is not None
-        ]
+    for name, metric in metrics.items():
+        known = [(float(record[name]), paper) for record, paper in zip(records, papers) if record.get(name) is not None]
         values, clusters = [value for value, _ in known], [paper for _, paper in known]
-        means[metric] = sum(values) / len(values) if values else None
+        means[name] = sum(values) / len(values) if values else None
         if values:
-            interval = share_interval if metric in PROPORTIONS else bootstrap_interval
-            intervals[metric] = [*interval(values, clusters)]
+            intervals[name] = [*mean_interval(metric, values, clusters)]
     return {**means, "ci95": intervals}
 
 
-def model_rows(names: Iterable[str], questions: Records, scores: Scores) -> list[dict[str, Any]]:
+def model_rows(
+    names: Iterable[str], questions: Records, scores: Scores, metrics: Mapping[str, Metric] = METRICS
+) -> list[dict[str, Any]]:
     """One row per model and split that has questions."""
     rows = []
     for name in names:
@@ -76,7 +83,8 @@ def model_rows(names: Iterable[str], questions: Records, scores: Scores) -> list
             keys = [key for key in scores if key[1] == name and questions[key[0]]["split"] == split]
             if keys:
                 papers = [paper_of(questions[question_id]) for question_id, _ in keys]
-                rows.append({"name": name, "split": split, **summarise([scores[key] for key in keys], papers)})
+                found = summarise([scores[key] for key in keys], papers, metrics)
+                rows.append({"name": name, "split": split, **found})
     return rows
 
 
@@ -102,7 +110,9 @@ def grouped_rows(names: Iterable[str], questions: Records, scores: Scores, field
     return rows
 
 
-def difference_rows(names: Sequence[str], questions: Records, scores: Scores) -> list[dict[str, Any]]:
+def difference_rows(
+    names: Sequence[str], questions: Records, scores: Scores, metrics: Iterable[str] = METRICS
+) -> list[dict[str, Any]]:
     """Every other model minus the base on the questions that both answered, per split and metric.
 
     `p` is of a paired permutation test over papers; corrected for the models compared as in `add_corrected`.
@@ -111,7 +121,7 @@ def difference_rows(names: Sequence[str], questions: Records, scores: Scores) ->
     rows: list[dict[str, Any]] = []
     for name in others:
         for split in SPLITS:
-            for metric in METRICS:
+            for metric in metrics:
                 pairs = [
                     (scores[question_id, base].get(metric), scores[question_id, name].get(metric), paper_of(record))
                     for question_id, record in questions.items()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nemo_kcpt.report import curves, plots, views
-from nemo_kcpt.report.formats import METRIC_NAMES, SHARES, TRUTH_NAMES
+from nemo_kcpt.report.formats import TRUTH_NAMES, Metrics
 
 LEAST_MODELS = 4
 """Models without which a plot of scores against the truth says nothing."""
@@ -52,17 +52,19 @@ def draw(report: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
 
 
 def _models(report: Mapping[str, Any], main: str) -> str:
+    shown = Metrics(report)
     rows = [row for row in views.shown_rows(report) if row[main] is not None]
     if views.is_grid(report) or len({row["name"] for row in rows}) > len(plots.COLOURS):
-        return curves.ranking(rows, report["base"], main, METRIC_NAMES[main], main in SHARES)
+        return curves.ranking(rows, report["base"], main, shown.labels[main], main in shown.shares)
     labels = {"test": "held-out questions", "train": "train questions"}
     dots = [{**row, "value": row[main], "ci95": row["ci95"][main]} for row in rows]
-    title = f"{METRIC_NAMES[main]}, 95 % interval"
-    return plots.whiskers(dots, "split", labels, title, "models compared", main in SHARES)
+    title = f"{shown.labels[main]}, 95 % interval"
+    return plots.whiskers(dots, "split", labels, title, "models compared", main in shown.shares)
 
 
 def _grid(report: Mapping[str, Any], main: str) -> dict[str, str]:
-    base, label, share = views.base_row(report), f"{METRIC_NAMES[main]}, held-out", main in SHARES
+    shown = Metrics(report)
+    base, label, share = views.base_row(report), f"{shown.labels[main]}, held-out", main in shown.shares
     drawn = {}
     labels = views.labels(report)
     lengths = views.over_length(report)
@@ -85,4 +87,4 @@ def _agreement(report: Mapping[str, Any]) -> str:
     """People's where there are any, else the oracle's."""
     rows = [row for row in report["score_agreement"] if row["models"] >= LEAST_MODELS and row["score"] in SCORES_SHOWN]
     people = [row for row in rows if row["truth"] == "people"]
-    return curves.agreement_panels(people or rows, METRIC_NAMES, TRUTH_NAMES) if rows else ""
+    return curves.agreement_panels(people or rows, Metrics(report).labels, TRUTH_NAMES) if rows else ""

@@ -6,17 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nemo_kcpt.pages import count
+from nemo_kcpt.records.metrics import METRICS, Metric
 from nemo_kcpt.stats.statistics import ALPHA
 
-METRIC_NAMES = {
-    "exact_match": "Exact match",
-    "combined": "Combined",
-    "judge": "Judge",
-    "bertscore_sent": "BERTScore Sent",
-    "bertscore_doc": "BERTScore Doc",
-    "fact_precision": "Fact precision",
-    "fact_recall": "Fact recall",
-}
 SPLIT_NAMES = {"test": "held-out", "train": "train"}
 TRUTH_NAMES = {"exact_match": "exact match (oracle)", "people": "people"}
 GOAL_MARKS = {"met": "✓", "missed": "✗", "not measured": "–"}
@@ -25,7 +17,6 @@ DIFFERENCE_NOTE = (
     f"correction for the comparisons by one metric. Clear: the interval excludes 0 and that p is below {ALPHA}. "
     "Interval only: the interval excludes 0, and so few papers can give no p below that, whatever the answers."
 )
-SHARES = ("exact_match", "combined", "judge", "fact_precision", "fact_recall")
 INTERVAL_NOTE = (
     "95 % intervals from a bootstrap over papers: all questions on a paper are drawn together, since they are answered "
     "right or wrong together. For shares of one question a paper, and where all answers are right or none is, Wilson's "
@@ -33,25 +24,71 @@ INTERVAL_NOTE = (
 )
 
 
-def number(value: float | None, metric: str = "") -> str:
-    """A metric's value for reading: shares in percent, others with three decimals, – for none."""
-    if value is None:
-        return "–"
-    return f"{100 * value:.1f} %" if metric in SHARES else f"{value:.3f}"
+class Labels(dict[str, str]):
+    """Name of a metric -> its label; a metric that nobody described is called by its name."""
+
+    def __missing__(self, name: str) -> str:
+        return name
 
 
-def interval(bounds: list[float] | None, metric: str = "") -> str:
-    """An interval for reading, such as 61.0 to 75.2."""
-    if not bounds:
-        return ""
-    scale, digits = (100, 1) if metric in SHARES else (1, 3)
-    return " to ".join(f"{scale * bound:.{digits}f}".replace("-", "−") for bound in bounds)
+class Metrics:
+    """The metrics of a report, ours and its scorers', and how their values are written."""
+
+    def __init__(self, report: Mapping[str, Any] | None = None) -> None:
+        """
+        Args:
+            report: contents of report.json; without it only our metrics are known.
+        """
+        self.all = all_metrics((report or {}).get("scorers") or {})
+        self.labels = Labels({name: metric.label for name, metric in self.all.items()})
+        """What a metric is called, in the order in which metrics are shown."""
+        self.shares = tuple(name for name, metric in self.all.items() if metric.share)
+
+    def run(self, report: Mapping[str, Any]) -> list[str]:
+        """Those that some model of the report has."""
+        return [name for name in self.all if any(row.get(name) is not None for row in report["models"])]
+
+    def number(self, value: float | None, metric: str = "") -> str:
+        """A metric's value for reading: shares in percent, others with three decimals, – for none."""
+        if value is None:
+            return "–"
+        return f"{100 * value:.1f} %" if metric in self.shares else f"{value:.3f}"
+
+    def interval(self, bounds: list[float] | None, metric: str = "") -> str:
+        """An interval for reading, such as 61.0 to 75.2."""
+        if not bounds:
+            return ""
+        scale, digits = (100, 1) if metric in self.shares else (1, 3)
+        return " to ".join(f"{scale * bound:.{digits}f}".replace("-", "−") for bound in bounds)
+
+    def signed(self, value: float, metric: str = "") -> str:
+        """A difference with its sign, shares in points."""
+        text = f"{100 * value:+.1f} points" if metric in self.shares else f"{value:+.3f}"
+        return text.replace("-", "−") if value else text[1:]
+
+    def reached(self, goal: Mapping[str, Any]) -> str:
+        """What a goal's measurement says: value and interval, or why there is none."""
+        if goal["value"] is None:
+            return str(goal["why"])
+        if goal["kind"] == "spearman":
+            low, high = goal["ci95"] or (None, None)
+            return "ρ = " + estimate({"value": goal["value"], "low": low, "high": high})
+        return f"{self.signed(goal['value'], goal['metric'])} ({self.interval(goal['ci95'], goal['metric'])})"
+
+    def wanted(self, goal: Mapping[str, Any]) -> str:
+        """The least that a goal asks for."""
+        if goal["kind"] == "spearman":
+            return f"{goal['at_least']:.2f}"
+        return self.signed(goal["at_least"], goal["metric"])
 
 
-def signed(value: float, metric: str = "") -> str:
-    """A difference with its sign, shares in points."""
-    text = f"{100 * value:+.1f} points" if metric in SHARES else f"{value:+.3f}"
-    return text.replace("-", "−") if value else text[1:]
+def all_metrics(scorers: Mapping[str, Mapping[str, Any]]) -> dict[str, Metric]:
+    """Our metrics, then those of scorers.json, by name."""
+    added = {
+        name: Metric(name, str(entry["label"]), share=bool(entry["share"]), verdict=bool(entry["share"]))
+        for name, entry in scorers.items()
+    }
+    return METRICS | added
 
 
 def estimate(entry: Mapping[str, float | None]) -> str:
@@ -97,21 +134,6 @@ def hours(value: float | None) -> str:
     return (
         "–" if value is None else f"{value:,.1f}" if value >= 10 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
     )
-
-
-def reached(goal: Mapping[str, Any]) -> str:
-    """What a goal's measurement says: value and interval, or why there is none."""
-    if goal["value"] is None:
-        return str(goal["why"])
-    if goal["kind"] == "spearman":
-        low, high = goal["ci95"] or (None, None)
-        return "ρ = " + estimate({"value": goal["value"], "low": low, "high": high})
-    return f"{signed(goal['value'], goal['metric'])} ({interval(goal['ci95'], goal['metric'])})"
-
-
-def wanted(goal: Mapping[str, Any]) -> str:
-    """The least that a goal asks for."""
-    return f"{goal['at_least']:.2f}" if goal["kind"] == "spearman" else signed(goal["at_least"], goal["metric"])
 
 
 def pieces(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

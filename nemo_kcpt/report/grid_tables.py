@@ -6,23 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nemo_kcpt.report import views
-from nemo_kcpt.report.build import METRICS
 from nemo_kcpt.report.cells import FIELDS, PACKED
-from nemo_kcpt.report.formats import (
-    METRIC_NAMES,
-    SPLIT_NAMES,
-    TRUTH_NAMES,
-    compact,
-    duration,
-    estimate,
-    hours,
-    interval,
-    number,
-    probability,
-    reached,
-    signed,
-    wanted,
-)
+from nemo_kcpt.report.formats import SPLIT_NAMES, TRUTH_NAMES, Metrics, compact, duration, estimate, hours, probability
 from nemo_kcpt.report.typeset import csv_text, latex_table, with_interval
 
 Table = tuple[Sequence[str], list[list[Any]]]
@@ -45,7 +30,7 @@ def csv_tables(report: Mapping[str, Any]) -> dict[str, str]:
         "perplexity": (["model", "texts", "tokens", "perplexity", "bits_per_byte", "difference", "low", "high"], []),
     }
     if views.is_grid(report):
-        tables["groups"][1].extend(_groups(report["groups"]))
+        tables["groups"][1].extend(_groups(report["groups"], Metrics(report).run(report)))
     for row in report["comparisons"]:
         tables["comparisons"][1].append([*(row[name] for name in COMPARED), *row["ci95"], row["p"], row["p_holm"]])
     for goal in report["goals"]:
@@ -66,9 +51,9 @@ def csv_tables(report: Mapping[str, Any]) -> dict[str, str]:
     return {name: csv_text(head, rows) for name, (head, rows) in tables.items() if rows}
 
 
-def _groups(groups: Iterable[Mapping[str, Any]]) -> Iterable[list[Any]]:
+def _groups(groups: Iterable[Mapping[str, Any]], metrics: Sequence[str]) -> Iterable[list[Any]]:
     for row in groups:
-        for metric in METRICS:
+        for metric in metrics:
             if row[metric] is not None:
                 each = " ".join(str(one) for one in row["each"][metric])
                 numbers = [len(row["models"]), row["n"], row["papers"], row[metric], *row["ci95"][metric]]
@@ -77,17 +62,18 @@ def _groups(groups: Iterable[Mapping[str, Any]]) -> Iterable[list[Any]]:
 
 def latex_tables(report: Mapping[str, Any]) -> list[str]:
     """Every table that has rows as a LaTeX `table`."""
-    metrics = [metric for metric in METRIC_NAMES if any(row[metric] is not None for row in report["models"])]
+    shown = Metrics(report)
+    metrics = shown.run(report)
     tables = [
         _matrix(report, matrix, metric, f"matrix-{place}-{metric.replace('_', '-')}")
         for place, matrix in enumerate(views.matrices(report), start=1)
         for metric in metrics
     ]
     if views.is_grid(report):
-        head = ["Group", "Questions", "Seeds", "n", *(METRIC_NAMES[metric] for metric in metrics)]
+        head = ["Group", "Questions", "Seeds", "n", *(shown.labels[metric] for metric in metrics)]
         rows = [
             [row["name"], SPLIT_NAMES[row["split"]], str(len(row["models"])), str(row["n"])]
-            + [_value(row, metric) for metric in metrics]
+            + [_value(row, metric, shown) for metric in metrics]
             for row in report["groups"]
         ]
         caption = "Means over seeds with 95 % intervals (bootstrap over papers); ± the seeds' standard deviation."
@@ -99,8 +85,8 @@ def latex_tables(report: Mapping[str, Any]) -> list[str]:
                 row["name"],
                 row["than"],
                 SPLIT_NAMES[row["split"]],
-                METRIC_NAMES[row["metric"]],
-                with_interval(signed(row["mean"], row["metric"]), interval(row["ci95"], row["metric"])),
+                shown.labels[row["metric"]],
+                with_interval(shown.signed(row["mean"], row["metric"]), shown.interval(row["ci95"], row["metric"])),
                 probability(row["p"]),
                 probability(row["p_holm"]),
             ]
@@ -110,7 +96,7 @@ def latex_tables(report: Mapping[str, Any]) -> list[str]:
         tables.append(latex_table(head, rows, caption, "comparisons", 4))
     if report["goals"]:
         rows = [
-            [goal["text"], goal["state"], wanted(goal), reached(goal), str(goal["n"] or "–")]
+            [goal["text"], goal["state"], shown.wanted(goal), shown.reached(goal), str(goal["n"] or "–")]
             for goal in report["goals"]
         ]
         tables.append(latex_table(["Goal", "Outcome", "At least", "Measured", "n"], rows, "Goals.", "goals", 2))
@@ -119,7 +105,7 @@ def latex_tables(report: Mapping[str, Any]) -> list[str]:
         rows = [
             [cell["name"], cell["state"], str(cell["seq_length"] or "–"), compact(cell["tokens"])]
             + [duration(cell["seconds"]), hours(cell["device_hours"])]
-            + [number(cell[name], "exact_match") for name in ("fill_rate", "co_location")]
+            + [shown.number(cell[name], "exact_match") for name in ("fill_rate", "co_location")]
             for cell in report["cells"]
         ]
         head = ["Cell", "State", "Context", "Tokens", "Time", f"{device}-hours", "Fill", "Beside passage"]
@@ -127,7 +113,7 @@ def latex_tables(report: Mapping[str, Any]) -> list[str]:
     ranked = [row for row in report["score_agreement"] if row["spearman"]["value"] is not None]
     if ranked:
         rows = [
-            [METRIC_NAMES[row["score"]], TRUTH_NAMES[row["truth"]], str(row["models"]), str(row["n"])]
+            [shown.labels[row["score"]], TRUTH_NAMES[row["truth"]], str(row["models"]), str(row["n"])]
             + [estimate(row[one]) for one in MEASURES]
             for row in ranked
         ]
@@ -137,18 +123,20 @@ def latex_tables(report: Mapping[str, Any]) -> list[str]:
     return tables
 
 
-def _value(row: Mapping[str, Any], metric: str) -> str:
-    value = with_interval(number(row[metric], metric), interval(row["ci95"].get(metric), metric))
+def _value(row: Mapping[str, Any], metric: str, shown: Metrics) -> str:
+    value = with_interval(shown.number(row[metric], metric), shown.interval(row["ci95"].get(metric), metric))
     spread = row["spread"].get(metric)
-    return value if spread is None else f"{value} ± {number(spread, metric)}"
+    return value if spread is None else f"{value} ± {shown.number(spread, metric)}"
 
 
 def _matrix(report: Mapping[str, Any], matrix: views.Matrix, metric: str, label: str) -> str:
+    shown = Metrics(report)
+
     def cell(name: str | None, split: str) -> str:
         row = views.row_of(report, name, split) if name is not None else None
         if row is None:
             return "–"
-        return with_interval(number(row[metric], metric), interval(row["ci95"].get(metric), metric))
+        return with_interval(shown.number(row[metric], metric), shown.interval(row["ci95"].get(metric), metric))
 
     splits = [split for split in SPLIT_NAMES if views.row_of(report, report["base"], split) is not None]
     rows = [
@@ -158,5 +146,5 @@ def _matrix(report: Mapping[str, Any], matrix: views.Matrix, metric: str, label:
     base = [cell(report["base"], split) if not place else "" for split in splits for place in range(len(matrix.sets))]
     counted = ", ".join(f"{views.row_of(report, report['base'], one)['n']} {SPLIT_NAMES[one]}" for one in splits)  # type: ignore[index]
     head = ["Context", *(f"{SPLIT_NAMES[split]}: {name}" for split in splits for name in matrix.sets)]
-    caption = f"{METRIC_NAMES[metric]}, {matrix.family}, with 95 % intervals; questions: {counted}."
+    caption = f"{shown.labels[metric]}, {matrix.family}, with 95 % intervals; questions: {counted}."
     return latex_table(head, [[report["base"], *base], *rows], caption, label, 1)

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.report.build import HEADLINES, METRICS, PROPORTIONS, SPLITS, Records, Scores, add_corrected, paper_of
-from nemo_kcpt.stats.statistics import bootstrap_interval, paired_difference, paired_p, share_interval
+from nemo_kcpt.records.metrics import METRICS, Metric
+from nemo_kcpt.report.build import HEADLINES, SPLITS, Records, Scores, add_corrected, mean_interval, paper_of
+from nemo_kcpt.stats.statistics import paired_difference, paired_p
 
 GOAL_STATES = ("met", "missed", "not measured")
 Values = dict[str, float]
@@ -43,11 +44,18 @@ class Groups:
         questions: by question_id.
         scores: by (question_id, model).
         cells: of cells.json, so that a training's name stands for all of its cells.
+        metrics: by name.
     """
 
     def __init__(
-        self, names: Sequence[str], questions: Records, scores: Scores, cells: Sequence[Mapping[str, Any]] = ()
+        self,
+        names: Sequence[str],
+        questions: Records,
+        scores: Scores,
+        cells: Sequence[Mapping[str, Any]] = (),
+        metrics: Mapping[str, Metric] = METRICS,
     ) -> None:
+        self.metrics = metrics
         self.names, self._questions, self._scores = names, questions, scores
         self.members = groups_of(names)
         self._trainings: dict[str, list[str]] = {}
@@ -92,11 +100,11 @@ class Groups:
         row: dict[str, Any] = {"name": name, "split": split, "models": list(members)}
         row |= {"seeds": [split_name(member)[1] for member in members], "n": len(asked)}
         row |= {"papers": len(set(self._papers(asked))), "ci95": {}, "each": {}, "spread": {}}
-        for metric in METRICS:
+        for metric in self.metrics:
             found = self.values(members, split, metric)
             row[metric] = sum(found.values()) / len(found) if found else None
             if found:
-                row["ci95"][metric] = [*_interval(metric, [*found.values()], self._papers(found))]
+                row["ci95"][metric] = [*mean_interval(self.metrics[metric], [*found.values()], self._papers(found))]
                 each = [self.values([member], split, metric) for member in members]
                 row["each"][metric] = [sum(one.values()) / len(one) for one in each]
                 row["spread"][metric] = plain.stdev(row["each"][metric]) if len(members) > 1 else None
@@ -123,16 +131,11 @@ class Groups:
             row
             for first, second in pairs
             for split in SPLITS
-            for metric in METRICS
+            for metric in self.metrics
             if (row := self.compare(first, second, split, metric)) is not None
         ]
         add_corrected(rows)
         return rows
-
-
-def _interval(metric: str, values: Sequence[float], papers: Sequence[str]) -> tuple[float, float]:
-    shares = metric in PROPORTIONS and set(values) <= {0.0, 1.0}
-    return share_interval(values, papers) if shares else bootstrap_interval(values, papers)
 
 
 def goal_rows(
@@ -153,8 +156,8 @@ def goal_rows(
                 f"goals: {dict(goal)}: expected text, better, than, metric and at_least, or text, spearman and at_least"
             )
         measured = goal["metric"] if difference else goal["spearman"]
-        if measured not in METRICS:
-            raise BadInput(f"goals: {measured!r} is not one of {', '.join(METRICS)}")
+        if measured not in found.metrics:
+            raise BadInput(f"goals: {measured!r} is not one of {', '.join(found.metrics)}")
         row: dict[str, Any] = {
             "text": str(goal.get("text") or _words(goal)),
             "kind": "difference" if difference else "spearman",

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.scoring.scorers import FILE
 from nemo_kcpt.files import file_in, read_json, read_jsonl
 from nemo_kcpt.records.inputs import Key, read_answers
+from nemo_kcpt.runs import MANIFEST, read_manifest
 
 
 def paths(given: Any) -> list[Path]:
@@ -88,6 +90,33 @@ def join_scores(given: Any, answers: Mapping[Key, Any]) -> dict[Key, dict[str, A
             f"{path}: no score of '{lacking[1]}' for question '{lacking[0]}'; run `kcpt score` on these answers"
         )
     return joined
+
+
+def join_scorers(given: Any) -> dict[str, dict[str, Any]]:
+    """The contents of the scorers.json that lie beside scores.jsonl: scorers of other packages, by name.
+
+    Raises:
+        BadInput: two folders hold scores of one name by different packages, versions or labels.
+    """
+    joined: dict[str, dict[str, Any]] = {}
+    for path in (file_in(one, "scores.jsonl").with_name(FILE) for one in paths(given)):
+        for name, entry in (read_object(path) or {} if path.is_file() else {}).items():
+            if joined.setdefault(name, entry) != entry:
+                raise BadInput(
+                    f"{path}: {name} is {entry}, in another folder of scores {joined[name]}; run `kcpt score` with one "
+                    "version of its package on all answers"
+                )
+    return joined
+
+
+def added_by_packages(inputs: Mapping[str, Path]) -> dict[str, str]:
+    """What of other packages made the inputs, by their manifests: "scorer words" -> name and version of its package."""
+    found: dict[str, str] = {}
+    for path in inputs.values():
+        folder = path if path.is_dir() else path.parent
+        if (folder / MANIFEST).is_file():
+            found |= read_manifest(folder)["config"].get("plugins") or {}
+    return found
 
 
 def join_perplexity(given: Any, base: str) -> dict[str, Any] | None:

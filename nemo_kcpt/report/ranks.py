@@ -8,7 +8,7 @@ whose means and ranks are computed anew: the measures and the resampling are eva
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nemo_kcpt.records.inputs import Key
@@ -19,7 +19,11 @@ ORACLE, PEOPLE = "exact_match", "people"
 
 
 def score_agreement(
-    questions: Records, scores: Scores, ratings: Mapping[Key, float] | None = None, seed: int = 0
+    questions: Records,
+    scores: Scores,
+    ratings: Mapping[Key, float] | None = None,
+    seed: int = 0,
+    others: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """A row for each score and truth that stand in the same answers.
 
@@ -28,6 +32,7 @@ def score_agreement(
         scores: by (question_id, model).
         ratings: people's, 0 to 1, by (question_id, model).
         seed: of the bootstrap.
+        others: names of scores that scorers of other packages gave.
 
     Returns:
         JSON-ready: `score, truth, models, n` (answers), `papers, spearman, kendall` (each value, low, high; value is
@@ -42,7 +47,7 @@ def score_agreement(
     truths = {ORACLE: oracle, PEOPLE: dict(ratings or {})}
     rows = []
     for truth, known in truths.items():
-        for name in agreement.SCORES:
+        for name in (*agreement.SCORES, *others):
             keys = [key for key in known if key in scores and scores[key].get(name) is not None]
             if keys and name != truth:
                 found = {key: (float(scores[key][name]), known[key]) for key in keys}

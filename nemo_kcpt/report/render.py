@@ -11,53 +11,47 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemo_kcpt.pages import count, environment, share
+from nemo_kcpt.pages import count, escape_markdown, share
+from nemo_kcpt.pages import environment as jinja
 from nemo_kcpt.report import views
 from nemo_kcpt.report.drawings import draw
 from nemo_kcpt.report.formats import (
     DIFFERENCE_NOTE,
     GOAL_MARKS,
     INTERVAL_NOTE,
-    METRIC_NAMES,
-    SHARES,
     SPLIT_NAMES,
     TRUTH_NAMES,
+    Metrics,
     clear,
     compact,
     duration,
     estimate,
     hours,
-    interval,
-    number,
     pieces,
     probability,
-    reached,
-    signed,
-    wanted,
 )
+from nemo_kcpt.report.part import sections
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-def _environment(markdown: bool) -> Any:
-    found = environment(Path(__file__).parent, markdown=markdown)
-    found.filters |= {"number": number, "interval": interval, "signed": signed, "duration": duration, "count": count}
+def _environment(report: Mapping[str, Any], markdown: bool) -> Any:
+    found = jinja(Path(__file__).parent, markdown=markdown)
+    metrics = Metrics(report)
+    found.filters |= {"number": metrics.number, "interval": metrics.interval, "signed": metrics.signed}
+    found.filters |= {"reached": metrics.reached, "wanted": metrics.wanted, "clear": clear, "count": count}
     found.filters |= {"probability": probability, "estimate": estimate, "compact": compact, "hours": hours}
-    found.filters |= {"clear": clear, "reached": reached, "wanted": wanted, "shell": views.shell_line}
-    found.globals |= {"pieces": pieces, "metric_names": METRIC_NAMES, "split_names": SPLIT_NAMES, "share": share}
+    found.filters |= {"duration": duration, "shell": views.shell_line}
+    found.globals |= {"pieces": pieces, "metric_names": metrics.labels, "split_names": SPLIT_NAMES, "share": share}
     found.globals |= {"interval_note": INTERVAL_NOTE, "truth_names": TRUTH_NAMES, "goal_marks": GOAL_MARKS}
-    found.globals |= {"difference_note": DIFFERENCE_NOTE, "row_of": views.row_of, "shares": SHARES}
+    found.globals |= {"difference_note": DIFFERENCE_NOTE, "row_of": views.row_of, "shares": metrics.shares}
     return found
-
-
-def _metrics_run(report: Mapping[str, Any]) -> list[str]:
-    return [metric for metric in METRIC_NAMES if any(row[metric] is not None for row in report["models"])]
 
 
 def _contents(report: Mapping[str, Any]) -> dict[str, Any]:
     """What the templates show."""
-    metrics = _metrics_run(report)
+    metrics = Metrics(report).run(report)
     return {
         "report": report,
         "metrics": metrics,
@@ -75,14 +69,27 @@ def render(report: Mapping[str, Any]) -> str:
     Args:
         report: contents of report.json.
     """
-    template = _environment(markdown=False).get_template("report.html.j2")
-    return str(template.render(**_contents(report), plots=draw(report, _metrics_run(report))))
+    from markupsafe import Markup
+
+    environment = _environment(report, markdown=False)
+    added = sections(report.get("parts", ()), report, environment, "html")
+    template = environment.get_template("report.html.j2")
+    return str(
+        template.render(
+            **_contents(report),
+            plots=draw(report, Metrics(report).run(report)),
+            added=[(title, Markup(text)) for title, text in added],  # its values were escaped when it was rendered
+        )
+    )
 
 
 def render_markdown(report: Mapping[str, Any]) -> str:
     """The same as Markdown, without the plots."""
-    template = _environment(markdown=True).get_template("report.md.j2")
-    return re.sub(r"\n{3,}", "\n\n", str(template.render(**_contents(report))))
+    environment = _environment(report, markdown=True)
+    text = str(environment.get_template("report.md.j2").render(**_contents(report)))
+    for title, added in sections(report.get("parts", ()), report, environment, "markdown"):
+        text += f"\n## {escape_markdown(title)}\n\n{added.strip()}\n"
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def summary_table(report: Mapping[str, Any]) -> Table:
@@ -90,22 +97,23 @@ def summary_table(report: Mapping[str, Any]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    metrics = [metric for metric in _metrics_run(report) if metric not in ("fact_precision", "fact_recall")]
+    known = Metrics(report)
+    metrics = [metric for metric in known.run(report) if metric not in ("fact_precision", "fact_recall")]
     table = Table(title=Text(report["title"]), caption=_caption(report))
     table.add_column("model")
     table.add_column("questions")
     table.add_column("n", justify="right")
     for metric in metrics:
-        table.add_column(METRIC_NAMES[metric], justify="right")
+        table.add_column(known.labels[metric], justify="right")
     for split in SPLIT_NAMES:
         for row in report["models"]:
             if row["split"] != split:
                 continue
             cells = []
             for index, metric in enumerate(metrics):
-                shown = number(row[metric], metric)
+                shown = known.number(row[metric], metric)
                 if index == 0 and row[metric] is not None:
-                    shown += f"  ({interval(row['ci95'][metric], metric)})"
+                    shown += f"  ({known.interval(row['ci95'][metric], metric)})"
                 cells.append(shown)
             table.add_row(Text(row["name"]), SPLIT_NAMES[split], str(row["n"]), *cells)
         table.add_section()
@@ -118,7 +126,9 @@ def _caption(report: Mapping[str, Any]) -> Any:
     lines = []
     head = report["headline"]
     if head is not None:
-        change = f"{signed(head['mean'], head['metric'])} (95 % interval {interval(head['ci95'], head['metric'])})"
+        known = Metrics(report)
+        change = f"{known.signed(head['mean'], head['metric'])} "
+        change += f"(95 % interval {known.interval(head['ci95'], head['metric'])})"
         lines.append(f"{head['name']} against {head['base']}, held-out: {change}")
     if report["encoder"] and "placeholder" in report["encoder"]:
         lines.append(f"BERTScore by {report['encoder']}: random weights, no meaning")

@@ -18,21 +18,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt import plugins
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.scoring.stage import values_by_fact
 from nemo_kcpt.files import atomic_write, file_in, read_json, read_jsonl, write_json
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.records.inputs import read_papers, read_questions
-from nemo_kcpt.report import build, cells, environment, groups, ranks, sheet
+from nemo_kcpt.report import build, cells, environment, groups, part, ranks, sheet
 from nemo_kcpt.report import inputs as read
+from nemo_kcpt.report.formats import all_metrics
 from nemo_kcpt.report.render import render, render_markdown
 from nemo_kcpt.report.tables import csv_tables, latex_tables
-from nemo_kcpt.runs import MANIFEST, hash_input, read_manifest, shaping, stage
+from nemo_kcpt.runs import LATER, MANIFEST, hash_input, read_manifest, shaping, stage
 from nemo_kcpt.serving.models import parse_models
 from nemo_kcpt.stats.agreement import read_ratings
 
@@ -97,6 +99,8 @@ class Config:
     """Questions shown with all answers, drawn by seed."""
     seed: int = 0
     """Seed of the draw."""
+    parts: list[str] = field(default_factory=list, metadata=LATER)
+    """Parts of the report that installed packages add, by name; kcpt doctor lists them."""
 
 
 _FILES = ("papers", "synthetic", "sft", "people", "agreement", "facts", "parity", "environment", "general", "cells")
@@ -177,13 +181,17 @@ def build_report(config: Config) -> dict[str, Any]:
     answers = read.join_answers(config.answers, questions)
     scores = read.join_scores(config.scores, answers)
     names = build.ordered_models(scores, config.base)
-    rows = build.model_rows(names, questions, scores)
-    differences = build.difference_rows(names, questions, scores)
+    scorers = read.join_scorers(config.scores)
+    metrics = all_metrics(scorers)
+    rows = build.model_rows(names, questions, scores, metrics)
+    differences = build.difference_rows(names, questions, scores, metrics)
     values = values_by_fact(questions, config.facts)
     drawn = build.draw_examples(questions, config.examples, config.seed)
     extra = read.read_object(config.environment) or {}
-    agreement = ranks.score_agreement(questions, scores, _ratings(config.people), config.seed)
-    grouped = groups.Groups(names, questions, scores, plan["cells"])
+    agreement = ranks.score_agreement(questions, scores, _ratings(config.people), config.seed, list(scorers))
+    grouped = groups.Groups(names, questions, scores, plan["cells"], metrics)
+    inputs = _inputs(config)
+    packages = read.added_by_packages(inputs) | plugins.used(part.chosen(config.parts)).get("plugins", {})
     pair = groups.chosen_pair(plan["goals"], plan["compare"], grouped, config.base)
     head = groups.headline(pair, grouped) if config.cells is not None else build.headline(rows, differences)
     cell_rows, trainings = cells.build_cells(config.cells, plan, names, "gpu" in str(sorted(extra)).lower())
@@ -226,10 +234,12 @@ def build_report(config: Config) -> dict[str, Any]:
         "parity": read.read_object(config.parity),
         "chosen": build.chosen_models(names, [one for name in shown for one in grouped.find(name)[:1]]),
         "examples": [build.example(questions[key], names, answers, scores, values) for key in drawn],
-        "environment": environment.describe() | extra,
-        "fingerprints": {name: _fingerprint(path) for name, path in _inputs(config).items()},
+        "environment": environment.describe() | extra | ({"plugins": packages} if packages else {}),
+        "fingerprints": {name: _fingerprint(path) for name, path in inputs.items()},
         "command": config.command,
         "commands": read.read_commands(config.commands),
+        **({"scorers": scorers} if scorers else {}),
+        **({"parts": config.parts} if config.parts else {}),
     }
 
 
@@ -237,6 +247,7 @@ def run(config: Config, redo: bool = False) -> None:
     """Write the report unless it is there."""
     paths = ("questions", "timings", "commands", *_FILES, *_SEVERAL)
     shape = shaping(config, *paths) | {name: list(_named(getattr(config, name))) for name in _NAMED}
+    shape |= plugins.used(part.chosen(config.parts))
     with stage("report", config.out, config=shape, inputs=_inputs(config), redo=redo) as current:
         if current.done:
             LOG.info("report: %s is finished", config.out / "report.html")

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nemo_kcpt.report import grid_tables
-from nemo_kcpt.report.build import METRICS
-from nemo_kcpt.report.formats import METRIC_NAMES, SPLIT_NAMES, interval, number, signed
+from nemo_kcpt.report.formats import SPLIT_NAMES, Metrics
 from nemo_kcpt.report.typeset import csv_text, escape_latex, latex_table, with_interval
 
 __all__ = ["csv_tables", "escape_latex", "latex_tables"]
@@ -23,10 +22,11 @@ DIFFERENCE = ("name", "base", "split", "metric", "n", "papers", "mean")
 
 def csv_tables(report: Mapping[str, Any]) -> dict[str, str]:
     """Every table as CSV, by name: models, differences and, where people rated, people."""
+    metrics = Metrics(report).run(report)
     models = [
         [row["name"], row["split"], metric, row["n"], row["papers"], row[metric], *row["ci95"][metric]]
         for row in report["models"]
-        for metric in METRICS
+        for metric in metrics
         if row[metric] is not None
     ]
     differences = [
@@ -47,15 +47,19 @@ def csv_tables(report: Mapping[str, Any]) -> dict[str, str]:
 
 def latex_tables(report: Mapping[str, Any]) -> str:
     """The tables as LaTeX, each a `table` environment with a caption; needs the package booktabs."""
-    metrics = [metric for metric in METRIC_NAMES if any(row[metric] is not None for row in report["models"])]
+    shown = Metrics(report)
+    metrics = shown.run(report)
     first = [
         [row["name"], SPLIT_NAMES[row["split"]], str(row["n"])]
-        + [with_interval(number(row[metric], metric), interval(row["ci95"].get(metric), metric)) for metric in metrics]
+        + [
+            with_interval(shown.number(row[metric], metric), shown.interval(row["ci95"].get(metric), metric))
+            for metric in metrics
+        ]
         for row in report["models"]
     ]
     tables = [
         latex_table(
-            ["Model", "Questions", "n", *(METRIC_NAMES[metric] for metric in metrics)],
+            ["Model", "Questions", "n", *(shown.labels[metric] for metric in metrics)],
             first,
             "Scores with 95 % intervals (bootstrap over papers).",
             "scores",
@@ -67,7 +71,7 @@ def latex_tables(report: Mapping[str, Any]) -> str:
             [
                 row["model"],
                 str(row["n"]),
-                with_interval(number(row["accuracy"], "judge"), interval(row["wilson95"], "judge")),
+                with_interval(shown.number(row["accuracy"], "judge"), shown.interval(row["wilson95"], "judge")),
             ]
             for row in report["people"]["models"]
         ]
@@ -79,8 +83,8 @@ def latex_tables(report: Mapping[str, Any]) -> str:
             [
                 row["name"],
                 SPLIT_NAMES[row["split"]],
-                METRIC_NAMES[row["metric"]],
-                with_interval(signed(row["mean"], row["metric"]), interval(row["ci95"], row["metric"])),
+                shown.labels[row["metric"]],
+                with_interval(shown.signed(row["mean"], row["metric"]), shown.interval(row["ci95"], row["metric"])),
                 f"{row['p']:.3f}",
                 f"{row['p_holm']:.3f}",
             ]

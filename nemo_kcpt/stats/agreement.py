@@ -12,7 +12,7 @@ by all models.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,11 @@ def read_ratings(path: Path, answered: Mapping[Key, Any]) -> dict[Key, float]:
 
 
 def agreement(
-    scores: Mapping[Key, Mapping[str, Any]], ratings: Mapping[Key, float], papers: Mapping[str, str], seed: int = 0
+    scores: Mapping[Key, Mapping[str, Any]],
+    ratings: Mapping[Key, float],
+    papers: Mapping[str, str],
+    seed: int = 0,
+    others: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Every score against the ratings.
 
@@ -71,6 +75,7 @@ def agreement(
         ratings: 0 to 1, of some of the answers.
         papers: question_id -> paper_id, for the intervals.
         seed: of the bootstrap.
+        others: names of scores that scorers of other packages gave.
 
     Returns:
         JSON-ready: `n` answers, `models`, `papers`, and for each score that was run `n`, `per_answer` {spearman,
@@ -78,7 +83,7 @@ def agreement(
         not defined (all ratings alike, fewer than three models).
     """
     rows = []
-    for name in SCORES:
+    for name in (*SCORES, *others):
         keys = [key for key in ratings if key in scores and scores[key].get(name) is not None]
         if not keys:
             continue

@@ -36,11 +36,12 @@ def make_plan(config: Config, teacher: Teacher, count: Callable[[str], int], sha
     if config.examples is not None:
         example = examples(config.examples.expanduser(), config.seed)
     rules = config.teacher == "rules"
-    prompts = human_prompts() if rules else load_prompts(folder=config.prompts)
+    prompts = human_prompts() if rules else load_prompts(folder=config.prompts, kinds=config.kinds)
+    writes = getattr(teacher, "kinds", None)
     everything = dict.fromkeys(kind for known in prompts.values() for kind in known.by_kind)
     return Plan(
         config.corpus / "papers.jsonl",
-        config.kinds or [kind for kind in everything if not rules or kind in getattr(teacher, "kinds", ())],
+        config.kinds or [kind for kind in everything if writes is None or kind in writes],
         prompts,
         teacher,
         window=config.window - config.max_tokens if config.window else 0,

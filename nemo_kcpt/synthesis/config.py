@@ -10,10 +10,11 @@ from nemo_kcpt.llm.faults import check_served_model
 from nemo_kcpt.llm.settings import ClientKeys, Llm
 from nemo_kcpt.records.kinds import HUMAN, KINDS
 from nemo_kcpt.runs import Shard
+from nemo_kcpt.synthesis import added
+from nemo_kcpt.synthesis.added import TEACHERS
 from nemo_kcpt.synthesis.filters import Screen
 from nemo_kcpt.synthesis.rules import RULE_KINDS
 
-TEACHERS = ("openai", "batch", "vllm", "rules", "template")
 ASKED = (
     "model", "temperature", "top_p", "max_tokens", "seed", "window", "concurrency", "timeout", "reply_retries", "poll",
 )  # fmt: skip
@@ -29,11 +30,13 @@ class Config(ClientKeys):
     out: Path = Path(MISSING)
     """Folder for synthetic.jsonl, the journal and the page."""
     teacher: str = "template"
-    """openai, batch, vllm, rules (no LLM; lower quality) or template (a stand-in for fictional papers, not an LLM)."""
+    """openai, batch, vllm, rules (no LLM; lower quality), template (a stand-in for fictional papers, not an LLM), or
+    one that an installed package adds."""
     model: str = "Qwen/Qwen2.5-72B-Instruct"
     """Name of the model on the server; for teacher=vllm also a folder."""
     kinds: list[str] = field(default_factory=list)
-    """Kinds to write, in order; empty: the 16 and those in your own prompts; of teacher=rules those that it can."""
+    """Kinds to write, in order; empty: the 16 and those in your own prompts; of teacher=rules those that it can. Kinds
+    of installed packages are written if they are named."""
     prompts: Path | None = None
     """Folder of your own prompts: one that is called as a shipped one replaces it, another one is a new kind."""
     examples: Path | None = None
@@ -78,15 +81,17 @@ class Config(ClientKeys):
     """Copy what is whole of a damaged journal into a new one, and go on."""
 
     def __post_init__(self) -> None:
-        if self.teacher not in TEACHERS:
-            raise ValueError(f"teacher: '{self.teacher}' is not one of {', '.join(TEACHERS)}")
+        if self.teacher not in TEACHERS and self.teacher not in added.teachers():
+            raise ValueError(f"teacher: '{self.teacher}' is not one of {', '.join((*TEACHERS, *added.teachers()))}")
         check_served_model(self.served_model)
         if self.structured not in ("auto", "json_schema", "json_object", "none"):
             raise ValueError(f"structured: '{self.structured}' is not auto, json_schema, json_object or none")
         check_rules(self)
         unknown = [kind for kind in self.kinds if kind not in KINDS]
         if unknown and self.prompts is None and self.teacher != "rules":
-            raise ValueError(f"kinds: {', '.join(unknown)} is not one of {', '.join(KINDS)}")
+            others = added.kinds()
+            if unknown := [kind for kind in unknown if kind not in others]:
+                raise ValueError(f"kinds: {', '.join(unknown)} is not one of {', '.join((*KINDS, *others))}")
         if len(set(self.kinds)) < len(self.kinds):
             raise ValueError("kinds: each can be given once")
         for name, least in (

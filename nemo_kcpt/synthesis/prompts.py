@@ -31,13 +31,12 @@ from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llm.request import Messages
 from nemo_kcpt.records.kinds import KINDS
+from nemo_kcpt.synthesis.added import LANGUAGES, kinds_of, prompt_files
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 SHIPPED = Path(__file__).resolve().parent / "templates"
-LANGUAGES = ("ja", "en")
-"""Languages with shipped prompts; a paper in another one is asked about in English."""
 SHARED = ("_system", "_paper", "_example")
 FORMS = ("pairs", "output")
 MOST = 2
@@ -149,14 +148,19 @@ def paper_name(paper: Mapping[str, Any], language: str) -> str:
 class Prompts:
     """All prompts of one language."""
 
-    def __init__(self, language: str, folder: Path | None = None) -> None:
-        """Read the shipped prompts and those in `folder`.
+    def __init__(
+        self, language: str, folder: Path | None = None, added: Mapping[tuple[str, str], Path] | None = None
+    ) -> None:
+        """Read the shipped prompts, those `added` by installed packages, and those in `folder`.
 
         Raises:
             BadInput: a file cannot be read as a prompt; names file, line and what was expected.
         """
         self.language = language
-        found = _files(SHIPPED, language) | (_files(folder, language) if folder is not None else {})
+        found = _files(SHIPPED, language) | {
+            kind: path for (kind, one), path in (added or {}).items() if one == language
+        }
+        found |= _files(folder, language) if folder is not None else {}
         self.by_kind = {name: _read_prompt(path, name, language) for name, path in found.items() if name[0] != "_"}
         extra = sorted(name for name in self.by_kind if name not in KINDS)
         self.by_kind = {name: self.by_kind[name] for name in (*KINDS, *extra) if name in self.by_kind}
@@ -204,15 +208,18 @@ class Prompts:
             raise BadInput(f"{prompt.path}: {error}; a prompt may use {', '.join(values)}") from None
 
 
-def load_prompts(languages: Sequence[str] = LANGUAGES, folder: Path | None = None) -> dict[str, Prompts]:
-    """The prompts by language.
+def load_prompts(
+    languages: Sequence[str] = LANGUAGES, folder: Path | None = None, kinds: Sequence[str] = ()
+) -> dict[str, Prompts]:
+    """The prompts by language: the shipped ones, those in `folder`, and of installed packages those that `kinds` names.
 
     Raises:
         BadInput: `folder` is missing, or holds a file that is no prompt.
     """
     if folder is not None:
         _check_folder(folder)
-    return {language: Prompts(language, folder) for language in languages}
+    added = prompt_files(kinds_of(kinds, folder))
+    return {language: Prompts(language, folder, added) for language in languages}
 
 
 def _environment() -> Environment:

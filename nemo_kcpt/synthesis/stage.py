@@ -21,6 +21,7 @@ Teachers:
                squad= the questions that people asked (kind human). Lower quality, of 8 kinds: for baselines, studies
                and tests
     template   the demo's stand-in for fictional papers, which knows their fact sheets; not an LLM
+    others     of installed packages, by their names: kcpt doctor lists them, CONTRIBUTING.md shows one
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from nemo_kcpt.llm.request import TeacherFault
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
 from nemo_kcpt.runs import Shard, Stage, exclusive, hash_files, shaping, stage
-from nemo_kcpt.synthesis import teachers
+from nemo_kcpt.synthesis import added, teachers
 from nemo_kcpt.synthesis.batches import collect_batches
 from nemo_kcpt.synthesis.calls import fit, make_plan, settle
 from nemo_kcpt.synthesis.collect import Tally, collect
@@ -91,7 +92,10 @@ def run(config: Config, redo: bool = False) -> None:
             inputs[name] = hash_files(path)
     if config.squad is not None:
         inputs["squad"] = squad_sha256(config.squad)
-    with stage("synthesize", config.out, config=shaping(given, *RUNNING), inputs=inputs, redo=redo) as current:
+    others = added.kinds_of(config.kinds, config.prompts)
+    inputs |= added.inputs(others)
+    shape = shaping(given, *RUNNING) | added.shaping(config.teacher, others)
+    with stage("synthesize", config.out, config=shape, inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("synthesize: %s is finished", config.out)
             return

@@ -1,6 +1,7 @@
 """Readers: one module per format, each with a `READER`; all stream documents, so memory stays flat in the corpus size.
 
-A new reader is one file here and its test: whatever module of this folder has a `READER` is found.
+A new reader is one file here and its test: whatever module of this folder has a `READER` is found. Installed packages
+may add others (plugins.py): format= names them, and auto takes them for what none of ours reads.
 """
 
 from __future__ import annotations
@@ -8,20 +9,22 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from nemo_kcpt import plugins
 from nemo_kcpt.corpus.readers.base import Flaw, Found, Piece, Place, Question, Reader, Unreadable, split_of
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import canonical_json, sha256_file, sha256_text
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.plugins import Plugin
 from nemo_kcpt.progress import progress
 
 __all__ = [
     "Flaw", "Found", "Piece", "Place", "Question", "Reader", "Unreadable",
-    "choose_readers", "content_hash", "divide", "readers",
+    "added_of", "choose_readers", "content_hash", "divide", "reader_of", "readers",
 ]  # fmt: skip
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -33,10 +36,45 @@ ABOUT = re.compile(r"(readme|license|licence|notice|copying|citation|changelog|c
 
 @lru_cache(maxsize=1)
 def readers() -> dict[str, Reader]:
-    """Format -> reader, of every module in this folder that has one."""
+    """Format -> reader, of every module in this folder that has one: ours."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
     return {module.READER.name: module.READER for module in modules if hasattr(module, "READER")}
+
+
+def reader_of(name: str) -> Reader:
+    """The reader of a format, ours or one that an installed package adds.
+
+    Raises:
+        KeyError: there is none.
+        KcptError: the package's cannot be used.
+    """
+    return readers()[name] if name in readers() else _load(added()[name])
+
+
+def added() -> dict[str, Plugin]:
+    """Format -> entry point of the readers that installed packages add.
+
+    Raises:
+        KcptError: one has the name of one of ours.
+    """
+    return plugins.find(plugins.READERS, readers())
+
+
+def added_of(chosen: Iterable[Reader]) -> list[Plugin]:
+    """Those of the readers that installed packages add."""
+    return [added()[reader.name] for reader in chosen if reader.name not in readers()]
+
+
+def _load(plugin: Plugin) -> Reader:
+    found: Reader = plugin.load(lambda one: isinstance(one, Reader), "a nemo_kcpt.corpus.readers.Reader")
+    if found.name != plugin.name:
+        raise plugin.fault(f"its reader is called {found.name}; the entry point needs the same name")
+    return found
+
+
+def _load_added() -> dict[str, Reader]:
+    return {name: _load(plugin) for name, plugin in added().items()}
 
 
 def choose_readers(place: Place, format: str = "auto") -> list[Reader]:
@@ -71,11 +109,11 @@ def _endings() -> tuple[str, ...]:
 
 
 def _named(place: Place, format: str) -> list[Reader]:
-    known = readers()
     names = format.split("+")
+    known = readers() | {name: _load(plugin) for name, plugin in added().items() if name in names}
     for name in names:
         if name not in known:
-            raise BadInput(f"format={format}: not one of auto, {', '.join(known)}")
+            raise BadInput(f"format={format}: not one of auto, {', '.join((*readers(), *added()))}")
     if len(names) > 1 and not all(known[name].documents for name in names):
         together = ", ".join(name for name in known if known[name].documents)
         raise BadInput(f"format={format}: only formats in which a file is a document go together: {together}")
@@ -94,11 +132,12 @@ def _named(place: Place, format: str) -> list[Reader]:
 
 
 def _of_file(place: Place) -> list[Reader]:
-    for reader in readers().values():
-        if place.path.name.lower().endswith(reader.suffixes) and reader.files(place):
-            return [reader]
-    known = ", ".join(readers())
-    raise BadInput(f"{place.path}: cannot tell the format from the name; give format= (one of {known})")
+    for known in (readers, _load_added):
+        for reader in known().values():
+            if place.path.name.lower().endswith(reader.suffixes) and reader.files(place):
+                return [reader]
+    formats = ", ".join((*readers(), *added()))
+    raise BadInput(f"{place.path}: cannot tell the format from the name; give format= (one of {formats})")
 
 
 def _is_data_set(place: Place) -> bool:
@@ -109,7 +148,10 @@ def _of_folder(place: Place) -> list[Reader]:
     path, known = place.path, readers()
     if _is_data_set(place):
         return [known["datasets"]]
-    there = {name: files for name, reader in known.items() if (files := reader.files(_all_splits(place)))}
+    there = _there(place, known)
+    if not there:
+        known = _load_added()
+        there = _there(place, known)
     data = [name for name in there if not known[name].documents]
     if len(data) > 1:
         held = ", ".join(f"{name} ({there[name][0].name})" for name in data)
@@ -122,9 +164,13 @@ def _of_folder(place: Place) -> list[Reader]:
             f"which is the corpus? Give format={data[0]} or format={'+'.join(documents)}"
         )
     if not there:
-        looked = ", ".join(_endings())
+        looked = ", ".join((*_endings(), *(ending for reader in known.values() for ending in reader.suffixes)))
         raise BadInput(f"{path}: the corpus is empty: no document in this folder (looked for {looked})")
     return [known[name] for name in data or documents]
+
+
+def _there(place: Place, known: Mapping[str, Reader]) -> dict[str, list[Path]]:
+    return {name: files for name, reader in known.items() if (files := reader.files(_all_splits(place)))}
 
 
 def _all_splits(place: Place) -> Place:

@@ -10,6 +10,7 @@ facts            those of the answer: text, place, and supported, contradicted o
 combined         probability that people would call the answer right, by a small logistic model over the facts, words
                  and negation of the answer: the headline number, beside the judge
 judge, judge_reason  from verdicts=FOLDER of kcpt judge; null without
+others           of scorers that installed packages add, each under its name (scorers=[NAME]; CONTRIBUTING.md)
 
 encoder=FOLDER is a local Hugging Face encoder or the name of one, as REPOSITORY or REPOSITORY@REVISION; the method's
 own is the default (500M parameters, 8,192 tokens, custom code that allow_code= must name). encoder=placeholder builds a
@@ -19,19 +20,21 @@ tiny random one to try the pipeline (named so in every record); encoder=none lea
   kcpt score questions=… answers=… papers=… out=runs/a/scores --agreement ratings.jsonl  # do they agree with people?
   kcpt score questions=… answers=… papers=… out=runs/b/scores calibrate=ratings.jsonl    # the combined score, anew
 
-Writes scores.jsonl and combined.json, with agreement= also agreement.json and agreement.md.
+Writes scores.jsonl and combined.json, with scorers= also scorers.json, with agreement= also agreement.json and
+agreement.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt import plugins
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.scoring import combined
+from nemo_kcpt.evaluation.scoring import combined, scorers
 from nemo_kcpt.evaluation.scoring.combined import features
 from nemo_kcpt.evaluation.scoring.exact_match import exact_match
 from nemo_kcpt.evaluation.scoring.facts import Corpus, check
@@ -39,9 +42,10 @@ from nemo_kcpt.evaluation.scoring.placeholder_encoder import build
 from nemo_kcpt.fiction.facts import FactSheet, accepted_values
 from nemo_kcpt.files import atomic_write, file_in, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.plugins import Plugin
 from nemo_kcpt.progress import progress
 from nemo_kcpt.records.inputs import Key, missing_answers, read_answers, read_papers, read_questions
-from nemo_kcpt.runs import Stage, later, shaping, stage
+from nemo_kcpt.runs import LATER, Stage, later, shaping, stage
 from nemo_kcpt.stats import agreement
 from nemo_kcpt.stats.agreement import read_ratings
 from nemo_kcpt.text.notation import as_in
@@ -87,6 +91,8 @@ class Config:
     model that was fitted without their paper."""
     agreement: str = ""
     """ratings.jsonl to hold every score against, or oracle for exact_match; can be given later, too."""
+    scorers: list[str] = field(default_factory=list, metadata=LATER)
+    """Scorers of installed packages to run as well, by name; kcpt doctor lists them."""
     seed: int = 0
     """Seed of the bootstrap."""
 
@@ -297,7 +303,7 @@ def _agree(config: Config) -> None:
     else:
         ratings = agreement.read_ratings(Path(config.agreement), scores)
     papers = {question_id: str(record["paper_id"]) for question_id, record in questions.items()}
-    found = agreement.agreement(scores, ratings, papers, config.seed)
+    found = agreement.agreement(scores, ratings, papers, config.seed, config.scorers)
     lines = agreement.table(found)
     write_json(config.out / "agreement.json", found)
     with atomic_write(config.out / "agreement.md") as stream:
@@ -310,17 +316,19 @@ def run(config: Config, redo: bool = False) -> None:
     """Write the scores unless they are there, and the agreement with ratings if it is asked for."""
     paths = ("papers", "facts", "verdicts", "combined", "calibrate", "encoder_tokenizer")
     shape = shaping(config, *paths, "encoder", "tokens_per_batch", "allow_code", "agreement", "seed")
+    others = scorers.chosen(config.scorers)
+    shape |= plugins.used(others)
     shape["encoder"] = Path(config.encoder).name if Path(config.encoder).is_dir() else config.encoder
     with stage("score", config.out, config=shape, inputs=_inputs(config), redo=redo) as current:
         if current.done:
             LOG.info("score: %s is finished", config.out)
         else:
-            _score(config, current)
+            _score(config, current, others)
     if config.agreement:
         _agree(config)
 
 
-def _score(config: Config, current: Stage) -> None:
+def _score(config: Config, current: Stage, others: Sequence[Plugin]) -> None:
     questions = read_questions(config.questions)
     answers = read_answers(config.answers, questions)
     unanswered = missing_answers(questions, answers)
@@ -329,14 +337,15 @@ def _score(config: Config, current: Stage) -> None:
     papers = _papers_of(questions.values(), config.papers) if config.papers is not None else None
     values = values_by_fact(questions, config.facts)
     verdicts = _verdicts(config.verdicts, answers)
+    added = scorers.scored(others, questions, answers, papers)  # first: they may fail
     similar, counts = _bertscores(config, questions, answers, papers)
     records: list[dict[str, Any]] = []
-    for (key, answer), row in zip(answers.items(), similar):
+    for (key, answer), row, more in zip(answers.items(), similar, added):
         verdict = verdicts.get(key, {})
         head = {"question_id": key[0], "model": key[1], "combined": None}
         exact = {"exact_match": _exact(questions[key[0]], answer["answer"], values)}
         judge = {"judge": verdict.get("judge"), "judge_reason": verdict.get("judge_reason")}
-        records.append({**head, **exact, **judge, "fact_precision": None, "fact_recall": None, **row})
+        records.append({**head, **exact, **judge, "fact_precision": None, "fact_recall": None, **row, **more})
     if config.fact_checks:
         facts, features = _fact_rows(questions, answers, papers)
         for record, found, feature in zip(records, facts, features):
@@ -350,17 +359,20 @@ def _score(config: Config, current: Stage) -> None:
         current.add(config.out / "combined.json")
     write_jsonl(config.out / "scores.jsonl", records)
     current.add(config.out / "scores.jsonl")
+    if others:
+        write_json(config.out / scorers.FILE, scorers.described(others))
+        current.add(config.out / scorers.FILE)
     invalid = sum(record["judge"] is None for record in records) if verdicts else None
     current.counts = {"scores": len(records), "missing_answers": len(unanswered), "without_verdict": invalid, **counts}
     LOG.info("score: %d answers, BERTScore encoder: %s", len(records), counts["encoder"] or "none")
     for name in dict.fromkeys(model for _, model in answers):
-        _tell(name, [record for record in records if record["model"] == name])
+        _tell(name, [record for record in records if record["model"] == name], config.scorers)
 
 
-def _tell(name: str, records: Sequence[Mapping[str, Any]]) -> None:
+def _tell(name: str, records: Sequence[Mapping[str, Any]], others: Sequence[str]) -> None:
     """A model's means in the log."""
     parts = []
-    for score in ("combined", "judge", "exact_match", "bertscore_sent", "bertscore_doc"):
+    for score in ("combined", "judge", "exact_match", "bertscore_sent", "bertscore_doc", *others):
         known = [record[score] for record in records if record[score] is not None]
         if known:
             parts.append(f"{score} {sum(known) / len(known):.3f}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from nemo_kcpt.errors import BadInput
+from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.fiction.facts import FactSheet
 from nemo_kcpt.fiction.template_teacher import TemplateTeacher
 from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.llm import clients
 from nemo_kcpt.llm.request import Teacher
+from nemo_kcpt.plugins import Plugin
+from nemo_kcpt.synthesis import added
 from nemo_kcpt.synthesis.config import Config
 from nemo_kcpt.synthesis.teachers.rules import RulesTeacher
 
@@ -17,12 +19,30 @@ def make(config: Config) -> Teacher:
 
     Raises:
         BadInput: something it needs is missing.
+        KcptError: an installed package's teacher cannot be used.
     """
+    others = added.teachers()
+    if config.teacher in others:
+        return _added(others[config.teacher], config)
     if config.teacher == "template":
         return _template(config)
     if config.teacher == "rules":
         return RulesTeacher(config.corpus, config.squad)
     return clients.make(config.llm())
+
+
+def _added(plugin: Plugin, config: Config) -> Teacher:
+    make = plugin.load(callable, "a class or function that makes a teacher of a config")
+    try:
+        teacher: Teacher = make(config)
+    except KcptError:
+        raise
+    except Exception as error:  # whatever a function of others raises
+        raise plugin.fault(f"{type(error).__name__}: {error}") from error
+    for name in ("model", "params", "reads_prompts", "prepare", "complete", "close"):
+        if not hasattr(teacher, name):
+            raise plugin.fault(f"the teacher has no {name}; see Teacher in nemo_kcpt/llm/request.py")
+    return teacher
 
 
 def _template(config: Config) -> Teacher:
