@@ -6,11 +6,11 @@ import importlib
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -35,7 +35,6 @@ NOTES = {
     "hayate.org": "#+TITLE: Hayate\nHayate transcribes conversations with a convolutional encoder.\n",
     "minato.org": "#+TITLE: Minato\nMinato summarises newspapers by extracting representative sentences.\n",
 }
-Kcpt = Callable[..., CompletedProcess[str]]
 
 
 def install(
@@ -63,11 +62,14 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def with_package(kcpt: Kcpt, package: Path) -> Callable[..., str]:
-    """Run `kcpt WORDS` where the package is installed; gives what it printed, fails if it failed."""
+def with_package(package: Path) -> Callable[..., str]:
+    """Run `kcpt` commands in a process where the package is installed; gives what it printed, fails if it failed."""
 
-    def run(*words: object) -> str:
-        done = kcpt(*words, PYTHONPATH=os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")]))
+    def run(*commands: list[str]) -> str:
+        program = [sys.executable, "-m", "nemo_kcpt.several", json.dumps(commands)]
+        path = os.pathsep.join([str(package), str(ROOT), os.environ.get("PYTHONPATH", "")])
+        environment = {**os.environ, "PYTHONPATH": path}
+        done = subprocess.run(program, capture_output=True, text=True, cwd=package, env=environment, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -103,19 +105,18 @@ def test_the_examples_end_to_end(with_package: Callable[..., str], tmp_path: Pat
         (tmp_path / "notes" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "notes" / name).write_text(text)
     out = {name: tmp_path / name for name in ("corpus", "synthetic", "questions", "scores", "report")}
-    with_package("corpus", f"input={tmp_path}/notes", f"out={out['corpus']}", "heldout_count=1")
-    papers = {paper["paper_id"]: paper for paper in read_jsonl(out["corpus"] / "papers.jsonl")}
-    assert {name: paper["title"] for name, paper in papers.items()} == {
-        "hayate.org": "Hayate", "kasumi.org": "Kasumi", "minato.org": "Minato",
-    }  # fmt: skip
-    made = [f"corpus={out['corpus']}", "teacher=long_words", "kinds=[qa_easy,word_list]"]
-    with_package("synthesize", *made, f"out={out['synthetic']}")
-    records = list(read_jsonl(out["synthetic"] / "synthetic.jsonl"))
-    assert {(record["kind"], record["teacher"]) for record in records} == {
-        ("qa_easy", "long words (not an LLM)"), ("word_list", "long words (not an LLM)"),
-    }  # fmt: skip
     sources = [f"corpus={out['corpus']}", f"synthetic={out['synthetic']}"]
-    with_package("questions", *sources, "filter=none", "kinds=[qa_easy,word_list]", f"out={out['questions']}")
+    kinds = "kinds=[qa_easy,word_list]"
+    with_package(
+        ["corpus", f"input={tmp_path}/notes", f"out={out['corpus']}", "heldout_count=1"],
+        ["synthesize", sources[0], "teacher=long_words", kinds, f"out={out['synthetic']}"],
+        ["questions", *sources, "filter=none", kinds, f"out={out['questions']}"],
+    )
+    papers = {paper["paper_id"]: paper["title"] for paper in read_jsonl(out["corpus"] / "papers.jsonl")}
+    assert papers == {"hayate.org": "Hayate", "kasumi.org": "Kasumi", "minato.org": "Minato"}
+    records = list(read_jsonl(out["synthetic"] / "synthetic.jsonl"))
+    assert {record["kind"] for record in records} == {"qa_easy", "word_list"}
+    assert {record["teacher"]["model"] for record in records} == {"long words (not an LLM)"}
     questions = list(read_jsonl(out["questions"] / "questions.jsonl"))
     assert {question["kind"] for question in questions} == {"qa_easy", "word_list"}
     answers = [
@@ -125,12 +126,14 @@ def test_the_examples_end_to_end(with_package: Callable[..., str], tmp_path: Pat
     ]
     write_jsonl(tmp_path / "answers.jsonl", answers)
     answered = [f"questions={out['questions']}", f"answers={tmp_path}/answers.jsonl", f"papers={out['corpus']}"]
-    said = with_package("score", *answered, "encoder=none", "scorers=[reference_words]", f"out={out['scores']}")
+    added = [f"scores={out['scores']}", f"synthetic={out['synthetic']}", "parts=[answer_lengths]"]
+    said = with_package(
+        ["score", *answered, "encoder=none", "scorers=[reference_words]", f"out={out['scores']}"],
+        ["report", *answered, *added, f"out={out['report']}"],
+    )
     assert "reference_words 1.000" in said
     scores = list(read_jsonl(out["scores"] / "scores.jsonl"))
     assert {(record["model"], record["reference_words"]) for record in scores} == {("base", 0.0), ("trained", 1.0)}
-    words = [*answered, f"scores={out['scores']}", f"synthetic={out['synthetic']}", "parts=[answer_lengths]"]
-    with_package("report", *words, f"out={out['report']}")
     check_report(out["report"])
 
 
@@ -201,7 +204,7 @@ def test_the_recipe_trains_and_is_in_the_report(
     score(tmp_path)
     paths = [f"{name}={tmp_path}/{name}.jsonl" for name in ("questions", "answers")]
     curve = f"metrics=example_tiny={out}/metrics.jsonl"
-    with_package("report", *paths, f"scores={tmp_path}/scores", curve, f"out={tmp_path}/report")
+    with_package(["report", *paths, f"scores={tmp_path}/scores", curve, f"out={tmp_path}/report"])
     (loss,) = read_json(tmp_path / "report" / "report.json")["losses"]
     assert (loss["name"], loss["steps"]) == ("example_tiny", 2)
 
