@@ -10,11 +10,10 @@ from nemo_kcpt import plugins
 from nemo_kcpt.plugins import Plugin
 from nemo_kcpt.records.kinds import HUMAN, KINDS
 from nemo_kcpt.runs import hash_files
+from nemo_kcpt.text.language import PROMPT_LANGUAGES
 
 TEACHERS = ("openai", "batch", "vllm", "rules", "template")
 """Ours."""
-LANGUAGES = ("ja", "en")
-"""Languages with shipped prompts; a paper in another one is asked about in English."""
 
 
 def teachers() -> dict[str, Plugin]:
@@ -52,10 +51,12 @@ def prompt_files(used: Iterable[Plugin]) -> dict[tuple[str, str], Path]:
     found = {}
     for plugin in used:
         package = plugin.load(lambda one: bool(getattr(one, "__path__", ())), "a package, the folder of its prompts,")
-        for language in LANGUAGES:
+        for language in PROMPT_LANGUAGES:
             path = Path(next(iter(package.__path__))) / f"{plugin.name}.{language}.j2"
             if not path.is_file():
-                raise plugin.fault(f"{path}: no such file; a kind has a prompt for each of {', '.join(LANGUAGES)}")
+                raise plugin.fault(
+                    f"{path}: no such file; a kind has a prompt for each of {', '.join(PROMPT_LANGUAGES)}"
+                )
             found[plugin.name, language] = path
     return found
 

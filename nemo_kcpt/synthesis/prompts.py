@@ -31,12 +31,15 @@ from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llm.request import Messages
 from nemo_kcpt.records.kinds import KINDS
-from nemo_kcpt.synthesis.added import LANGUAGES, kinds_of, prompt_files
+from nemo_kcpt.synthesis.added import kinds_of, prompt_files
+from nemo_kcpt.text.language import PROMPT_LANGUAGES
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 SHIPPED = Path(__file__).resolve().parent / "templates"
+LANGUAGES = PROMPT_LANGUAGES
+"""Languages with shipped prompts; a paper in another one is asked about in English."""
 SHARED = ("_system", "_paper", "_example")
 FORMS = ("pairs", "output")
 MOST = 2

@@ -10,7 +10,8 @@ import pytest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llm.prefix import shared_tokens
 from nemo_kcpt.records.kinds import HELDOUT_KINDS, KINDS, QA_KINDS, is_heldout
-from nemo_kcpt.synthesis.prompts import LANGUAGES, SHIPPED, Prompts, language_of, load_prompts, paper_name
+from nemo_kcpt.synthesis.prompts import LANGUAGES, SHIPPED, Prompts, load_prompts, paper_name
+from nemo_kcpt.text.language import prompt_language
 from tests.synthesis.papers import paper
 
 HOSTILE = '{{ 7*7 }} {% raw %} {"pairs": []} </document> "quoted" \\n {{ paper.__class__ }} ```'
@@ -175,8 +176,8 @@ def test_no_folder() -> None:
 
 
 def test_the_language_of_the_prompts() -> None:
-    assert language_of(paper()) == "ja" and language_of(paper(language="en")) == "en"
-    assert language_of(paper(language="fr")) == "en" and language_of({"meta": {"language": "en"}}) == "en"
+    assert prompt_language(paper()) == "ja" and prompt_language(paper(language="en")) == "en"
+    assert prompt_language(paper(language="fr")) == "en" and prompt_language({"meta": {"language": "en"}}) == "en"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
