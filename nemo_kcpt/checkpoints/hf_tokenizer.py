@@ -15,6 +15,7 @@ from typing import Any
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json, write_json
 from nemo_kcpt.hf.chat_template import ADDITIONAL, DATE, SEPARATE, named_templates, with_date
+from nemo_kcpt.hf.special_tokens import SPECIAL_MAP
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
@@ -33,7 +34,6 @@ KEPT = (
 LLAMA_CLASSES = ("LlamaTokenizer", "LlamaTokenizerFast")
 INPUTS = ["input_ids", "attention_mask"]
 """What a Llama takes; `PreTrainedTokenizerFast` of transformers 4.57 adds token_type_ids, at which `generate` fails."""
-SPECIAL_MAP = "special_tokens_map.json"
 LARGEST = 10**12
 """transformers writes 10^30 as `model_max_length` where it knows none."""
 

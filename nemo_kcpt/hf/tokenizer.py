@@ -18,13 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_json
 from nemo_kcpt.hf.chat_template import DATE, PLAIN, SEPARATE, compile_template, own_template, template_inputs, variables
+from nemo_kcpt.hf.special_tokens import SPECIAL_MAP, SPECIAL_TOKENS, reads_map, token_text, tokenizer_config
 
 Messages = Sequence[Mapping[str, str]]
 
-SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-"""Roles of tokens; a template sees those that are set."""
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 """Files that every Hugging Face fast tokenizer has."""
 
@@ -38,7 +36,8 @@ def with_system(messages: Messages, system: str) -> Messages:
 
 def tokenizer_inputs(folder: Path) -> dict[str, Path]:
     """The files that shape a tokenizer's ids, by name, for a stage's fingerprint."""
-    return {**{name: folder / name for name in TOKENIZER_FILES}, **template_inputs(folder)}
+    files = {**{name: folder / name for name in TOKENIZER_FILES}, **template_inputs(folder)}
+    return {**files, SPECIAL_MAP: folder / SPECIAL_MAP} if reads_map(folder) else files
 
 
 _PLACEHOLDER = "\ue000{}\ue001"
@@ -83,7 +82,7 @@ class PackTokenizer:
                 f"{folder}: no tokenizer.json in it. Expected a Hugging Face fast tokenizer; "
                 "save one with AutoTokenizer.from_pretrained(...).save_pretrained(folder)"
             )
-        self.config: dict[str, Any] = read_json(folder / "tokenizer_config.json")
+        self.config = tokenizer_config(folder)
         self._with_control = Tokenizer.from_file(str(self._file))
         # Text of documents must not yield control tokens, however often "</s>" is written out in it.
         self._plain = Tokenizer.from_file(str(self._file))
@@ -102,8 +101,8 @@ class PackTokenizer:
         return int(self._with_control.get_vocab_size(with_added_tokens=True))
 
     def _token(self, name: str) -> str | None:
-        value = self.config.get(name)
-        return str(value["content"]) if isinstance(value, dict) else value
+        value: str | None = token_text(self.config.get(name))
+        return value
 
     def token_id(self, name: str) -> int | None:
         """Id of a special token by its role (`bos_token`, `eos_token`, `pad_token`); None where there is none."""
@@ -112,7 +111,10 @@ class PackTokenizer:
             return None
         found = self._with_control.token_to_id(token)
         if found is None:
-            raise BadInput(f"{self.folder}/tokenizer_config.json: {name} is '{token}', which is not in tokenizer.json")
+            raise BadInput(
+                f"{self.folder}: {name} is '{token}' (tokenizer_config.json or {SPECIAL_MAP}), which is not in "
+                "tokenizer.json"
+            )
         return int(found)
 
     @cached_property

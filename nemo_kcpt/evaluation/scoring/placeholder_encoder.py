@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_json
+from nemo_kcpt.hf.special_tokens import tokenizer_config
 
 NAME = "placeholder-bert-2x64"
 """Folder name of the encoder: 2 layers, hidden size 64."""
@@ -36,7 +36,7 @@ def build(tokenizer: Path, out: Path, seed: int = 0) -> Path:
     from tokenizers.processors import TemplateProcessing
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    roles = read_json(tokenizer / "tokenizer_config.json")
+    roles = tokenizer_config(tokenizer)
     first = _content(roles.get("bos_token")) or _content(roles.get("eos_token")) or _content(roles.get("unk_token"))
     last = _content(roles.get("eos_token")) or first
     if first is None:
