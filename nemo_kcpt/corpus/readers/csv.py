@@ -2,7 +2,7 @@
 
 Quoted fields may hold line breaks, so a large file is divided at those line feeds that are outside quotation marks, as
 Python's csv module sees them: a mark opens a field only at its beginning. A row whose number of fields is not the
-header's is a problem: which of its fields is missing cannot be told.
+header's is a problem: which of its fields is missing cannot be told. A file whose header cannot serve is one, too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import BinaryIO, NamedTuple
 
 from nemo_kcpt.corpus.readers.base import PIECE, Found, Piece, Place, Reader, one_file, too_large
 from nemo_kcpt.corpus.readers.streams import BLOCK, BROKEN, layout, open_bytes, problem_of
-from nemo_kcpt.errors import BadInput
 
 DELIMITERS = ",;\t"
 """What a .csv file may be separated by; the header's most frequent one is taken."""
@@ -23,6 +22,10 @@ HEADER = 1 << 20
 """Bytes of the longest header."""
 _DIRECTIVE = re.compile(r'"?sep=(.)"?\r?\n')
 """A first line by which Excel is told the delimiter."""
+
+
+class BadHeader(ValueError):
+    """The first row of a file cannot serve as its header; says why."""
 
 
 class Row(NamedTuple):
@@ -136,7 +139,7 @@ def _header(place: Place, path: Path, encoding: str) -> Header:
     """The header of a file, read anew by every piece.
 
     Raises:
-        BadInput: it cannot serve as one; says why.
+        BadHeader: it cannot serve as one.
     """
     stream, inner = open_bytes(path, encoding)
     with stream:
@@ -144,32 +147,32 @@ def _header(place: Place, path: Path, encoding: str) -> Header:
         start = lines = 0
         for row in _rows(stream, ",", 1, HEADER):
             if row.raw is None:
-                raise BadInput(f"{path}: the first row is longer than {HEADER >> 20} MiB; a header was expected there")
+                raise BadHeader(f"the first row is longer than {HEADER >> 20} MiB; a header was expected there")
             try:
                 text = row.raw.decode(inner).removeprefix("\ufeff")
             except UnicodeDecodeError as error:
-                raise BadInput(f"{path}: the header is not {inner} at byte {error.start}; give encoding=") from None
+                raise BadHeader(f"the header is not {inner} at byte {error.start}; give encoding=") from None
             start += row.size
             lines += row.raw.count(b"\n")
             if directive := _DIRECTIVE.fullmatch(text):
                 delimiter = directive[1]
             elif text.strip():
                 delimiter = delimiter or max(DELIMITERS, key=re.sub(r'"[^"]*"', "", text).count)
-                return Header(_names(path, text, delimiter), delimiter, start, lines)
+                return Header(_names(text, delimiter), delimiter, start, lines)
     return Header([], delimiter or ",", start, lines)
 
 
-def _names(path: Path, text: str, delimiter: str) -> list[str]:
+def _names(text: str, delimiter: str) -> list[str]:
     try:
         names = [name.strip() for name in _fields(text, delimiter, HEADER)]
     except csv.Error as error:
-        raise BadInput(f"{path}: the header is not a row of CSV ({error})") from None
+        raise BadHeader(f"the header is not a row of CSV ({error})") from None
     for number, name in enumerate(names, 1):
         if not name:
-            raise BadInput(f"{path}: column {number} has no name in the header; every column needs one")
+            raise BadHeader(f"column {number} has no name in the header; every column needs one")
         if names.index(name) != number - 1:
-            raise BadInput(
-                f"{path}: the columns {names.index(name) + 1} and {number} are both named '{name}'; rename one of them"
+            raise BadHeader(
+                f"the columns {names.index(name) + 1} and {number} are both named '{name}'; rename one of them"
             )
     return names
 
@@ -180,7 +183,7 @@ def divide(place: Place, path: Path) -> Iterator[tuple[int, int, int]]:
         found = layout(place, path)
         header = _header(place, path, found.encoding)
         by_bytes = found.by_bytes
-    except BROKEN:
+    except (*BROKEN, BadHeader):
         by_bytes = False  # the process that reads it says why it cannot be read
     if not by_bytes:
         yield 0, -1, 1
@@ -208,7 +211,7 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
     """The documents of some rows; one that does not fit the header is a problem, named by its first line."""
     path = one_file(piece.paths)
     source = place.relative(path)
-    something, number = False, 0
+    something, number, header = False, 0, Header([], "", 0, 0)
     try:
         encoding = layout(place, path).encoding
         header = _header(place, path, encoding)
@@ -224,6 +227,9 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
                     something = True
                     where = f"{path}, line {number}"
                     yield Found(where, source, {}, record) if isinstance(record, str) else Found(where, source, record)
+    except BadHeader as error:
+        something = True
+        yield Found(str(path), source, {}, str(error))
     except BROKEN as error:
         something = True
         yield Found(f"{path}, line {number}" if number else str(path), source, {}, problem_of(error))
