@@ -31,6 +31,7 @@ _CREATIVE_COMMONS = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/(\d\.\d
 _EMPHASIS = tuple(sorted(INLINE - {"a", "code", "del", "s", "strike"}))
 """Elements within a line that go, since trafilatura loses the text of some, or ends the line at them."""
 _BLOCKS = "p|div|h1|h2|h3|h4|h5|h6|ul|ol|table|pre|blockquote"
+_MARK = re.compile(r"\[\^[^\[\]]{1,40}\]")
 SHORT_PAGE = 3000
 """Characters of a page that trafilatura may find too short to keep its structure."""
 LONG_CELL = 300
@@ -91,7 +92,7 @@ def main_text(page: str) -> tuple[str, dict[str, str], int]:
         return "", {}, 0
     write_what_is_shown(tree)
     count = write_formulas(tree) + write_raised_text(tree)
-    found = trafilatura.extract_metadata(deepcopy(tree), extensive=False)
+    found = trafilatura.extract_metadata(_without_marks(tree), extensive=False)
     fields = {
         name: str(value)
         for name in ("title", "author", "date", "license", "sitename")
@@ -103,6 +104,14 @@ def main_text(page: str) -> tuple[str, dict[str, str], int]:
     text = _extracted(tree, page_characters=len(tree.text_content()))
     text = fractions(text).strip() if count else text.strip()
     return text, {name: value for name, value in fields.items() if value or name == "title"}, count
+
+
+def _without_marks(tree: Any) -> Any:
+    """A copy of a page without notes' marks, which are no part of a title or of an author's name."""
+    copied = deepcopy(tree)
+    for node in copied.iter():
+        node.text, node.tail = (text and _MARK.sub("", text) for text in (node.text, node.tail))
+    return copied
 
 
 def _extracted(tree: Any, page_characters: int) -> str:

@@ -39,6 +39,9 @@ _ROMAN = (
     (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"),
     (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
 )  # fmt: skip
+_NOTES = "|".join(
+    f"//span[contains(concat(' ', @class, ' '), ' {name} ')]" for name in ("ltx_note_outer", "sidenote", "marginnote")
+)
 _CHARGE = re.compile(r"\s*\d*[-+−–]\s*")
 
 
@@ -52,6 +55,7 @@ def write_what_is_shown(tree: Any) -> None:
     _unstack(tree)
     _strike(tree)
     _number_lists(tree)
+    _move_notes(tree)
     for caption in tree.xpath("//table/caption"):
         caption.tag, caption.tail = "p", None
         caption.getparent().addprevious(caption)  # within the table trafilatura drops it
@@ -142,6 +146,31 @@ def _strike(tree: Any) -> None:
         else:
             node.text = f"{node.text.rstrip()}~~"
         node.drop_tag()
+
+
+def _move_notes(tree: Any) -> None:
+    """Notes that stand within a sentence, as LaTeXML (arXiv) and Tufte's style write them, go behind its block."""
+    for note in reversed(tree.xpath(_NOTES)):
+        block = note.getparent()
+        while block is not None and block.tag in INLINE:
+            block = block.getparent()
+        if block is None or block.tag in ("html", "body") or not note.text_content().strip():
+            continue
+        tables = block.xpath("ancestor-or-self::table[1] | ancestor::ul[1] | ancestor::ol[1]")
+        marks = note.xpath(".//*[contains(@class, 'ltx_note_mark') or contains(@class, 'ltx_tag_note')]")
+        number = marks[0].text_content().strip() if marks else ""
+        for mark in marks:
+            mark.drop_tree()
+        rest, note.tail = note.tail, None
+        previous, parent = note.getprevious(), note.getparent()
+        if previous is not None:
+            previous.tail = (previous.tail or "") + (rest or "")
+        else:
+            parent.text = (parent.text or "") + (rest or "")
+        (tables[0] if tables else block).addnext(note)
+        note.tag, note.tail = "p", None
+        note.attrib.clear()
+        note.text = f"{f'[^{number}]: ' if number else ''}{(note.text or '').lstrip()}"
 
 
 def _number_lists(tree: Any) -> None:

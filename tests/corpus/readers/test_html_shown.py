@@ -67,6 +67,27 @@ def test_the_text_says_what_a_reader_sees(body: str, lines: list[str], rest: str
     assert "106" not in text
 
 
+NOTE = (
+    "<span class='ltx_note'><sup class='ltx_note_mark'>1</sup><span class='ltx_note_outer'><span "
+    "class='ltx_note_content'><sup class='ltx_note_mark'>1</sup>表{}による</span></span></span>"
+)
+
+
+def test_notes_within_a_sentence_go_behind_it_and_are_no_part_of_titles_and_names() -> None:
+    body = (
+        f"<h1>題{NOTE.format(1)}</h1><div class='ltx_authors'>Jane Doe<sup>1,2</sup>, Taro Yamada<sup>*</sup>, and Ann "
+        f"O’Neil<sup>†</sup></div><p>参加者は24{NOTE.format(2)} 人、<b>女性{NOTE.format(3)}</b>は12人。{SENTENCE}</p>"
+        f"<table><tr><th>数{NOTE.format(4)}</th></tr><tr><td>3</td></tr></table>"
+        f"<p>余白<span class='sidenote'>2019年</span>は5。{SENTENCE}</p>"
+    )
+    text, fields, _ = main_text(f"<html><body><article>{body}</article></body></html>")
+    assert fields["title"] == "題" and fields["author"] == "Jane Doe; Taro Yamada; Ann O’Neil"
+    lines = text.splitlines()
+    assert "[^1]: 表1による" in lines and f"参加者は24[^1] 人、女性[^1]は12人。{SENTENCE}" in lines
+    assert lines.index("[^1]: 表2による") < lines.index("[^1]: 表3による") < lines.index("[^1]: 表4による")
+    assert f"余白は5。{SENTENCE}" in lines and "2019年" in lines
+
+
 def test_a_list_that_counts_from_one_stays() -> None:
     items = "<ol start=1><li>一つ目</li><li value=2>二つ目</li></ol>"
     text, _, _ = main_text(f"<html><body><article><h1>題</h1><p>{SENTENCE}</p>{items}</article></body></html>")
