@@ -173,7 +173,18 @@ def _words(textpage: Any, scale: float, inside: tuple[float, float, float, float
         last = number
     if text:
         close(last)
-    return found
+    return [_on_its_line(word, before) for word, before in zip(found, [None, *found])]
+
+
+def _on_its_line(word: Word, before: Word | None) -> Word:
+    """A word without the line's end before it that PDFium sees where a comma or a minus is drawn by itself: a number in
+    pieces stands on one baseline, each piece right behind the other."""
+    if before is None or "\n" not in word.space or not word.size:
+        return word
+    gap = (word.left - before.right) / word.size
+    if abs(word.base - before.foot) > 0.02 * word.size or not -0.3 < gap < 0.25 or word.size != before.size:
+        return word
+    return word._replace(space=" " if gap > 0.12 else "")
 
 
 def _units(textpage: Any) -> list[str]:

@@ -112,3 +112,19 @@ def test_a_pdf_of_a_real_program(tmp_path: Path) -> None:
         figure.savefig(tmp_path / "a.pdf")
     pyplot.close(figure)
     assert records(tmp_path)[0]["text"] == "Word Sense Disambiguation\nfor low-resource languages: ½ naïve α"
+
+
+def test_a_number_that_is_drawn_in_pieces_stays_on_its_line(tmp_path: Path) -> None:
+    """PDFium ends the line before a comma that is drawn by itself, as its box is lower than the digit's."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    figure = pyplot.figure(figsize=(5, 5))
+    for x, y, text in (
+        *((60, 200, "Total"), (100, 200, "1"), (106.4, 200, ","), (109.6, 200, "234")),
+        *((60, 180, "−"), (68.4, 180, "5.6")),
+        *((60, 160, "alpha"), (160, 160, "7")),
+    ):
+        figure.text(x / 360, y / 360, text, fontsize=10)
+    with pyplot.rc_context({"pdf.fonttype": 42}):
+        figure.savefig(tmp_path / "a.pdf")
+    pyplot.close(figure)
+    assert records(tmp_path)[0]["text"].split() == ["Total", "1,234", "−5.6", "alpha", "7"]
