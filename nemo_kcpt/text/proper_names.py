@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from nemo_kcpt.text.plain import plain
+from nemo_kcpt.text.word_borders import cuts_word
 
 _JAPANESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _KATAKANA = re.compile(r"[ァ-ヺー・]+")
@@ -236,13 +238,21 @@ class NameText:
         self._spaced = plain(text)[0]
 
     def holds(self, key: str) -> bool:
-        """Whether the name is there as a whole: `BERT` is not in `RoBERTa`, `東京` is in `東京大学`."""
+        """Whether the name is there as a whole: `BERT` is not in `RoBERTa`, `京都` not in `東京都`; `東京` is in
+        `東京大学`."""
         if key not in self._key:
             return False
         before = next((border for kind, border, _ in _WHOLE if re.match(kind, key[0])), "")
         after = next((border for kind, _, border in _WHOLE if re.match(kind, key[-1])), "")
         if not before and not after:
-            return True
+            return any(not cuts_word(self._key, place, place + len(key)) for place in _places(self._key, key))
         # Latin words run together without their spaces: look with them.
         pieces = r"[\s・=\-‐‑–_]*".join(map(re.escape, key))
         return re.search(before + pieces + r"ー?" + after, self._spaced) is not None
+
+
+def _places(text: str, part: str) -> Iterator[int]:
+    place = text.find(part)
+    while place >= 0:
+        yield place
+        place = text.find(part, place + 1)

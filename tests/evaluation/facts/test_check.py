@@ -42,6 +42,11 @@ def test_names(text: str, expected: list[str]) -> None:
     assert _names(text) == [name.strip("「」") for name in expected] or _names(text) == expected
 
 
+def test_a_name_is_not_found_inside_of_a_word() -> None:
+    assert NameText("本社は東京都にある。").holds("東京") and not NameText("本社は東京都にある。").holds("京都")
+    assert NameText("東京都と京都府").holds("京都") and not NameText("長谷川さん").holds("谷川")
+
+
 def test_a_name_stands_in_a_text_as_a_whole() -> None:
     text = NameText("RoBERTaと東京大学、Llama 3.1、フランシス・ベーコン、サーバー")
     held = [
