@@ -65,7 +65,7 @@ class Plugin:
         except Exception as error:  # whatever a module raises while it is imported
             raise self.fault(f"cannot be imported ({type(error).__name__}: {error})") from error
         if not fits(found):
-            raise self.fault(f"is a {type(found).__name__}; {expected} was expected")
+            raise self.fault(f"is of type {type(found).__name__}; {expected} was expected")
         return found
 
     def fault(self, text: str) -> KcptError:

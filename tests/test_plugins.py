@@ -260,7 +260,7 @@ def test_two_packages_of_one_name_and_bad_names(monkeypatch: pytest.MonkeyPatch)
     ("text", "message"),
     [
         ("import no_such_module", r"cannot be imported \(ModuleNotFoundError: No module named 'no_such_module'\)"),
-        ("thing = 3", r"is a int; a function under @scorer\(label\) was expected"),
+        ("thing = 3", r"is of type int; a function under @scorer\(label\) was expected"),
         (SCORER.replace("def words", "def other").replace("= words", "= other"), "its function is called other"),
         (SCORER.replace("RETURNED", "1 / 0"), "question 'a:dataset_size' by base: ZeroDivisionError"),
         (SCORER.replace("RETURNED", "float('nan')"), "gave nan; a finite number or None"),
@@ -342,3 +342,82 @@ def test_what_a_part_shows_is_escaped_and_its_faults_are_its_own(installed: Call
     installed(plugins.REPORT_PARTS, "more", PART.replace("RETURNED", "report['nothing']"))
     with pytest.raises(KcptError, match=r"report part more of kcpt-example 1\.0 .*KeyError: 'nothing'"):
         list(sections(["more"], {}, environment(ROOT, markdown=False), "html"))
+
+
+READER = """
+from nemo_kcpt.corpus.readers import Found, Reader
+def read(place, piece):
+    yield Found(piece.paths[0], "x", {"text": "x"})
+thing = Reader(name=NAME, suffixes=(".rst",), read=read, documents=True)
+"""
+
+
+def test_readers_of_packages_come_after_ours(installed: Callable[..., None], tmp_path: Path) -> None:
+    from nemo_kcpt.corpus.readers import Place, choose_readers, reader_of
+
+    for name in ("a.rst", "b.md"):
+        (tmp_path / "mixed" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "mixed" / name).write_text("text\n")
+    place = Place(name=str(tmp_path / "mixed"))
+
+    def chosen(format: str = "auto", place: Place = place) -> list[str]:
+        return [reader.name for reader in choose_readers(place, format)]
+
+    installed(plugins.READERS, "rst", "raise RuntimeError('imported')")
+    assert chosen() == chosen("text") == ["text"]  # the package is not even imported
+    with pytest.raises(BadInput, match="format=rts: not one of auto, csv, .*, text, rst"):
+        chosen("rts")
+    with pytest.raises(KcptError, match=r"reader rst of kcpt-example 1\.0 .*RuntimeError: imported"):
+        chosen("rst")
+    installed(plugins.READERS, "rst", READER.replace("NAME", "'rst'"))
+    assert chosen("rst+text") == ["rst", "text"] and reader_of("rst").suffixes == (".rst",)
+    assert chosen(place=Place(name=str(tmp_path / "mixed" / "a.rst"))) == ["rst"]
+    installed(plugins.READERS, "rst", READER.replace("NAME", "'other'"))
+    with pytest.raises(KcptError, match="its reader is called other; the entry point needs the same name"):
+        chosen("rst")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("thing = 3", "is of type int; a class or function that makes a teacher of a config was expected"),
+        ("def thing(config): return config.nothing", "AttributeError: 'Config' object has no attribute 'nothing'"),
+        ("class thing:\n model = 'x'\n def __init__(self, config): ...", "the teacher has no params; see Teacher in"),
+    ],
+)
+def test_a_teacher_that_cannot_be_used_is_named(installed: Callable[..., None], text: str, message: str) -> None:
+    from nemo_kcpt.synthesis import teachers
+    from nemo_kcpt.synthesis.config import Config
+
+    with pytest.raises(ValueError, match="teacher: 'mine' is not one of openai, batch, vllm, rules, template$"):
+        Config(teacher="mine")
+    installed(plugins.TEACHERS, "mine", text)
+    with pytest.raises(KcptError, match=rf"teacher mine of kcpt-example 1\.0 .*{message}"):
+        teachers.make(Config(teacher="mine"))
+
+
+def test_kinds_of_packages_need_both_languages_and_yield_to_ones_own(
+    package: Path, installed: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nemo_kcpt.records.kinds import KINDS
+    from nemo_kcpt.synthesis.config import Config
+    from nemo_kcpt.synthesis.prompts import load_prompts
+
+    installed(plugins.KINDS, "headline", "thing = 3")
+    with pytest.raises(
+        KcptError, match="kind headline of .* is of type int; a package, the folder of its prompts, was"
+    ):
+        load_prompts(kinds=["headline"])
+    install(tmp_path / "site", {plugins.KINDS: {"headline": "kcpt_half"}}, {"kcpt_half/headline.ja.j2": ""})
+    with pytest.raises(KcptError, match="kind headline of .*kcpt_half/headline.en.j2: no such file; a kind has"):
+        load_prompts(kinds=["headline"])
+    with pytest.raises(ValueError, match="kinds: headlines is not one of paraphrase, .*, discussion, headline"):
+        Config(kinds=["headline", "headlines"])
+    monkeypatch.syspath_prepend(str(package))
+    assert "word_list" not in load_prompts()["ja"].by_kind  # installed, and not asked for
+    found = load_prompts(kinds=["word_list", "summary"])
+    assert [list(found[language].by_kind) for language in ("ja", "en")] == [[*KINDS, "word_list"]] * 2
+    own = tmp_path / "own" / "word_list.ja.j2"
+    own.parent.mkdir()
+    own.write_text(EXAMPLES["kcpt_example/prompts/word_list.ja.j2"])
+    assert load_prompts(folder=own.parent, kinds=["word_list"])["ja"].by_kind["word_list"].path == own

@@ -202,7 +202,7 @@ def synthetic_ratio(counts: Counts, kinds: Sequence[str] = ()) -> float:
     mean = counts.characters / counts.papers
     replies = {
         one.kind: reply_characters(one.kind, one.form, one.pairs, mean, counts.language) / mean
-        for one in load_prompts([counts.language])[counts.language].by_kind.values()
+        for one in load_prompts([counts.language], kinds=counts.kinds)[counts.language].by_kind.values()
         if not counts.kinds or one.kind in counts.kinds
     }
     assumed = sum(ratio for kind, ratio in replies.items() if not kinds or kind in kinds)
