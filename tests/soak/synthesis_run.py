@@ -11,7 +11,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from nemo_kcpt.llm.request import TeacherReply, TeacherRequest
-from nemo_kcpt.synthesis import stage
+from nemo_kcpt.synthesis import stage, teachers
 from tests.synthesis.papers import StubTeacher
 
 CONCURRENCY = 4
@@ -35,7 +35,7 @@ class NotingTeacher(StubTeacher):  # type: ignore[misc]
 
 def main(corpus: str, out: str, calls: str) -> None:
     teacher: Any = NotingTeacher(Path(calls))
-    stage.make_teacher = lambda config: teacher
+    teachers.make = lambda config: teacher
     stage.run(stage.Config(corpus=Path(corpus), out=Path(out), teacher="openai", concurrency=CONCURRENCY))
 
 

@@ -13,7 +13,7 @@ import pytest
 from nemo_kcpt.llm import journal as journal_module
 from nemo_kcpt.llm.journal import Journal, salvage
 from nemo_kcpt.llm.request import TeacherReply, TeacherRequest
-from nemo_kcpt.synthesis import page, prompts, stage
+from nemo_kcpt.synthesis import calls, page, prompts, stage, teachers
 from tests.crash import KILL, crash_everywhere
 from tests.synthesis.fake_server import FakeServer
 from tests.synthesis.papers import StubTeacher, corpus, paper
@@ -43,7 +43,7 @@ class NotingTeacher(StubTeacher):
 def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Of a small run. Prompts are read once and nothing is drawn: both take longer than the run."""
     loaded = prompts.load_prompts()
-    monkeypatch.setattr(prompts, "load_prompts", lambda **_: loaded)
+    monkeypatch.setattr(calls, "load_prompts", lambda **_: loaded)
     monkeypatch.setattr(page, "_plot", lambda *_: "")
     folder = corpus(tmp_path / "corpus", [paper(number) for number in range(2)])
     return {"corpus": folder, "out": tmp_path / "out", "kinds": ["qa_easy", "summary"], "concurrency": CONCURRENCY}
@@ -52,7 +52,7 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 @pytest.fixture
 def run(keys: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """`kcpt synthesize` with a teacher that notes its calls."""
-    monkeypatch.setattr(stage, "make_teacher", lambda config: NotingTeacher(tmp_path / "paid"))
+    monkeypatch.setattr(teachers, "make", lambda config: NotingTeacher(tmp_path / "paid"))
     return lambda **more: stage.run(stage.Config(**keys, teacher="openai", **more))
 
 
