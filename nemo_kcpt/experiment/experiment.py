@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,20 @@ def check_sections(config: Config) -> None:
         for key in given:
             if key in own:
                 raise BadInput(f"{section}: {key}: the grid gives this key itself; take it out")
+
+
+def check_compared(config: Config, models: Sequence[str], groups: Sequence[str]) -> None:
+    """What is to be compared must be a model, with or without its seed, or a training, the mean over its models.
+
+    Raises:
+        BadInput: it is none, or not two names are given.
+    """
+    known = list(dict.fromkeys([*chain(*zip(models, groups)), *(training.name for training in all_trainings(config))]))
+    named = [(f"compare: {pair}", name) for pair in config.compare for name in pair]
+    for goal in config.goals:
+        named += [(f"goals: {key}", goal[key]) for key in ("better", "than") if key in goal]
+    if uneven := [pair for pair in config.compare if len(pair) != 2]:
+        raise BadInput(f"compare: {uneven[0]}: two names are needed, as [anchored-1024, concat-1024]")
+    for where, name in named:
+        if name not in known:
+            raise BadInput(f"{where}: no model '{name}'; {nearest(name, known)}")

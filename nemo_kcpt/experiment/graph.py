@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.config import nearest
-from nemo_kcpt.errors import BadInput
-from nemo_kcpt.experiment.experiment import BASE, Config, Training, all_trainings, words_of
-from nemo_kcpt.experiment.nodes import REPORT, Cell, Launch, Node, kcpt
+from nemo_kcpt.experiment.experiment import BASE, Config, Training, all_trainings, check_compared, words_of
+from nemo_kcpt.experiment.nodes import REPORT, Cell, Launch, Node, kcpt, needed, stage_node
 from nemo_kcpt.experiment.small_base import base_documents, base_packs
 from nemo_kcpt.recipe_calls import call
 
@@ -29,20 +27,7 @@ class Graph:
             for seed in seeds or [None]:
                 self._training(training, seed)
         self._report()
-        self._check_compared()
-
-    def _check_compared(self) -> None:
-        """What is to be compared must be a model, with or without its seed, or a training, the mean over its models."""
-        models = [name for cell in self.cells for name in (cell.name, cell.group)]
-        known = list(dict.fromkeys([*models, *(one.name for one in self.trainings)]))
-        named = [(f"compare: {pair}", name) for pair in self.config.compare for name in pair]
-        for goal in self.config.goals:
-            named += [(f"goals: {key}", goal[key]) for key in ("better", "than") if key in goal]
-        if uneven := [pair for pair in self.config.compare if len(pair) != 2]:
-            raise BadInput(f"compare: {uneven[0]}: two names are needed, as [anchored-1024, concat-1024]")
-        for where, name in named:
-            if name not in known:
-                raise BadInput(f"{where}: no model '{name}'; {nearest(name, known)}")
+        check_compared(config, [cell.name for cell in self.cells], [cell.group for cell in self.cells])
 
     # ---- folders
 
@@ -84,22 +69,8 @@ class Graph:
             assert name in self.nodes, name
         self.nodes[node.name] = node
 
-    def _stage(
-        self, name: str, kind: str, stage: str, keys: Sequence[str], after: Sequence[str], product: str, **more: Any
-    ) -> None:
-        """A node that runs one stage whose folder is called like the node."""
-        out = self.run / name
-        self.add(
-            Node(
-                name=name,
-                kind=kind,
-                command=kcpt([stage, *keys, f"out={out}"]),
-                products=[out / product],
-                folders=[out],
-                after=after,
-                **more,
-            )
-        )
+    def _stage(self, name: str, *given: Any, **more: Any) -> None:
+        self.add(stage_node(self.run / name, name, *given, **more))
 
     def _documents(self) -> None:
         config, run = self.config, self.run
@@ -421,13 +392,4 @@ class Graph:
         Raises:
             BadInput: an unknown name.
         """
-        wanted: set[str] = set()
-        left = list(names)
-        while left:
-            name = left.pop()
-            if name not in self.nodes:
-                raise BadInput(f"only: no step '{name}'; {nearest(name, list(self.nodes))}")
-            if name not in wanted:
-                wanted.add(name)
-                left += self.nodes[name].after
-        return [name for name in self.nodes if name in wanted]
+        return needed(self.nodes, names)

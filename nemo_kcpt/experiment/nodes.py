@@ -7,7 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from nemo_kcpt.config import nearest
+from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment.experiment import Training
 
 NEMO = str(Path(sys.executable).with_name("nemo"))
@@ -92,3 +95,36 @@ class Cell:
 def kcpt(*commands: Sequence[str]) -> list[str]:
     """`kcpt` commands, run in one process."""
     return [sys.executable, "-m", "nemo_kcpt.several", json.dumps([list(words) for words in commands])]
+
+
+def stage_node(
+    out: Path, name: str, kind: str, stage: str, keys: Sequence[str], after: Sequence[str], product: str, **more: Any
+) -> Node:
+    """A node that runs one stage into the folder `out`, whose file `product` is there when it is done."""
+    return Node(
+        name=name,
+        kind=kind,
+        command=kcpt([stage, *keys, f"out={out}"]),
+        products=[out / product],
+        folders=[out],
+        after=after,
+        **more,
+    )
+
+
+def needed(nodes: Mapping[str, Node], names: Sequence[str]) -> list[str]:
+    """The named ones of `nodes` and all that they need, in the order of `nodes`.
+
+    Raises:
+        BadInput: an unknown name.
+    """
+    wanted: set[str] = set()
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name not in nodes:
+            raise BadInput(f"only: no step '{name}'; {nearest(name, list(nodes))}")
+        if name not in wanted:
+            wanted.add(name)
+            left += nodes[name].after
+    return [name for name in nodes if name in wanted]

@@ -31,7 +31,8 @@ MEMORY = 200 << 20
 PROGRAM = """
 import json, resource, sys
 from pathlib import Path
-from nemo_kcpt.conversion import hf_folder, stage
+from nemo_kcpt.checkpoints import hf_folder
+from nemo_kcpt.conversion import stage
 from nemo_kcpt.conversion.import_stage import Config, run
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.processes import peak_memory
