@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_kcpt.evaluation.judging import stage
-from nemo_kcpt.evaluation.judging.prompts import Case, language_of, messages
+from nemo_kcpt.evaluation.judging.prompts import Case, messages
 from nemo_kcpt.files import read_jsonl, write_jsonl
 from nemo_kcpt.llm.fences import harmless, nonce_for, shortened, visible
+from nemo_kcpt.text.language import question_language
 from tests.evaluation.small import write_inputs
 from tests.synthesis.fake_server import FakeServer, ok
 
@@ -236,7 +237,7 @@ def test_prose_that_quotes_a_verdict_is_no_verdict(tmp_path: Path) -> None:
 def test_long_text_does_not_take_long(piece: str) -> None:
     text = piece * (200_000 // len(piece))
     harmless(text)
-    language_of(text)
+    question_language(text)
 
 
 @given(st.text())
