@@ -203,7 +203,7 @@ def serve_checks() -> list[Check]:
 
 def plugin_checks() -> list[Check]:
     """What installed packages add; none of it is imported."""
-    return [Check(name=one.what, found=f"{one.origin} ({one.point.value})") for one in plugins.every()]
+    return [Check(name=one.what, found=one.origin) for one in plugins.every()]
 
 
 def examine() -> list[Check]:

@@ -178,7 +178,7 @@ def test_doctor_lists_them(package: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.syspath_prepend(str(package))
     found = {check.name: (check.found, check.state) for check in plugin_checks()}
     assert len(found) == 5
-    assert found["scorer reference_words"] == ("kcpt-example 1.0 (kcpt_example.reference_words:reference_words)", "ok")
+    assert found["scorer reference_words"] == ("kcpt-example 1.0", "ok")
     assert "kcpt_example" not in sys.modules
 
 
