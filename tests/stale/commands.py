@@ -50,11 +50,14 @@ COMMANDS: dict[str, list[str]] = {
     "answers": ANSWERS,
     "verdicts": JUDGE,
     "scores": ["score", *TESTED, "verdicts=verdicts", "encoder=none"],
+    "report": ["report", *TESTED, *FROM_CORPUS[1:], "scores=scores", "verdicts=verdicts", "sft=sft"],
     "sheet": ["human", "sheet", *TESTED[:2]],
 }
 """Folder -> the words of `kcpt` that make it, but for out=."""
 HALF = {"synthetic": 9, "questions-llm": 3, "answers": 5, "verdicts": 3}
 """Folder -> requests that are answered, before the key is refused, of what makes NAME-half with the same words."""
+SHARDED = ("corpus", "synthetic")
+"""Folders, of what makes whose first of two shards in NAME-shards with the same words."""
 CONVERTED: dict[str, list[str]] = {
     "base": ["convert", "import", "hf"],
     "exported": ["convert", "export", "base", "tokenizer=hf", "max_shard_gb=1e-5"],

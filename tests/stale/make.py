@@ -33,6 +33,7 @@ from commands import (
     LIGHT,
     MORE_STEPS,
     RECIPES,
+    SHARDED,
     STEPS,
     command,
     date,
@@ -114,7 +115,7 @@ def _run(words: Sequence[str], expected: int = 0) -> None:
 
 
 def make_light() -> dict[str, int]:
-    """Everything of `COMMANDS`, and the halves of `HALF`; the requests that the whole of each made."""
+    """Everything of `COMMANDS`, the halves of `HALF` and the shards of `SHARDED`; the requests that each made."""
     requests = {}
     for name in COMMANDS:
         with FakeServer(reply) as server:
@@ -123,6 +124,10 @@ def make_light() -> dict[str, int]:
             requests[name] = len(server.bodies)
             with FakeServer(_refusing_after(HALF[name])) as server:
                 _run(command(name, f"{name}-half", server.url), expected=1)
+    for name in SHARDED:
+        with FakeServer(reply) as server:
+            _run([*command(name, f"{name}-shards", server.url), "shard=0/2"])
+        requests[f"{name}-shards"] = len(server.bodies)
     return requests
 
 

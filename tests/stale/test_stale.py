@@ -65,6 +65,19 @@ def test_only_what_is_missing_is_asked(made: Path, server: FakeServer, name: str
     assert records and all((out / file).read_bytes() == (made / name / file).read_bytes() for file in records)
 
 
+@pytest.mark.parametrize("name", commands.SHARDED)
+def test_a_shard_that_was_done_is_merged_with_those_of_today(made: Path, server: FakeServer, name: str) -> None:
+    words = commands.command(name, f"{name}-shards", server.url)
+    run([*words, "shard=0/2"])
+    assert not server.bodies, "this one was done"
+    run([*words, "shard=1/2"])
+    run([*words, "--merge"])
+    requests = read_json(made / "requests.json")
+    assert len(server.bodies) == requests.get(name, 0) - requests[f"{name}-shards"]
+    for file in [file for file in read_manifest(made / name)["outputs"] if file.endswith(".jsonl")]:
+        assert (made / f"{name}-shards" / file).read_bytes() == (made / name / file).read_bytes()
+
+
 @pytest.mark.parametrize("name", ["synthetic", "questions-llm", "verdicts"])
 def test_requests_have_the_hashes_that_they_had(made: Path, server: FakeServer, name: str) -> None:
     """Once their answers are gone from the journal, all are asked again, as they were."""
