@@ -33,6 +33,12 @@ def die_with_parent(parent: int | None = None) -> None:
             os._exit(1)
 
 
+def outlive_parent() -> None:
+    """Take `die_with_parent` back."""
+    if _LIBC is not None:
+        _LIBC.prctl(PR_SET_PDEATHSIG, 0)
+
+
 def peak_memory() -> int:
     """Most bytes that this process has had in memory so far.
 
