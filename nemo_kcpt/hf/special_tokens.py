@@ -52,3 +52,16 @@ def reads_map(folder: Path) -> bool:
 def token_text(token: Any) -> Any:
     """A token as it is written, whether its file has a text or a mapping with `content`."""
     return token.get("content") if isinstance(token, dict) else token
+
+
+def template_tokens(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a chat template sees of the special tokens: the roles that are set, the further ones as a list, and those
+    that a model names itself."""
+    found = {role: token_text(config.get(role)) for role in SPECIAL_TOKENS}
+    further = config.get("additional_special_tokens")
+    named = config.get("extra_special_tokens")
+    if isinstance(further, list):
+        found["additional_special_tokens"] = [token_text(token) for token in further]
+    if isinstance(named, dict):
+        found |= {str(name): token_text(token) for name, token in named.items()}
+    return {name: token for name, token in found.items() if token}

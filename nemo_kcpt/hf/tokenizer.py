@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.chat_template import DATE, PLAIN, SEPARATE, compile_template, own_template, template_inputs, variables
-from nemo_kcpt.hf.special_tokens import SPECIAL_MAP, SPECIAL_TOKENS, reads_map, token_text, tokenizer_config
+from nemo_kcpt.hf.special_tokens import SPECIAL_MAP, reads_map, template_tokens, token_text, tokenizer_config
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -190,8 +190,7 @@ class PackTokenizer:
     @cached_property
     def _variables(self) -> dict[str, Any]:
         """What transformers gives a template beside the conversation: of the special tokens those that are set."""
-        tokens = {name: self._token(name) for name in SPECIAL_TOKENS}
-        return {**{name: token for name, token in tokens.items() if token}, **variables(self._day)}
+        return {**template_tokens(self.config), **variables(self._day)}
 
     def render(self, messages: Messages, *, add_generation_prompt: bool = False) -> str:
         """The conversation as the template writes it; with `add_generation_prompt`, up to where the reply begins.

@@ -48,6 +48,26 @@ def test_the_map_stands_above_the_configuration_of_an_older_folder(
     assert ("special_tokens_map.json" in tokenizer_inputs(folder)) is not decoder
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"additional_special_tokens": ["<unk>"]},
+        {"extra_special_tokens": {"image_token": "<unk>"}},
+        {"additional_special_tokens": [], "extra_special_tokens": {}},
+    ],
+)
+def test_a_template_sees_further_tokens(tmp_path: Path, tokenizer_folder: Path, more: dict[str, Any]) -> None:
+    from transformers import AutoTokenizer
+
+    template = "{{ additional_special_tokens }}|{{ image_token }}|{{ pad_token }}"
+    folder = legacy(tokenizer_folder, tmp_path / "more", {}, **more)
+    write_json(
+        folder / "tokenizer_config.json", read_json(folder / "tokenizer_config.json") | {"chat_template": template}
+    )
+    theirs = AutoTokenizer.from_pretrained(folder).apply_chat_template(MESSAGES, tokenize=False)
+    assert PackTokenizer(folder).render(MESSAGES) == theirs
+
+
 def test_a_map_that_says_the_same_changes_no_fingerprint(tmp_path: Path, tokenizer_folder: Path) -> None:
     config = read_json(tokenizer_folder / "tokenizer_config.json")
     folder = legacy(tokenizer_folder, tmp_path / "same", {"eos_token": {"content": config["eos_token"]}})
