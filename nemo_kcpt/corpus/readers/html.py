@@ -19,7 +19,7 @@ from nemo_kcpt.corpus.encodings import BrokenUtf8, UnknownEncoding, check_name, 
 from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file
 from nemo_kcpt.corpus.readers.html_formulas import write_formulas
 from nemo_kcpt.corpus.readers.html_raised import INLINE, write_raised_text
-from nemo_kcpt.corpus.readers.html_shown import write_what_is_shown
+from nemo_kcpt.corpus.readers.html_shown import flatten_tables, unlink, write_what_is_shown
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.text.raised import fractions
 
@@ -162,6 +162,8 @@ def _simplify(tree: Any) -> None:
 
     for node in tree.xpath("//rt | //rp"):
         node.drop_tree()
+    unlink(tree)
+    flatten_tables(tree)
     lxml.etree.strip_tags(tree, *_EMPHASIS)
     for node in tree.xpath("//figure"):
         node.tag = "div"  # else it goes with its caption

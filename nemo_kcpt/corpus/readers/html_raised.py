@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from nemo_kcpt.corpus.cleaning.marks import NEAR, is_marked, is_note, mark, write_lowered, write_raised
 
+SHORT = 20
+"""Characters that a class or a shift raises at most."""
 LONGEST = 200
 """Characters of raised text at most; more is a paragraph in small print."""
 INLINE = frozenset(
@@ -19,17 +21,49 @@ INLINE = frozenset(
 )
 """Elements within a line."""
 _STYLE = re.compile(r"vertical-align\s*:\s*(super|sub)\b", re.I)
+_SHIFTED = re.compile(
+    r"vertical-align\s*:\s*(?:(?P<text>text-top|top)|(?P<down>-)?(?P<up>[\d.]+)(?:em|ex|px|pt|%))"
+    r"|(?=.*position\s*:\s*relative).*?(?<![\w-])(?:(?P<top>top)|bottom)\s*:\s*(?P<minus>-)?[\d.]+(?:em|ex|px|pt|%)",
+    re.I,
+)
+_SMALLER = re.compile(
+    r"font-size\s*:\s*(?:smaller|x+-small|small|[1-8]?\d(?:\.\d+)?%|0?\.\d+r?em|[1-8](?:\.\d+)?p[tx])", re.I
+)
+_CLASS = re.compile(r"(?:^|\s)(?:(?P<up>sup|super|superscript)|(?P<down>sub|subscript))(?:$|\s)", re.I)
+_RULE = re.compile(r"\.([\w-]+)\s*\{[^{}]*vertical-align\s*:\s*(super|sub)\b", re.I)
+"""A class of a page's own style sheet that raises or lowers."""
 
 
 def write_raised_text(tree: Any) -> int:
     """Replace what a page raises or lowers by characters, in place; returns how many pieces there were."""
-    for node in tree.xpath("//*[@style]"):
-        found = _STYLE.search(node.get("style"))
-        if found and node.tag in INLINE:
-            node.tag = "sup" if found[1].lower() == "super" else "sub"
+    rules = {
+        name: way.lower() for style in tree.xpath("//style") for name, way in _RULE.findall(style.text_content() or "")
+    }
+    for node in tree.xpath("//*[@style or @class]"):
+        if node.tag in INLINE - {"sup", "sub"} and (tag := _position(node, rules)):
+            node.tag = tag
     nodes = _children_first(tree)
     noted = {node.text_content().strip() for node in nodes if node.tag == "sup" and _begins(node)}
     return sum(_written(node, noted) for node in nodes)
+
+
+def _position(node: Any, rules: Mapping[str, str]) -> str:
+    """sup or sub, if style or class set an element so; else an empty text."""
+    style, classes = node.get("style", ""), node.get("class", "")
+    if found := _STYLE.search(style):
+        return "sup" if found[1].lower() == "super" else "sub"
+    if len(node.text_content()) > SHORT or node.xpath(".//sup | .//sub"):
+        return ""
+    if found := _CLASS.search(classes):
+        return "sup" if found["up"] else "sub"
+    if way := next((rules[name] for name in classes.split() if name in rules), ""):
+        return "sup" if way == "super" else "sub"
+    found = _SHIFTED.search(style) if node.tag in ("small", "font") or _SMALLER.search(style) else None
+    if found is None:
+        return ""
+    if found["up"] or found["text"]:
+        return "sub" if found["down"] else "sup"
+    return "sup" if bool(found["top"]) == bool(found["minus"]) else "sub"
 
 
 def _children_first(tree: Any) -> list[Any]:

@@ -29,6 +29,8 @@ _TEX = re.compile(r"\\[A-Za-z]+|[\^_]\{")
 _GAIJI = re.compile(r"gaiji|外字", re.I)
 LONGEST_SIGN = 2
 """Characters of an image's text with which it stands for a sign among words: −, °, 鷗."""
+MOSTLY = 0.7
+"""Share of a paragraph's letters that are links, from which on it is a list of links."""
 _STYLED_LIST = re.compile(r"list-style(?:-type)?\s*:[^;]*?\b(?P<type>lower-alpha|upper-alpha|lower-latin|upper-latin"
                           r"|lower-roman|upper-roman)", re.I)  # fmt: skip
 _TYPES = {
@@ -70,6 +72,9 @@ def _drop_hidden(tree: Any) -> None:
         tex = (node.text or "").strip()
         node.tag, node.text = "span", f"${tex}$" if tex else ""
         node.attrib.clear()
+    for node in tree.xpath("//template"):
+        if _is_in(tree, node):
+            node.drop_tree()
     for node in tree.xpath("//mjx-container | //mjx-assistive-mml"):
         node.tag = "span"
     for node in tree.xpath("//*[@hidden or @style]"):
@@ -146,6 +151,32 @@ def _strike(tree: Any) -> None:
         else:
             node.text = f"{node.text.rstrip()}~~"
         node.drop_tag()
+
+
+def flatten_tables(tree: Any) -> None:
+    """Tables in the cells of a table with headings, as text: else their rows would become rows of that table."""
+    for inner in reversed(tree.xpath("//table[.//th]//td//table | //table[.//th]//th//table")):
+        rows = [
+            ", ".join(" ".join(cell.text_content().split()) for cell in row.xpath("./td | ./th"))
+            for row in inner.xpath(".//tr")
+        ]
+        tail = inner.tail
+        inner.clear()
+        inner.tag, inner.text, inner.tail = "span", f" {'; '.join(filter(None, rows))} ", tail
+
+
+def unlink(tree: Any) -> None:
+    """Links in a paragraph that is no mere list of them: trafilatura drops what has too many."""
+    for block in tree.xpath("//p[.//a] | //dd[.//a] | //figcaption[.//a]"):
+        links = block.xpath(".//a[not(.//a)]")
+        linked = sum(_letters(link.text_content()) for link in links)
+        if linked < MOSTLY * _letters(block.text_content()):
+            for link in links:
+                link.drop_tag()
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
 
 
 def _move_notes(tree: Any) -> None:

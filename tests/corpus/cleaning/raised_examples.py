@@ -42,6 +42,14 @@ EXAMPLES = [
     ("東京<sup>[要出典]</sup>で", "東京[^要出典]で"),
 ]
 HTML_ONLY = [
+    ("10<span class='sup'>6</span> 個、H<span class='x subscript'>2</span>O", "10⁶ 個、H₂O"),
+    (
+        "m<span style='position:relative; top:-0.4em; font-size:70%'>2</span> と 10<small style='bottom:.3em;"
+        "position:relative'>3</small> 個、x<span style='vertical-align:-3px;font-size:80%'>1</span>",
+        "m² と 10³ 個、x₁",
+    ),
+    ("10<span style='vertical-align: 1px'>6</span> 個 10<sup>2</sup>", "106 個 10²"),
+    ("<style>.up { color: red; vertical-align: super }</style>10<span class='a up'>6</span> 個", "10⁶ 個"),
     ("10<span style='font-size: 8pt; vertical-align: super'>6</span> 個", "10⁶ 個"),
     ("24<a href='#_ftn1'><span class=MsoFootnoteReference><span lang=EN-US>[1]</span></span></a>人", "24[^1]人"),
     ("24<span epub:type='noteref'>1</span>人、節(<a href='#s2'>2</a>)", "24[^1]人、節(2)"),

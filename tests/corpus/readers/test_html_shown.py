@@ -50,6 +50,14 @@ WIKIPEDIA = (
         ("<p>値は <img class='tex' alt='10^{-3}' src='a.png'> だ</p>", ["値は $10^{-3}$ だ"]),
         ("<p>森<img class='gaiji' alt='鷗'>外は <img src='m.gif' alt='−'>5 ℃ に</p>", ["森鷗外は −5 ℃ に"]),
         ("<p>前の<img src='a.png' alt='売上の図'>後</p>", ["前の後"]),
+        ("<p>値は<template>66</template><svg><text>99</text></svg>5 に</p>", ["値は5 に"]),
+        # links and tables within
+        ("<p>CO<a href='/w'><sub>2</sub></a>は<a href='/x'>3</a>と<a href='/y'>4</a>である</p>", ["CO₂は3と4である"]),
+        (
+            "<table><tr><th>外</th><th>値</th></tr><tr><td><table><tr><td>1</td><td>2</td></tr></table></td><td>3</td>"
+            "</tr></table>",
+            ["| 外 | 値 | ", "| 1, 2 | 3 | "],
+        ),
         # captions
         (
             "<table><caption>表1 棟別</caption><tr><th>棟</th></tr><tr><td>A</td></tr></table>",
