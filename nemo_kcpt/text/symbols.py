@@ -68,7 +68,7 @@ _WRITTEN: dict[str, Unit] = {
     "mi": ("miles", 1.0), "yd": ("yards", 1.0), "gal": ("gallons", 1.0), "mph": ("miles/time", 1 / 3600.0),
     "mmHg": ("pressure", 133.322), "atm": ("pressure", 101325.0), "psi": ("psi", 1.0), "Torr": ("pressure", 133.322),
     "dBm": ("dBm", 1.0), "dBA": ("dBA", 1.0), "rps": ("turns/min", 60.0), "ppb": ("percent", 1e-7), "kt": ("kt", 1.0),
-    "dpi": ("dpi", 1.0), "ppi": ("ppi", 1.0),
+    "Å": ("length", 1e-10), "dpi": ("dpi", 1.0), "ppi": ("ppi", 1.0),
     "FLOPS": ("flops", 1.0), "FLOPs": ("flops", 1.0),
 }  # fmt: skip
 SYMBOLS: dict[str, Unit] = {
@@ -87,7 +87,8 @@ _ONLY_IN_COMPOUNDS: dict[str, Unit] = {
     "yr": ("months", 12.0), "y": ("months", 12.0), "year": ("months", 12.0), "a": ("months", 12.0),
     "人": ("people", 1.0), "person": ("people", 1.0), "capita": ("people", 1.0),
     "件": ("things", 1.0), "個": ("things", 1.0), "円": ("yen", 1.0), "ドル": ("dollars", 1.0), "T": ("tesla", 1.0),
-    "F": ("capacitance", 1.0), **{counter: (counter, 1.0) for counter in ("世帯", *"回台本枚戸頭株坪")},
+    "F": ("capacitance", 1.0), "K": ("kelvin", 1.0),
+    **{counter: (counter, 1.0) for counter in ("世帯", *"回台本枚戸頭株坪")},
 }  # fmt: skip
 _IN_COMPOUNDS = {**{name: unit for name, unit in SYMBOLS.items() if name not in ("x", "×")}, **_ONLY_IN_COMPOUNDS}
 _ANY = "|".join(sorted(map(re.escape, _IN_COMPOUNDS), key=len, reverse=True))
@@ -95,6 +96,9 @@ _FIRST = "|".join(sorted((re.escape(name) for name in SYMBOLS if name not in ("x
 _PART = r"(?P<symbol>{0})(?:\^?(?P<power>[-−]?[1-9]))?(?![A-Za-z0-9_^])"
 _HEAD = re.compile(" ?" + _PART.format(_FIRST))
 _NEXT = re.compile(r"(?P<join> ?[/／] ?|[·⋅・*]| )" + _PART.format(_ANY))
+_MEMBER = re.compile(_PART.format(_ANY))
+_GROUP = re.compile(rf"/\((?P<parts>(?:{_ANY})(?:\^?[1-9])?(?:[·⋅・* ](?:{_ANY})(?:\^?[1-9])?)*)\)")
+"""What several symbols in parentheses divide by: /(m·K)."""
 _BELOW = re.compile("[/／]" + _PART.format(_ANY))
 _MADE_OF = {
     "power": {"energy": 1, "time": -1},
@@ -127,6 +131,10 @@ def compound_at(text: str, place: int) -> tuple[str, float, int] | None:
             break
         factor *= _raised(powers, following, sign)
         end, parts = following.end(), parts + 1
+    if group := _GROUP.match(text, end):
+        for part in _MEMBER.finditer(group["parts"]):
+            factor *= _raised(powers, part, -1)
+        end, parts = group.end(), parts + 1
     if parts == 1 and not head["power"]:
         return None
     measure = _name(powers)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from nemo_kcpt.text.spelled_units import SPELLED
 from nemo_kcpt.text.symbols import SYMBOLS, Unit, compound_at, divided_by
 
 _ONE_LETTER = "mtgLlhsWVJAN"
@@ -46,6 +47,7 @@ _ENGLISH: dict[str, Unit] = {
     "tokens?": ("things:トークン", 1.0),
 }  # fmt: skip
 _JAPANESE: dict[str, Unit] = {
+    **SPELLED,
     "パーセントポイント": ("points", 1.0), "パーセント": ("percent", 1.0), "ポイント": ("points", 1.0),
     "キロメートル": ("length", 1e3), "キロ(?!グラム|バイト|ワット|ビット)": ("length", 1e3),
     "メートル": ("length", 1.0),
