@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from nemo_kcpt.text.markup import shown
+
 _SEPARATOR = re.compile(r"(?<=\d)[,'](?=\d{3}(?!\d))")
 _JAPANESE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) +| +(?=[^\x00-\x7f])")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
@@ -86,6 +88,15 @@ def written(text: str) -> tuple[str, list[int]]:
     Returns:
         The form, and for each character of it the offset in `text` where it comes from, with one more for the end.
     """
+    plain_text, origins = shown(text)
+    if plain_text is not text:
+        form, places = _of_characters(plain_text)
+        return form, [*(origins[place] for place in places[:-1]), len(text)]
+    return _of_characters(text)
+
+
+def _of_characters(text: str) -> tuple[str, list[int]]:
+    """As `written`, of a text without markup."""
     if text.isascii() and "[^" not in text:
         return text, list(range(len(text) + 1))
     characters: list[str] = []

@@ -18,7 +18,7 @@ from nemo_kcpt.text.units import root, unit_at
 
 _NAN = float("nan")
 _ABOUT = re.compile(
-    r"(約|およそ|ほぼ|概ね|おおむね|\b(?:about|around|approximately|approx\.|ca\.|roughly|nearly|almost|circa)|(?<![0-9])[~〜∼≈])\s*$",
+    r"(約|およそ|ほぼ|概ね|おおむね|\b(?:about|around|approximately|approx\.|ca\.|roughly|nearly|almost|circa)|(?<![0-9~])[~〜∼≈])\s*$",
     re.I,
 )
 _ABOUT_AFTER = re.compile(r"\s?(程度|前後|ほど|くらい|ぐらい|弱|強|あまり|余り|or so)")

@@ -180,3 +180,31 @@ def test_different(first: str, second: str) -> None:
 )
 def test_what_only_looks_like_a_unit_or_a_sign(text: str, values: list[float]) -> None:
     assert [number.value for number in quantities(text)] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("気温は&minus;5 ℃", "−5 ℃"),
+        ("1&frac12; と &#8722;3 dB", "1.5 と −3 dB"),
+        (r"\(94.2\pm 0.3\%\)", "94.2±0.3%"),
+        (r"$5\,\mathrm{kg}$ と 25^\circ C", "5 kg と 25°C"),
+        ("12{,}400人", "12,400人"),
+    ],
+)
+def test_markup_is_read_as_a_page_shows_it(text: str, said: str) -> None:
+    assert supported(text, said) and supported(said, text)
+    for number in quantities(text):
+        assert text[number.start : number.end].strip() and 0 <= number.start < number.end <= len(text)
+
+
+def test_struck_through_numbers_are_not_approximate() -> None:
+    assert [(number.value, number.about) for number in quantities("~~12~~13 と ~5")] == [
+        (12.0, False),
+        (13.0, False),
+        (5.0, True),
+    ]
+
+
+def test_what_is_no_markup_stays() -> None:
+    assert [number.value for number in quantities("AT&T; 3 &lt; 5、C:\\times\\7")] == [3.0, 5.0, 7.0]
