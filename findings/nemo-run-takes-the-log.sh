@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What: making a nemo_run.Experiment takes the program's own log handlers away and sets the level of the root logger;
 #   leaving it takes the library's handler away, too, so that nothing of the program's log is written any more.
-# Versions: nemo_run 0.11.1, Python 3.11.
+# Versions: nemo_run 0.11.1, leptonai 0.27.3, Python 3.11.
 # Guess: an Experiment with log_level="ERROR" is quiet itself, and the program's log file goes on.
 # Seen: "before" is in the log file, "during" and "after" are not; the root logger has level ERROR and no file handler.
 #   nemo_run/core/frontend/console/api.py calls logging.basicConfig(force=True).
@@ -12,9 +12,9 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet nemo_run==0.11.1
+"$folder/venv/bin/pip" install --quiet nemo_run==0.11.1 leptonai==0.27.3
 cd "$folder"
-NEMORUN_HOME="$folder/home" "$folder/venv/bin/python" - <<'PY'
+cat > program.py <<'PY'
 import logging
 import sys
 
@@ -34,3 +34,4 @@ print("level:", logging.getLevelName(root.level), "handlers:", root.handlers)
 heard = [word for word in ("before", "during", "after") if word in lines]
 sys.exit(0 if heard == ["before"] and root.level == logging.ERROR else "it behaves otherwise now")
 PY
+NEMORUN_HOME="$folder/home" "$folder/venv/bin/python" program.py
