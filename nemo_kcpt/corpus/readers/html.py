@@ -19,6 +19,7 @@ from nemo_kcpt.corpus.encodings import BrokenUtf8, UnknownEncoding, check_name, 
 from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file
 from nemo_kcpt.corpus.readers.html_formulas import write_formulas
 from nemo_kcpt.corpus.readers.html_raised import INLINE, write_raised_text
+from nemo_kcpt.corpus.readers.html_loose import wrap_loose_text
 from nemo_kcpt.corpus.readers.html_shown import flatten_tables, unlink, write_what_is_shown
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.text.raised import fractions
@@ -173,11 +174,7 @@ def _simplify(tree: Any) -> None:
         if _is_layout(table):
             for node in [table, *table.xpath(".//tbody | .//thead | .//tr | .//td | .//th")]:
                 node.tag = "div"
-    for body in tree.xpath("//body"):
-        if (body.text or "").strip():
-            first = lxml.etree.Element("p")
-            first.text, body.text = body.text, None
-            body.insert(0, first)
+    wrap_loose_text(tree)
 
 
 def _is_layout(table: Any) -> bool:

@@ -20,7 +20,7 @@ INLINE = frozenset(
     )
 )
 """Elements within a line."""
-_STYLE = re.compile(r"vertical-align\s*:\s*(super|sub)\b", re.I)
+_STYLE = re.compile(r"(?:vertical-align|font-variant-position)\s*:\s*(super|sub)\b", re.I)
 _SHIFTED = re.compile(
     r"vertical-align\s*:\s*(?:(?P<text>text-top|top)|(?P<down>-)?(?P<up>[\d.]+)(?:em|ex|px|pt|%))"
     r"|(?=.*position\s*:\s*relative).*?(?<![\w-])(?:(?P<top>top)|bottom)\s*:\s*(?P<minus>-)?[\d.]+(?:em|ex|px|pt|%)",
@@ -102,7 +102,7 @@ def _written(node: Any, noted: Collection[str]) -> int:
         return 0
     for child in list(node):
         node.remove(child)
-    node.text = text
+    node.text = f"{text} " if content[-1].isspace() and after[:1].isalnum() else text
     node.drop_tag()
     return 1
 

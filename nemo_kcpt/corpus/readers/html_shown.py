@@ -14,6 +14,7 @@ from typing import Any
 from nemo_kcpt.corpus.readers.html_raised import INLINE
 
 _HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
+_STRUCK = re.compile(r"(?:^|;)\s*text-decoration(?:-line)?\s*:[^;]*\bline-through\b", re.I)
 _DRAWN = (
     "//*[contains(concat(' ', @class, ' '), ' katex-html ')]"
     "|//*[contains(concat(' ', @class, ' '), ' MathJax_Preview ')]"
@@ -41,6 +42,8 @@ _ROMAN = (
     (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"),
     (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
 )  # fmt: skip
+_SECTIONS = "//section//header//*[self::h2 or self::h3 or self::h4 or self::h5 or self::h6]"
+"""Headings that trafilatura drops with the <header> they stand in."""
 _NOTES = "|".join(
     f"//span[contains(concat(' ', @class, ' '), ' {name} ')]" for name in ("ltx_note_outer", "sidenote", "marginnote")
 )
@@ -58,6 +61,11 @@ def write_what_is_shown(tree: Any) -> None:
     _strike(tree)
     _number_lists(tree)
     _move_notes(tree)
+    for heading in tree.xpath(_SECTIONS):
+        heading.tail = None
+        next(heading.iterancestors("header")).addprevious(heading)
+    for node in tree.xpath("//details/summary"):
+        node.tag = "p"
     for caption in tree.xpath("//table/caption"):
         caption.tag, caption.tail = "p", None
         caption.getparent().addprevious(caption)  # within the table trafilatura drops it
@@ -138,6 +146,8 @@ def _unstack(tree: Any) -> None:
 
 def _strike(tree: Any) -> None:
     """Text that is struck through, as Markdown writes it; else it would join the text that replaces it."""
+    for node in tree.xpath("//*[contains(@style, 'line-through')]"):
+        node.tag = "s" if node.tag in INLINE and _STRUCK.search(node.get("style")) else node.tag
     for node in tree.xpath("//del | //s | //strike"):
         plain = all(child.tag in INLINE for child in node.iterdescendants() if isinstance(child.tag, str))
         nested = any(outer.tag in ("del", "s", "strike") for outer in node.iterancestors())

@@ -42,6 +42,24 @@ WIKIPEDIA = (
         ("<p>価格は <strike><b>5</b> 円</strike>6 円</p>", ["価格は ~~5 円~~6 円"]),
         ("<p>人口は <span style='display:none'>7003♠</span>1,204<i hidden>9</i> 人</p>", ["人口は 1,204 人"]),
         ("<p>値は 1<!-- 2 -->3 と <abbr>WHO</abbr> <time>5月6日</time></p>", ["値は 13 と WHO 5月6日"]),
+        (
+            "<p>価格は <span style='text-decoration: line-through'>99</span>79 円と <u style='text-decoration:none'>5</u>"
+            "</p>",
+            ["価格は ~~99~~79 円と 5"],
+        ),
+        # what is raised with the blank behind it, or by a style of its own
+        (
+            "<p>面積 m<sup>2 </sup>and H<sub>2 </sub>gas、y<span style='font-variant-position:super'>3</span></p>",
+            ["面積 m² and H₂ gas、y³"],
+        ),
+        # text beside blocks
+        (
+            "<ul><li>幅 3<div>4 bar</div>5<p>6</p></li><li>E 6<ul><li>7</li></ul>8 G</li></ul>",
+            ["- 幅 3 4 bar 5 6", "- E 6", "  - 7", " 8 G"],
+        ),
+        ("<dl><dt>K 1<p>2</p></dt><dd>5<p>6</p>7<div>8</div></dd></dl>", ["- K 1 2", "- 5 6 7 8"]),
+        ("<details><summary>詳細 5</summary>本文 <b>77</b> 件</details>", ["詳細 5", "本文 77 件"]),
+        ("<section><header><h2>節 8</h2></header><p>本文 9</p></section>", ["## 節 8", "本文 9"]),
         # formulas that are drawn beside themselves, and images that stand for text
         (f"<p>値は {KATEX} だ</p>", ["値は $10^6$ だ"]),
         (f"<p>値は {MATHJAX_2} だ</p>", ["値は $10^{6}$ だ"]),
@@ -100,3 +118,13 @@ def test_a_list_that_counts_from_one_stays() -> None:
     items = "<ol start=1><li>一つ目</li><li value=2>二つ目</li></ol>"
     text, _, _ = main_text(f"<html><body><article><h1>題</h1><p>{SENTENCE}</p>{items}</article></body></html>")
     assert text.splitlines()[-2:] == ["1. 一つ目", "2. 二つ目"]
+
+
+@pytest.mark.parametrize("rest", [SENTENCE * 3, SENTENCE * 40])
+def test_text_beside_blocks_keeps_its_place(rest: str) -> None:
+    text, _, _ = main_text(
+        f"<html><body><article><h1>題</h1><p>{SENTENCE}</p><div>甲 <b>12</b> で<ul><li>乙 1</li></ul>丙 15<p>丁 17</p>"
+        f"戊 18<pre>己 19</pre>庚 20</div><p>{rest}</p></article></body></html>"
+    )
+    lines = [line for line in text.splitlines() if line.strip()]
+    assert lines[2:-1] == ["甲 12 で", "- 乙 1", "丙 15", "丁 17", "戊 18", "己 19", "庚 20"]
