@@ -10,7 +10,7 @@ from typing import Any
 
 from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.corpus.readers.base import Place
-from nemo_kcpt.corpus.readers.squad import Malformed, article_id, is_squad, load_whole, parse_article
+from nemo_kcpt.corpus.readers.squad import Malformed, article_id, is_squad, load_whole, once, parse_article
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, read_jsonl
 from nemo_kcpt.logs import LOG
@@ -149,7 +149,7 @@ def _left_out(corpus: Path) -> set[str]:
 
 def _articles(path: Path, file: Path) -> list[Any]:
     try:
-        content = load_whole(Place(name=str(path)), file)
+        content = once(load_whole(Place(name=str(path)), file))
     except Malformed as error:
         raise BadInput(f"{file}: {error}") from None
     articles = content.get("data") if isinstance(content, dict) else None

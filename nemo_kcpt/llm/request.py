@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -71,6 +71,18 @@ class UnreadableReply(ValueError):
     def fault(self) -> str:
         """Name and message, as the journal keeps them."""
         return f"{self.name}: {self}"
+
+
+def distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The object that a JSON reader has read as pairs (`object_pairs_hook`), which would keep the last of equal keys.
+
+    Raises:
+        UnreadableReply: a key appears twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise UnreadableReply(f"a key appears twice: {ascii([key for key, _ in pairs])[:60]}; one of them can be meant")
+    return found
 
 
 class TeacherFault(Exception):

@@ -9,13 +9,13 @@ unreadable.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nemo_kcpt.llm.escapes import meant
 from nemo_kcpt.llm.fences import shortened, visible
-from nemo_kcpt.llm.request import UnreadableReply
+from nemo_kcpt.llm.request import UnreadableReply, distinct
 from nemo_kcpt.llm.thoughts import UNFINISHED, rests, starts_with_thought
 
 SCHEMA: Mapping[str, Any] = {
@@ -96,7 +96,7 @@ def _object(text: str) -> Mapping[str, Any]:
     if not text:
         raise UnreadableReply("the reply is empty")
     try:
-        value = json.loads(meant(text).text, object_pairs_hook=_distinct, parse_constant=_no_constant)
+        value = json.loads(meant(text).text, object_pairs_hook=distinct, parse_constant=_no_constant)
     except UnreadableReply:
         raise
     except (ValueError, RecursionError) as error:
@@ -104,13 +104,6 @@ def _object(text: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise UnreadableReply(f"a {type(value).__name__}, expected one JSON object; it begins with {_shown(text)}")
     return value
-
-
-def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise UnreadableReply(f"a key appears twice: {_shown([key for key, _ in pairs])}")
-    return found
 
 
 def _no_constant(name: str) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_kcpt.llm.escapes import Backslashes, meant
-from nemo_kcpt.llm.request import UnreadableReply
+from nemo_kcpt.llm.request import UnreadableReply, distinct
 from nemo_kcpt.llm.thoughts import UNFINISHED, opening_of, rests, starts_with_thought
 from nemo_kcpt.llm.wide import is_wide, narrowed
 from nemo_kcpt.synthesis.prompts import MOST, Prompt, paper_name
@@ -75,7 +75,9 @@ def read_pairs(text: str, *, may_be_none: bool = False) -> list[dict[str, str]]:
         UnreadableReply: names the fault.
     """
     try:
-        reply = json.loads(text)
+        reply = json.loads(text, object_pairs_hook=distinct)
+    except UnreadableReply:
+        raise
     except ValueError as error:
         raise UnreadableReply(f"the reply is not JSON ({error}); it begins with {_shown(text)}") from None
     pairs = [
@@ -189,19 +191,24 @@ def _certain(escaped: Backslashes, value: Any, *how: str) -> tuple[Any, tuple[st
 def _strict(text: str) -> Iterator[Any]:
     """The value, if the text is JSON; line ends and tabs may stand in strings as they are."""
     try:
-        yield json.loads(text, parse_constant=_no_constant, strict=False)
+        value = json.loads(text, object_pairs_hook=distinct, parse_constant=_no_constant, strict=False)
+    except UnreadableReply:
+        raise
     except (ValueError, RecursionError):
         return
+    yield value
 
 
 def _values(text: str) -> Iterator[Any]:
     """The whole values in a text, the last one first; none that something follows which was to be one, and is torn."""
-    decoder = json.JSONDecoder(parse_constant=_no_constant, strict=False)
+    decoder = json.JSONDecoder(object_pairs_hook=distinct, parse_constant=_no_constant, strict=False)
     found, place, missed = [], 0, 0
     while missed < MOST_STARTS and (start := _BRACKET.search(text, place)):
         try:
             value, place = decoder.raw_decode(text, start.start())
             found.append(value)
+        except UnreadableReply:
+            raise
         except (ValueError, RecursionError):
             place, missed = start.end(), missed + 1
             found = [] if start[0] == "{" else found

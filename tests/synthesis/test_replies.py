@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_kcpt.llm.request import UnreadableReply
+from nemo_kcpt.llm.thoughts import starts_with_thought
 from nemo_kcpt.synthesis.prompts import Prompts
 from nemo_kcpt.synthesis.replies import read_pairs, read_reply
 from tests.synthesis.papers import paper
@@ -60,6 +61,10 @@ def test_the_instruction_of_an_output_is_the_prompts_own() -> None:
         ('{"pairs": ["a"]}', "pair 1: instruction"),
         (json.dumps({"pairs": [PAIR] * 11}), "11 pairs where 5 were wanted"),
         ('{"pairs": [{"instruction": 3, "output": "x"}]}', "pair 1"),
+        ('{"pairs": [{"instruction": "年は?", "output": "1986年", "output": "1968年"}]}', "a key appears twice"),
+        ('はい。{"pairs": [{"instruction": "年は?", "output": "1986年"}], "pairs": []}', "a key appears twice"),
+        ('{"pairs": [{"instruction": "年は?", "output": "1986年", "output": "1968年",}]}', "not JSON"),
+        ('{"pairs": [{"instruction": "年は?", "output"："1986年", "output"："1968年"}]}', "a key appears twice"),
         ("[" * 5000, "not JSON"),
         ("null", "no field"),
     ],
@@ -76,7 +81,7 @@ def test_a_reply_that_was_cut_off_is_not_taken_for_whole(end: int) -> None:
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]) | st.just("\n"), min_size=1, max_size=40).filter(
-    lambda text: any(sign.isalnum() for sign in text)
+    lambda text: any(sign.isalnum() for sign in text) and not starts_with_thought(text)
 )
 
 

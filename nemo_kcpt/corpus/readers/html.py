@@ -18,8 +18,8 @@ from typing import Any
 from nemo_kcpt.corpus.encodings import BrokenUtf8, UnknownEncoding, check_name, decode
 from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file
 from nemo_kcpt.corpus.readers.html_formulas import write_formulas
-from nemo_kcpt.corpus.readers.html_raised import INLINE, write_raised_text
 from nemo_kcpt.corpus.readers.html_loose import wrap_loose_text
+from nemo_kcpt.corpus.readers.html_raised import INLINE, write_raised_text
 from nemo_kcpt.corpus.readers.html_shown import flatten_tables, unlink, write_what_is_shown
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.text.raised import fractions

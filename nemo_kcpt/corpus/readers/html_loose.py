@@ -6,6 +6,7 @@ before the list, or not at all.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from nemo_kcpt.corpus.readers.html_raised import INLINE
@@ -15,8 +16,11 @@ _HOLDERS = "//body|//div|//section|//article|//main|//details|//center|//blockqu
 _ITEMS = ("li", "dt", "dd")
 _LISTS = ("ul", "ol")
 _BLOCKS = frozenset(
-    "address article blockquote center details div dl figure h1 h2 h3 h4 h5 h6 hr main ol p pre section summary table "
-    "ul".split()
+    re.findall(
+        r"\S+",
+        "address article blockquote center details div dl figure h1 h2 h3 h4 h5 h6 hr main ol p pre section summary "
+        "table ul",
+    )
 )
 _WITHIN = INLINE | {"br", "img"}
 """What may stand in a paragraph."""

@@ -10,6 +10,7 @@ from nemo_kcpt.corpus.readers import jsonl
 from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file, too_large
 from nemo_kcpt.corpus.readers.squad import Malformed, head_of, is_squad, load_whole
 from nemo_kcpt.corpus.readers.streams import divide_lines
+from nemo_kcpt.corpus.readers.twice import Twice, twice_in
 
 ABOUT = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "croissant.json", "config.json")
 """Files that describe the data beside them."""
@@ -52,6 +53,9 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
     except Malformed as error:
         yield Found(str(path), source, {}, str(error))
         return
+    if isinstance(content, Twice) or (isinstance(content, dict) and twice_in(content)):
+        yield Found(str(path), source, {}, str(twice_in(content)))
+        return
     if isinstance(content, dict):
         yield Found(str(path), source, content)
         return
@@ -61,6 +65,9 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
         return
     for number, record in enumerate(content):
         where = f"{path}, [{number}]"
+        if twice := twice_in(record):
+            yield Found(where, source, {}, str(twice))
+            continue
         if not isinstance(record, dict):
             yield Found(where, source, {}, f"expected an object {{…}}, found {type(record).__name__}")
             continue

@@ -8,10 +8,11 @@ from typing import Any
 
 from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file
 from nemo_kcpt.corpus.readers.streams import divide_lines, read_lines
+from nemo_kcpt.corpus.readers.twice import distinct, twice_in
 
 
 def read(place: Place, piece: Piece) -> Iterator[Found]:
-    """The documents of some lines; a line that is no JSON object is a problem, empty lines are passed over."""
+    """The documents of some lines; one that is no JSON object or has a key twice is a problem, an empty one nothing."""
     path = one_file(piece.paths)
     source = place.relative(path)
     something = False
@@ -29,11 +30,13 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
 def parse_object(text: str) -> dict[str, Any] | str:
     """The JSON object in `text`, or what is wrong with it."""
     try:
-        record = json.loads(text)
+        record = json.loads(text, object_pairs_hook=distinct)
     except json.JSONDecodeError as error:
         return f"not JSON (column {error.colno}: {error.msg})"
     except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets
         return f"not JSON that can be read ({error})"
+    if twice := twice_in(record):
+        return str(twice)
     return record if isinstance(record, dict) else f"expected an object {{…}}, found {type(record).__name__}"
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from nemo_kcpt.corpus.encodings import UnknownEncoding, decode
 from nemo_kcpt.corpus.readers.base import Flaw, Found, Piece, Place, Question, Reader, one_file, too_large
+from nemo_kcpt.corpus.readers.twice import Twice, distinct, twice_in
 
 WHOLE = 512 << 20
 """Bytes up to which a JSON file is read as a whole; its values take several times as much memory."""
@@ -51,7 +52,7 @@ def is_squad(path: Path) -> bool:
 
 
 def load_whole(place: Place, path: Path) -> Any:
-    """The value of a JSON file.
+    """The value of a JSON file; an object in it that has a key twice is a `Twice`.
 
     Raises:
         Malformed: it is too large to be read as a whole, or is not JSON.
@@ -68,11 +69,22 @@ def load_whole(place: Place, path: Path) -> Any:
     if not text.strip():
         raise Malformed("the file is empty")
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=distinct)
     except json.JSONDecodeError as error:
         raise Malformed(f"not JSON (line {error.lineno}, column {error.colno}: {error.msg})") from None
     except (ValueError, RecursionError) as error:
         raise Malformed(f"not JSON that can be read ({error})") from None
+
+
+def once(value: Any) -> Any:
+    """A value, unless it is an object that has a key twice.
+
+    Raises:
+        Malformed: it is one; names the key.
+    """
+    if isinstance(value, Twice):
+        raise Malformed(str(value))
+    return value
 
 
 def read(place: Place, piece: Piece) -> Iterator[Found]:
@@ -80,7 +92,7 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
     path = one_file(piece.paths)
     source = place.relative(path)
     try:
-        content = load_whole(place, path)
+        content = once(load_whole(place, path))
         articles = content.get("data") if isinstance(content, dict) else None
         if not isinstance(articles, list):
             raise Malformed(
@@ -148,12 +160,16 @@ def parse_article(article: Any, paper_id: str, used: set[str], where: str) -> Ar
     Raises:
         Malformed: no paragraph of it can be read.
     """
+    once(article)
     paragraphs = article.get("paragraphs") if isinstance(article, dict) else None
     if not isinstance(paragraphs, list):
         raise Malformed('expected an article with a list "paragraphs"')
     found = Article()
     for number, paragraph in enumerate(paragraphs):
         part = f"paragraphs[{number}]"
+        if isinstance(paragraph, Twice):
+            found.flaws.append(Flaw(PARAGRAPHS, f"{where}.{part}", str(paragraph)))
+            continue
         context = paragraph.get("context") if isinstance(paragraph, dict) else None
         if not isinstance(context, str):
             found.flaws.append(Flaw(PARAGRAPHS, f"{where}.{part}", f'expected a text in "context", {_was(context)}'))
@@ -175,6 +191,7 @@ def _add_question(found: Article, item: Any, paper_id: str, used: set[str], wher
     named = f"{where} (id {given})" if given else where
     question = item.get("question") if isinstance(item, dict) else None
     try:
+        once(twice_in(item))
         if not isinstance(question, str) or not question.strip():
             raise Malformed(f'expected a text in "question", {_was(question)}')
         answers, others = _answers(item)

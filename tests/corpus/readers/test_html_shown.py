@@ -43,8 +43,8 @@ WIKIPEDIA = (
         ("<p>人口は <span style='display:none'>7003♠</span>1,204<i hidden>9</i> 人</p>", ["人口は 1,204 人"]),
         ("<p>値は 1<!-- 2 -->3 と <abbr>WHO</abbr> <time>5月6日</time></p>", ["値は 13 と WHO 5月6日"]),
         (
-            "<p>価格は <span style='text-decoration: line-through'>99</span>79 円と <u style='text-decoration:none'>5</u>"
-            "</p>",
+            "<p>価格は <span style='text-decoration: line-through'>99</span>79 円と "
+            "<u style='text-decoration:none'>5</u></p>",
             ["価格は ~~99~~79 円と 5"],
         ),
         # what is raised with the blank behind it, or by a style of its own

@@ -49,6 +49,8 @@ def test_one_object_a_file(tmp_path: Path) -> None:
         ("[]", r"expected a list of objects, an object, or one object a line; found \[\]"),
         ('"text"', 'found "text"'),
         ("[{", r"not JSON \(line 1, column 3"),
+        ('{"text": "a", "n": 1,\n"n": 2}', "key 'n' appears twice"),
+        ('[{"text": "a", "n": 1, "n": 2}]', "key 'n' appears twice"),
         ("no JSON", r"not JSON \(line 1, column 1"),
     ],
 )
@@ -68,3 +70,11 @@ def test_records_with_paragraphs_are_not_squad(tmp_path: Path) -> None:
     content = [{"paragraphs": ["a"], "data": "x", "context": "y"}, {"paragraphs": []}]
     (tmp_path / "a.json").write_text("".join(json.dumps(record) + "\n" for record in content))
     assert records(tmp_path) == content
+
+
+def test_a_record_with_a_key_twice_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"text": "a"}, {"text": "b", "m": {"n": 1, "n": 2}}, {"text": "c"}]')
+    first, second, third = found(tmp_path)
+    assert (first.record, third.record) == ({"text": "a"}, {"text": "c"})
+    assert second.where.endswith("a.json, [1]")
+    assert second.problem == "key 'n' appears twice; only one of them can be meant"

@@ -43,6 +43,8 @@ def test_a_document_a_line(tmp_path: Path) -> None:
         (b'{"text": "\x83\x41"}', r"is not utf-8: byte 11 of the line \(0x83\) does not fit"),
         (b"[" * 100_000, "not JSON that can be read"),
         (b'{"n": ' + b"1" * 5000 + b"}", "not JSON that can be read"),
+        (b'{"text": "a", "year": 1986, "year": 1968}', "key 'year' appears twice; only one of them can be meant"),
+        (b'{"text": "a", "meta": {"no": [{"x": 1, "x": 1.0}]}}', "key 'x' appears twice"),
         (b'{"text": "' + b"x" * 3000 + b'"}', "MiB for one document, more than the limit"),
     ],
 )

@@ -166,3 +166,20 @@ def test_jaquad(shared_data: Path) -> None:
     assert [tuple(question) for question in questions] == expected
     assert len({question.question_id for question in questions}) == len(questions)
     assert all(question.answer in item.record["text"] for item in everything for question in item.questions)
+
+
+def test_a_key_that_appears_twice_is_named_where_it_stands(tmp_path: Path) -> None:
+    good = json.dumps(qa(id="x"), ensure_ascii=False)
+    bad = '{"id": "y", "question": "いつ?", "answers": [{"text": "1986", "text": "1968"}]}'
+    (tmp_path / "a.json").write_text(
+        f'{{"data": [{{"title": "甲", "paragraphs": [{{"context": "一。", "qas": [{good}, {bad}]}},'
+        ' {"context": "二。", "context": "三。"}]}, {"title": "乙", "title": "丙", "paragraphs": []}]}'
+    )
+    first, second = found(tmp_path / "a.json")
+    assert first.record["text"] == "一。"
+    assert [asked.question_id for asked in first.questions] == ["x"]
+    assert [(flaw.kind, flaw.detail) for flaw in first.flaws] == [
+        (squad.QUESTIONS, "key 'text' appears twice; only one of them can be meant"),
+        (squad.PARAGRAPHS, "key 'context' appears twice; only one of them can be meant"),
+    ]
+    assert second.problem == "key 'title' appears twice; only one of them can be meant"

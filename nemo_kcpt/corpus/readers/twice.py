@@ -1,0 +1,38 @@
+"""Keys that a JSON object has twice: Python's reader keeps the last one, so that a year becomes another in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Twice:
+    """Stands for an object that has a key twice."""
+
+    key: str
+
+    def __str__(self) -> str:
+        return f"key {self.key!r} appears twice; only one of them can be meant"
+
+
+def distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any] | Twice:
+    """The object that a JSON reader has read as pairs (`object_pairs_hook`), or the first key that it has twice."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    names = [name for name, _ in pairs]
+    return Twice(next(name for place, name in enumerate(names) if name in names[:place]))
+
+
+def twice_in(value: Any) -> Twice | None:
+    """The first object in a value, itself included, that has a key twice."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Twice):
+            return item
+        if isinstance(item, dict | list):
+            waiting.extend(item.values() if isinstance(item, dict) else item)
+    return None
