@@ -27,9 +27,9 @@ _LETTERS = re.compile(r"\w")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 """C0 without tab and line feed, delete, C1, and half characters: no text has them."""
 _EDGES = " \t\n\x85\u2028\u2029\u3000"
-_KEY_LEFT = re.compile(r"(?:instruction|output|pairs)[\"”＂'」]?\s*[:：]\s*[\"“＂'「\[［]")
-"""A key of ours inside of a text: the repair took structure for words."""
-_CLOSING = "\"'”’＂"
+_KEY_LEFT = re.compile(r"(?:instruction|output|pairs)[\"”＂'」]?\s*[:：]\s*[\"“＂'「\[［]|\"\s*\+\s*\"")
+"""A key of ours inside of a text, or texts that a + joins: the repair took structure for words."""
+_CLOSING = "\"'”’＂`"
 _DOTS = re.compile(r"\W*(?:…|\.{3}|〜|～)\W*")
 MOST_STARTS = 200
 """Brackets that begin nothing after which no further value is looked for."""

@@ -199,7 +199,16 @@ def test_the_answer_comes_after_the_thought_and_after_its_drafts(text: str) -> N
     assert read_output(text) == "最終の答え"
 
 
-@pytest.mark.parametrize("text", ["{'output': 'It's 5'}", "{'output': 'It's 5'}.", """{"output": "5" 6"}"""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'output': 'It's 5'}",
+        "{'output': 'It's 5'}.",
+        """{"output": "5" 6"}""",
+        '{"output": `back 5`}',
+        '{"output": "5 " + "km"}',
+    ],
+)
 def test_a_repair_that_takes_structure_for_words_is_none(text: str) -> None:
     """json_repair reads the text "It's 5'" of the first, and "It's 5'}]}" of such a pair."""
     assert fault_of(text) == "unreadable"
@@ -210,6 +219,7 @@ def test_a_repair_that_takes_structure_for_words_is_none(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "output"),
     [
+        ('{"output": "use `x`",}', "use `x`"),
         ("{'output': 'rock 'n' roll'}", "rock 'n' roll"),
         ("""{"output": "彼は"はい""}""", '彼は"はい"'),
         (r"""{output: "彼は\n\"はい\""}""", '彼は\n"はい"'),
