@@ -15,7 +15,7 @@ from nemo_kcpt.text.figure import Figure
 from nemo_kcpt.text.moments import MONTH, number_of
 from nemo_kcpt.text.plain import INVISIBLE_PLUS
 from nemo_kcpt.text.units import is_year, letter_scale
-from nemo_kcpt.text.words import CHAIN, EXACT, KANJI, SCALES, START, chain, english, japanese
+from nemo_kcpt.text.words import AND_A_PART, CHAIN, EXACT, KANJI, SCALES, START, chain, english, japanese, share_of
 
 MOST_DIGITS = 30
 """Nobody states a number of more: a checksum or the like."""
@@ -64,11 +64,13 @@ _SHARES = re.compile(
     r"(?P<ten>[0-9]+|[一二三四五六七八九十])割(?:(?P<one>[0-9]|[一二三四五六七八九])分(?![のあ間]))?"
     r"(?:(?P<tenth>[0-9]|[一二三四五六七八九])厘)?"
 )
+_UNDER = rf"[0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]+(?:\.[0-9]+)?[十百千万億兆][0-9{KANJI}]*|[0-9]+|[{KANJI}]+"
 _PART = re.compile(
-    rf"(?:(?P<whole>[0-9]+|[{KANJI}]+)と)?(?P<under>[0-9]+|[{KANJI}]+)分の(?P<over>[0-9]+(?:\.[0-9]+)?|[{KANJI}]+)"
+    rf"(?:(?P<whole>[0-9]+|[{KANJI}]+)と)?(?P<under>{_UNDER})分の(?P<over>[0-9]+(?:\.[0-9]+)?|[{KANJI}]+)"
 )
 _FRACTION = re.compile(
-    rf"(?:(?P<whole>[0-9]{{1,3}})[ {INVISIBLE_PLUS}])?(?P<over>[0-9]{{1,4}})"
+    rf"(?:(?P<whole>[0-9]{{1,3}})(?:[ {INVISIBLE_PLUS}]|-(?=[0-9]{{1,2}}/(?:[248]|16|32|64)(?![0-9/]))))?"
+    rf"(?P<over>[0-9]{{1,4}})"
     rf"(?:\u2044| ?/ ?(?![0-9]+(?:/[0-9]|\.[0-9])))(?P<under>[0-9]{{1,4}})(?![0-9])"
 )
 _RATIO = re.compile(r"(?P<first>[0-9]+(?:\.[0-9]+)?) ?(?:対|:) ?(?P<second>[0-9]+(?:\.[0-9]+)?)(?![0-9:.])")
@@ -94,7 +96,6 @@ _UNKNOWN_POWER = re.compile(r" ?(?:\^|\*\*) ?(?!(?:st|nd|rd|th)\^)[A-Za-zα-ωΑ
 _BEYOND = re.compile(r"[^\s、。]*")
 _E = re.compile(r"[eE](?P<n>[-+−]?[0-9]+)(?![0-9A-Za-z])")
 _SCALE = re.compile(rf"[ \n-]?(?P<word>(?i:{'|'.join(SCALES)}))s?(?![A-Za-z])")
-_HALF_MORE = re.compile(r"[ \n]and[ \n]a[ \n]half(?![a-z])", re.I)
 _TH = re.compile(r"(?:st|nd|rd|th)(?![A-Za-z0-9])")
 _KATAKANA_HYPHEN = re.compile("[ァ-ヺー][-‐]$")
 _NO_FRACTIONS = {("24", "7"), ("9", "11")}
@@ -301,14 +302,15 @@ def _magnified(text: str, figure: Figure, money: bool) -> Figure | None:
         digits = text[figure.start : end].replace(" ", "").replace("'", "").replace("’", "")
         value, step, scale = chain(digits + found[0])
         return replace(figure, value=value, step=step, scale=scale, end=found.end())
-    if half := _HALF_MORE.match(text, end):
-        value, step, end = value + 0.5, EXACT, half.end()
+    if more := AND_A_PART.match(text, end):
+        value, step, end = value + share_of(more), EXACT, more.end()
     scale = 1.0
     while found := _SCALE.match(text, end):
         factor = SCALES[found["word"].lower()]
         value, step, scale, end = value * factor, step * factor, scale * factor, found.end()
-        if half := _HALF_MORE.match(text, end):
-            value, step, end = value + factor / 2, factor / 2, half.end()
+        if more := AND_A_PART.match(text, end):
+            part = factor * share_of(more)
+            value, step, end = value + part, part, more.end()
     if scale == 1.0 and (letter := letter_scale(text, end, money)):
         factor, measure, end = letter
         return replace(figure, value=value * factor, step=step * factor, scale=factor, end=end, measure=measure)

@@ -112,5 +112,5 @@ def time(text: str, start: int) -> list[Figure] | None:
 
 
 def number_of(text: str) -> float:
-    """The value of digits or of kanji."""
-    return float(text) if text[0].isascii() else chain(text)[0]
+    """The value of digits, of kanji, or of both: 25,000, 二万五千, 2万5千."""
+    return float(text.replace(",", "")) if text.isascii() else chain(text)[0]

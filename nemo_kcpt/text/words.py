@@ -40,11 +40,17 @@ _ORDINALS_BEHIND_TENS = {"first": 1, "second": 2, **{word: value for word, value
 PARTS = {"half": 2, "quarter": 4, **{word: value for word, value in ORDINALS.items() if value <= 12}}
 MULTIPLES = {"twice": 2.0, "thrice": 3.0, "double": 2.0, "triple": 3.0, "quadruple": 4.0}
 """The last three only where they are said of an amount: double the number."""
-_STARTS = "|".join([*SMALL, *TENS, "an?", "half", *ORDINALS, *MULTIPLES, "first", "second"])
+_STARTS = "|".join([*SMALL, *TENS, "an?", "half", "quarter", *ORDINALS, *MULTIPLES, "first", "second"])
 START = rf"(?<![A-Za-z0-9])(?i:{_STARTS})(?![a-z])|(?<![A-Za-z])(?i:{'|'.join([*SMALL, *TENS])})-?fold(?![a-z])"
 """Where a number in English words may begin."""
 _NEXT = re.compile(r"(?P<gap>[ \n]+and[ \n]+|-and-|[ \n]+|-)?(?P<word>[A-Za-z]+)")
-_AND_A_HALF = re.compile(r"[ \n]+and[ \n]+a[ \n]+half(?![A-Za-z])", re.I)
+AND_A_PART = re.compile(
+    r"[ \n]+and[ \n]+(?:an?[ \n]+(?P<one>half|quarter|third)"
+    r"|(?P<number>two|three)[ -](?P<several>quarters|thirds))(?![a-z])",
+    re.I,
+)
+"""What follows a number: and a half, and three quarters."""
+_OF_A_SCALE = re.compile(rf"(?P<of>[ \n]of[ \n](?:a|one))?[ \n](?P<word>{'|'.join(SCALES)})(?![a-z])", re.I)
 _SPAN_AND_A_HALF = re.compile(
     r"[ \n](?:hour|minute|day|week|month|year|mile|kilomet(?:re|er))[ \n]and[ \n]a[ \n]half(?![a-z])"
 )
@@ -97,6 +103,9 @@ def english(text: str, place: int) -> Worded | None:
         return Worded({**SMALL, **TENS}[number], first.end(), kind="times") if number in {**SMALL, **TENS} else None
     if word == "half":
         return _half(text, first.end())
+    if word == "quarter":
+        scaled = _scaled(text, first.end(), 1 / 4)
+        return scaled if scaled.end > first.end() else None
     if word in ("a", "an"):
         if _SPAN_AND_A_HALF.match(text, first.end()):
             return Worded(1.0, first.end())
@@ -128,7 +137,7 @@ def _cardinal(text: str, place: int, value: float | None) -> Worded | None:
             break
         part = _part(word, section, last, gap)
         if part:
-            return Worded((section or 1.0) / part, found.end(), EXACT)
+            return _scaled(text, found.end(), (section or 1.0) / part)
         if last == "tens" and word in _ORDINALS_BEHIND_TENS and gap == "-":
             return Worded(total + (section or 0) + _ORDINALS_BEHIND_TENS[word], found.end(), kind="order")
         if word in SMALL and (not last or last in ("hundred", "scale") or (last == "tens" and 0 < SMALL[word] < 10)):
@@ -147,19 +156,36 @@ def _cardinal(text: str, place: int, value: float | None) -> Worded | None:
         end = found.end()
     if last in ("", "article"):
         return None
-    if half := _AND_A_HALF.match(text, end):
-        return _and_a_half(text, half.end(), total, section or 0.0, scale)
+    if found := AND_A_PART.match(text, end):
+        return _and_a_part(text, found, total, section or 0.0, scale)
     return Worded(total + (section or 0.0), end, scale=scale)
 
 
-def _and_a_half(text: str, end: int, total: float, section: float, scale: float) -> Worded:
-    """Two and a half million, a billion and a half."""
+def share_of(found: re.Match[str]) -> float:
+    """The part of one that a match of `AND_A_PART` says."""
+    if found["one"]:
+        return 1 / PARTS[found["one"].lower()]
+    return SMALL[found["number"].lower()] / PARTS[found["several"].lower().removesuffix("s")]
+
+
+def _scaled(text: str, end: int, value: float) -> Worded:
+    """A part of one, or of a million that follows."""
+    found = _OF_A_SCALE.match(text, end)
+    if found and (found["of"] or value == 1 / 4):  # a third million may be the third one
+        scale = SCALES[found["word"].lower()]
+        return Worded(value * scale, found.end(), EXACT, scale=scale)
+    return Worded(value, end, EXACT)
+
+
+def _and_a_part(text: str, found: re.Match[str], total: float, section: float, scale: float) -> Worded:
+    """Two and a half million, a billion and a half, one and three quarters."""
+    end, share = found.end(), share_of(found)
     if total:
-        return Worded(total + section + scale / 2, end, scale / 2, scale=scale)
+        return Worded(total + section + scale * share, end, scale * share, scale=scale)
     following = _NEXT.match(text, end)
     if following and (scale := SCALES.get(following["word"].lower(), 0.0)):
-        return Worded((section + 0.5) * scale, following.end(), scale / 2, scale=scale)
-    return Worded(section + 0.5, end, EXACT)
+        return Worded((section + share) * scale, following.end(), scale * share, scale=scale)
+    return Worded(section + share, end, EXACT)
 
 
 def _part(word: str, section: float | None, last: str, gap: str) -> int:
@@ -205,7 +231,7 @@ _SINGLE = (
     r"|週間|番目|つ目|種類|層|行|列|段|巻|話|曲|票|句|km|メートル|キロ|パーセント)"
 )
 _IDIOMS = re.compile(
-    "五十嵐|五分五分|八百屋|八百万の神|十二分に|十分(?!間|後|前|の[一二三四五六七八九1-9])|三日月|一[時部般番方種](?!間|目)|六本木"
+    "五十嵐|万一(?![0-9一二三四五六七八九十百千])|五分五分|八百屋|八百万の神|十二分に|十分(?!間|後|前|の[一二三四五六七八九1-9])|三日月|一[時部般番方種](?!間|目)|六本木"
     "|千万人といえ|二三(?:の|日)|四六時中|十中八九|一二を|三三五五|百人一首|二[人一]三[人脚]|九十九里|三十三間堂"
 )
 _WHOLE = re.compile(rf"\s*(?:約|およそ)?[{KANJI}]+[。.]?\s*")
