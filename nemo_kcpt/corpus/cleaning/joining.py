@@ -3,7 +3,7 @@
 Whether a hyphen at a line's end is the word's own or the line's is asked of the document: what it writes elsewhere
 decides. Where it says nothing, the hyphen goes if either half is no word of the document, and stays between two words
 that both occur, in compounds of several parts ("state-of-the-" + "art"), before digits and capitals, and after
-acronyms.
+acronyms and single letters. A number that is broken within Japanese is one number.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ _ENDING = re.compile(
 """Ends of words that are no words, where they are torn off most."""
 _SUSPENDED = frozenset(("and", "or", "to", "und", "oder", "et", "ou", "y", "o", "e"))
 """What follows a hyphen that stands for the rest of a compound: "pre-" + "and post-training"."""
+_NUMBER = "[0-9\uff10-\uff19]+(?:[.,\uff0e\uff0c][0-9\uff10-\uff19]+)*"
+_NUMBER_LAST = re.compile(f"[{JAPANESE}{JAPANESE_PUNCTUATION}]{_NUMBER}$")
+_NUMBER_FIRST = re.compile(f"{_NUMBER}[{JAPANESE}{JAPANESE_PUNCTUATION}%]")
+"""A number within Japanese, where nothing but the line's end parts two numbers."""
 _TIGHT = re.compile(f"[A-Za-z0-9][{JAPANESE}]|[{JAPANESE}][A-Za-z0-9]")
 _LOOSE = re.compile(f"[A-Za-z0-9] [{JAPANESE}]|[{JAPANESE}] [A-Za-z0-9]")
 
@@ -74,6 +78,8 @@ class Joiner:
         last, first = left[-1], right[0]
         if _WRITING.match(last) and _WRITING.match(first):
             return ""
+        if last.isdigit() and first.isdigit() and _NUMBER_LAST.search(left[-40:]) and _NUMBER_FIRST.match(right):
+            return ""
         if _WRITING.match(last) or _WRITING.match(first):
             one, other = (first, last) if _WRITING.match(last) else (last, first)
             return self._between if _LETTER.match(other) and one.isalnum() else ""
@@ -95,6 +101,8 @@ class Joiner:
         last = plain.rpartition("-")[2]
         if with_hyphen or without:
             return with_hyphen >= without
+        if len(last) == 1:  # t-test, β-carotene: no word is torn after its first letter
+            return True
         if self._words[last + rest] or _ENDING.fullmatch(rest):
             return False
         if not after[0].islower() or not before[-1].islower() or any(map(str.isdigit, before)):
