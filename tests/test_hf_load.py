@@ -168,12 +168,12 @@ def test_greedy_is_greedy_whatever_the_folders_generation_config_says(tmp_path: 
 def test_everything_is_loaded_in_one_place() -> None:
     """Else some stage sees another model than the others: transformers passes over what it does not know."""
     allowed = {
-        "hf_load.py": 2,
-        "evaluation/bertscore/encoder.py": 3,  # encoders with code of their own
-        "conversion/verify/tokenizer_worker.py": 1,  # runs in both environments, with hf_load's options
-        "conversion/hf_folder.py": 1,  # words of a message
-        "packing/tokenise.py": 1,  # the same
-        "conversion/card.py": 2,  # code for others
+        "hf/load.py": 2,
+        "evaluation/scoring/bertscore/encoder.py": 3,  # encoders with code of their own
+        "conversion/verify/tokenizer_worker.py": 1,  # runs in both environments, with hf/load.py's options
+        "checkpoints/hf_folder.py": 1,  # words of a message
+        "hf/tokenizer.py": 1,  # the same
+        "checkpoints/card.py": 2,  # code for others
     }
     found = {
         path.relative_to(ROOT / "nemo_kcpt").as_posix(): len(re.findall(r"\.from_pretrained\(", path.read_text()))

@@ -15,7 +15,7 @@ def make(llm: Llm) -> Teacher:
     Raises:
         BadInput: a value that cannot be, no address or key where one is needed, or no serve environment.
     """
-    llm.check_window()
+    llm.check()
     if llm.engine == "vllm":
         return VllmTeacher(llm)
     if llm.engine == "batch":

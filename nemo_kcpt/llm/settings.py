@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llm.faults import check_served_model
 from nemo_kcpt.runs import later
-
-ENGINES = ("openai", "vllm")
 
 
 @dataclass(kw_only=True)
@@ -51,6 +49,7 @@ class ClientKeys:
 class ServerKeys(ClientKeys):
     """Keys of the stages that ask short questions; those of the same name mean what they mean for `kcpt synthesize`."""
 
+    ENGINES: ClassVar[tuple[str, ...]] = ("openai", "vllm")
     engine: str = "openai"
     """openai: any server with OpenAI's chat completions; vllm: in this machine's serve environment, for the run."""
     max_tokens: int = 512
@@ -68,7 +67,7 @@ class ServerKeys(ClientKeys):
         Raises:
             ValueError: names the key.
         """
-        for name, allowed in (("engine", ENGINES), ("structured", ("auto", "json_schema", "json_object", "none"))):
+        for name, allowed in (("engine", self.ENGINES), ("structured", ("auto", "json_schema", "json_object", "none"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(allowed)}")
         check_served_model(self.served_model)
@@ -87,6 +86,8 @@ RUNNING = tuple(known.name for known in fields(ServerKeys) if known.name not in 
 class Llm(ServerKeys):
     """Which model is asked, where, and how."""
 
+    ENGINES: ClassVar[tuple[str, ...]] = ("openai", "vllm", "batch")
+
     model: str
     """Its name on the server."""
     key: str = "model"
@@ -104,11 +105,15 @@ class Llm(ServerKeys):
     log: Path = Path("vllm.log")
     """Log of the server that is started; engine=vllm."""
 
-    def check_window(self) -> None:
+    def check(self) -> None:
         """
         Raises:
-            BadInput: a reply could fill the window, so that nothing is left for the prompt.
+            BadInput: a key's value cannot be, or a reply could fill the window, so that nothing is left for the prompt.
         """
+        try:
+            self.check_keys()
+        except ValueError as error:
+            raise BadInput(str(error)) from None
         if 0 < self.window <= self.max_tokens:
             raise BadInput(
                 f"window: {self.window} was given, max_tokens is {self.max_tokens}; nothing is left for papers"
