@@ -16,7 +16,6 @@ from nemo_kcpt.evaluation.answers.stage import Config, run
 from nemo_kcpt.evaluation.judging import stage as judge
 from nemo_kcpt.evaluation.scoring import perplexity_stage
 from nemo_kcpt.files import write_jsonl
-from nemo_kcpt.hf import load as hf_load
 from nemo_kcpt.llm import openai as client
 from nemo_kcpt.serving import transformers_engine
 from tests.crash import KILL, crash_everywhere
@@ -97,7 +96,7 @@ def test_answers_of_transformers(tmp_path: Path, paying: Paying, monkeypatch: py
             paying.note(ids.tolist())
             return torch.cat([ids, ids[:, -1:]], dim=1)
 
-    monkeypatch.setattr(hf_load, "load_causal_lm", lambda *_, **more: Model())
+    monkeypatch.setattr(transformers_engine, "load_causal_lm", lambda *_, **more: Model())
     config = Config(
         out=tmp_path / "out",
         questions=tmp_path / "questions.jsonl",

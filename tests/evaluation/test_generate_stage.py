@@ -234,7 +234,8 @@ def test_a_killed_stage_leaves_no_worker(world: dict[str, Path], tmp_path: Path)
     )
     program = (
         "import sys; from pathlib import Path\n"
-        "from nemo_kcpt.evaluation import generate_stage, vllm_engine\n"
+        "from nemo_kcpt.evaluation.answers import stage as generate_stage\n"
+        "from nemo_kcpt.serving import vllm_engine\n"
         f"vllm_engine.WORKER = Path({str(worker)!r})\n"
         f"generate_stage.run(generate_stage.Config(out=Path({str(world['out'])!r}),"
         f" questions=Path({str(world['questions'])!r}), models='base={world['base']}', max_new_tokens=8))\n"
