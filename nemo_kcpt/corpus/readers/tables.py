@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from nemo_kcpt.corpus.readers.base import Found, Place, Unreadable, too_large
 from nemo_kcpt.corpus.readers.streams import Packed
 
@@ -58,8 +60,13 @@ def documents_in(
 
 def _value(name: str, scalar: Any) -> Any:
     """The value of a field, without raw bytes."""
+    import pyarrow as pa
+
     try:
-        return without_bytes(scalar.as_py())
+        value = scalar.as_py()
+        if value is not None and isinstance(scalar, pa.FloatScalar):
+            return float(str(np.float32(value)))  # 0.1 as the file has it, not 0.10000000149011612
+        return without_bytes(value)
     except UnicodeDecodeError as error:
         return Unreadable(
             f"column {name} is no text ({error.reason} at byte {error.start}); write the file anew as UTF-8"

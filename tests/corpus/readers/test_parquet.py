@@ -31,6 +31,12 @@ def test_rows_are_documents(tmp_path: Path) -> None:
     assert everything[500].source == "b.parquet"
 
 
+def test_a_number_of_single_precision_stays_as_short_as_it_is(tmp_path: Path) -> None:
+    numbers = pa.array([0.1, None, 1e22], pa.float32())
+    pq.write_table(pa.table({"text": ["a", "b", "c"], "score": numbers}), tmp_path / "a.parquet")
+    assert [record["score"] for record in records(tmp_path)] == [0.1, None, 1e22]
+
+
 def test_a_piece_is_a_range_of_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "PIECE", 3000)
     content = [{"id": n, "text": f"本文{n}" * 5} for n in range(600)]
