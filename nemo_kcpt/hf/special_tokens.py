@@ -59,9 +59,9 @@ def template_tokens(config: Mapping[str, Any]) -> dict[str, Any]:
     that a model names itself."""
     found = {role: token_text(config.get(role)) for role in SPECIAL_TOKENS}
     further = config.get("additional_special_tokens")
-    named = config.get("extra_special_tokens")
     if isinstance(further, list):
         found["additional_special_tokens"] = [token_text(token) for token in further]
-    if isinstance(named, dict):
-        found |= {str(name): token_text(token) for name, token in named.items()}
+    for named in (config.get("extra_special_tokens"), config.get("model_specific_special_tokens")):
+        if isinstance(named, dict):
+            found |= {str(name): token_text(token) for name, token in named.items()}
     return {name: token for name, token in found.items() if token}

@@ -68,6 +68,17 @@ def test_a_template_sees_further_tokens(tmp_path: Path, tokenizer_folder: Path, 
     assert PackTokenizer(folder).render(MESSAGES) == theirs
 
 
+def test_a_template_sees_the_tokens_that_transformers_5_writes(tmp_path: Path, tokenizer_folder: Path) -> None:
+    """Version 5 gives a template the tokens that a model names (<unk> here), and not the further ones."""
+    more = {"extra_special_tokens": ["<pad>"], "model_specific_special_tokens": {"image_token": "<unk>"}}
+    template = "{{ extra_special_tokens }}{{ additional_special_tokens }}|{{ image_token }}|{{ pad_token }}"
+    folder = legacy(tokenizer_folder, tmp_path / "new", {}, **more)
+    write_json(
+        folder / "tokenizer_config.json", read_json(folder / "tokenizer_config.json") | {"chat_template": template}
+    )
+    assert PackTokenizer(folder).render(MESSAGES) == "|<unk>|<pad>"
+
+
 def test_a_map_that_says_the_same_changes_no_fingerprint(tmp_path: Path, tokenizer_folder: Path) -> None:
     config = read_json(tokenizer_folder / "tokenizer_config.json")
     folder = legacy(tokenizer_folder, tmp_path / "same", {"eos_token": {"content": config["eos_token"]}})
