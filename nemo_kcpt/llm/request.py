@@ -50,12 +50,18 @@ class TeacherReply:
     """Tokens that the reply was allowed."""
 
 
+CUT_OFF = ("length", "model_length", "content_filter")
+"""Finish reasons of a reply that did not end by itself."""
+
+
 def is_shortened(finish_reason: str, completion_tokens: int, max_tokens: Any) -> bool:
     """Whether a server ended a reply before the tokens that it was allowed were used up.
 
     vLLM (0.32) does so, and says nothing, where prompt and reply do not fit the model's window; a limit in the model's
     generation_config.json has the same effect.
     """
+    if finish_reason == "model_length":  # Mistral's name for the end of the window
+        return True
     return finish_reason == "length" and type(max_tokens) is int and 0 < completion_tokens < max_tokens
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_kcpt.llm.escapes import Backslashes, meant
-from nemo_kcpt.llm.request import UnreadableReply, distinct
+from nemo_kcpt.llm.request import CUT_OFF, UnreadableReply, distinct
 from nemo_kcpt.llm.thoughts import UNFINISHED, opening_of, rests, starts_with_thought
 from nemo_kcpt.llm.wide import is_wide, narrowed
 from nemo_kcpt.synthesis.prompts import MOST, Prompt, paper_name
@@ -52,7 +52,7 @@ def read_reply(
     Raises:
         UnreadableReply: names the fault.
     """
-    reply, repaired = _loads(text, _fits_output if prompt.form == "output" else _fits_pairs, finish_reason == "length")
+    reply, repaired = _loads(text, _fits_output if prompt.form == "output" else _fits_pairs, finish_reason in CUT_OFF)
     if prompt.form == "output":
         outputs = [reply.get("output")] if isinstance(reply, dict) and "output" in reply else _outputs(reply)
         pairs = [{"instruction": prompt.wording(paper, part, parts), "output": output} for output in outputs]

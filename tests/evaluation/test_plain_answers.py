@@ -58,7 +58,14 @@ def test_a_server_whose_template_begins_the_thought_is_known_by_its_other_answer
 def test_an_answer_that_the_server_cut_off_is_counted() -> None:
     cut = [record("東京大", finish_reason="length"), record("東京大学", finish_reason="length", completion_tokens=128)]
     assert tell_faults(cut, 128) == {"shortened": 1}
+    assert tell_faults([record("東京", finish_reason="model_length", completion_tokens=128)], 128) == {"shortened": 1}
     assert tell_faults([record("x", served_model="y")], 128) == {"served_models": {"y": 1}}
+
+
+def test_an_answer_that_a_content_filter_cut_off_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert tell_faults([record("東", finish_reason="content_filter"), record("東京")], 128) == {"filtered": 1}
+    assert "1 of 2 answers were cut off by the server's content filter" in caplog.text
 
 
 def test_a_prompt_may_begin_the_thought() -> None:

@@ -86,6 +86,8 @@ BAD = [
     ("empty", case(output="。")),
     ("empty", case(output=f"{TITLE}を解説してください")),
     ("cut_off", case(output=LONG_JA, finish="length")),
+    ("cut_off", case(output=LONG_JA, finish="content_filter")),
+    ("cut_off", case(output=LONG_JA, finish="model_length")),
     ("cut_off", case(output=LONG_JA + "また、カスミは")),
     ("cut_off", case(output=LONG_JA + "その特徴として、")),
     ("cut_off", case(output=LONG_EN + " It is based on the", language="en")),

@@ -56,6 +56,7 @@ def tell_faults(records: Sequence[Answer], max_new_tokens: int) -> dict[str, Any
     shortened = sum(
         is_shortened(record["finish_reason"], record["completion_tokens"], max_new_tokens) for record in records
     )
+    filtered = sum(record["finish_reason"] == "content_filter" for record in records)
     thoughts = sum(bool(record.get("thought")) for record in records)
     served = Counter(record["served_model"] for record in records if record.get("served_model"))
     if unfinished:
@@ -74,7 +75,19 @@ def tell_faults(records: Sequence[Answer], max_new_tokens: int) -> dict[str, Any
             len(records),
             max_new_tokens,
         )
-    counts = {"unfinished_thoughts": unfinished, "shortened": shortened, "thoughts_left_out": thoughts}
+    if filtered:
+        LOG.warning(
+            "generate: %d of %d answers were cut off by the server's content filter; what they say is not all that the "
+            "model would have said",
+            filtered,
+            len(records),
+        )
+    counts = {
+        "unfinished_thoughts": unfinished,
+        "shortened": shortened,
+        "filtered": filtered,
+        "thoughts_left_out": thoughts,
+    }
     return {name: number for name, number in counts.items() if number} | (
         {"served_models": dict(served)} if served else {}
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 
+from nemo_kcpt.llm.request import CUT_OFF
 from nemo_kcpt.synthesis.filters.base import Candidate, Source, letters_of
 
 FEW_LETTERS = 20
@@ -71,8 +72,8 @@ def placeholder(candidate: Candidate, source: Source) -> bool:
 
 
 def cut_off(candidate: Candidate, source: Source) -> bool:
-    """The reply ended for want of tokens, or its last sentence stops dead."""
-    if candidate.finish_reason == "length":
+    """The reply ended for want of tokens or by the server's filter, or its last sentence stops dead."""
+    if candidate.finish_reason in CUT_OFF:
         return True
     end = candidate.plain.rstrip()[-40:]
     return len(candidate.output) >= 60 and bool((_CUT_EN if end.isascii() else _CUT_JA).search(end))
