@@ -33,6 +33,7 @@ _NOTE_LINK = re.compile(
     r"|b\d|r\d|n\d|fig-?note))",
     re.I,
 )
+_NOTE_CLASS = re.compile(r"(?:^|\s)(?:foot|end|side)?-?note-?(?:s|link|anchor|mark|number)?(?:$|\s)", re.I)
 _ONE = r"(?:\d{1,4}|[A-Za-z]{1,2}|[ivxlcIVXLC]{1,6}|[*＊∗※†‡§¶‖#♯★☆]{1,4}\d{0,3})"
 _SEPARATOR = r"\s*[,，、;；・–—‐~〜-]\s*"
 _MARK = re.compile(
@@ -101,6 +102,7 @@ def is_note(attributes: Mapping[str, str], content: str) -> bool:
         or re.search(
             r"noteref|footnote-?ref|fn-?ref|FootnoteReference|EndnoteReference|sd(?:foot|end)noteanc", said, re.I
         )
+        or ("#" in attributes.get("href", "") and _NOTE_CLASS.search(attributes.get("class", "")))
         or re.search(
             r"#(?:user-content-)?_?(?:fn|ftn|edn|footnote|endnote|sdfootnote|sdendnote|cite_note)",
             attributes.get("href", ""),

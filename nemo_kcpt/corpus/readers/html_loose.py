@@ -1,7 +1,7 @@
 """Text of an HTML page that stands beside blocks without one of its own, in <p>: trafilatura moves, drops or joins it.
 
 `<li>Range 3<div>4 bar</div></li>` would become "Range 34 bar", and of `<div>A<ul>…</ul>B<p>C</p></div>` B would come
-before the list, or not at all.
+before the list, or not at all. Of `<div>A<br>B</div>` B would be there twice.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from nemo_kcpt.corpus.readers.html_raised import INLINE
 
 _HOLDERS = "//body|//div|//section|//article|//main|//details|//center|//blockquote|//li|//dt|//dd|//p"
 """Elements that may hold blocks and text beside each other."""
+_OUTER = ("div", "section", "article", "main", "details", "center")
+"""Those of which trafilatura reads a line twice, or not at all, where <br> alone parts lines."""
 _ITEMS = ("li", "dt", "dd")
 _LISTS = ("ul", "ol")
 _BLOCKS = frozenset(
@@ -29,7 +31,8 @@ _WITHIN = INLINE | {"br", "img"}
 def wrap_loose_text(tree: Any) -> None:
     """Put text beside blocks into paragraphs, in place; its characters and its order stay."""
     for holder in tree.xpath(_HOLDERS):
-        if any(child.tag in _BLOCKS for child in holder):
+        blocks = any(child.tag in _BLOCKS for child in holder)
+        if blocks or (holder.tag in _OUTER and any(child.tag == "br" for child in holder)):
             holder.tag = "div" if holder.tag == "p" else holder.tag
             _wrap(holder)
         elif holder.tag == "body" and (holder.text or "").strip():

@@ -52,6 +52,11 @@ WIKIPEDIA = (
             "<p>面積 m<sup>2 </sup>and H<sub>2 </sub>gas、y<span style='font-variant-position:super'>3</span></p>",
             ["面積 m² and H₂ gas、y³"],
         ),
+        # text whose lines are parted by <br> alone
+        ("<div>甲 5<br>乙 <b>6</b><br><br>丙 7</div>", ["甲 5", "乙 6", "丙 7"]),
+        ("<section>丁 8<br>戊 9</section>", ["丁 8", "戊 9"]),
+        # a note's link by its class
+        ("<p>跳んだ 8<a href='#n7' class='footnote'>7</a> m、<a href='#t3'>3</a>と</p>", ["跳んだ 8[^7] m、3と"]),
         # text beside blocks
         (
             "<ul><li>幅 3<div>4 bar</div>5<p>6</p></li><li>E 6<ul><li>7</li></ul>8 G</li></ul>",
@@ -89,7 +94,7 @@ def test_the_text_says_what_a_reader_sees(body: str, lines: list[str], rest: str
     )
     found = text.splitlines()
     assert found[0] == "# 題"
-    assert [line for line in lines if line not in found] == []
+    assert [line for line in lines if found.count(line) != 1] == []
     assert "106" not in text
 
 
