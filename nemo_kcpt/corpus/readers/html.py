@@ -166,6 +166,9 @@ def _simplify(tree: Any) -> None:
     unlink(tree)
     flatten_tables(tree)
     lxml.etree.strip_tags(tree, *_EMPHASIS)
+    for node in tree.xpath("//form"):
+        if 2 * _letters(node.text_content()) > _letters(tree.text_content()):
+            node.tag = "div"  # the page itself, as ASP.NET has it
     for node in tree.xpath("//figure"):
         node.tag = "div"  # else it goes with its caption
     for node in tree.xpath("//figcaption"):
@@ -175,6 +178,19 @@ def _simplify(tree: Any) -> None:
             for node in [table, *table.xpath(".//tbody | .//thead | .//tr | .//td | .//th")]:
                 node.tag = "div"
     wrap_loose_text(tree)
+    _name_main_part(tree)
+
+
+def _name_main_part(tree: Any) -> None:
+    """Call the body an article where nothing tells the page's main part: else trafilatura gathers pieces of it, and
+    loses lists or headings."""
+    from trafilatura.xpaths import BODY_XPATH
+
+    for body in tree.xpath("//body"):
+        if not any(find(tree) for find in BODY_XPATH):
+            article = body.makeelement("article")
+            article.extend(list(body))
+            body.append(article)
 
 
 def _is_layout(table: Any) -> bool:

@@ -34,6 +34,10 @@ def wrap_loose_text(tree: Any) -> None:
         blocks = any(child.tag in _BLOCKS for child in holder)
         if blocks or (holder.tag in _OUTER and any(child.tag == "br" for child in holder)):
             holder.tag = "div" if holder.tag == "p" else holder.tag
+            if holder.tag in _ITEMS:  # whose line ends trafilatura drops before the next block
+                for line_end in list(holder.iter("br")):
+                    line_end.tail = f" {line_end.tail or ''}"
+                    line_end.drop_tag()
             _wrap(holder)
         elif holder.tag == "body" and (holder.text or "").strip():
             first, holder.text = _paragraph(holder.text), None

@@ -62,6 +62,7 @@ WIKIPEDIA = (
             "<ul><li>幅 3<div>4 bar</div>5<p>6</p></li><li>E 6<ul><li>7</li></ul>8 G</li></ul>",
             ["- 幅 3 4 bar 5 6", "- E 6", "  - 7", " 8 G"],
         ),
+        ("<ul><li>3<div>4<br>5</div>6</li></ul>", ["- 3 4 5 6"]),
         ("<dl><dt>K 1<p>2</p></dt><dd>5<p>6</p>7<div>8</div></dd></dl>", ["- K 1 2", "- 5 6 7 8"]),
         ("<details><summary>詳細 5</summary>本文 <b>77</b> 件</details>", ["詳細 5", "本文 77 件"]),
         ("<section><header><h2>節 8</h2></header><p>本文 9</p></section>", ["## 節 8", "本文 9"]),
@@ -133,3 +134,26 @@ def test_text_beside_blocks_keeps_its_place(rest: str) -> None:
     )
     lines = [line for line in text.splitlines() if line.strip()]
     assert lines[2:-1] == ["甲 12 で", "- 乙 1", "丙 15", "丁 17", "戊 18", "己 19", "庚 20"]
+
+
+@pytest.mark.parametrize("rest", [SENTENCE * 3, SENTENCE * 40])
+def test_a_page_within_a_form_is_read_as_any(rest: str) -> None:
+    """ASP.NET puts a whole page into one form, of which trafilatura reads paragraphs alone."""
+    table = "<table><tr><th>年</th><th>人</th></tr><tr><td>10</td><td>20</td></tr></table>"
+    text, _, _ = main_text(
+        f"<html><body><form id='aspnetForm'><div><h1>題</h1><p>{SENTENCE}</p><h2>節 5</h2>{table}<p>{rest}</p></div>"
+        "</form></body></html>"
+    )
+    assert [line for line in ("## 節 5", "| 年 | 人 | ", "| 10 | 20 | ") if line not in text.splitlines()] == []
+
+
+@pytest.mark.parametrize("rest", [SENTENCE * 3, SENTENCE * 40])
+def test_a_page_that_names_no_main_part_loses_neither_headings_nor_lists(rest: str) -> None:
+    text, _, _ = main_text(
+        f"<html><body><nav><a href=a>ホーム</a></nav><div class='menu'><ul><li><a href=b>目次</a></li></ul></div><h1>題</h1>"
+        f"<p>{SENTENCE}</p><h2>節 5</h2><ul><li>10</li></ul><h2>節 6</h2><pre>x  1</pre><p>{rest}</p>"
+        "<div class='footer'><p>Copyright 2020</p></div><footer>連絡先</footer></body></html>"
+    )
+    found = text.splitlines()
+    assert [line for line in ("## 節 5", "- 10", "## 節 6", "x  1", SENTENCE) if found.count(line) != 1] == []
+    assert not any(word in text for word in ("ホーム", "目次", "Copyright", "連絡先"))
