@@ -150,8 +150,8 @@ def test_a_page_within_a_form_is_read_as_any(rest: str) -> None:
 @pytest.mark.parametrize("rest", [SENTENCE * 3, SENTENCE * 40])
 def test_a_page_that_names_no_main_part_loses_neither_headings_nor_lists(rest: str) -> None:
     text, _, _ = main_text(
-        f"<html><body><nav><a href=a>ホーム</a></nav><div class='menu'><ul><li><a href=b>目次</a></li></ul></div><h1>題</h1>"
-        f"<p>{SENTENCE}</p><h2>節 5</h2><ul><li>10</li></ul><h2>節 6</h2><pre>x  1</pre><p>{rest}</p>"
+        f"<html><body><nav><a href=a>ホーム</a></nav><div class='menu'><ul><li><a href=b>目次</a></li></ul></div>"
+        f"<h1>題</h1><p>{SENTENCE}</p><h2>節 5</h2><ul><li>10</li></ul><h2>節 6</h2><pre>x  1</pre><p>{rest}</p>"
         "<div class='footer'><p>Copyright 2020</p></div><footer>連絡先</footer></body></html>"
     )
     found = text.splitlines()
