@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from nemo_kcpt.corpus.readers.base import Found, Place, Unreadable, too_large
 from nemo_kcpt.corpus.readers.streams import Packed
 
@@ -60,6 +58,7 @@ def documents_in(
 
 def _value(name: str, scalar: Any) -> Any:
     """The value of a field, without raw bytes."""
+    import numpy as np
     import pyarrow as pa
 
     try:
