@@ -13,8 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from nemo_kcpt.corpus.cleaning import clean
-
 FORM_STEPS = ("control_characters", "nfkc")
 """The cleaning steps that change how a name is written, and not what it says."""
 
@@ -25,12 +23,18 @@ _MARK = re.compile(r"(?<=[^\s\[])\[\^[^\[\]\s]{1,12}\]")
 def name_form(name: str, steps: tuple[str, ...] = FORM_STEPS) -> str:
     """An id without white space around it, in the form that the steps among `steps` give to text; ASCII as it is."""
     name = name.strip()
-    return name if name.isascii() else clean(name, [step for step in FORM_STEPS if step in steps]).text.strip()
+    if name.isascii():
+        return name
+    from nemo_kcpt.corpus.cleaning import clean  # compiles its patterns for 0.15 s, which most stages have no use for
+
+    return clean(name, [step for step in FORM_STEPS if step in steps]).text.strip()
 
 
 def title_form(title: str, steps: Sequence[str] = FORM_STEPS) -> str:
     """A title on one line, in the form that the steps among `steps` give to text; notes' marks ([^1]) are no part."""
     always = ("line_ends", "control_characters")  # a title is one line, whatever was switched off for the text
+    from nemo_kcpt.corpus.cleaning import clean  # as above
+
     form = clean(title, [*always, *(step for step in ("raised", *FORM_STEPS) if step in steps)]).text
     return " ".join((_MARK.sub("", form) if "raised" in steps else form).split())
 

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.experiment.dryrun import show
 from nemo_kcpt.experiment.experiment import Config, check_sections
 from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.nodes import REPORT
@@ -137,6 +136,8 @@ def run(config: Config, redo: bool = False) -> None:
     check_folder(config.out)
     graph = Graph(config)
     if config.dryrun:
+        from nemo_kcpt.experiment.dryrun import show  # reads the configs of all stages
+
         show(graph)
         return
     states = States(graph)

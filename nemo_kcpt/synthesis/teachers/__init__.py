@@ -11,7 +11,6 @@ from nemo_kcpt.llm.request import Teacher
 from nemo_kcpt.plugins import Plugin
 from nemo_kcpt.synthesis import added
 from nemo_kcpt.synthesis.config import Config
-from nemo_kcpt.synthesis.teachers.rules import RulesTeacher
 
 
 def make(config: Config) -> Teacher:
@@ -27,6 +26,8 @@ def make(config: Config) -> Teacher:
     if config.teacher == "template":
         return _template(config)
     if config.teacher == "rules":
+        from nemo_kcpt.synthesis.teachers.rules import RulesTeacher  # reads numbers, names and moments
+
         return RulesTeacher(config.corpus, config.squad)
     return clients.make(config.llm())
 
