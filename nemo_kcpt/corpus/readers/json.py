@@ -8,9 +8,9 @@ from pathlib import Path
 
 from nemo_kcpt.corpus.readers import jsonl
 from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file, too_large
+from nemo_kcpt.corpus.readers.json_values import Twice, twice_in
 from nemo_kcpt.corpus.readers.squad import Malformed, head_of, is_squad, load_whole
 from nemo_kcpt.corpus.readers.streams import divide_lines
-from nemo_kcpt.corpus.readers.twice import Twice, twice_in
 
 ABOUT = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "croissant.json", "config.json")
 """Files that describe the data beside them."""

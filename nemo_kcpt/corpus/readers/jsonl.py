@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file
+from nemo_kcpt.corpus.readers.json_values import distinct, exact, twice_in
 from nemo_kcpt.corpus.readers.streams import divide_lines, read_lines
-from nemo_kcpt.corpus.readers.twice import distinct, twice_in
 
 
 def read(place: Place, piece: Piece) -> Iterator[Found]:
@@ -30,7 +30,7 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
 def parse_object(text: str) -> dict[str, Any] | str:
     """The JSON object in `text`, or what is wrong with it."""
     try:
-        record = json.loads(text, object_pairs_hook=distinct)
+        record = json.loads(text, object_pairs_hook=distinct, parse_float=exact)
     except json.JSONDecodeError as error:
         return f"not JSON (column {error.colno}: {error.msg})"
     except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets

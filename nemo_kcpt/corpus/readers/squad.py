@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from nemo_kcpt.corpus.encodings import UnknownEncoding, decode
 from nemo_kcpt.corpus.readers.base import Flaw, Found, Piece, Place, Question, Reader, one_file, too_large
-from nemo_kcpt.corpus.readers.twice import Twice, distinct, twice_in
+from nemo_kcpt.corpus.readers.json_values import Twice, distinct, exact, twice_in
 
 WHOLE = 512 << 20
 """Bytes up to which a JSON file is read as a whole; its values take several times as much memory."""
@@ -69,7 +69,7 @@ def load_whole(place: Place, path: Path) -> Any:
     if not text.strip():
         raise Malformed("the file is empty")
     try:
-        return json.loads(text, object_pairs_hook=distinct)
+        return json.loads(text, object_pairs_hook=distinct, parse_float=exact)
     except json.JSONDecodeError as error:
         raise Malformed(f"not JSON (line {error.lineno}, column {error.colno}: {error.msg})") from None
     except (ValueError, RecursionError) as error:

@@ -182,3 +182,11 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pyte
 
 def test_pieces_aim_at_eight_mebibytes() -> None:
     assert base.PIECE == streams.PIECE == 8 << 20
+
+
+def test_a_number_that_python_cannot_hold_stays_as_it_is_written(tmp_path: Path) -> None:
+    written = '"b": 1E400, "c": -1e-99999999999999999999, "d": 0.1, "e": 1.50, "f": 0.12345678901'
+    written += ', "a": 1234567890.123456789012'
+    (tmp_path / "a.jsonl").write_text(f'{{"text": "a", {written}}}\n')
+    values = {"a": "1234567890.123456789012", "b": "1E400", "c": "-1e-99999999999999999999", "d": 0.1, "e": 1.5}
+    assert records(tmp_path) == [{"text": "a", **values, "f": 0.12345678901}]

@@ -1,9 +1,12 @@
-"""Keys that a JSON object has twice: Python's reader keeps the last one, so that a year becomes another in silence."""
+"""What Python's reader of JSON changes without a word: of a key that an object has twice it keeps the last value, and a
+number with more digits than a float holds becomes another, 1E400 infinity."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 
@@ -15,6 +18,17 @@ class Twice:
 
     def __str__(self) -> str:
         return f"key {self.key!r} appears twice; only one of them can be meant"
+
+
+def exact(written: str) -> float | str:
+    """A number with a point or an exponent (`parse_float`); as it is written if a float would be another one."""
+    value = float(written)
+    if repr(value) == written:
+        return value
+    try:
+        return value if isfinite(value) and Decimal(repr(value)) == Decimal(written) else written
+    except ArithmeticError:  # an exponent beyond what anything can hold
+        return written
 
 
 def distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any] | Twice:
