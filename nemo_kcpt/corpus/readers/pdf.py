@@ -17,7 +17,7 @@ from nemo_kcpt.corpus.readers.base import Found, Piece, Place, Reader, one_file,
 from nemo_kcpt.corpus.readers.pdf_fonts import stand_in_for_all, use_stand_in
 from nemo_kcpt.corpus.readers.pdf_page import read_page
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.text.raised import nfkc
+from nemo_kcpt.text.raised import fractions, nfkc
 
 PAGES = 5_000
 """Pages a document may have."""
@@ -121,6 +121,7 @@ def _add_page(contents: _Contents, page: Any, number: int) -> None:
     found = read_page(page)
     # U+0002, PDFium's mark for a hyphen at a line's end, is left to the cleaning step control_characters
     text = found.text.replace("\f", "\n")
+    text = fractions(text) if found.changes["raised"] else text
     if len(text.strip()) < FEW and _is_picture(page, bool(text.strip())):
         contents.named["image_pages"].append(number)
         text = ""

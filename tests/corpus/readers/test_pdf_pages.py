@@ -19,7 +19,7 @@ from nemo_kcpt.corpus.readers.pdf_fonts import use_stand_in
 from nemo_kcpt.corpus.readers.pdf_page import PageText, read_page
 from tests.conftest import ROOT
 from tests.corpus.readers.pdfs import Show, make_pdf
-from tests.corpus.readers.reading import found
+from tests.corpus.readers.reading import found, records
 
 pdfium = pytest.importorskip("pypdfium2")
 
@@ -251,3 +251,9 @@ def test_single_letters_of_a_font_without_shapes_are_named(
     (item,) = found(tmp_path)
     assert item.record["incomplete_pages"] == [1]
     assert "single letters may be missing on page 1: their font has no letter shapes" in caplog.text
+
+
+def test_a_fraction_of_raised_and_lowered_digits_is_one(tmp_path: Path) -> None:
+    pieces = [Show(72, 700, "幅は5"), Show(102, 704, "1", 6), Show(108, 700, "/"), Show(118, 698, "2", 6)]
+    (tmp_path / "a.pdf").write_bytes(make_pdf([[*pieces, Show(124, 700, "インチ")]]))
+    assert records(tmp_path)[0]["text"] == "幅は5½インチ"
