@@ -28,7 +28,10 @@ _CLOSES = re.compile(
 _PLAIN_CHANNELS = re.compile(r"\Aanalysis.*assistantfinal", re.DOTALL)
 """gpt-oss's channels where a server has taken the special tokens out and left their names."""
 _ENDS = re.compile(r"<\|(?:return|end|call|END_RESPONSE)\|>\s*\Z")
-_ANSWER = re.compile(r"\A\s*<answer>(.*)</answer>\s*\Z", re.DOTALL | re.I)
+_ANSWER = re.compile(
+    r"\A\s*(?:<answer>|<\|begin_of_(?:solution|box)\|>)(.*)(?:</answer>|<\|end_of_(?:solution|box)\|>)\s*\Z",
+    re.DOTALL | re.I,
+)
 _QUOTES = {"`": "`", '"': '"', "'": "'", "「": "」", "『": "』", "“": "”", "(": ")", "（": "）"}
 MOST_CLOSES = 50
 """Closing marks that are looked at, from the last one; a reply with more goes round in circles."""

@@ -29,6 +29,8 @@ def record(answer: str, **more: Any) -> dict[str, Any]:
             "42",
         ),
         ("<think>a</think><answer>42</answer>", False, "42"),
+        ("<think>a</think><|begin_of_box|>42<|end_of_box|>", False, "42"),
+        ("<|begin_of_thought|>a<|end_of_thought|>\n\n<|begin_of_solution|>\n42\n<|end_of_solution|>", False, "42"),
         ("「</think>」という札です。", False, "「</think>」という札です。"),
         ("`<think>` で始まり `</think>` で終わる。", False, "`<think>` で始まり `</think>` で終わる。"),
         ("analysis of the assistant", False, "analysis of the assistant"),
