@@ -119,11 +119,20 @@ class Groups:
         a, b, papers = [one[key] for key in both], [other[key] for key in both], self._papers(both)
         found = paired_difference(b, a, papers)
         return {
-            "name": first, "than": second, "split": split, "metric": metric, "n": found.n, "papers": len(set(papers)),
+            "name": first,
+            "than": second,
+            "split": split,
+            "metric": metric,
+            "n": found.n,
+            "papers": len(set(papers)),
             "models": [len(self.find(first)), len(self.find(second))],
-            "value": sum(a) / len(a), "than_value": sum(b) / len(b), "mean": found.mean,
-            "ci95": [found.low, found.high], "excludes_zero": found.excludes_zero, "p": paired_p(b, a, papers),
-        }  # fmt: skip
+            "value": sum(a) / len(a),
+            "than_value": sum(b) / len(b),
+            "mean": found.mean,
+            "ci95": [found.low, found.high],
+            "excludes_zero": found.excludes_zero,
+            "p": paired_p(b, a, papers),
+        }
 
     def comparisons(self, pairs: Iterable[Sequence[str]]) -> list[dict[str, Any]]:
         """Every pair on both splits by every metric that both have; Holm over the pairs of one metric and split."""

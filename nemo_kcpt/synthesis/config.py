@@ -16,8 +16,17 @@ from nemo_kcpt.synthesis.filters import Screen
 from nemo_kcpt.synthesis.rules import RULE_KINDS
 
 ASKED = (
-    "model", "temperature", "top_p", "max_tokens", "seed", "window", "concurrency", "timeout", "reply_retries", "poll",
-)  # fmt: skip
+    "model",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "seed",
+    "window",
+    "concurrency",
+    "timeout",
+    "reply_retries",
+    "poll",
+)
 """Keys that a client is told, beside those of all stages."""
 
 

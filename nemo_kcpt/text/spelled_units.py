@@ -34,11 +34,19 @@ _SHORT = ("ミリ", "センチ", "キロ")
 """Prefixes that stand for the metre by themselves: 平方センチ."""
 SPELLED: dict[str, Unit] = {
     **_BASES,
-    **{f"{prefix}{name}": (what, times * size) for prefix, times in _PREFIXES.items()
-       for name, (what, size) in _BASES.items() if name != "秒" or times < 1},
-    **{f"{word}{prefix}{metre}": (what, _PREFIXES.get(prefix, 1.0) ** power)
-       for word, what, power in (("平方", "area", 2), ("立方", "volume", 3))
-       for prefix in ("", *_SHORT) for metre in ("メートル", "") if prefix or metre},
+    **{
+        f"{prefix}{name}": (what, times * size)
+        for prefix, times in _PREFIXES.items()
+        for name, (what, size) in _BASES.items()
+        if name != "秒" or times < 1
+    },
+    **{
+        f"{word}{prefix}{metre}": (what, _PREFIXES.get(prefix, 1.0) ** power)
+        for word, what, power in (("平方", "area", 2), ("立方", "volume", 3))
+        for prefix in ("", *_SHORT)
+        for metre in ("メートル", "")
+        if prefix or metre
+    },
     **_ALONE,
-}  # fmt: skip
+}
 """Word -> what it measures, and how many of its first unit one of this is."""

@@ -108,10 +108,14 @@ _MADE_OF = {
 }
 """Measures that are products of others, so that W·h/kg and Wh/kg are one."""
 _NAMED: dict[str, Unit] = {
-    "length/time": ("speed", 1.0), "bytes/time": ("bytes/s", 1.0), "bits/time": ("bits/s", 1.0),
-    "mole/length^3": ("molar", 1e-3), "energy/time": ("power", 1.0), "length^2": ("area", 1.0),
+    "length/time": ("speed", 1.0),
+    "bytes/time": ("bytes/s", 1.0),
+    "bits/time": ("bits/s", 1.0),
+    "mole/length^3": ("molar", 1e-3),
+    "energy/time": ("power", 1.0),
+    "length^2": ("area", 1.0),
     "length^3": ("volume", 1.0),
-}  # fmt: skip
+}
 
 
 def compound_at(text: str, place: int) -> tuple[str, float, int] | None:

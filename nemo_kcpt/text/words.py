@@ -21,9 +21,18 @@ SMALL = {
 _ALL_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 TENS = {word: 10 * value for value, word in enumerate(_ALL_TENS, 2)}
 SCALES = {
-    "hundred": 1e2, "thousand": 1e3, "lakh": 1e5, "million": 1e6, "crore": 1e7, "billion": 1e9, "trillion": 1e12,
-    "mn": 1e6, "mio": 1e6, "bn": 1e9, "tn": 1e12,
-}  # fmt: skip
+    "hundred": 1e2,
+    "thousand": 1e3,
+    "lakh": 1e5,
+    "million": 1e6,
+    "crore": 1e7,
+    "billion": 1e9,
+    "trillion": 1e12,
+    "mn": 1e6,
+    "mio": 1e6,
+    "bn": 1e9,
+    "tn": 1e12,
+}
 ORDINALS = {
     word: value
     for value, word in enumerate(

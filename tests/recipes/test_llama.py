@@ -22,9 +22,18 @@ from tests import forks
 
 GPU = [entry for entry in RECIPES.values() if entry.on_gpus and not entry.from_folder]
 TINY = LlamaShape(
-    num_layers=2, hidden_size=64, ffn_hidden_size=96, num_attention_heads=4, num_query_groups=2, kv_channels=16,
-    vocab_rows=1024, positions=64, rotary_base=10000, layernorm_epsilon=1e-5, tied=False,
-)  # fmt: skip
+    num_layers=2,
+    hidden_size=64,
+    ffn_hidden_size=96,
+    num_attention_heads=4,
+    num_query_groups=2,
+    kv_channels=16,
+    vocab_rows=1024,
+    positions=64,
+    rotary_base=10000,
+    layernorm_epsilon=1e-5,
+    tied=False,
+)
 
 
 @pytest.fixture(scope="module")

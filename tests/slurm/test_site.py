@@ -21,10 +21,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_everything_that_the_command_line_takes(project: Path) -> None:
     given: dict[str, Any] = {
-        "account": "mine", "partition": "gpu", "time": "02:00:00", "nodes": 2, "gpus": 8, "cpus": 96,
-        "sbatch": {"qos": "high", "exclusive": True, "no-kill": False, "nice": 5}, "retries": 2, "jobs": "../jobs",
-        "venv": "../venv", "container": None, "env": ["HF_TOKEN"],
-    }  # fmt: skip
+        "account": "mine",
+        "partition": "gpu",
+        "time": "02:00:00",
+        "nodes": 2,
+        "gpus": 8,
+        "cpus": 96,
+        "sbatch": {"qos": "high", "exclusive": True, "no-kill": False, "nice": 5},
+        "retries": 2,
+        "jobs": "../jobs",
+        "venv": "../venv",
+        "container": None,
+        "env": ["HF_TOKEN"],
+    }
     site, wanted = site_from(given, project)
     assert wanted == Resources(nodes=2, gpus=8, cpus=96, time="02:00:00", partition="gpu")
     assert (site.account, site.container, site.env, site.retries) == ("mine", None, ("HF_TOKEN",), 2)

@@ -26,9 +26,15 @@ TOPICS = {"Kiri": "Kasumi", "Sagi": "Hiiragi", "Sumire": "Sumire", "Ayame": "Aya
 SERVER = "base_url={url}"
 FROM_CORPUS = ["corpus=corpus", "synthetic=synthetic"]
 SYNTHESIZE = [
-    "synthesize", "corpus=corpus", "teacher=openai", "model=stub", SERVER, "structured=json_schema", "concurrency=1",
+    "synthesize",
+    "corpus=corpus",
+    "teacher=openai",
+    "model=stub",
+    SERVER,
+    "structured=json_schema",
+    "concurrency=1",
     "kinds=[summary,paraphrase,qa_easy,qa_difficult]",
-]  # fmt: skip
+]
 ANSWERS = ["generate", "questions=questions", "engine=server", "models=base=one,trained=two", SERVER, "concurrency=1"]
 FILTER = ["questions", *FROM_CORPUS, "filter=llm", "model=stub", SERVER, "structured=json_schema", "concurrency=1"]
 TESTED = ["questions=questions", "answers=answers", "papers=corpus"]
@@ -67,9 +73,14 @@ DIES_AT = {"base": ".finished-1", "exported": "model-00002"}
 """Folder -> file after whose renaming a process dies that makes NAME-half with the same words."""
 STEPS, MORE_STEPS = 4, 6
 SHAPE = {
-    "num_layers": 1, "hidden_size": 8, "ffn_hidden_size": 12, "num_attention_heads": 2, "num_query_groups": 2,
-    "kv_channels": 4, "share_embeddings_and_output_weights": "true",
-}  # fmt: skip
+    "num_layers": 1,
+    "hidden_size": 8,
+    "ffn_hidden_size": 12,
+    "num_attention_heads": 2,
+    "num_query_groups": 2,
+    "kv_channels": 4,
+    "share_embeddings_and_output_weights": "true",
+}
 RECIPES = {
     "training": ["pretrain", "kcpt_tiny(pack='packs/concat',dir='{dir}')", "optim.lr_scheduler.min_lr=3e-3"],
     "tuning": ["finetune", "kcpt_sft_tiny(pack='packs/instruction',dir='{dir}')", "optim.lr_scheduler.min_lr=3e-4"],

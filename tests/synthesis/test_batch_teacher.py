@@ -71,11 +71,20 @@ class Batches:
     def create(self, given: Any) -> Any:
         asked = json.loads(given[1])
         assert asked["endpoint"] == "/v1/chat/completions" and asked["completion_window"] == "24h"
-        self.batches.append({
-            "id": f"batch-{len(self.batches)}", "object": "batch", "endpoint": asked["endpoint"], "created_at": 0,
-            "input_file_id": asked["input_file_id"], "completion_window": "24h", "status": "in_progress",
-            "metadata": asked["metadata"], "output_file_id": None, "error_file_id": None,
-        })  # fmt: skip
+        self.batches.append(
+            {
+                "id": f"batch-{len(self.batches)}",
+                "object": "batch",
+                "endpoint": asked["endpoint"],
+                "created_at": 0,
+                "input_file_id": asked["input_file_id"],
+                "completion_window": "24h",
+                "status": "in_progress",
+                "metadata": asked["metadata"],
+                "output_file_id": None,
+                "error_file_id": None,
+            }
+        )
         return self.batches[-1]
 
     def retrieve(self, given: Any) -> Any:

@@ -17,9 +17,18 @@ from nemo_kcpt.llm.journal import DONE, FAILED, FORMAT, Journal, JournalFault, R
 
 def row(number: int, **fields: object) -> Row:
     made = Row(
-        key=f"{number:064x}"[::-1], paper_id=f"p{number}", kind="summary", part=0, attempt=0, status=DONE,
-        reply=f"返答 {number} " + "本文" * 200, finish_reason="stop", prompt_tokens=10, completion_tokens=3, cost=0.25,
-    )  # fmt: skip
+        key=f"{number:064x}"[::-1],
+        paper_id=f"p{number}",
+        kind="summary",
+        part=0,
+        attempt=0,
+        status=DONE,
+        reply=f"返答 {number} " + "本文" * 200,
+        finish_reason="stop",
+        prompt_tokens=10,
+        completion_tokens=3,
+        cost=0.25,
+    )
     return replace(made, **fields)  # type: ignore[arg-type]
 
 

@@ -116,9 +116,18 @@ def test_the_example_chain_goes_from_synthesis_to_report() -> None:
     jobs = yaml.safe_load(CHAIN.read_text(encoding="utf-8"))["jobs"]
     kinds = [entry.get("stage", entry.get("train", "").partition("(")[0]) for entry in jobs.values()]
     assert kinds == [
-        "synthesize", "sft-data", "pack", "pack", "questions", "kcpt_llmjp3_13b_4k", "kcpt_sft_llmjp3_13b_4k",
-        "convert", "generate", "score", "report",
-    ]  # fmt: skip
+        "synthesize",
+        "sft-data",
+        "pack",
+        "pack",
+        "questions",
+        "kcpt_llmjp3_13b_4k",
+        "kcpt_sft_llmjp3_13b_4k",
+        "convert",
+        "generate",
+        "score",
+        "report",
+    ]
 
 
 def submit(place: Path, project: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:

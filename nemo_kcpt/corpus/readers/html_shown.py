@@ -32,12 +32,19 @@ LONGEST_SIGN = 2
 """Characters of an image's text with which it stands for a sign among words: −, °, 鷗."""
 MOSTLY = 0.7
 """Share of a paragraph's letters that are links, from which on it is a list of links."""
-_STYLED_LIST = re.compile(r"list-style(?:-type)?\s*:[^;]*?\b(?P<type>lower-alpha|upper-alpha|lower-latin|upper-latin"
-                          r"|lower-roman|upper-roman)", re.I)  # fmt: skip
+_STYLED_LIST = re.compile(
+    r"list-style(?:-type)?\s*:[^;]*?\b(?P<type>lower-alpha|upper-alpha|lower-latin|upper-latin"
+    r"|lower-roman|upper-roman)",
+    re.I,
+)
 _TYPES = {
-    "lower-alpha": "a", "lower-latin": "a", "upper-alpha": "A", "upper-latin": "A", "lower-roman": "i",
+    "lower-alpha": "a",
+    "lower-latin": "a",
+    "upper-alpha": "A",
+    "upper-latin": "A",
+    "lower-roman": "i",
     "upper-roman": "I",
-}  # fmt: skip
+}
 _ROMAN = (
     (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"),
     (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
