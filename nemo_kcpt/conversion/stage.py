@@ -65,10 +65,10 @@ def _compare(config: Config, checkpoint: Path, folder: Path) -> dict[str, object
     return {**result, "tolerance": config.tolerance}
 
 
-def run(config: Config, redo: bool = False, *, bare: bool = False) -> None:
-    """Export unless it is done; `bare` writes weights and configs alone where there is no tokenizer."""
+def run(config: Config, redo: bool = False) -> None:
+    """Export unless it is done."""
 
     def compare(checkpoint: Path, folder: Path, shape: LlamaShape) -> dict[str, Any] | None:
         return None if _memory_is_short(shape, config.out) else _compare(config, checkpoint, folder)
 
-    exporting.run(config, redo, bare=bare, compare=compare)
+    exporting.run(config, redo, compare=compare)

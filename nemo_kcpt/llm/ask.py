@@ -64,7 +64,6 @@ class Inquiry:
 
     def tries(self, seed: int, number: int, teacher: Teacher) -> list[Attempt]:
         """The request, and those to make where replies cannot be read: `number` in all."""
-
         name = self.name.encode("utf-8", "replace").decode()  # half a UTF-16 character cannot be stored
         first = self.first()
         *before, last = first
@@ -105,7 +104,6 @@ class Totals:
 
     def count(self, row: Row, max_tokens: int) -> None:
         """Count a request whose reply may have had `max_tokens`."""
-
         self.requests += 1
         self.prompt_tokens += row.prompt_tokens
         self.cached_tokens += row.cached_tokens
@@ -159,7 +157,6 @@ def make_teacher(llm: Llm, folder: Path) -> Teacher:
 
 
 async def _ask(inquiries: Sequence[Inquiry], llm: Llm, path: Path, title: str) -> tuple[dict[str, Answered], Totals]:
-
     teacher = make_teacher(llm, path.parent)
     try:
         with Journal(path) as journal:
@@ -198,7 +195,6 @@ class _Asking:
         return inquiry.tries(self._llm.seed, self._llm.reply_retries + 1, self._teacher)
 
     def _key(self, request: TeacherRequest) -> str:
-
         return request_sha256(self._teacher.model, self._teacher.params, request)
 
     def _first_key(self, inquiry: Inquiry) -> str:
@@ -208,7 +204,6 @@ class _Asking:
 
     def _rows(self, inquiry: Inquiry) -> list[Row]:
         """What the journal has of an inquiry, attempt by attempt, up to the first readable reply or failure."""
-
         found: list[Row] = []
         for attempt in self._tries(inquiry):
             row = find(self._journal, attempt, self._key, lambda row: _readable(inquiry, row.reply))
@@ -227,7 +222,6 @@ class _Asking:
 
     def next_attempt(self, inquiry: Inquiry) -> int | None:
         """Number of the request to make next, from 0; None if there is nothing left to ask."""
-
         rows = self._rows(inquiry)
         if rows and rows[-1].status == DONE:
             return None
@@ -242,7 +236,6 @@ class _Asking:
 
     async def run(self, inquiries: Sequence[Inquiry]) -> None:
         """Ask what is open, a bounded number at once."""
-
         waiting, different = self.waiting(inquiries), len({self._first_key(inquiry) for inquiry in inquiries})
         if len(waiting) < different:
             LOG.info("%s: %d of %d are in the journal already", self._title, different - len(waiting), different)
@@ -277,7 +270,6 @@ class _Asking:
 
     def outcome(self, inquiries: Sequence[Inquiry]) -> tuple[dict[str, Answered], Totals]:
         """What the journal says of each."""
-
         totals, found = Totals(), {}
         counted: set[str] = set()
         for inquiry in inquiries:
@@ -311,7 +303,6 @@ def _told(fault: TeacherFault, llm: Llm) -> str:
 
 
 def _readable(inquiry: Inquiry, reply: str) -> bool:
-
     try:
         inquiry.read(reply)
     except UnreadableReply:

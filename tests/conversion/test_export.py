@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nemo_kcpt.checkpoints import safetensors_file
+from nemo_kcpt.checkpoints import exporting, safetensors_file
 from nemo_kcpt.checkpoints.checkpoint import CheckpointReader
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.origin import Origin, Training, read_origin, write_origin
@@ -218,7 +218,7 @@ def test_which_tokenizer(base: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         capsys.readouterr().err
     )
     assert not (tmp_path / "c").exists() and not (tmp_path / ".c.partial").exists()
-    run(Config(checkpoint=checkpoint, out=tmp_path / "c", check=False), bare=True)
+    exporting.run(Config(checkpoint=checkpoint, out=tmp_path / "c", check=False), bare=True)
     assert {path.suffix for path in (tmp_path / "c").iterdir()} == {".json", ".md", ".safetensors", ""}
 
 

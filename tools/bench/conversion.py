@@ -75,7 +75,7 @@ def import_command(hf: Path, checkpoint: Path, out: Path) -> None:
 
 def export_command(hf: Path, checkpoint: Path, out: Path) -> None:
     """`kcpt convert export CKPT --to HF check=false`; these models have no tokenizer."""
-    from nemo_kcpt.conversion.stage import Config, run
+    from nemo_kcpt.checkpoints.exporting import Config, run
 
     run(Config(checkpoint=checkpoint, out=out, check=False), bare=True)
 
