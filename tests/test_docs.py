@@ -254,8 +254,8 @@ def test_every_recipe_and_stage_is_documented() -> None:
 
 
 def test_every_reader_and_cleaning_step_is_documented() -> None:
-    from nemo_kcpt.corpus.cleaning import STEPS
-    from nemo_kcpt.corpus.readers import readers
+    from nemo_kcpt.cleaning import STEPS
+    from nemo_kcpt.readers import readers
 
     page = (ROOT / "docs/corpus.md").read_text(encoding="utf-8")
     assert [name for name in (*readers(), *STEPS) if f"| `{name}` |" not in page] == []

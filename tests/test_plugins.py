@@ -238,7 +238,7 @@ def test_a_name_of_ours_is_refused(
 
 
 def look_up(group: str) -> Any:
-    from nemo_kcpt.corpus import readers
+    from nemo_kcpt import readers
     from nemo_kcpt.evaluation.scoring import scorers
     from nemo_kcpt.synthesis import added
 
@@ -345,7 +345,7 @@ def test_what_a_part_shows_is_escaped_and_its_faults_are_its_own(installed: Call
 
 
 READER = """
-from nemo_kcpt.corpus.readers import Found, Reader
+from nemo_kcpt.readers import Found, Reader
 def read(place, piece):
     yield Found(piece.paths[0], "x", {"text": "x"})
 thing = Reader(name=NAME, suffixes=(".rst",), read=read, documents=True)
@@ -353,7 +353,7 @@ thing = Reader(name=NAME, suffixes=(".rst",), read=read, documents=True)
 
 
 def test_readers_of_packages_come_after_ours(installed: Callable[..., None], tmp_path: Path) -> None:
-    from nemo_kcpt.corpus.readers import Place, choose_readers, reader_of
+    from nemo_kcpt.readers import Place, choose_readers, reader_of
 
     for name in ("a.rst", "b.md"):
         (tmp_path / "mixed" / name).parent.mkdir(exist_ok=True)

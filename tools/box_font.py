@@ -1,4 +1,4 @@
-"""Write the font that stands in for one that a PDF does not embed: `nemo_kcpt/corpus/readers/pdf_box_font.py`.
+"""Write the font that stands in for one that a PDF does not embed: `nemo_kcpt/readers/pdf_box_font.py`.
 
 Every character but the spaces has a box as large as a Japanese or a Latin letter, so that none of them is without width
 and PDFium drops none. No outline of anybody's font is in it. Run it as `.venv/bin/python tools/box_font.py`.

@@ -1,1 +1,1 @@
-"""From documents to papers.jsonl and split.json: readers, cleaning, duplicates, held-out papers."""
+"""From documents to papers.jsonl and split.json: papers, duplicates, held-out papers, the data sheet."""

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.corpus.cleaning import STEPS
+from nemo_kcpt.cleaning import STEPS
 from nemo_kcpt.corpus.datasheet_page import render, render_markdown
-from nemo_kcpt.corpus.readers.base import READER_CHANGES
 from nemo_kcpt.files import atomic_write, read_json, read_jsonl, write_json
+from nemo_kcpt.readers.base import READER_CHANGES
 
 FORMAT = 1
 MEMORY = "1GB"

@@ -14,13 +14,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nemo_kcpt.corpus.cleaning import STEPS, Changed, trace
+from nemo_kcpt.cleaning import STEPS, Changed, trace
 from nemo_kcpt.corpus.hunks import hunks, pieces, visible
 from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.corpus.papers import ID_FIELDS, Row, Settings, prepare, readable
-from nemo_kcpt.corpus.readers import Found, Piece, Place, Reader, divide, reader_of
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.progress import progress
+from nemo_kcpt.readers import Found, Piece, Place, Reader, divide, reader_of
 
 if TYPE_CHECKING:
     from rich.console import Console

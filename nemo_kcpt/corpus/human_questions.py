@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.corpus.names import name_form
-from nemo_kcpt.corpus.readers.base import Place
-from nemo_kcpt.corpus.readers.squad import Malformed, article_id, is_squad, load_whole, once, parse_article
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, read_jsonl
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.readers.base import Place
+from nemo_kcpt.readers.squad import Malformed, article_id, is_squad, load_whole, once, parse_article
 from nemo_kcpt.records.kinds import HUMAN
 from nemo_kcpt.text.letters import bare
 

@@ -25,7 +25,7 @@ def name_form(name: str, steps: tuple[str, ...] = FORM_STEPS) -> str:
     name = name.strip()
     if name.isascii():
         return name
-    from nemo_kcpt.corpus.cleaning import clean  # compiles its patterns for 0.15 s, which most stages have no use for
+    from nemo_kcpt.cleaning import clean  # compiles its patterns for 0.15 s, which most stages have no use for
 
     return clean(name, [step for step in FORM_STEPS if step in steps]).text.strip()
 
@@ -33,7 +33,7 @@ def name_form(name: str, steps: tuple[str, ...] = FORM_STEPS) -> str:
 def title_form(title: str, steps: Sequence[str] = FORM_STEPS) -> str:
     """A title on one line, in the form that the steps among `steps` give to text; notes' marks ([^1]) are no part."""
     always = ("line_ends", "control_characters")  # a title is one line, whatever was switched off for the text
-    from nemo_kcpt.corpus.cleaning import clean  # as above
+    from nemo_kcpt.cleaning import clean  # as above
 
     form = clean(title, [*always, *(step for step in ("raised", *FORM_STEPS) if step in steps)]).text
     return " ".join((_MARK.sub("", form) if "raised" in steps else form).split())

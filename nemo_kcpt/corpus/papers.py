@@ -15,14 +15,14 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from nemo_kcpt.corpus.cleaning import STEPS, clean, looks_garbled, unusable
-from nemo_kcpt.corpus.generic_titles import says_nothing
+from nemo_kcpt.cleaning import STEPS, clean, looks_garbled, unusable
+from nemo_kcpt.cleaning.generic_titles import says_nothing
+from nemo_kcpt.cleaning.structure import find_sections, find_title
 from nemo_kcpt.corpus.names import name_form, title_form
-from nemo_kcpt.corpus.readers import Flaw, Found, Unreadable
 from nemo_kcpt.corpus.similarity import bands, signature
-from nemo_kcpt.corpus.structure import find_sections, find_title
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_text
+from nemo_kcpt.readers import Flaw, Found, Unreadable
 from nemo_kcpt.text.language import language_of
 from nemo_kcpt.text.raised import nfkc
 

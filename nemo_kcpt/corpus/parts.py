@@ -21,12 +21,12 @@ from typing import Any
 
 from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.corpus.papers import Row, Settings, check_fields, prepare, readable, repaired
-from nemo_kcpt.corpus.readers import Found, Piece, Place, reader_of
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import atomic_write, publish
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.processes import pool
 from nemo_kcpt.progress import progress
+from nemo_kcpt.readers import Found, Piece, Place, reader_of
 
 ADDRESS_SPACE = 16 << 30
 """Bytes a reading process may map: a file that unpacks without end fails alone and is named."""

@@ -25,17 +25,17 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt import plugins
+from nemo_kcpt.cleaning import STEPS
 from nemo_kcpt.config import MISSING, nearest
-from nemo_kcpt.corpus.cleaning import STEPS
 from nemo_kcpt.corpus.datasheet import write_datasheet
 from nemo_kcpt.corpus.diff import show
 from nemo_kcpt.corpus.merge import Rules, merge
 from nemo_kcpt.corpus.papers import Settings
 from nemo_kcpt.corpus.parts import check_complete, make_parts
-from nemo_kcpt.corpus.readers import Place, Reader, added_of, choose_readers, content_hash, divide
 from nemo_kcpt.corpus.split import Draw
 from nemo_kcpt.files import canonical_json, sha256_text
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.readers import Place, Reader, added_of, choose_readers, content_hash, divide
 from nemo_kcpt.runs import Shard, exclusive, hash_input, shaping, stage
 
 __doc__ += "\nCleaning steps, in the order in which they run; switch off by name with without=[…]:\n" + "".join(

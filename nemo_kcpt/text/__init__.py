@@ -5,4 +5,6 @@ figures      numerals as people write them in Japanese and English, without thei
 units        what a number measures
 quantities   the numbers of a text: figure, unit, sign, range, exactness
 agreement    whether two numbers say the same
+encodings    the encoding that bytes are in, and their text
+front_matter the fields before a Markdown text
 """

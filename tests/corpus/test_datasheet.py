@@ -15,7 +15,7 @@ import pyarrow.parquet as parquet
 import pytest
 import yaml
 
-from nemo_kcpt.corpus.cleaning import STEPS
+from nemo_kcpt.cleaning import STEPS
 from nemo_kcpt.corpus.datasheet import build_datasheet, write_datasheet
 from nemo_kcpt.corpus.datasheet_page import keys_as_yaml, render, render_markdown, share
 from nemo_kcpt.corpus.stage import Config, run

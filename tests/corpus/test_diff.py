@@ -11,9 +11,9 @@ import pytest
 from nemo_kcpt.corpus import diff
 from nemo_kcpt.corpus.diff import show
 from nemo_kcpt.corpus.papers import Settings
-from nemo_kcpt.corpus.readers import Place, choose_readers
 from nemo_kcpt.corpus.stage import Config, run
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.readers import Place, choose_readers
 
 Write = Callable[[Path, Iterable[Mapping[str, Any]]], Path]
 BODY = "\n".join(f"第{number}段落では、事実をひとつだけ述べる。" for number in range(12))

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from nemo_kcpt.corpus.generic_titles import is_generic, says_nothing
+from nemo_kcpt.cleaning.generic_titles import is_generic, says_nothing
 from nemo_kcpt.corpus.human_questions import from_squad, read_papers
 from nemo_kcpt.corpus.names import FORM_STEPS, matches, name_form, title_form
 from nemo_kcpt.corpus.stage import Config, run

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.corpus.readers import Place, readers, streams
 from nemo_kcpt.corpus.stage import Config, run
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.readers import Place, readers, streams
 from nemo_kcpt.runs import read_manifest
 from tests.waiting import wait_for
 
@@ -108,7 +108,7 @@ def test_other_settings_make_other_parts(tmp_path: Path, write_lines: Write) -> 
 SMALL_PIECES = """
 import sys
 from nemo_kcpt.cli import main
-from nemo_kcpt.corpus.readers import streams
+from nemo_kcpt.readers import streams
 if __name__ == "__main__":
     streams.PIECE = 20_000
     sys.exit(main())

@@ -77,8 +77,8 @@ def datasets_arm(source: Path, target: Path) -> None:
     import datasets
 
     from nemo_kcpt.corpus.papers import Settings, prepare
-    from nemo_kcpt.corpus.readers import Found
     from nemo_kcpt.corpus.similarity import similarity
+    from nemo_kcpt.readers import Found
 
     settings = Settings()
 

@@ -1,0 +1,300 @@
+"""What every reader shares: where the documents are, how they are divided among processes, what one document is.
+
+A corpus is divided into pieces of about `PIECE` bytes that any process can read on its own, and a reader streams the
+documents of a piece. So all cores and all machines can work on one corpus, a killed run resumes at the next piece,
+and memory is that of a few documents, however large the corpus is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.readers.partitions import Columns, columns, fields_of
+
+READER_CHANGES = {
+    "sideways": "Pages of PDFs with sideways text, each direction of which is read by itself",
+    "columns": "Lines of columns that a PDF draws line by line across all of them, put in the order of reading",
+    "mixed_pages": "Pages of PDFs on which the lines of two columns may be mixed",
+    "incomplete_pages": "Pages of PDFs on which single letters may be missing, since their font has no letter shapes",
+}
+"""What readers change or doubt and no cleaning step does: the name of the count -> what it counts."""
+PIECE = 8 << 20
+"""Bytes of input a piece aims at: some seconds of work, so that a kill costs little and the cores end together."""
+OTHER_FOLDER = "with a field that differs from the folder's name, kept as it is"
+"""Kind of a flaw."""
+FILES = 64
+"""Files a piece holds at most, where a file is a document."""
+
+
+class Question(NamedTuple):
+    """A question that people asked about a document, with their answer."""
+
+    question_id: str
+    question: str
+    answer: str
+
+
+class Flaw(NamedTuple):
+    """What is wrong in a document that is read all the same: a question or a field that is left out, say."""
+
+    kind: str
+    """Groups flaws in the message and in the counts, in the plural: "questions left out"."""
+    where: str
+    """The file and the part of it."""
+    detail: str
+    """What was found, and what was expected."""
+
+
+class Unreadable(NamedTuple):
+    """Stands in a record for a field whose value cannot be read: bad if the field is needed, else left out by name."""
+
+    reason: str
+
+
+class Found(NamedTuple):
+    """One document as read, before fields are chosen and text is cleaned; or one that cannot be read.
+
+    `where` is for error messages (file and line); `source` for papers.jsonl (the place within the corpus, the same
+    wherever the corpus lies); `record` holds the fields under their own names. With `problem`, the record is of no
+    use and the text says why, and what would help. `changes` counts what the reader itself altered, by the name of the
+    cleaning step that does the same to text.
+    """
+
+    where: str
+    source: str
+    record: Mapping[str, Any]
+    problem: str = ""
+    questions: Sequence[Question] = ()
+    changes: Mapping[str, int] = MappingProxyType({})
+    flaws: Sequence[Flaw] = ()
+
+
+class Piece(NamedTuple):
+    """A part of the corpus that one process reads: `start` to `stop` (bytes or rows) of a file, or whole files.
+
+    `number` is the number of its first record in the file, counted from 1, for messages.
+    """
+
+    reader: str
+    paths: tuple[str, ...]
+    start: int = 0
+    stop: int = -1
+    number: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the documents are (a file, a folder, a data set's name on the Hugging Face hub) and how to open them."""
+
+    name: str
+    split: str = ""
+    """Split of a data set: train, test, …; all: every one."""
+    revision: str = ""
+    subset: str = ""
+    """Configuration of a data set on the hub that has several."""
+    encoding: str = "auto"
+    """Encoding of text files; auto: recognised, file by file."""
+    follow_links: bool = False
+    """Read what a link in the folder points to outside of it."""
+    max_bytes: int = 64 << 20
+    """A document (a line, a row, a file) larger than this is a problem and is not read."""
+
+    @property
+    def path(self) -> Path:
+        """`name` as a path."""
+        return Path(self.name).expanduser()
+
+    def relative(self, path: Path) -> str:
+        """A file's path within the corpus, with forward slashes."""
+        return path.name if self.path.is_file() else path.relative_to(self.path).as_posix()
+
+    def within(self, text: str) -> str:
+        """A message with the paths of this corpus's files as they are within it: the same wherever the corpus lies."""
+        return text.replace(f"{self.path.parent if self.path.is_file() else self.path}/", "")
+
+    def files(self, suffixes: Sequence[str]) -> list[Path]:
+        """The file itself, or the folder's files that end so (below it, sorted, hidden ones left out)."""
+        if self.path.is_file():
+            return [self.path]
+        return sorted(
+            Path(folder, name)
+            for folder, _, names in self._walk()
+            for name in names
+            if not name.startswith(".") and name.lower().endswith(tuple(suffixes))
+        )
+
+    def linked_folders(self) -> list[Path]:
+        """Links to folders, which are followed only if that was asked for."""
+        found = (Path(folder, name) for folder, folders, _ in self._walk() for name in folders)
+        return sorted(path for path in found if path.is_symlink())
+
+    def folders(self) -> list[str]:
+        """The folders below this one, by their paths within it."""
+        return [self.relative(Path(folder)) for folder, _, _ in self._walk()]
+
+    def _walk(self) -> Iterator[tuple[str, list[str], list[str]]]:
+        """Folders with the folders and the files in them; a folder that links lead to twice, or in a circle, once."""
+        seen = set()
+        for folder, folders, names in os.walk(self.path, onerror=_refuse_folder, followlinks=self.follow_links):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            if self.follow_links and (real := os.path.realpath(folder)) in seen:
+                folders[:] = []
+                continue
+            if self.follow_links:
+                seen.add(real)
+            files = [name for name in names if (path := Path(folder, name)).is_file() or path.is_symlink()]
+            yield folder, folders, files
+
+    def outside(self, path: Path) -> str:
+        """A problem if a link takes `path` out of the folder and that was not asked for, or if it leads nowhere."""
+        if not path.is_file():
+            return f"a link to {os.readlink(path)}, which is no file" if path.is_symlink() else "no such file"
+        if self.follow_links or not self.path.is_dir():
+            return ""
+        real = path.resolve()
+        if real.is_relative_to(self.path.resolve()):
+            return ""
+        return f"a link to {real}, outside the folder; copy the file into it, or allow links by follow_links=true"
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise BadInput(f"{error.filename}: the folder cannot be read ({error.strerror}); nothing in it would be found")
+
+
+Divide = Callable[[Place, Path], Iterable[tuple[int, int, int]]]
+"""(start, stop, number) of the pieces of one file."""
+Read = Callable[[Place, Piece], Iterator[Found]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """A format. To add one, write a module in this folder with a `READER`, and a test; nothing else names it."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    read: Read
+    documents: bool = False
+    """A file is a document, so that one folder may mix such formats."""
+    recognises: Callable[[Path], bool] | None = None
+    """For a suffix that several formats share: whether a file is of this one. It must not raise."""
+    divide: Divide | None = None
+    """How a file falls into pieces; without it a file is one piece."""
+    pieces: Callable[[Place], Iterator[Piece]] | None = None
+    """How the whole place falls into pieces, for what is no file (a data set)."""
+
+    def files(self, place: Place) -> list[Path]:
+        """The files at `place` that this reader reads: in its format, and of the split that was asked for."""
+        files = place.files(self.suffixes)
+        if self.recognises is not None:
+            bad = [path for path in files if place.outside(path)]  # not opened, and named with those they lie among
+            known = [path for path in files if path not in bad and self.recognises(path)]
+            files = sorted([*known, *bad]) if known or len(bad) == len(files) else []
+        if place.split in ("", "all") or self.documents or place.path.is_file():
+            return files
+        return [path for path in files if (split_of(place, path) or "train") == place.split]
+
+    def all_pieces(self, place: Place) -> Iterator[Piece]:
+        """The pieces of what lies at `place`, in reading order: the same ones for the same bytes."""
+        if self.pieces is not None:
+            yield from self.pieces(place)
+            return
+        bundle: list[str] = []
+        size = 0
+        for path in self.files(place):
+            bad = bool(place.outside(path))
+            if self.divide is not None and not bad:
+                try:
+                    yield from [
+                        Piece(self.name, (str(path),), start, stop, number)
+                        for start, stop, number in self.divide(place, path)
+                    ]
+                except OSError:  # read as a whole by a process that then says why it cannot be read
+                    yield Piece(self.name, (str(path),))
+                continue
+            bundle.append(str(path))
+            size += 0 if bad else path.stat().st_size
+            if not self.documents or size >= PIECE or len(bundle) == FILES:
+                yield Piece(self.name, tuple(bundle))
+                bundle, size = [], 0
+        if bundle:
+            yield Piece(self.name, tuple(bundle))
+
+    def documents_of(self, place: Place, piece: Piece) -> Iterator[Found]:
+        """The documents of a piece; files that must not or cannot be opened as problems."""
+        for name in piece.paths:
+            path = Path(name)
+            source = place.relative(path) if place.path.exists() else place.name
+            problem = place.outside(path) if place.path.exists() else ""
+            if not problem and self.documents and path.stat().st_size > place.max_bytes:
+                problem = too_large(path.stat().st_size, place)
+            if problem:
+                yield Found(name, source, {}, problem)
+                continue
+            fields = fields_of(source, _columns(place)) if "=" in source and place.path.is_dir() else {}
+            try:
+                yield from _with_fields(self.read(place, piece._replace(paths=(name,))), fields)
+            except OSError as error:
+                yield Found(name, source, {}, f"cannot be read ({error.strerror or error})")
+
+
+@lru_cache(maxsize=4)
+def _columns(place: Place) -> Columns:
+    return columns(place.folders())
+
+
+def _with_fields(documents: Iterable[Found], fields: Mapping[str, Any]) -> Iterator[Found]:
+    """The documents with the fields of their folder; one that has such a field itself keeps its own, by name.
+
+    A folder's name is no document's id: such a field goes into `meta`.
+    """
+    if not fields:
+        yield from documents
+        return
+    beside = {name: value for name, value in fields.items() if name not in ("paper_id", "id", "doc_id", "meta")}
+    rest = {name: value for name, value in fields.items() if name not in beside}
+    for found in documents:
+        record = dict(found.record)
+        flaws = [
+            Flaw(OTHER_FOLDER, found.where, f"field {name} holds {record[name]!r}, its folder says {value!r}")
+            for name, value in beside.items()
+            if name in record and str(record[name] or "") != str(value or "")
+        ]
+        meta = record.get("meta")
+        if rest and (meta is None or isinstance(meta, Mapping)):
+            record["meta"] = {**rest, **(meta or {})}
+        yield found if found.problem else found._replace(record={**beside, **record}, flaws=[*found.flaws, *flaws])
+
+
+def too_large(size: int, place: Place) -> str:
+    """The problem of a document of `size` bytes."""
+    return (
+        f"{size / (1 << 20):,.1f} MiB for one document, more than the limit of {place.max_bytes >> 20} MiB; "
+        "split it, or raise max_document_mb="
+    )
+
+
+_SPLIT = re.compile(
+    r"(?:^|[-_./]|(?<=split)=)(train|training|test|testing|valid|validation|val|dev|eval)(?=[-_./\d]|$)", re.I
+)
+_SPLIT_NAMES = {"training": "train", "testing": "test", "valid": "validation", "val": "validation"}
+
+
+def split_of(place: Place, path: Path) -> str:
+    """The split of a data set that a file's path names (train, test, validation, dev, eval), or an empty string."""
+    found = _SPLIT.search(place.relative(path))
+    name = found[1].lower() if found else ""
+    return _SPLIT_NAMES.get(name, name)
+
+
+def one_file(paths: Iterable[str]) -> Path:
+    """The only file of a piece whose reader is given one at a time."""
+    (name,) = paths
+    return Path(name)

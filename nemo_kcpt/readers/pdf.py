@@ -1,0 +1,179 @@
+"""PDF: one document a file, its text as PDFium reads it, pages joined by form feeds (the mark the cleaning relies on).
+
+Raised and lowered text, sideways text and columns that are drawn line by line are read as they stand on the page; where
+that is not sure, a warning and a field name the pages, as they name those that are only a picture and need OCR. The
+title of the metadata is taken only if it stands on the first two pages, since many are a template's or a file's name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file, too_large
+from nemo_kcpt.readers.pdf_fonts import stand_in_for_all, use_stand_in
+from nemo_kcpt.readers.pdf_page import read_page
+from nemo_kcpt.text.raised import fractions, nfkc
+
+PAGES = 5_000
+"""Pages a document may have."""
+FEW = 100
+"""Characters on a page that may be a stamp, as archives put on scans, and no text."""
+LINES = 300
+"""Drawn lines on a page without text that may be letters turned into outlines."""
+WARNINGS = {
+    "image_pages": "only pictures on {pages}; their text would need OCR",
+    "mixed_pages": "the lines of two columns may be mixed on {pages}: they were drawn line by line; look at the text",
+    "incomplete_pages": "single letters may be missing on {pages}: their font has no letter shapes; run OCR anew, for "
+    "instance ocrmypdf --redo-ocr -l jpn in.pdf out.pdf",
+}
+"""Field of a record that names pages -> what a warning says of them."""
+PASSWORD, SECURITY = 4, 5
+"""PDFium's error codes for files that are locked."""
+
+
+class Unreadable(Exception):
+    """A document cannot be read; says why, and what would help."""
+
+
+def read(place: Place, piece: Piece) -> Iterator[Found]:
+    """The document of a file."""
+    path = one_file(piece.paths)
+    source = place.relative(path)
+    try:
+        record, changes = _record(path, source, place)
+    except Unreadable as error:
+        yield Found(str(path), source, {}, str(error))
+        return
+    for name, warning in WARNINGS.items():
+        if name in record:
+            LOG.warning("corpus: %s: %s", source, warning.format(pages=_pages(record[name])))
+    yield Found(str(path), source, record, changes=changes)
+
+
+@dataclass
+class _Contents:
+    """What the pages of a document hold."""
+
+    title: str
+    """Of the metadata."""
+    texts: list[str] = field(default_factory=list)
+    """One a page."""
+    named: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in WARNINGS})
+    """Pages, from 1, with something to warn of."""
+    changes: Counter[str] = field(default_factory=Counter)
+    without_width: int = 0
+    """Texts in fonts that are not embedded which PDFium dropped: spaces, or letters."""
+
+
+def _record(path: Path, source: str, place: Place) -> tuple[dict[str, Any], Mapping[str, int]]:
+    use_stand_in()
+    if not path.stat().st_size:
+        raise Unreadable("the file is empty")
+    found = _contents(path, place)
+    if found.without_width:
+        with stand_in_for_all():
+            again = _contents(path, place)
+        if again.without_width < found.without_width:  # some of it was letters
+            found = again
+    if not any(text.strip() for text in found.texts):
+        raise Unreadable(_no_text(len(found.texts), found.named["image_pages"]))
+    record = {
+        "paper_id": source,
+        "title": title_of(found.title, found.texts[:2]),
+        "text": "\f".join(found.texts),
+        "pages": len(found.texts),
+    }
+    return {**record, **{name: pages for name, pages in found.named.items() if pages}}, found.changes
+
+
+def _contents(path: Path, place: Place) -> _Contents:
+    """The text of every page, and what is to be said of the pages."""
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code in (PASSWORD, SECURITY):
+            raise Unreadable("is locked by a password; unlock it, for instance with qpdf --decrypt") from None
+        raise Unreadable(f"is damaged, or no PDF ({error}); fetch it anew, or repair it with qpdf or mutool") from None
+    with document:
+        if not 0 < len(document) <= PAGES:
+            raise Unreadable(f"has {len(document):,} pages, where 1 to {PAGES:,} were expected; split it")
+        contents = _Contents(document.get_metadata_value("Title"))
+        size = 0
+        for number in range(1, len(document) + 1):
+            try:
+                _add_page(contents, document[number - 1], number)
+            except pypdfium2.PdfiumError as error:
+                raise Unreadable(f"page {number} is damaged ({error}); fetch the file anew, or repair it") from None
+            size += len(contents.texts[-1].encode("utf-8", "replace"))
+            if size > place.max_bytes:
+                raise Unreadable(too_large(size, place))
+    return contents
+
+
+def _add_page(contents: _Contents, page: Any, number: int) -> None:
+    found = read_page(page)
+    # U+0002, PDFium's mark for a hyphen at a line's end, is left to the cleaning step control_characters
+    text = found.text.replace("\f", "\n")
+    text = fractions(text) if found.changes["raised"] else text
+    if len(text.strip()) < FEW and _is_picture(page, bool(text.strip())):
+        contents.named["image_pages"].append(number)
+        text = ""
+    else:
+        contents.changes += found.changes
+        for doubt in found.doubts:
+            contents.named[doubt].append(number)
+            contents.changes[doubt] += 1
+    contents.without_width += found.without_width
+    contents.texts.append(text)
+    page.close()
+
+
+def _is_picture(page: Any, has_text: bool) -> bool:
+    """True for a page without text that shows pictures or outlines, and for one that is a picture with a stamp."""
+    import pypdfium2.raw
+
+    kinds = [pypdfium2.raw.FPDF_PAGEOBJ_IMAGE, pypdfium2.raw.FPDF_PAGEOBJ_PATH]
+    pictures = paths = 0
+    area = 0.0
+    for item in page.get_objects(filter=kinds, max_depth=5):
+        if item.type == pypdfium2.raw.FPDF_PAGEOBJ_PATH:
+            paths += 1
+            continue
+        left, bottom, right, top = item.get_bounds()
+        pictures += 1
+        area += abs(right - left) * abs(top - bottom)
+    if has_text:
+        return area >= 0.5 * page.get_width() * page.get_height()
+    return pictures > 0 or paths > LINES
+
+
+def _no_text(pages: int, images: Sequence[int]) -> str:
+    what = f"all {pages} pages are pictures" if len(images) == pages else "there is no text on any page"
+    if 0 < len(images) < pages:
+        what += f" ({_pages(images)} of {pages} {'is a picture' if len(images) == 1 else 'are pictures'})"
+    return f"{what}; run OCR first, for instance ocrmypdf -l jpn in.pdf out.pdf"
+
+
+def _pages(numbers: Sequence[int]) -> str:
+    return f"page{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def title_of(title: str, pages: Sequence[str]) -> str:
+    """The title of the metadata, if it is one: a whole phrase that the first pages show; else nothing."""
+    title = " ".join(title.replace("\x00", "").split())
+    key = _letters(title)
+    return title if len(key) >= 4 and key in _letters("".join(pages)) else ""
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, nfkc(text).casefold()))
+
+
+READER = Reader(name="pdf", suffixes=(".pdf",), read=read, documents=True)

@@ -1,0 +1,51 @@
+"""The text of a PDF's page as its readers would read it, from the characters that PDFium finds and where they stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from nemo_kcpt.readers.pdf_characters import readings, text_objects
+from nemo_kcpt.readers.pdf_columns import reading_order, stretches
+from nemo_kcpt.readers.pdf_fonts import without_width
+from nemo_kcpt.readers.pdf_raised import pieces_of
+from nemo_kcpt.readers.pdf_vertical import lines_from_right_to_left
+
+
+@dataclass
+class PageText:
+    """What a page says, what was done to it, and what may be wrong with it."""
+
+    text: str
+    changes: Counter[str] = field(default_factory=Counter)
+    """`raised`: pieces of raised or lowered text; `sideways`: 1 if text stands so; `columns`: lines put in order."""
+    doubts: list[str] = field(default_factory=list)
+    """`mixed_pages`: lines may be those of two columns; `incomplete_pages`: PDFium drops some of the text."""
+    without_width: int = 0
+    """Texts of fonts that are not embedded which PDFium drops: spaces, or letters that it has no font for."""
+
+
+def read_page(page: Any) -> PageText:
+    """The text of a page of pypdfium2, which is left turned: one block for each direction in which text stands."""
+    objects = list(text_objects(page))
+    found = PageText("")
+    flat = without_width(each.item for each in objects)
+    found.without_width = flat.not_embedded
+    if flat.shapeless:
+        found.doubts.append("incomplete_pages")
+    blocks: list[str] = []
+    doubtful = 0
+    for reading in readings(page, objects):
+        pieces, raised = pieces_of(reading.words)
+        text, moved, unsure = reading_order(stretches(lines_from_right_to_left(pieces)))
+        if text.strip():
+            blocks.append(text if not blocks else text.lstrip("\n"))
+        found.changes.update(raised=raised, columns=moved)
+        doubtful += unsure
+        if reading.turned and text.strip():
+            found.changes["sideways"] = 1
+    if doubtful:
+        found.doubts.append("mixed_pages")
+    found.text = "\n\n".join(blocks)
+    return found
