@@ -171,7 +171,7 @@ def test_everything_is_loaded_in_one_place() -> None:
         "hf/load.py": 2,
         "evaluation/scoring/bertscore/encoder.py": 3,  # encoders with code of their own
         "conversion/verify/tokenizer_worker.py": 1,  # runs in both environments, with hf/load.py's options
-        "checkpoints/hf_folder.py": 1,  # words of a message
+        "checkpoints/hf_weights.py": 1,  # words of a message
         "hf/tokenizer.py": 1,  # the same
         "checkpoints/card.py": 2,  # code for others
     }

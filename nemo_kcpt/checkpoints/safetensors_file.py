@@ -25,13 +25,15 @@ TYPES = {"float32": ("F32", 4), "bfloat16": ("BF16", 2), "float16": ("F16", 2)}
 ALIGNMENT = 8
 
 
-def write_safetensors(path: Path, sizes: Mapping[str, tuple[int, ...]], dtype: str, tensors: Iterable[Tensor]) -> Path:
+def write_safetensors(
+    path: Path, sizes: Mapping[str, tuple[int, ...]], dtype: str | Mapping[str, str], tensors: Iterable[Tensor]
+) -> Path:
     """Write `path`, which appears when it is complete; one tensor is in memory at a time.
 
     Args:
         path: the file.
         sizes: names and sizes of the tensors, in their order.
-        dtype: their type, a key of `TYPES`.
+        dtype: their type, a key of `TYPES`; or that of each, by its name.
         tensors: the tensors, in that order, of any type that has values.
 
     Returns:
@@ -39,10 +41,11 @@ def write_safetensors(path: Path, sizes: Mapping[str, tuple[int, ...]], dtype: s
     """
     import torch
 
-    kind, width = TYPES[dtype]
+    types = dict.fromkeys(sizes, dtype) if isinstance(dtype, str) else dtype
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, size in sizes.items():
+        kind, width = TYPES[types[name]]
         start, end = end, end + math.prod(size) * width
         header[name] = {"dtype": kind, "shape": list(size), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -50,8 +53,8 @@ def write_safetensors(path: Path, sizes: Mapping[str, tuple[int, ...]], dtype: s
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("wb") as stream:
         stream.write(struct.pack("<Q", len(text)) + text)
-        for size, tensor in zip(sizes.values(), tensors, strict=True):
+        for (name, size), tensor in zip(sizes.items(), tensors, strict=True):
             assert tuple(tensor.shape) == size, f"{path}: {tuple(tensor.shape)} where {size} was announced"
-            flat = tensor.to(getattr(torch, dtype)).contiguous().reshape(-1)
+            flat = tensor.to(getattr(torch, types[name])).contiguous().reshape(-1)
             stream.write(flat.view(torch.uint8).numpy().data)
     return publish(temporary, path)

@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nemo_kcpt.checkpoints.hf_folder import INDEX, SINGLE, HfFolder
+from nemo_kcpt.checkpoints.hf_folder import HfFolder
+from nemo_kcpt.checkpoints.hf_weights import INDEX, SINGLE
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.llama_shape import read_hf_shape
 from tests.conversion.hf_llama import KINDS, save_llama
