@@ -121,14 +121,14 @@ class Place:
         return text.replace(f"{self.path.parent if self.path.is_file() else self.path}/", "")
 
     def files(self, suffixes: Sequence[str]) -> list[Path]:
-        """The file itself, or the folder's files that end so (below it, sorted, hidden ones left out)."""
+        """The file itself, or the folder's files that end so (below it, sorted; no hidden ones, no locks of Office)."""
         if self.path.is_file():
             return [self.path]
         return sorted(
             Path(folder, name)
             for folder, _, names in self._walk()
             for name in names
-            if not name.startswith(".") and name.lower().endswith(tuple(suffixes))
+            if not name.startswith((".", "~$")) and name.lower().endswith(tuple(suffixes))
         )
 
     def linked_folders(self) -> list[Path]:
