@@ -239,6 +239,14 @@ class CheckpointReader:
         self._reader.set_up_storage_reader(metadata, is_coordinator=True)
         self._metadata = metadata.state_dict_metadata
 
+    def keys(self) -> list[str]:
+        """Names of the model's tensors."""
+        return [key for key, meta in self._metadata.items() if key.startswith(MODEL) and hasattr(meta, "size")]
+
+    def size(self, key: str) -> tuple[int, ...]:
+        """Of a tensor, by its key."""
+        return tuple(self._metadata[key].size)
+
     @property
     def dtypes(self) -> set[dtype]:
         """Types of the model's tensors."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json
 
 POSITIONS = (
@@ -35,6 +36,18 @@ def positions(folder: Path) -> int | None:
     if _whole(config.get("model_max_length")):
         found = [int(config["model_max_length"])]
     return int(min(found) * _factor(config)) if found else None
+
+
+def vocabulary(folder: Path) -> int:
+    """Rows of the output layer, by the config.
+
+    Raises:
+        BadInput: the config does not say.
+    """
+    rows = _whole(_config(folder).get("vocab_size"))
+    if rows is None:
+        raise BadInput(f"{folder / 'config.json'}: has no vocab_size; a Hugging Face model folder was expected")
+    return rows
 
 
 def longest_reply(folder: Path) -> int | None:

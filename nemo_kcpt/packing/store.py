@@ -18,6 +18,8 @@ from nemo_kcpt.records.packs import read_info
 
 TOKENS, WINDOWS = "tokens", "windows.parquet"
 ROWS_PER_GROUP = 1024
+SUPPORT_COLUMNS = ("support_starts", "support_ends")
+"""Which tokens of its paper's text a pair is about."""
 
 
 def _schema() -> Any:
@@ -78,6 +80,13 @@ def iterate_table(folder: Path) -> Iterator[dict[str, Any]]:
     with pq.ParquetFile(folder / WINDOWS) as table:
         for batch in table.iter_batches(batch_size=ROWS_PER_GROUP):
             yield from batch.to_pylist()
+
+
+def columns(folder: Path) -> set[str]:
+    """Names of the columns of `windows.parquet`."""
+    import pyarrow.parquet as pq
+
+    return set(pq.read_schema(folder / WINDOWS).names)
 
 
 def read_window(folder: Path, number: int) -> tuple[Any, dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""What the starting model says: its distributions for a pack's tokens, and conversations sampled from it."""
