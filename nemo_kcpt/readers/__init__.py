@@ -157,7 +157,7 @@ def _of_folder(place: Place) -> list[Reader]:
         held = ", ".join(f"{name} ({there[name][0].name})" for name in data)
         raise BadInput(f"{path}: holds files of several formats: {held}; give format= (one of {', '.join(known)})")
     documents = [name for name in there if known[name].documents]
-    papers = [file for name in documents for file in there[name] if not ABOUT.match(file.name)]
+    papers = [file for name in documents for file in there[name] if not (ABOUT.match(file.name) or known[name].refuses)]
     if data and papers:
         raise BadInput(
             f"{path}: holds data files ({there[data[0]][0].name}, …) and documents ({papers[0].name}, …); "

@@ -183,6 +183,8 @@ class Reader:
     read: Read
     documents: bool = False
     """A file is a document, so that one folder may mix such formats."""
+    refuses: bool = False
+    """It reads nothing: it names files of a kind that no reader knows, which beside data are nobody's documents."""
     recognises: Callable[[Path], bool] | None = None
     """For a suffix that several formats share: whether a file is of this one. It must not raise."""
     divide: Divide | None = None

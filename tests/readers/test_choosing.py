@@ -25,7 +25,10 @@ def chosen(path: Path | str, format: str = "auto", **place: str) -> list[str]:
 
 
 def test_every_module_with_a_reader_is_found() -> None:
-    assert list(readers()) == ["csv", "datasets", "html", "json", "jsonl", "parquet", "pdf", "squad", "text"]
+    folder = ROOT / "nemo_kcpt/readers"
+    modules = [path.stem for path in sorted(folder.glob("*.py")) if "\nREADER = " in path.read_text(encoding="utf-8")]
+    assert list(readers()) == modules
+    assert {"csv", "datasets", "html", "jats", "json", "jsonl", "parquet", "pdf", "squad", "tei", "text"} < set(modules)
 
 
 def test_nothing_heavy_is_imported() -> None:
@@ -82,8 +85,20 @@ def test_documents_of_several_formats_are_one_corpus(tmp_path: Path) -> None:
     assert chosen(tmp_path) == ["html", "pdf", "text"]
     assert [record["paper_id"] for record in records(tmp_path)] == ["sub/c.html", "d.pdf", "a.txt", "b.md"]
     assert [record["paper_id"] for record in records(tmp_path, "html+text")] == ["sub/c.html", "a.txt", "b.md"]
-    with pytest.raises(BadInput, match=r"format=text\+jsonl: only formats in which .* go together: html, pdf, text"):
+    with pytest.raises(
+        BadInput, match=r"format=text\+jsonl: only formats in which .* go together: .*html, .*pdf, .*text"
+    ):
         chosen(tmp_path, "text+jsonl")
+
+
+def test_xml_that_nobody_reads_is_named_among_documents_and_ignored_beside_data(tmp_path: Path) -> None:
+    (tmp_path / "pom.xml").write_text("<project><a/></project>")
+    assert chosen(tmp_path) == ["xml"]
+    (tmp_path / "b.md").write_text("# B\n")
+    assert chosen(tmp_path) == ["text", "xml"]
+    (tmp_path / "b.md").rename(tmp_path / "README.md")
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}')
+    assert chosen(tmp_path) == ["jsonl"]
 
 
 def test_a_readme_beside_data_is_about_it(tmp_path: Path) -> None:
