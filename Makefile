@@ -12,6 +12,8 @@ BIN = .venv/bin
 DEMO_KEYS = $(if $(ARM),arm=$(ARM)) $(if $(LANGUAGE),language=$(LANGUAGE)) $(if $(OUT),out=$(OUT)) $(KEYS)
 # A file of tests stays on one worker: it may share a training or a server.
 PARALLEL ?= -n auto --dist loadfile --no-loadscope-reorder
+# Where conf/experiment/jaquad.yaml expects its documents.
+SECOND = runs/study-second/jaquad.json
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
@@ -36,8 +38,11 @@ environments: python # both at once; goes on without vLLM where the platform has
 demo: environments ## the whole way on fictional papers; CLEAN=1 starts over, ARM=raw, LANGUAGE=en, OUT=folder, KEYS="k=v"
 	@$(BIN)/kcpt demo $(if $(CLEAN),--redo) $(DEMO_KEYS)
 
-study: environments ## the study of docs/study.md, hours; the same command goes on after a kill. DATA=folder with JaQuAD, KEYS="--no-run": only the page
-	@$(BIN)/python tools/study.py $(if $(DATA),--data $(DATA)) $(KEYS)
+study: environments ## the study of docs/study.md, hours; rerun it to resume. DATA=folder with jaquad/: the second table, too. KEYS="page_only=true"
+	@$(BIN)/python tools/smollm2.py
+	@$(BIN)/python tools/minilm.py
+	@$(if $(DATA),test -f $(SECOND) || $(BIN)/python tools/jaquad_subset.py $(DATA)/jaquad $(SECOND))
+	@$(BIN)/kcpt study $(if $(DATA),second=conf/experiment/jaquad.yaml) $(KEYS)
 
 test: environments ## all tests, on up to four cores; ARGS="tests/corpus -x" goes to pytest, PARALLEL= runs them one by one
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)

@@ -34,6 +34,7 @@ STAGES: dict[str, tuple[str, str]] = {
         "nemo_kcpt.experiment.stage",
         "a whole experiment: lengths x sets, trained, tested and reported by one command",
     ),
+    "study": ("nemo_kcpt.experiment.study", "an experiment, and the page with plots that publishes its results"),
     "demo": ("nemo_kcpt.experiment.demo_stage", "everything, end to end, on fictional papers, on a laptop CPU"),
     "doctor": ("nemo_kcpt.doctor", "what is installed, what is missing, and the command that fixes it"),
 }

@@ -149,6 +149,8 @@ class Config:
     """Keys of kcpt perplexity, with general."""
     report: dict[str, Any] = field(default_factory=dict)
     """More keys of kcpt report, such as people."""
+    study: dict[str, Any] = field(default_factory=dict)
+    """For kcpt study, which publishes the results: {page, arm_minutes, study_minutes, validation_seed}."""
     keep_checkpoints: bool = True
     """Keep the trainings' checkpoints when everything made of them is finished; false saves disk."""
     workers: int = 1

@@ -1,5 +1,4 @@
-"""docs/study.md and its plots, from the files in docs/study alone: the words are in study.md.j2, the numbers in
-report.json."""
+"""A study's page and plots, from its published files alone: the words are in NAME.md.j2, the numbers in report.json."""
 
 from __future__ import annotations
 
@@ -10,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.files import atomic_write, read_json
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.pages import environment, escape_markdown
 from nemo_kcpt.report import formats, render, views
 from nemo_kcpt.stats.statistics import least_p
 
-ROOT = Path(__file__).resolve().parent.parent
+ENDING = ".md.j2"
 PLOTS = ("length", "agreement", "beside")
 """Plots of the report that the page shows; that over tokens would show one column, since all arms took equally many."""
 
@@ -22,18 +23,13 @@ class Code(str):
     """Text that is Markdown already."""
 
 
-def say(text: str) -> None:
-    """A line about what is being done."""
-    print(f"study: {text}", flush=True)
-
-
-def short(path: Path) -> str:
-    """A path as one types it in the repository."""
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+def templates() -> list[str]:
+    """Names of the pages that there is a template for."""
+    return sorted(path.name.removesuffix(ENDING) for path in Path(__file__).parent.glob(f"*{ENDING}"))
 
 
 def plots(report: Mapping[str, Any]) -> dict[str, str]:
-    """SVG files of docs/study by name, those of the report's own page; none for a plot that would show nothing."""
+    """SVG files by name, those of the report's own page; none for a plot that would show nothing."""
     from nemo_kcpt.report.drawings import draw
 
     few = {**report, **{key: [] for key in ("packs", "stages", "losses", "trainings", "by_fact", "by_wording")}}
@@ -115,51 +111,53 @@ def _wrapped(text: str) -> str:
     return "\n\n".join(out) + "\n"
 
 
-def page(report: Mapping[str, Any], second: Mapping[str, Any] | None, drawn: Sequence[str]) -> str:
-    """docs/study.md.
+def page(
+    report: Mapping[str, Any], second: Mapping[str, Any] | None, drawn: Sequence[str], template: str = "study"
+) -> str:
+    """The page in Markdown.
 
     Args:
-        report: contents of docs/study/report.json.
-        second: of docs/study/jaquad.json, None where that is absent.
+        report: contents of the published report.json.
+        second: of second.json, None where that is absent.
         drawn: names of the plots' files.
+        template: name of the page's template.
     """
-    from nemo_kcpt.pages import environment, escape_markdown
-
-    found, metrics = environment(ROOT / "tools", markdown=True), formats.Metrics(report)
-    found.finalize = lambda value: value if isinstance(value, Code) else escape_markdown(value)
+    jinja, metrics = environment(Path(__file__).parent, markdown=True), formats.Metrics(report)
+    jinja.finalize = lambda value: value if isinstance(value, Code) else escape_markdown(value)
     for one in (
         metrics.number, metrics.interval, metrics.signed, formats.estimate, formats.probability, metrics.reached,
         metrics.wanted, minutes, span, listed, reading, planned, formats.clear,
     ):  # fmt: skip
-        found.filters[one.__name__] = one
-    found.filters |= {
+        jinja.filters[one.__name__] = one
+    jinja.filters |= {
         "code_span": code_span,
         "md": Code,
         "thousands": "{:,.0f}".format,
         "decimal": decimal,
         "least_p": least_p,
     }
-    found.globals |= {"metric_names": metrics.labels, "truth_names": formats.TRUTH_NAMES, "row_of": views.row_of}
-    template = found.get_template("study.md.j2")
-    return _wrapped(template.render(report=report, second=second, drawn=list(drawn)))
+    jinja.globals |= {"metric_names": metrics.labels, "truth_names": formats.TRUTH_NAMES, "row_of": views.row_of}
+    rendered = jinja.get_template(f"{template}{ENDING}").render(report=report, second=second, drawn=list(drawn))
+    return _wrapped(rendered)
 
 
-def render_page(docs: Path) -> str:
-    """docs/study.md from the files in docs/study alone."""
-    report, path = read_json(docs / "study/report.json"), docs / "study/jaquad.json"
-    return page(report, read_json(path) if path.is_file() else None, sorted(plots(report)))
+def render_page(docs: Path, name: str = "study") -> str:
+    """DOCS/NAME.md from the files in DOCS/NAME alone."""
+    report, path = read_json(docs / name / "report.json"), docs / name / "second.json"
+    return page(report, read_json(path) if path.is_file() else None, sorted(plots(report)), name)
 
 
-def write_page(docs: Path) -> None:
-    """Write docs/study.md, the plots and report.html from the files in docs/study."""
-    report = read_json(docs / "study/report.json")
+def write_page(docs: Path, name: str = "study") -> None:
+    """Write DOCS/NAME.md, the plots and report.html from the JSON files in DOCS/NAME."""
+    folder = docs / name
+    report = read_json(folder / "report.json")
     drawn = plots(report)
-    for old in (docs / "study").glob("*.svg"):
+    for old in folder.glob("*.svg"):
         if old.name not in drawn:
             old.unlink()
-    written = {docs / "study" / name: svg for name, svg in drawn.items()}
-    written |= {docs / "study/report.html": render.render(report), docs / "study.md": render_page(docs)}
+    written = {folder / svg: text for svg, text in drawn.items()}
+    written |= {folder / "report.html": render.render(report), docs / f"{name}.md": render_page(docs, name)}
     for path, text in written.items():
         with atomic_write(path) as stream:
             stream.write(text)
-    say(f"{short(docs / 'study.md')} and {len(written) - 1} files in {short(docs / 'study')}: written")
+    LOG.info("study: %s and %d files in %s: written", docs / f"{name}.md", len(written) - 1, folder)

