@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nemo_kcpt.checkpoints.checkpoint import CheckpointReader
-from nemo_kcpt.checkpoints.hf_folder import weight_files
+from nemo_kcpt.checkpoints.hf_weights import weight_files
 from nemo_kcpt.errors import BadInput
 
 if TYPE_CHECKING:
