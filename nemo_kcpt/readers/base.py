@@ -23,7 +23,7 @@ READER_CHANGES = {
     "sideways": "Pages of PDFs with sideways text, each direction of which is read by itself",
     "columns": "Lines of columns that a PDF draws line by line across all of them, put in the order of reading",
     "mixed_pages": "Pages of PDFs on which the lines of two columns may be mixed",
-    "incomplete_pages": "Pages of PDFs on which single letters may be missing, since their font has no letter shapes",
+    "unmapped_pages": "Pages of PDFs with a font that does not say which characters its glyphs are",
 }
 """What readers change or doubt and no cleaning step does: the name of the count -> what it counts."""
 PIECE = 8 << 20

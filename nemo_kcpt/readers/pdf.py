@@ -15,21 +15,24 @@ from typing import Any
 
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file, too_large
-from nemo_kcpt.readers.pdf_fonts import stand_in_for_all, use_stand_in
+from nemo_kcpt.readers.pdf_fonts import use_stand_in
 from nemo_kcpt.readers.pdf_page import read_page
+from nemo_kcpt.readers.pdf_unseen import draw_fields
 from nemo_kcpt.text.raised import fractions, nfkc
 
 PAGES = 5_000
 """Pages a document may have."""
 FEW = 100
 """Characters on a page that may be a stamp, as archives put on scans, and no text."""
+UNKNOWN = 0.3
+"""Share of a page's letters that are not known from which on its text is of no use."""
 LINES = 300
 """Drawn lines on a page without text that may be letters turned into outlines."""
 WARNINGS = {
     "image_pages": "only pictures on {pages}; their text would need OCR",
     "mixed_pages": "the lines of two columns may be mixed on {pages}: they were drawn line by line; look at the text",
-    "incomplete_pages": "single letters may be missing on {pages}: their font has no letter shapes; run OCR anew, for "
-    "instance ocrmypdf --redo-ocr -l jpn in.pdf out.pdf",
+    "unmapped_pages": "characters are not known on {pages}: a font does not say what its glyphs are; run OCR anew, for "
+    "instance ocrmypdf --force-ocr -l jpn in.pdf out.pdf",
 }
 """Field of a record that names pages -> what a warning says of them."""
 PASSWORD, SECURITY = 4, 5
@@ -66,8 +69,6 @@ class _Contents:
     named: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in WARNINGS})
     """Pages, from 1, with something to warn of."""
     changes: Counter[str] = field(default_factory=Counter)
-    without_width: int = 0
-    """Texts in fonts that are not embedded which PDFium dropped: spaces, or letters."""
 
 
 def _record(path: Path, source: str, place: Place) -> tuple[dict[str, Any], Mapping[str, int]]:
@@ -75,13 +76,8 @@ def _record(path: Path, source: str, place: Place) -> tuple[dict[str, Any], Mapp
     if not path.stat().st_size:
         raise Unreadable("the file is empty")
     found = _contents(path, place)
-    if found.without_width:
-        with stand_in_for_all():
-            again = _contents(path, place)
-        if again.without_width < found.without_width:  # some of it was letters
-            found = again
     if not any(text.strip() for text in found.texts):
-        raise Unreadable(_no_text(len(found.texts), found.named["image_pages"]))
+        raise Unreadable(_no_text(len(found.texts), found.named))
     record = {
         "paper_id": source,
         "title": title_of(found.title, found.texts[:2]),
@@ -102,13 +98,15 @@ def _contents(path: Path, place: Place) -> _Contents:
             raise Unreadable("is locked by a password; unlock it, for instance with qpdf --decrypt") from None
         raise Unreadable(f"is damaged, or no PDF ({error}); fetch it anew, or repair it with qpdf or mutool") from None
     with document:
+        if document.get_formtype():
+            document.init_forms()  # before its pages are loaded: fields without a drawing of their own get one
         if not 0 < len(document) <= PAGES:
             raise Unreadable(f"has {len(document):,} pages, where 1 to {PAGES:,} were expected; split it")
         contents = _Contents(document.get_metadata_value("Title"))
         size = 0
         for number in range(1, len(document) + 1):
             try:
-                _add_page(contents, document[number - 1], number)
+                _add_page(contents, document, number)
             except pypdfium2.PdfiumError as error:
                 raise Unreadable(f"page {number} is damaged ({error}); fetch the file anew, or repair it") from None
             size += len(contents.texts[-1].encode("utf-8", "replace"))
@@ -117,7 +115,11 @@ def _contents(path: Path, place: Place) -> _Contents:
     return contents
 
 
-def _add_page(contents: _Contents, page: Any, number: int) -> None:
+def _add_page(contents: _Contents, document: Any, number: int) -> None:
+    page = document[number - 1]
+    if draw_fields(page):
+        page.close()
+        page = document[number - 1]
     found = read_page(page)
     # U+0002, PDFium's mark for a hyphen at a line's end, is left to the cleaning step control_characters
     text = found.text.replace("\f", "\n")
@@ -125,12 +127,15 @@ def _add_page(contents: _Contents, page: Any, number: int) -> None:
     if len(text.strip()) < FEW and _is_picture(page, bool(text.strip())):
         contents.named["image_pages"].append(number)
         text = ""
+    elif found.unknown > UNKNOWN * len("".join(text.split())):
+        contents.named["unmapped_pages"].append(number)
+        contents.changes["unmapped_pages"] += 1
+        text = ""
     else:
         contents.changes += found.changes
         for doubt in found.doubts:
             contents.named[doubt].append(number)
             contents.changes[doubt] += 1
-    contents.without_width += found.without_width
     contents.texts.append(text)
     page.close()
 
@@ -154,11 +159,20 @@ def _is_picture(page: Any, has_text: bool) -> bool:
     return pictures > 0 or paths > LINES
 
 
-def _no_text(pages: int, images: Sequence[int]) -> str:
-    what = f"all {pages} pages are pictures" if len(images) == pages else "there is no text on any page"
-    if 0 < len(images) < pages:
-        what += f" ({_pages(images)} of {pages} {'is a picture' if len(images) == 1 else 'are pictures'})"
-    return f"{what}; run OCR first, for instance ocrmypdf -l jpn in.pdf out.pdf"
+def _no_text(pages: int, named: Mapping[str, Sequence[int]]) -> str:
+    """Why a document has no text, and what to do."""
+    kinds = {"image_pages": ("a picture", "pictures"), "unmapped_pages": (_UNMAPPED, _UNMAPPED)}
+    what = "there is no text on any page"
+    for name, (one, many) in kinds.items():
+        if len(named[name]) == pages:
+            what = f"all {pages} pages are {many}"
+        elif named[name]:
+            what += f" ({_pages(named[name])} of {pages} {f'is {one}' if len(named[name]) == 1 else f'are {many}'})"
+    force = " --force-ocr" if named["unmapped_pages"] else ""
+    return f"{what}; run OCR first, for instance ocrmypdf{force} -l jpn in.pdf out.pdf"
+
+
+_UNMAPPED = "in a font that does not say what its glyphs are"
 
 
 def _pages(numbers: Sequence[int]) -> str:

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import ctypes
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
+
+from nemo_kcpt.readers.pdf_unmapped import mapped
 
 DEEPEST = 5
 """Forms inside forms that are looked into."""
 QUARTER = 90
+_JAPANESE = re.compile("[ぁ-ゖァ-ヺー一-鿿々、。]")
 SMALL_DIGIT = 0.52
 """Share of the size that a font's own raised and lowered digits are high at most; old-style ones are higher."""
 
@@ -112,13 +117,13 @@ def _words(textpage: Any, scale: float, inside: tuple[float, float, float, float
     x, y = ctypes.c_double(), ctypes.c_double()
     left_, right_, bottom_, top_ = (ctypes.c_double() for _ in range(4))
     matrix, box = pdfium.FS_MATRIX(), pdfium.FS_RECTF()
-    units = _units(textpage)
+    units = mapped(textpage, _units(textpage))
     found: list[Word] = []
     space = text = ""
     first, size = 0, 0.0
 
     def close(end: int) -> None:
-        nonlocal space, text
+        nonlocal space, text, first
         pdfium.FPDFText_GetCharOrigin(textpage, first, x, y)
         pdfium.FPDFText_GetLooseCharBox(textpage, first, box)
         left, right, bottom, top = box.left, box.right, box.bottom, box.top
@@ -133,6 +138,16 @@ def _words(textpage: Any, scale: float, inside: tuple[float, float, float, float
             pdfium.FPDFText_GetMatrix(textpage, first, matrix)
             times = math.hypot(matrix.c, matrix.d)
         own = size * times
+        if base - foot > 0.9 * own and "\x02" not in text and not _JAPANESE.search(text):
+            cuts = _cuts(textpage, first, end, 0.9 * own)
+            if cuts and len(text) == end - first + 1:  # letters below each other, which PDFium takes for one word
+                whole, start = text, first
+                for at, stop in pairwise([start, *cuts, end + 1]):
+                    first, text = at, whole[at - start : stop - start]
+                    close(stop - 1)
+                    space = "\n"
+                space = ""
+                return
         if text.isdigit():  # a font may have raised digits of its own, on the line's baseline
             pdfium.FPDFText_GetCharBox(textpage, first, left_, right_, bottom_, top_)
             low, high = (bottom_.value - base) / (own or 1), (top_.value - base) / (own or 1)
@@ -174,6 +189,18 @@ def _words(textpage: Any, scale: float, inside: tuple[float, float, float, float
     if text:
         close(last)
     return [_on_its_line(word, before) for word, before in zip(found, [None, *found])]
+
+
+def _cuts(textpage: Any, first: int, end: int, down: float) -> list[int]:
+    """The characters of a word, by number, that stand so far below the one before."""
+    import pypdfium2.raw as pdfium
+
+    x, y = ctypes.c_double(), ctypes.c_double()
+    heights = []
+    for number in range(first, end + 1):
+        pdfium.FPDFText_GetCharOrigin(textpage, number, x, y)
+        heights.append(y.value)
+    return [first + n for n, (above, below) in enumerate(pairwise(heights), 1) if above - below > down]
 
 
 def _on_its_line(word: Word, before: Word | None) -> Word:

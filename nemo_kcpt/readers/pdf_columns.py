@@ -58,7 +58,8 @@ def stretches(pieces: Sequence[Piece]) -> list[Stretch]:
 def _space(last: Stretch, piece: Piece) -> str:
     """The space before a piece; a line's end only where PDFium has one, or misses one, for good reasons."""
     down = (last.base - piece.base) / (last.size or 1)
-    if "\n" not in piece.space and not last.text.endswith("\x02") and piece.left < last.left and down > 0.5:
+    below = (piece.left < last.left and down > 0.5) or _is_below(last, piece)
+    if "\n" not in piece.space and not last.text.endswith("\x02") and below:
         return "\n"  # the next line, which it takes for more of the same one
     if "\n" in piece.space and len(piece.text) == 1 and abs(down) < 0.05 and piece.left > last.right:
         return " "  # it takes a single narrow digit for vertical writing
@@ -66,9 +67,17 @@ def _space(last: Stretch, piece: Piece) -> str:
 
 
 def _follows(last: Stretch, piece: Piece) -> bool:
-    if "\n" in piece.space:
+    if "\n" in piece.space or _is_below(last, piece):
         return False
     return bool(piece.kind) or -1.0 < (piece.left - last.right) / (last.size or 1) < GAP
+
+
+def _is_below(last: Stretch, piece: Piece) -> bool:
+    """Whether a piece is on a line below, which PDFium takes for vertical writing if it is a single character: 7 over 3
+    is not 73. Japanese letters below each other are."""
+    if piece.kind or (_JAPANESE.match(last.text[-1:]) and _JAPANESE.match(piece.text)):
+        return False
+    return last.base - piece.base > 0.9 * (last.size or 1) and piece.left < last.right
 
 
 def reading_order(found: Sequence[Stretch]) -> tuple[str, int, int]:

@@ -9,24 +9,15 @@ comes from the PDF itself. Latin fonts keep PDFium's own substitutes.
 from __future__ import annotations
 
 import ctypes
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from nemo_kcpt.readers.pdf_box_font import FONT
 
 EAST_ASIAN = frozenset({128, 129, 130, 134, 136})
 """Windows' character sets of Japanese, Korean and Chinese."""
-LEAST = 1e-3
-"""Points of a width or height."""
 SYMBOL = 2
 """What PDFium asks for where a font has an encoding of its own."""
-
-
-_FOR_ALL: list[bool] = []
-"""Not empty while the stand-in is used for Latin fonts too."""
 
 
 @lru_cache(maxsize=1)
@@ -37,7 +28,7 @@ def use_stand_in() -> tuple[Any, ...]:
     kinds = dict(pdfium.FPDF_SYSFONTINFO._fields_)
 
     def find(_: Any, weight: int, italic: int, charset: int, pitch: int, face: Any, exact: Any) -> int | None:
-        return 1 if charset in EAST_ASIAN or charset == SYMBOL or _FOR_ALL else None
+        return 1 if charset in EAST_ASIAN or charset == SYMBOL else None
 
     def data(_: Any, font: Any, table: int, buffer: Any, size: int) -> int:
         if table:
@@ -63,56 +54,3 @@ def use_stand_in() -> tuple[Any, ...]:
         setattr(info, name, kept[-1])
     pdfium.FPDF_SetSystemFontInfo(ctypes.byref(info))
     return (info, *kept)
-
-
-@contextmanager
-def stand_in_for_all() -> Iterator[None]:
-    """Documents opened in here get the stand-in for every font that is not embedded.
-
-    For a font that calls itself Latin and holds Japanese all the same.
-    """
-    _FOR_ALL.append(True)
-    try:
-        yield
-    finally:
-        _FOR_ALL.pop()
-
-
-class WithoutWidth(NamedTuple):
-    """Text objects without a width, which PDFium drops: spaces, or letters that have no shape."""
-
-    shapeless: int
-    """In a font none of whose letters has a shape, as that of the text behind a scan."""
-    not_embedded: int
-    """In a font that is not embedded."""
-
-
-def without_width(items: Iterable[Any]) -> WithoutWidth:
-    """Count the text objects that have no width.
-
-    A space alone has none either. So a font counts as one without shapes only if longer texts in it have no height: any
-    other has a height wherever it shows a letter.
-
-    Args:
-        items: PDFium's handles of a page's text objects.
-    """
-    import pypdfium2.raw as pdfium
-
-    edges = [ctypes.c_float() for _ in range(4)]
-    flat: Counter[int] = Counter()
-    shaped: set[int] = set()
-    shapeless: set[int] = set()
-    not_embedded = 0
-    for item in items:
-        pdfium.FPDFPageObj_GetBounds(item, *edges)
-        left, bottom, right, top = (edge.value for edge in edges)
-        font = pdfium.FPDFTextObj_GetFont(item)
-        key = ctypes.addressof(font.contents)
-        if top - bottom > LEAST and right - left > LEAST:
-            shaped.add(key)
-        elif max(right - left, top - bottom) > LEAST:
-            shapeless.add(key)
-        else:
-            flat[key] += 1
-            not_embedded += pdfium.FPDFFont_GetIsEmbedded(font) == 0
-    return WithoutWidth(sum(count for key, count in flat.items() if key in shapeless - shaped), not_embedded)

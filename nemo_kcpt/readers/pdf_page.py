@@ -8,8 +8,9 @@ from typing import Any
 
 from nemo_kcpt.readers.pdf_characters import readings, text_objects
 from nemo_kcpt.readers.pdf_columns import reading_order, stretches
-from nemo_kcpt.readers.pdf_fonts import without_width
 from nemo_kcpt.readers.pdf_raised import pieces_of
+from nemo_kcpt.readers.pdf_unmapped import unknown
+from nemo_kcpt.readers.pdf_unseen import show_letters
 from nemo_kcpt.readers.pdf_vertical import lines_from_right_to_left
 
 
@@ -21,19 +22,17 @@ class PageText:
     changes: Counter[str] = field(default_factory=Counter)
     """`raised`: pieces of raised or lowered text; `sideways`: 1 if text stands so; `columns`: lines put in order."""
     doubts: list[str] = field(default_factory=list)
-    """`mixed_pages`: lines may be those of two columns; `incomplete_pages`: PDFium drops some of the text."""
-    without_width: int = 0
-    """Texts of fonts that are not embedded which PDFium drops: spaces, or letters that it has no font for."""
+    """`mixed_pages`: lines may be those of two columns; `unmapped_pages`: a font does not say what its glyphs are."""
+    unknown: int = 0
+    """Characters that are not known."""
 
 
 def read_page(page: Any) -> PageText:
     """The text of a page of pypdfium2, which is left turned: one block for each direction in which text stands."""
     objects = list(text_objects(page))
+    if show_letters(page, [each.item for each in objects]):
+        objects = list(text_objects(page))  # they have a width now
     found = PageText("")
-    flat = without_width(each.item for each in objects)
-    found.without_width = flat.not_embedded
-    if flat.shapeless:
-        found.doubts.append("incomplete_pages")
     blocks: list[str] = []
     doubtful = 0
     for reading in readings(page, objects):
@@ -48,4 +47,7 @@ def read_page(page: Any) -> PageText:
     if doubtful:
         found.doubts.append("mixed_pages")
     found.text = "\n\n".join(blocks)
+    found.unknown = unknown(found.text)
+    if found.unknown:
+        found.doubts.append("unmapped_pages")
     return found

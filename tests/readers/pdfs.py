@@ -75,7 +75,7 @@ def make_pdf(
     if locked:
         lock = b"<< /Filter /Standard /V 2 /R 3 /Length 128 /P -4 /O <%s> /U <%s> >>" % (b"61" * 32, b"62" * 32)
         extra += b" /Encrypt %d 0 R /ID [<%s> <%s>]" % (add(lock), b"63" * 16, b"63" * 16)
-    return _written(objects, catalog, extra)
+    return written(objects, catalog, extra)
 
 
 def _turned(show: Show) -> tuple[float, float, float, float]:
@@ -110,7 +110,8 @@ def _font(add: object, codes: dict[str, int], flags: int) -> int:
     )
 
 
-def _written(objects: Sequence[bytes], catalog: int, extra: bytes) -> bytes:
+def written(objects: Sequence[bytes], catalog: int, extra: bytes) -> bytes:
+    """The file of objects numbered from 1, one of which is the catalog; `extra` goes into the trailer."""
     out, offsets = b"%PDF-1.7\n", []
     for number, body in enumerate(objects, 1):
         offsets.append(len(out))

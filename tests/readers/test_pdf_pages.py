@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import unicodedata
 from collections import Counter
-from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -240,17 +239,6 @@ def test_the_stand_in_is_what_its_tool_writes() -> None:
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     assert tool.font() == FONT
-
-
-def test_single_letters_of_a_font_without_shapes_are_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As that of the text behind a scan; here a Latin font that is not embedded, without the stand-in."""
-    (tmp_path / "a.pdf").write_bytes(make_pdf([[Show(50, 700, "文字だ"), Show(90, 700, "大")]], flags=32))
-    monkeypatch.setattr("nemo_kcpt.readers.pdf.stand_in_for_all", nullcontext)
-    (item,) = found(tmp_path)
-    assert item.record["incomplete_pages"] == [1]
-    assert "single letters may be missing on page 1: their font has no letter shapes" in caplog.text
 
 
 def test_a_fraction_of_raised_and_lowered_digits_is_one(tmp_path: Path) -> None:
