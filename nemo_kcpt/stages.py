@@ -18,7 +18,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "recipes": ("nemo_kcpt.planning.recipes_stage", "the recipes for `nemo llm`, with layout, memory and steps"),
     "convert": (
         "nemo_kcpt.conversion.stage",
-        "Hugging Face folder to NeMo checkpoint (import), back (export), and are they equal (verify)",
+        "Hugging Face folder to NeMo checkpoint (import), back (export), are they equal (verify), weights of two (mix)",
     ),
     "questions": ("nemo_kcpt.evaluation.questions.stage", "train and held-out questions: questions.jsonl"),
     "generate": ("nemo_kcpt.evaluation.answers.stage", "answers from memory with vLLM: answers.jsonl"),
@@ -55,6 +55,7 @@ ACTIONS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
         "import": ("nemo_kcpt.conversion.import_stage", ("hf",)),
         "export": ("nemo_kcpt.conversion.stage", ("checkpoint",)),
         "verify": ("nemo_kcpt.conversion.verify_stage", ("a", "b")),
+        "mix": ("nemo_kcpt.conversion.mix_stage", ("a", "b")),
     },
     "human": {
         "sheet": ("nemo_kcpt.evaluation.people.sheet_stage", ()),

@@ -61,7 +61,12 @@ def _template(tokens: dict[str, tuple[str, int]], config: dict[str, Any]) -> dic
     }
 
 
-def _with_class_rules(rules: dict[str, Any], tokenizer: PackTokenizer) -> dict[str, Any]:
+def with_class_rules(rules: dict[str, Any], tokenizer: PackTokenizer) -> dict[str, Any]:
+    """A `tokenizer.json` with what the tokenizer's class does in code.
+
+    Raises:
+        BadInput: a token that the class puts in is not set.
+    """
     config, tokens = tokenizer.config, {}
     if config.get("tokenizer_class") not in LLAMA_CLASSES:
         return rules
@@ -130,7 +135,7 @@ def write_tokenizer(source: Path, out: Path, positions: int, template: str = "",
     tokenizer = PackTokenizer(source)
     original = source / "tokenizer.json"
     rules = read_json(original)
-    ours = _with_class_rules(rules, tokenizer)
+    ours = with_class_rules(rules, tokenizer)
     paths = [out / "tokenizer.json", out / "tokenizer_config.json"]
     with atomic_write(paths[0], "wb") as stream:
         # Byte for byte where nothing changes: packs are compared with models by this file's hash.

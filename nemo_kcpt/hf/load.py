@@ -126,7 +126,7 @@ def v4_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     for key, value in config.items():
         if key.endswith("_config") and isinstance(value, Mapping) and "model_type" in value:
             result[key] = v4_config({"transformers_version": "5", **value}, f"{where}: {key}")
-    known = _known(CONFIG_MAPPING[kind])
+    known = known_keys(CONFIG_MAPPING[kind])
     result |= _v4_rope(config, known, where)
     if "layer_types" in result and "global_attn_every_n_layers" in known - {"layer_types"}:  # ModernBERT
         result["global_attn_every_n_layers"] = _every(result.pop("layer_types"), where)
@@ -155,7 +155,7 @@ def _plain(value: Any) -> Any:
     return FLOATS.get(value["__float__"], value) if isinstance(value, dict) and [*value] == ["__float__"] else value
 
 
-def _known(kind: Any) -> set[str]:
+def known_keys(kind: Any) -> set[str]:
     """Keys that 4.57's class for a config has a meaning for."""
     return {*inspect.signature(kind.__init__).parameters, *kind().to_dict(), *kind.attribute_map}
 
