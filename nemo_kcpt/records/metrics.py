@@ -41,9 +41,9 @@ METRICS = {
 }
 """Ours, in the order in which a report shows them."""
 TAKEN = (
-    *METRICS, "question_id", "model", "judge_reason", "facts", "facts_wanted", "encoder", "name", "split", "n",
-    "papers", "ci95", "models", "each", "seeds", "spread", *(f"bertscore_{side}_{part}" for side in ("sent", "doc")
-    for part in ("precision", "recall")),
+    *METRICS, "question_id", "model", "judge_reason", "instruction", "facts", "facts_wanted", "encoder", "name",
+    "split", "n", "papers", "ci95", "models", "each", "seeds", "spread",
+    *(f"bertscore_{side}_{part}" for side in ("sent", "doc") for part in ("precision", "recall")),
 )  # fmt: skip
 """Names that a scorer cannot have: fields of scores.jsonl, and of a report's rows."""
 

@@ -24,7 +24,8 @@ and recall on the package's own labelled questions, Japanese and English, of the
 which is asked about these as well. It works later, too, on a finished folder, with out= (and the server's keys) alone.
 
 With general=ja, en or both it writes the project's own general-knowledge questions instead, with all right answers:
-what a model knew before, to be asked before and after the training.
+what a model knew before, to be asked before and after the training. With retention=ja, en or both it writes the larger
+set that retention is measured on, with instructions whose answers a program can check (kcpt score does).
 
 With facts=FILE (the fictional papers of `kcpt demo`) the questions come from the fact sheets instead, and carry beside
 the contract `fact`, `accepted` (all right forms of the answer) and `wording` (seen or unseen in training).
@@ -43,7 +44,7 @@ from typing import TYPE_CHECKING, Any
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.corpus.human_questions import Papers, from_squad, read_papers, squad_files
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.questions import choose, duplicates, judges, sources
+from nemo_kcpt.evaluation.questions import choose, duplicates, judges, own, sources
 from nemo_kcpt.evaluation.questions.audit import measure, write_audit
 from nemo_kcpt.evaluation.questions.judges import LlmFilter, prompts_sha256
 from nemo_kcpt.evaluation.questions.labelled import SHIPPED, read_labelled
@@ -51,7 +52,7 @@ from nemo_kcpt.files import canonical_json, file_in, read_jsonl, sha256_file, sh
 from nemo_kcpt.llm import settings as keys
 from nemo_kcpt.llm.settings import Llm, ServerKeys
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.runs import MANIFEST, Stage, exclusive, read_manifest, shaping, stage
+from nemo_kcpt.runs import MANIFEST, Stage, exclusive, later, read_manifest, shaping, stage
 
 if TYPE_CHECKING:
     from nemo_kcpt.evaluation.questions.judges import LlmFilter, NoFilter, Rules
@@ -79,6 +80,8 @@ class Config(ServerKeys):
     """facts.jsonl of the demo's fictional papers: questions with known exact answers."""
     general: str = ""
     """ja, en or both: nothing but the project's 40 or 80 general-knowledge questions, to see what a model forgot."""
+    retention: str = later("")
+    """ja, en or both: the set that retention is measured on, 346 general questions, some 60 instructions a language."""
     kinds: list[str] = field(default_factory=list)
     """Kinds to take, as [qa_easy,keywords,human]; empty: all that are there."""
     n: int = 500
@@ -105,8 +108,10 @@ class Config(ServerKeys):
             if value not in allowed:
                 raise ValueError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
         self.check_keys()
-        if self.general and self.general not in ("ja", "en", "both"):
-            raise ValueError(f"general: '{self.general}' is not ja, en or both")
+        own.check_language("general", self.general)
+        own.check_language("retention", self.retention)
+        if self.general and self.retention:
+            raise ValueError("general and retention: give one of them, each has a folder of its own")
         if not 0 <= self.near <= 1:
             raise ValueError(f"near: {self.near} is not a similarity from 0 to 1")
         for name, least in (("audit", 0), ("max_invalid", 0)):
@@ -126,9 +131,11 @@ class Config(ServerKeys):
 
 def run(config: Config, redo: bool = False) -> None:
     """Write the questions unless they are there; and the page, if it is asked for."""
-    if config.general:
-        _general(config, redo)
-        return
+    for key in ("general", "retention"):
+        if language := getattr(config, key):
+            given = {name: getattr(config, name) for name in own.SOURCES}
+            own.write_own(key, language, given, config.out, redo)
+            return
     if config.corpus is None and config.audit and not redo and (config.out / MANIFEST).is_file():
         _audit(config)
         return
@@ -140,23 +147,6 @@ def run(config: Config, redo: bool = False) -> None:
             _make(config, current)
     if config.audit:
         _audit(config)
-
-
-def _general(config: Config, redo: bool) -> None:
-    """Write the general questions, which belong to no corpus."""
-    sources = {"corpus", "synthetic", "squad", "facts"}
-    if given := [name for name in sorted(sources) if getattr(config, name) is not None]:
-        raise BadInput(f"general= and {given[0]}= contradict each other: general questions are about no document")
-    path = Path(__file__).resolve().parents[1] / "general" / "questions.jsonl"
-    with stage("questions", config.out, config={"general": config.general}, inputs={"general": path}, redo=redo) as now:
-        if now.done:
-            LOG.info("questions: %s is finished", config.out)
-            return
-        found = [one for one in read_jsonl(path) if config.general in ("both", one["language"])]
-        write_jsonl(config.out / "questions.jsonl", found)
-        now.add(config.out / "questions.jsonl")
-        now.counts = {"train": 0, "test": len(found)}
-        LOG.info("questions: %d general questions", len(found))
 
 
 def _inputs(config: Config) -> dict[str, Path | str]:

@@ -9,6 +9,8 @@ fact_recall      share of the reference's numbers and names that the answer stat
 facts            those of the answer: text, place, and supported, contradicted or unknown, and where it was found
 combined         probability that people would call the answer right, by a small logistic model over the facts, words
                  and negation of the answer: the headline number, beside the judge
+instruction      1 if the answer passes all `checks` of its question (questions of kcpt questions retention=), else 0;
+                 only where a question has checks
 judge, judge_reason  from verdicts=FOLDER of kcpt judge; null without
 others           of scorers that installed packages add, each under its name (scorers=[NAME]; CONTRIBUTING.md)
 
@@ -19,6 +21,9 @@ tiny random one to try the pipeline (named so in every record); encoder=none lea
   kcpt score questions=… answers=… papers=… out=runs/a/scores encoder=none
   kcpt score questions=… answers=… papers=… out=runs/a/scores --agreement ratings.jsonl  # do they agree with people?
   kcpt score questions=… answers=… papers=… out=runs/b/scores calibrate=ratings.jsonl    # the combined score, anew
+
+Where the answers are to questions of kcpt questions retention= or general=, by base=NAME and by others, it also says
+what each kept of what base answered right, in retention.json.
 
 Writes scores.jsonl and combined.json, with scorers= also scorers.json, with agreement= also agreement.json and
 agreement.md.
@@ -34,7 +39,7 @@ from typing import Any
 from nemo_kcpt import plugins
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.scoring import combined, scorers
+from nemo_kcpt.evaluation.scoring import combined, instructions, retention, scorers
 from nemo_kcpt.evaluation.scoring.combined import features
 from nemo_kcpt.evaluation.scoring.exact_match import exact_match
 from nemo_kcpt.evaluation.scoring.facts import Corpus, check
@@ -93,6 +98,8 @@ class Config:
     """ratings.jsonl to hold every score against, or oracle for exact_match; can be given later, too."""
     scorers: list[str] = field(default_factory=list, metadata=LATER)
     """Scorers of installed packages to run as well, by name; kcpt doctor lists them."""
+    base: str = later("base")
+    """Name of the starting model, for retention."""
     seed: int = 0
     """Seed of the bootstrap."""
 
@@ -337,6 +344,7 @@ def _score(config: Config, current: Stage, others: Sequence[Plugin]) -> None:
     papers = _papers_of(questions.values(), config.papers) if config.papers is not None else None
     values = values_by_fact(questions, config.facts)
     verdicts = _verdicts(config.verdicts, answers)
+    checks = {name: instructions.read_checks(question) for name, question in questions.items()}
     added = scorers.scored(others, questions, answers, papers)  # first: they may fail
     similar, counts = _bertscores(config, questions, answers, papers)
     records: list[dict[str, Any]] = []
@@ -345,6 +353,9 @@ def _score(config: Config, current: Stage, others: Sequence[Plugin]) -> None:
         head = {"question_id": key[0], "model": key[1], "combined": None}
         exact = {"exact_match": _exact(questions[key[0]], answer["answer"], values)}
         judge = {"judge": verdict.get("judge"), "judge_reason": verdict.get("judge_reason")}
+        wanted = checks[key[0]]
+        if any(checks.values()):
+            exact |= {"instruction": None if wanted is None else int(instructions.follows(answer["answer"], wanted))}
         records.append({**head, **exact, **judge, "fact_precision": None, "fact_recall": None, **row, **more})
     if config.fact_checks:
         facts, features = _fact_rows(questions, answers, papers)
@@ -362,6 +373,7 @@ def _score(config: Config, current: Stage, others: Sequence[Plugin]) -> None:
     if others:
         write_json(config.out / scorers.FILE, scorers.described(others))
         current.add(config.out / scorers.FILE)
+    current.add(*retention.write_retention(config.out, config.base, questions, records))
     invalid = sum(record["judge"] is None for record in records) if verdicts else None
     current.counts = {"scores": len(records), "missing_answers": len(unanswered), "without_verdict": invalid, **counts}
     LOG.info("score: %d answers, BERTScore encoder: %s", len(records), counts["encoder"] or "none")
@@ -372,8 +384,8 @@ def _score(config: Config, current: Stage, others: Sequence[Plugin]) -> None:
 def _tell(name: str, records: Sequence[Mapping[str, Any]], others: Sequence[str]) -> None:
     """A model's means in the log."""
     parts = []
-    for score in ("combined", "judge", "exact_match", "bertscore_sent", "bertscore_doc", *others):
-        known = [record[score] for record in records if record[score] is not None]
+    for score in ("combined", "judge", "exact_match", "instruction", "bertscore_sent", "bertscore_doc", *others):
+        known = [record[score] for record in records if record.get(score) is not None]
         if known:
             parts.append(f"{score} {sum(known) / len(known):.3f}")
     LOG.info("score: %s: %s", name, ", ".join(parts) or "no score")
