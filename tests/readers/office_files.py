@@ -1,0 +1,126 @@
+"""Small office files, written by hand as Office writes them: any XML in the parts that a test names."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+OPEN = "http://schemas.openxmlformats.org"
+NAMESPACES = " ".join(
+    f'xmlns:{prefix}="{address}"'
+    for prefix, address in {
+        "w": f"{OPEN}/wordprocessingml/2006/main",
+        "p": f"{OPEN}/presentationml/2006/main",
+        "a": f"{OPEN}/drawingml/2006/main",
+        "c": f"{OPEN}/drawingml/2006/chart",
+        "dgm": f"{OPEN}/drawingml/2006/diagram",
+        "m": f"{OPEN}/officeDocument/2006/math",
+        "r": f"{OPEN}/officeDocument/2006/relationships",
+        "wp": f"{OPEN}/drawingml/2006/wordprocessingDrawing",
+        "pic": f"{OPEN}/drawingml/2006/picture",
+        "wps": "http://schemas.microsoft.com/office/word/2010/wordprocessingShape",
+        "mc": f"{OPEN}/markup-compatibility/2006",
+        "a14": "http://schemas.microsoft.com/office/drawing/2010/main",
+        "v": "urn:schemas-microsoft-com:vml",
+        "o": "urn:schemas-microsoft-com:office:office",
+    }.items()
+)
+CORE = (
+    '<cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties" '
+    'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:dcterms="http://purl.org/dc/terms/" '
+    'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">{}</cp:coreProperties>'
+)
+
+
+def write_package(path: Path, main: str, parts: Mapping[str, str | bytes], relations: Mapping[str, str]) -> Path:
+    """A package.
+
+    Args:
+        path: where to.
+        main: the part that holds the document.
+        parts: name -> content; XML gets its namespaces where it has a `{ns}`.
+        relations: part ("" for the file) -> lines "id kind target", an address as target is outside.
+    """
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as stream:
+        stream.writestr("[Content_Types].xml", f'<Types xmlns="{OPEN}/package/2006/content-types"/>')
+        for part, lines in {
+            "": f"rId1 officeDocument {main}\n{relations.get('', '')}",
+            **_without_root(relations),
+        }.items():
+            folder, _, name = part.rpartition("/")
+            stream.writestr(f"{folder}/_rels/{name}.rels".lstrip("/"), _relations(lines))
+        for name, content in parts.items():
+            stream.writestr(name, content.replace("{ns}", NAMESPACES) if isinstance(content, str) else content)
+    return path
+
+
+def _without_root(relations: Mapping[str, str]) -> dict[str, str]:
+    return {part: lines for part, lines in relations.items() if part}
+
+
+def _relations(lines: str) -> str:
+    made = ""
+    for line in lines.strip().splitlines():
+        key, kind, target = line.split()
+        mode = ' TargetMode="External"' if ":" in target else ""
+        made += (
+            f'<Relationship Id="{key}" Type="{OPEN}/officeDocument/2006/relationships/{kind}" Target="{target}"{mode}/>'
+        )
+    return f'<Relationships xmlns="{OPEN}/package/2006/relationships">{made}</Relationships>'
+
+
+def write_docx(
+    path: Path,
+    body: str,
+    *,
+    styles: str = "",
+    numbering: str = "",
+    footnotes: str = "",
+    endnotes: str = "",
+    settings: str = "",
+    core: str = "",
+    relations: str = "",
+    parts: Mapping[str, str | bytes] | None = None,
+) -> Path:
+    """A .docx; the arguments are what the elements of its parts hold."""
+    inner = {
+        "styles": styles,
+        "numbering": numbering,
+        "footnotes": footnotes,
+        "endnotes": endnotes,
+        "settings": settings,
+    }
+    made: dict[str, str | bytes] = {"word/document.xml": f"<w:document {{ns}}><w:body>{body}</w:body></w:document>"}
+    lines = relations
+    for name, content in inner.items():
+        if content:
+            made[f"word/{name}.xml"] = f"<w:{name} {{ns}}>{content}</w:{name}>"
+            lines += f"\nrId{name} {name} {name}.xml"
+    root = ""
+    if core:
+        made["docProps/core.xml"] = CORE.format(core)
+        root = "rId2 core-properties docProps/core.xml"
+    return write_package(path, "word/document.xml", {**made, **(parts or {})}, {"": root, "word/document.xml": lines})
+
+
+def p(text: str, properties: str = "") -> str:
+    """A paragraph: XML, or plain text that becomes a run."""
+    return (
+        f"<w:p>{f'<w:pPr>{properties}</w:pPr>' if properties else ''}{text if text.startswith('<') else r(text)}</w:p>"
+    )
+
+
+def r(text: str, properties: str = "") -> str:
+    """A run."""
+    return f'<w:r>{f"<w:rPr>{properties}</w:rPr>" if properties else ""}<w:t xml:space="preserve">{text}</w:t></w:r>'
+
+
+def up(text: str) -> str:
+    """A raised run."""
+    return r(text, '<w:vertAlign w:val="superscript"/>')
+
+
+def down(text: str) -> str:
+    """A lowered run."""
+    return r(text, '<w:vertAlign w:val="subscript"/>')
