@@ -23,6 +23,7 @@ DATA = [
     "faust-cchardet",
     "ftfy",
     "trafilatura",
+    "lxml",
     "pypdfium2",
     "bm25s>=0.3",
     "scipy",

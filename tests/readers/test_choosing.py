@@ -149,16 +149,16 @@ def test_train_and_test_files_are_not_read_together_unasked(tmp_path: Path) -> N
         ("missing.jsonl", "auto", "missing.jsonl: no such file or folder; give input="),
         ("team/papers.jsonl", "auto", "no such file or folder; give input="),
         ("missing", "text", r"no such file or folder \(input=\)"),
-        ("docx", "auto", r"a\.docx: cannot tell the format from the name; give format= \(one of csv, "),
+        ("odt", "auto", r"a\.odt: cannot tell the format from the name; give format= \(one of csv, "),
         ("empty", "auto", r"the corpus is empty: no document in this folder \(looked for \.csv, "),
         ("empty", "jsonl", r"holds no file ending in \.jsonl or .* \(format=jsonl\)"),
         ("empty", "word", "format=word: not one of auto, csv, datasets, html, "),
     ],
 )
 def test_nothing_to_read(tmp_path: Path, name: str, format: str, expected: str) -> None:
-    (tmp_path / "a.docx").write_text("")
+    (tmp_path / "a.odt").write_text("")
     (tmp_path / "empty").mkdir()
-    path = {"docx": "a.docx"}.get(name, name)
+    path = {"odt": "a.odt"}.get(name, name)
     with pytest.raises(BadInput, match=expected):
         chosen(path if "/" in path else tmp_path / path, format)
 
