@@ -152,7 +152,7 @@ def test_train_and_test_files_are_not_read_together_unasked(tmp_path: Path) -> N
         ("odt", "auto", r"a\.odt: cannot tell the format from the name; give format= \(one of csv, "),
         ("empty", "auto", r"the corpus is empty: no document in this folder \(looked for \.csv, "),
         ("empty", "jsonl", r"holds no file ending in \.jsonl or .* \(format=jsonl\)"),
-        ("empty", "word", "format=word: not one of auto, csv, datasets, html, "),
+        ("empty", "word", "format=word: not one of auto, csv, datasets, docx, "),
     ],
 )
 def test_nothing_to_read(tmp_path: Path, name: str, format: str, expected: str) -> None:
