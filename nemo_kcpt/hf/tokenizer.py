@@ -7,7 +7,6 @@ those of `apply_chat_template`.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,9 @@ from numpy.typing import NDArray
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.chat_template import DATE, PLAIN, SEPARATE, compile_template, own_template, template_inputs, variables
 from nemo_kcpt.hf.special_tokens import SPECIAL_MAP, reads_map, template_tokens, token_text, tokenizer_config
+from nemo_kcpt.hf.thinking import NO_THOUGHTS, Form, Thinking, before_reply, closing_text, form_of, may_think
+from nemo_kcpt.hf.written_out import WrittenOut
+from nemo_kcpt.text.thoughts import marks_in
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -40,8 +42,17 @@ def tokenizer_inputs(folder: Path) -> dict[str, Path]:
     return {**files, SPECIAL_MAP: folder / SPECIAL_MAP} if reads_map(folder) else files
 
 
-_PLACEHOLDER = "\ue000{}\ue001"
-"""Stands for a control token written out in a message while the template is rendered (private-use characters)."""
+def thinks(folder: Path, template: str = "") -> bool:
+    """Whether the chat template of a tokenizer folder (or `template` in its place) has a form of its own for replies
+    without thoughts; False where there is no template or no tokenizer.
+
+    Raises:
+        BadInput: the template cannot be read.
+    """
+    if not all((folder / name).is_file() for name in TOKENIZER_FILES):
+        return False
+    text = template or own_template(folder, tokenizer_config(folder))
+    return text is not None and may_think(text) and PackTokenizer(folder, template).form.thinks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,15 +78,16 @@ class PackTokenizer:
         folder: of the tokenizer.
         template: chat template instead of the folder's own; empty: the folder's.
         day: date that templates write, as 2024-07-26.
+        thinking: how much the model may think; not at all: the form that it is trained in.
 
     Raises:
         BadInput: a file is missing, or `eos_token` is not in the vocabulary.
     """
 
-    def __init__(self, folder: Path, template: str = "", day: str = DATE) -> None:
+    def __init__(self, folder: Path, template: str = "", day: str = DATE, thinking: Thinking = NO_THOUGHTS) -> None:
         from tokenizers import Tokenizer
 
-        self.folder, self._given, self._day = folder, template, day
+        self.folder, self._given, self._day, self.thinking = folder, template, day, thinking
         self._file = folder / "tokenizer.json"
         if not self._file.is_file():
             raise BadInput(
@@ -198,21 +210,64 @@ class PackTokenizer:
         Raises:
             BadInput: the template cannot be read, or refuses the conversation.
         """
+        return self._render(messages, add_generation_prompt, self.form.options)
+
+    def _render(self, messages: Messages, add_generation_prompt: bool, options: Mapping[str, Any]) -> str:
         from jinja2 import TemplateError
 
+        given = {"messages": messages, "add_generation_prompt": add_generation_prompt, **self._variables, **options}
         try:
-            text = self._template(messages=messages, add_generation_prompt=add_generation_prompt, **self._variables)
+            return str(self._template(**given))
         except TemplateError as error:
             raise BadInput(f"{self.folder}: its chat template fails on a conversation: {error}") from None
-        return str(text)
+
+    @cached_property
+    def form(self) -> Form:
+        """How the template is asked for replies; see :class:`Form`.
+
+        Raises:
+            BadInput: it has no such form.
+        """
+        try:
+            return form_of(self.chat_template, self.thinking, self._render)
+        except BadInput as error:
+            raise BadInput(f"{self.folder}: {error}") from None
+
+    @cached_property
+    def closing_ids(self) -> list[int]:
+        """Tokens that end a thought and begin the answer, as the template writes them.
+
+        Raises:
+            BadInput: it does not show them.
+        """
+        try:
+            text = closing_text(self.chat_template, self.thinking, self._render)
+        except BadInput as error:
+            raise BadInput(f"{self.folder}: {error}") from None
+        return list(self._with_control.encode(text, add_special_tokens=False).ids)
+
+    def prompt(self, messages: Messages) -> str:
+        """The conversation up to where the text of the reply begins, in the form that is asked for.
+
+        Raises:
+            BadInput: see :meth:`render`.
+        """
+        if self.form.cut:
+            return before_reply(self._render, messages, self.form.options)
+        return self.render(messages, add_generation_prompt=True)
 
     def prompt_ids(self, messages: Messages) -> list[int]:
         """Ids of a prompt, ending where the model's reply begins; control tokens written out in it stay text."""
-        if self._holds_control(messages):
-            text = self.render(self._masked(messages), add_generation_prompt=True)
-            return [token for ids, _ in self._pieces(text) for token in ids]
-        text = self.render(messages, add_generation_prompt=True)
+        if self._written.found_in(messages):
+            text = self.prompt(self._written.masked(messages))
+            return [token for ids, _ in self._written.pieces(text) for token in ids]
+        text = self.prompt(messages)
         return list(self._with_control.encode(text, add_special_tokens=False).ids)
+
+    def holds_special(self, messages: Messages) -> bool:
+        """Whether a special token is written out in a message: it stays text here, transformers' own chat template
+        makes it the token."""
+        return self._written.special_in(messages)
 
     def chat_ids(self, messages: Messages) -> ChatIds:
         """Ids of a whole conversation and which of them are replies (the end-of-sequence token after one included)."""
@@ -229,7 +284,8 @@ class PackTokenizer:
             BadInput: the template renders a prompt differently once a reply follows.
         """
         result: list[ChatIds | None] = [
-            self._chat_with_control(messages) if self._holds_control(messages) else None for messages in conversations
+            self._chat_with_control(messages) if self._written.found_in(messages) else None
+            for messages in conversations
         ]
         plain = [index for index, found in enumerate(result) if found is None]
         texts = [self.render(conversations[index]) for index in plain]
@@ -248,63 +304,41 @@ class PackTokenizer:
         for index, message in enumerate(messages):
             if message["role"] != "assistant":
                 continue
-            prompt = self.render(messages[:index], add_generation_prompt=True)
+            prompt = self.prompt(messages[:index])
+            last = index + 1 == len(messages)
+            whole = text if last else self.render(messages[: index + 1])
+            if not last and self.form.thinks and not (text.startswith(whole) and whole.startswith(prompt)):
+                continue  # templates leave thoughts of earlier replies out: nobody is asked in that form
             if not text.startswith(prompt):
                 raise BadInput(
                     f"{self.folder}: its chat template renders a prompt differently when a reply follows, so replies "
                     "cannot be told from prompts; correct the template (its generation prompt must be a prefix)"
                 )
-            last = index + 1 == len(messages)
-            spans.append((len(prompt), len(text) if last else len(self.render(messages[: index + 1]))))
+            spans.append((len(prompt), len(whole)))
         return spans
 
-    @cached_property
-    def _control(self) -> re.Pattern[str]:
-        added = self._with_control.get_added_tokens_decoder().values()
-        words = sorted((token.content for token in added if token.special), key=len, reverse=True)
-        return re.compile("|".join(map(re.escape, words)) or r"(?!)")
-
-    def _holds_control(self, messages: Messages) -> bool:
-        return any(self._control.search(message["content"]) for message in messages)
-
-    def _masked(self, messages: Messages) -> list[dict[str, str]]:
-        """The messages with control tokens that are written out in them replaced, so that the template's own show."""
-        words = self._words
-
-        def mask(found: re.Match[str]) -> str:
-            return _PLACEHOLDER.format(words.index(found[0]))
-
-        return [{**message, "content": self._control.sub(mask, message["content"])} for message in messages]
+    def per_reply(self, messages: Messages) -> list[Messages]:
+        """The conversation, or its beginnings up to each reply where the template writes an earlier reply in another
+        form than the one that it is asked in, so that each reply is the last of one and bears loss there."""
+        ends = [index + 1 for index, message in enumerate(messages) if message["role"] == "assistant"]
+        if len(ends) < 2 or not self.form.thinks:
+            return [messages]
+        masked = self._written.masked(messages)
+        spans = self._reply_spans(masked, self.render(masked))
+        return [messages] if len(spans) == len(ends) else [messages[:end] for end in ends]
 
     @cached_property
-    def _words(self) -> list[str]:
-        return sorted(token.content for token in self._with_control.get_added_tokens_decoder().values())
-
-    def _unmasked(self, text: str) -> str:
-        return re.sub(_PLACEHOLDER.format(r"(\d+)"), lambda found: self._words[int(found[1])], text)
-
-    def _pieces(self, masked: str) -> list[tuple[list[int], list[int]]]:
-        """Ids and starts of a rendered text, piece by piece between the template's own control tokens."""
-        pieces: list[tuple[list[int], list[int]]] = []
-        place = 0
-        for number, part in enumerate(re.split(f"({self._control.pattern})", masked)):
-            text = self._unmasked(part)
-            if number % 2:
-                pieces.append(([int(self._with_control.token_to_id(part))], [place]))
-            elif text:
-                encoding = self._plain.encode(text, add_special_tokens=False)
-                pieces.append((encoding.ids, [place + start for start, _ in encoding.offsets]))
-            place += len(text)
-        return pieces
+    def _written(self) -> WrittenOut:
+        return WrittenOut(self._with_control, self._plain, marks_in(self.chat_template))
 
     def _chat_with_control(self, messages: Messages) -> ChatIds:
-        masked = self._masked(messages)
+        masked = self._written.masked(messages)
         text = self.render(masked)
-        pieces = self._pieces(text)
+        pieces = self._written.pieces(text)
         starts = np.array([start for _, found in pieces for start in found])
         reply = np.zeros(len(starts), dtype=np.bool_)
         for begin, end in self._reply_spans(masked, text):
-            begin, end = len(self._unmasked(text[:begin])), len(self._unmasked(text[:end]))
+            begin, end = len(self._written.unmasked(text[:begin])), len(self._written.unmasked(text[:end]))
             reply |= (starts >= begin) & (starts < end)
         return ChatIds(ids=np.array([token for ids, _ in pieces for token in ids], dtype=np.int32), reply=reply)
 

@@ -98,7 +98,7 @@ def content_of(message: Any) -> str | None:
     """The text of a message; None if it has none.
 
     A thought in a field of its own is no content. Where there is nothing else, the thought did not end, or the server
-    took the answer for a part of it: then it is given as a thought that was opened (synthesis/thoughts.py), so that it
+    took the answer for a part of it: then it is given as a thought that was opened (text/thoughts.py), so that it
     is told from an empty reply and never taken for an answer.
     """
     content = getattr(message, "content", None)
@@ -111,11 +111,15 @@ def content_of(message: Any) -> str | None:
         content = "".join(str(part.get("text") or "") for part in parts if part.get("type") in ("text", "output_text"))
     if isinstance(content, str) and content.strip():
         return content
-    for field in ("reasoning_content", "reasoning"):
-        thought = getattr(message, field, None)
-        if isinstance(thought, str) and thought.strip():
-            return f"<think>{thought}"
+    if thought := _thought_of(message):
+        return f"<think>{thought}"
     return content if isinstance(content, str) else None
+
+
+def _thought_of(message: Any) -> str:
+    """A thought in a field of its own; empty if there is none."""
+    thoughts = (getattr(message, field, None) for field in ("reasoning_content", "reasoning"))
+    return next((thought for thought in thoughts if isinstance(thought, str) and thought.strip()), "")
 
 
 class OpenAITeacher(Asking):
@@ -134,7 +138,7 @@ class OpenAITeacher(Asking):
             temperature=llm.temperature,
             top_p=llm.top_p,
             max_tokens=llm.max_tokens,
-            extra=llm.extra_body,
+            extra=llm.extra,
             structured=llm.structured,
         )
         self._llm = llm
@@ -286,16 +290,18 @@ class OpenAITeacher(Asking):
             said = f"the server's answer has no content (finish_reason {finish or 'none'})"
             # The same request would be paid for again to end in the same way.
             raise TeacherFault("empty_reply", said, passes=finish not in ("length", "content_filter"))
-        usage = getattr(completion, "usage", None)
-        details = getattr(usage, "prompt_tokens_details", None)
+        told = getattr(completion, "usage", None)
+        details = getattr(told, "prompt_tokens_details", None)
         counted = {
-            "prompt_tokens": getattr(usage, "prompt_tokens", 0),
-            "completion_tokens": getattr(usage, "completion_tokens", 0),
+            "prompt_tokens": getattr(told, "prompt_tokens", 0),
+            "completion_tokens": getattr(told, "completion_tokens", 0),
             "cached_tokens": getattr(details, "cached_tokens", 0),
         }
         usage = {name: max(0, value) for name, value in counted.items() if isinstance(value, int)}
+        thought = getattr(getattr(told, "completion_tokens_details", None), "reasoning_tokens", None)
+        usage |= {"reasoning_tokens": thought} if isinstance(thought, int) and thought > 0 else {}
         allowed = next((body[name] for name in LIMITS if type(body.get(name)) is int), None)
-        return TeacherReply(content, finish, usage, served, allowed)
+        return TeacherReply(content, finish, usage, served, allowed, len(_thought_of(message)))
 
     def _check_name(self, reply: TeacherReply) -> None:
         """Refuse a name other than the one asked for, or tell of it.

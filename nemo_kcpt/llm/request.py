@@ -43,11 +43,13 @@ class TeacherReply:
     finish_reason: str
     """By OpenAI's names: stop, length, content_filter, …"""
     usage: Mapping[str, int]
-    """Tokens: prompt_tokens, completion_tokens and, where the server tells, cached_tokens."""
+    """Tokens: prompt_tokens, completion_tokens and, where the server tells, cached_tokens and reasoning_tokens."""
     served: str = ""
     """The model's name as the server tells it, if it is another than the one asked for."""
     max_tokens: int | None = None
     """Tokens that the reply was allowed."""
+    thought: int = 0
+    """Characters of a thought that the server gave in a field of its own."""
 
 
 CUT_OFF = ("length", "model_length", "content_filter")

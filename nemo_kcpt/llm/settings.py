@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llm.faults import check_served_model
+from nemo_kcpt.llm.thinking import merged
 from nemo_kcpt.runs import later
 
 
@@ -24,6 +25,9 @@ class ClientKeys:
     """Structured output: auto (as the server offers it), json_schema, json_object or none."""
     extra_body: dict[str, Any] = field(default_factory=dict)
     """More fields of the request, as {chat_template_kwargs: {enable_thinking: false}}."""
+    thinking: str = later("")
+    """How much the model may think first: off, on, a number of tokens (vLLM with a reasoning parser) or an effort word
+    (low, medium, high); empty: as the server has it. It is sent as fields of the request, beside extra_body."""
     served_model: str = later("any")
     """any: a server may answer under another name than the one asked for, which is told and recorded; exact: that ends
     the run."""
@@ -71,12 +75,13 @@ class ServerKeys(ClientKeys):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(allowed)}")
         check_served_model(self.served_model)
+        _ = merged(self.thinking, self.extra_body)
         for name, least in (("max_tokens", 1), ("concurrency", 1), ("retries", 0), ("timeout", 1), ("window", 0)):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")
 
 
-SHAPING = ("structured", "extra_body", "max_tokens")
+SHAPING = ("structured", "extra_body", "thinking", "max_tokens")
 """Keys that shape a reply."""
 RUNNING = tuple(known.name for known in fields(ServerKeys) if known.name not in SHAPING)
 """The others."""
@@ -118,6 +123,11 @@ class Llm(ServerKeys):
             raise BadInput(
                 f"window: {self.window} was given, max_tokens is {self.max_tokens}; nothing is left for papers"
             )
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Further fields of each request."""
+        return merged(self.thinking, self.extra_body)
 
     def cost(self, usage: Mapping[str, int]) -> float:
         """Price of one request's tokens; a batch costs half."""

@@ -16,7 +16,7 @@ from typing import Any
 from nemo_kcpt.llm.escapes import meant
 from nemo_kcpt.llm.fences import shortened, visible
 from nemo_kcpt.llm.request import UnreadableReply, distinct
-from nemo_kcpt.llm.thoughts import UNFINISHED, rests, starts_with_thought
+from nemo_kcpt.text.thoughts import UNFINISHED, rests, starts_with_thought
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",

@@ -292,10 +292,18 @@ def _pair(kind: str, chat: Any, support: tuple[int, int]) -> TokenisedPair:
 
 
 def tokenise_samples(chunk: Sequence[Mapping[str, Any]], settings: Settings) -> list[TokenisedPair]:
-    """Tokenise some samples of an instruction-tuning set (`sft/*.jsonl`); `kind` is their origin."""
-    conversations = [with_system(sample["messages"], settings.system) for sample in chunk]
-    chats = _tokenizer(settings.tokenizer, settings.template, settings.day).chats(conversations)
-    return [_pair(sample["origin"], chat, (-1, -1)) for sample, chat in zip(chunk, chats)]
+    """Tokenise some samples of an instruction-tuning set (`sft/*.jsonl`); `kind` is their origin.
+
+    A sample of several replies makes one for each where the template writes earlier ones in another form.
+    """
+    tokenizer = _tokenizer(settings.tokenizer, settings.template, settings.day)
+    parts = [
+        (sample["origin"], part)
+        for sample in chunk
+        for part in tokenizer.per_reply(with_system(sample["messages"], settings.system))
+    ]
+    chats = tokenizer.chats([part for _, part in parts])
+    return [_pair(origin, chat, (-1, -1)) for (origin, _), chat in zip(parts, chats)]
 
 
 def _special(tokenizer: PackTokenizer, name: str, wanted: bool) -> NDArray[np.int32]:

@@ -27,7 +27,8 @@ from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, file_in, read_json, read_jsonl_lines, sha256_text
 from nemo_kcpt.hf.chat_template import DATE, given_template, template_date, writes_date
-from nemo_kcpt.hf.tokenizer import PackTokenizer, tokenizer_inputs
+from nemo_kcpt.hf.thinking import OFF
+from nemo_kcpt.hf.tokenizer import PackTokenizer, thinks, tokenizer_inputs
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.anchored import anchored_windows, sample_windows
 from nemo_kcpt.packing.concat import concat_segments, concat_windows
@@ -146,6 +147,8 @@ def _inputs(config: Config, template: str) -> dict[str, Path | str]:
     inputs: dict[str, Path | str] = {**tokenizer_inputs(tokenizer), **dict(zip(names, paths))}
     if template:
         inputs["chat_template"] = sha256_text(template)
+    if config.mode != "raw" and thinks(tokenizer, template):
+        inputs["thinking"] = OFF  # packs of before this form was used hold others
     corpus = config.corpus if "corpus" in inputs else None
     if corpus is not None and corpus.is_file() and (split := _split_file(corpus)).is_file():
         inputs["split"] = split
@@ -332,6 +335,8 @@ def run(config: Config, redo: bool = False) -> None:
 def _written(config: Config, tokenizer: PackTokenizer) -> dict[str, str]:
     """For the manifest: a template that is not the tokenizer's own, and the date if the template writes one."""
     own = {"chat_template": config.chat_template} if config.chat_template else {}
+    if config.mode != "raw" and tokenizer.form.thinks:
+        own["thinking"] = OFF
     dated = config.mode != "raw" and (writes_date(tokenizer.chat_template) or config.template_date != DATE)
     return own | ({"template_date": config.template_date} if dated else {})
 

@@ -16,8 +16,9 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json
 from nemo_kcpt.hf import limits as model_limits
 from nemo_kcpt.hf.chat_template import DATE, template_inputs
+from nemo_kcpt.hf.thinking import NO_THOUGHTS, Form, Thinking
 from nemo_kcpt.hf.tokenizer import Messages, PackTokenizer, with_system
-from nemo_kcpt.llm.thoughts import MARKS
+from nemo_kcpt.text.thoughts import MARKS, ends_with_opening
 
 Key = tuple[str, str]
 JOURNALS = "journal-*.jsonl"
@@ -33,6 +34,8 @@ class Prompt:
     question_id: str
     messages: Messages
     prompt_ids: list[int]
+    own_ids: bool = False
+    """Whether a special token is written out in it, so that transformers' chat template gives other ids."""
 
 
 @dataclass(kw_only=True)
@@ -46,6 +49,18 @@ class ModelRequest:
     """Chat template in place of the folder's own; empty: the folder's."""
     day: str = DATE
     """The date that templates write."""
+    form: Form = field(default_factory=Form)
+    """How the template is asked."""
+    thought_tokens: int = 0
+    """Most tokens of a thought, which is then ended with `closing_ids`; 0: as many as the whole answer has."""
+    closing_ids: list[int] = field(default_factory=list)
+
+    @property
+    def thought_limit(self) -> dict[str, Any] | None:
+        """For :mod:`nemo_kcpt.serving.thought_limit`; None without a limit."""
+        if not self.thought_tokens:
+            return None
+        return {"tokens": self.thought_tokens, "closing_ids": self.closing_ids, "opened": opens_thought(self)}
 
     @property
     def longest(self) -> int:
@@ -76,13 +91,15 @@ def model_files(folder: Path) -> dict[str, Path]:
     return found | template_inputs(folder)
 
 
-def prompt_tokenizer(folder: Path, template: str, day: str) -> tuple[PackTokenizer, str]:
+def prompt_tokenizer(
+    folder: Path, template: str, day: str, thinking: Thinking = NO_THOUGHTS
+) -> tuple[PackTokenizer, str]:
     """A folder's tokenizer, with `template` where the folder has none of its own; and the template that is in use,
     empty for the folder's."""
-    own = PackTokenizer(folder, day=day)
+    own = PackTokenizer(folder, day=day, thinking=thinking)
     if own.has_template or not template:
         return own, ""
-    return PackTokenizer(folder, template, day), template
+    return PackTokenizer(folder, template, day, thinking), template
 
 
 def build_prompts(
@@ -93,6 +110,7 @@ def build_prompts(
     system: str = "",
     template: str = "",
     day: str = DATE,
+    thinking: Thinking = NO_THOUGHTS,
 ) -> ModelRequest:
     """Every question as prompt ids of the model in `folder`, after a system message if one is given.
 
@@ -104,29 +122,46 @@ def build_prompts(
         system: message before each question.
         template: chat template for a folder that has none of its own.
         day: date that templates write.
+        thinking: how much the model may think before it answers.
 
     Raises:
         BadInput: there is no chat template; or a prompt with its answer does not fit the model's positions; names the
-            question.
+            question. Or the template has no such form of thinking.
     """
-    tokenizer, template = prompt_tokenizer(folder, template, day)
+    tokenizer, template = prompt_tokenizer(folder, template, day, thinking)
     positions = model_limits.positions(folder) or 1 << 30
-    request = ModelRequest(name=name, folder=folder, template=template, day=day)
+    request = ModelRequest(name=name, folder=folder, template=template, day=day, form=tokenizer.form)
+    if thinking.tokens:
+        request.thought_tokens, request.closing_ids = thinking.tokens, tokenizer.closing_ids
+    new = _new_tokens(request, max_new_tokens)
     for question_id, record in questions.items():
         messages = with_system([{"role": "user", "content": record["question"]}], system)
         ids = tokenizer.prompt_ids(messages)
-        if len(ids) + max_new_tokens > positions:
+        if len(ids) + new > positions:
+            thought = f", thinking={thinking}" if thinking.tokens else ""
             raise BadInput(
-                f"question '{question_id}': {len(ids)} prompt tokens and max_new_tokens={max_new_tokens} exceed "
-                f"the {positions} positions of model '{name}'; lower max_new_tokens or drop the question"
+                f"question '{question_id}': {len(ids)} prompt tokens and max_new_tokens={max_new_tokens}{thought} "
+                f"exceed the {positions} positions of model '{name}'; lower max_new_tokens or drop the question"
             )
-        request.prompts.append(Prompt(question_id=question_id, messages=messages, prompt_ids=ids))
+        own = tokenizer.holds_special(messages)
+        request.prompts.append(Prompt(question_id=question_id, messages=messages, prompt_ids=ids, own_ids=own))
     return request
 
 
 def context_length(request: ModelRequest, max_new_tokens: int) -> int:
     """Tokens that the engine must hold for one answer."""
-    return request.longest + max_new_tokens
+    return request.longest + _new_tokens(request, max_new_tokens)
+
+
+def _new_tokens(request: ModelRequest, max_new_tokens: int) -> int:
+    return max_new_tokens + request.thought_tokens + len(request.closing_ids)
+
+
+def opens_thought(request: ModelRequest) -> bool:
+    """Whether a model's prompt begins the thought itself, so that its answers only end it."""
+    if not request.prompts:
+        return False
+    return ends_with_opening(Decoder(request.folder).written(request.prompts[0].prompt_ids[-20:]))
 
 
 def kv_cache_bytes(request: ModelRequest, max_new_tokens: int, batch_size: int, bytes_per_value: int) -> int:
@@ -174,17 +209,30 @@ class Journal:
             path.unlink()
 
 
-def decode(folder: Path, token_ids: list[list[int]]) -> list[str]:
-    """Texts of generated ids, special tokens left out, blanks at both ends cut.
+class Decoder:
+    """Texts of generated ids by a folder's tokenizer.
 
-    Special tokens that tell a thought from the answer stay: without them nobody could.
+    Special tokens are left out, but those that tell a thought from the answer: without them nobody could.
     """
-    from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    special = {number: token.content for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
-    if MARKS & set(special.values()):
-        dropped = {number for number, content in special.items() if content not in MARKS}
-        kept = [[number for number in ids if number not in dropped] for ids in token_ids]
-        return [text.strip() for text in tokenizer.decode_batch(kept, skip_special_tokens=False)]
-    return [text.strip() for text in tokenizer.decode_batch(token_ids, skip_special_tokens=True)]
+    def __init__(self, folder: Path) -> None:
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        added = self._tokenizer.get_added_tokens_decoder().items()
+        special = {number: token.content for number, token in added if token.special}
+        self._dropped = {number for number, content in special.items() if content not in MARKS}
+
+    def texts(self, token_ids: list[list[int]]) -> list[str]:
+        """Texts without blanks at both ends."""
+        kept = [[number for number in ids if number not in self._dropped] for ids in token_ids]
+        return [text.strip() for text in self._tokenizer.decode_batch(kept, skip_special_tokens=False)]
+
+    def written(self, ids: list[int]) -> str:
+        """One text with all special tokens written out."""
+        return str(self._tokenizer.decode(ids, skip_special_tokens=False))
+
+
+def decode(folder: Path, token_ids: list[list[int]]) -> list[str]:
+    """Texts of generated ids; see :class:`Decoder`."""
+    return Decoder(folder).texts(token_ids)

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.hf.load import load_causal_lm
-from nemo_kcpt.serving.prompts import ModelRequest, Prompt
+from nemo_kcpt.serving.prompts import Decoder, ModelRequest, Prompt
+from nemo_kcpt.serving.thought_limit import Answer, generate_within
+from nemo_kcpt.text import thoughts
 
 BATCH = 16
 
@@ -31,6 +33,36 @@ def _cut(ids: list[int], ends: set[int]) -> tuple[list[int], str]:
     return ids, "length"
 
 
+class _Greedy:
+    """A model that continues prompts."""
+
+    def __init__(self, request: ModelRequest, dtype: str) -> None:
+        import torch
+
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model: Any = load_causal_lm(request.folder, dtype).to(self._device)  # its generation config is greedy
+        config = self._model.generation_config
+        self._ends, self._pad = set(config.eos_token_id or ()), config.pad_token_id
+
+    def __call__(self, prompts: list[list[int]], most: list[int]) -> list[tuple[list[int], str]]:
+        """At most so many tokens after each prompt, and the finish reason."""
+        import torch
+
+        width = max(map(len, prompts))
+        ids = torch.tensor([[self._pad] * (width - len(one)) + one for one in prompts], device=self._device)
+        mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in prompts], device=self._device)
+        with torch.inference_mode():
+            output = self._model.generate(ids, attention_mask=mask, max_new_tokens=max(most), do_sample=False)
+        return [_cut(row[:count], self._ends) for row, count in zip(output[:, width:].tolist(), most)]
+
+
+def _answers(request: ModelRequest, batch: Sequence[Prompt], greedy: _Greedy, most: int) -> list[Answer]:
+    prompts, limit = [prompt.prompt_ids for prompt in batch], request.thought_limit
+    if limit is None:
+        return [Answer(ids, reason, False) for ids, reason in greedy(prompts, [most] * len(prompts))]
+    return generate_within(prompts, limit, most, greedy, Decoder(request.folder).written, thoughts)
+
+
 def generate(
     requests: Sequence[ModelRequest],
     journal: Path,
@@ -39,35 +71,21 @@ def generate(
     progress: Callable[[str, int], None],
 ) -> None:
     """Answer every request, appending records of token ids to `journal`; `progress` gets a model's name and a count."""
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     with journal.open("a", encoding="utf-8") as stream:
         for request in requests:
-            model: Any = load_causal_lm(request.folder, dtype).to(device)  # its generation config is greedy
-            ends, pad = set(model.generation_config.eos_token_id or ()), model.generation_config.pad_token_id
+            greedy = _Greedy(request, dtype)
             for batch in _batches(request.prompts):
-                width = max(len(prompt.prompt_ids) for prompt in batch)
-                ids = torch.tensor(
-                    [[pad] * (width - len(prompt.prompt_ids)) + prompt.prompt_ids for prompt in batch], device=device
-                )
-                mask = torch.tensor(
-                    [[0] * (width - len(prompt.prompt_ids)) + [1] * len(prompt.prompt_ids) for prompt in batch],
-                    device=device,
-                )
-                with torch.inference_mode():
-                    output = model.generate(ids, attention_mask=mask, max_new_tokens=max_new_tokens, do_sample=False)
-                for prompt, row in zip(batch, output[:, width:].tolist()):
-                    tokens, reason = _cut(row, ends)
+                for prompt, answer in zip(batch, _answers(request, batch, greedy, max_new_tokens)):
                     record = {
                         "question_id": prompt.question_id,
                         "model": request.name,
-                        "token_ids": tokens,
-                        "finish_reason": reason,
+                        "token_ids": answer.ids,
+                        "finish_reason": answer.reason,
+                        **({"thought_cut": True} if answer.cut else {}),
+                        "engine": "transformers",
                     }
-                    record["engine"] = "transformers"
                     stream.write(json.dumps(record) + "\n")
                 stream.flush()
                 os.fsync(stream.fileno())
                 progress(request.name, len(batch))
-            del model
+            del greedy

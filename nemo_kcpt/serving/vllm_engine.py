@@ -19,7 +19,9 @@ from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import write_json
 from nemo_kcpt.hf.chat_template import date_string
 from nemo_kcpt.processes import die_with_parent
+from nemo_kcpt.serving import thought_limit
 from nemo_kcpt.serving.prompts import ModelRequest, context_length, kv_cache_bytes
+from nemo_kcpt.text import thoughts
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -62,6 +64,7 @@ def worker_request(
         "journal": str(journal.resolve()),
         "max_new_tokens": max_new_tokens,
         "batch_size": batch_size,
+        "modules": {"thoughts": thoughts.__file__, "thought_limit": thought_limit.__file__},
         "engine_options": {
             "dtype": dtype,
             "max_model_len": longest,
@@ -76,7 +79,13 @@ def worker_request(
                 "folder": str(request.folder.resolve()),
                 "kv_cache_bytes": kv_cache_bytes(request, max_new_tokens, batch_size, BYTES[dtype]),
                 "day": request.day,
-                "rendering": {"chat_template": request.template or None, **date_string(request.day)},
+                "rendering": {
+                    "chat_template": request.template or None,
+                    **date_string(request.day),
+                    **request.form.options,
+                },
+                "reply": request.form.reply,
+                "thought_limit": request.thought_limit,
                 "questions": [vars(prompt) for prompt in request.prompts],
             }
             for request in requests

@@ -8,13 +8,14 @@ one after the other. Events go to standard output as JSON lines (import, engine,
 prints goes to standard error.
 
 Start-up is kept short for runs of minutes: no engine subprocess, eager mode, a KV cache of just the size that is needed
-(zeroing 1 GiB takes 2-3 s), the Llama class registered directly (else vLLM inspects it in a subprocess, 8 s on a fresh
-machine), garbage collection held back while modules load.
+(zeroing 1 GiB takes 2-3 s), the model classes registered directly (else vLLM inspects each in a subprocess, 8 s on a
+fresh machine), garbage collection held back while modules load.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib.util
 import json
 import os
 import sys
@@ -34,18 +35,30 @@ def events_descriptor() -> int:
 def prompt_ids(tokenizer: Any, question: dict[str, Any], model: dict[str, Any]) -> list[int]:
     """A question's prompt as this environment tokenises it; one that has a `text` is that text without a template.
 
-    Templates that write today's date are given the model's `day` instead, as in training.
+    Templates that write today's date are given the model's `day` instead, as in training. Where the model has a
+    `reply`, the prompt is what its template writes before a reply of its own.
     """
     if "text" in question:
         return list(tokenizer(question["text"], add_special_tokens=False)["input_ids"])
-    options: dict[str, Any] = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
-    options |= {"strftime_now": date.fromisoformat(model["day"]).strftime, **model["rendering"]}
-    return list(tokenizer.apply_chat_template(question["messages"], **options)["input_ids"])
+    options = {"strftime_now": date.fromisoformat(model["day"]).strftime, **model["rendering"]}
+    messages, reply = question["messages"], model["reply"]
+    if reply is None:
+        options |= {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
+        return list(tokenizer.apply_chat_template(messages, **options)["input_ids"])
+    text = tokenizer.apply_chat_template(
+        [*messages, {"role": "assistant", "content": reply}], tokenize=False, **options
+    )
+    return list(tokenizer(text[: text.rindex(reply)], add_special_tokens=False)["input_ids"])
 
 
 def first_difference(tokenizer: Any, model: dict[str, Any]) -> dict[str, Any] | None:
-    """The first question whose prompt this environment tokenises otherwise than training does, or None."""
+    """The first question whose prompt this environment tokenises otherwise than training does, or None.
+
+    Where a question writes a special token out, training has it as text: there ids are not compared.
+    """
     for question in model["questions"]:
+        if question.get("own_ids"):
+            continue
         found = prompt_ids(tokenizer, question, model)
         if found != question["prompt_ids"]:
             return {"question_id": question["question_id"], "expected": question["prompt_ids"], "found": found}
@@ -57,6 +70,35 @@ def append(journal: TextIO, records: list[dict[str, Any]]) -> None:
     journal.write("".join(json.dumps(record) + "\n" for record in records))
     journal.flush()
     os.fsync(journal.fileno())
+
+
+def load(path: str) -> Any:
+    """A module of ours that imports nothing but the standard library, by its file."""
+    spec = importlib.util.spec_from_file_location(os.path.basename(path).removesuffix(".py"), path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def answerer(llm: Any, model: dict[str, Any], request: dict[str, Any], vllm: Any) -> Callable[[list[list[int]]], Any]:
+    """What answers prompts greedily: for each the token ids, the finish reason and whether its thought was cut."""
+    most, limit = request["max_new_tokens"], model["thought_limit"]
+
+    def generate(prompts: list[list[int]], counts: list[int]) -> list[tuple[list[int], str]]:
+        sampling = [vllm.SamplingParams(temperature=0.0, max_tokens=count, detokenize=False) for count in counts]
+        outputs = llm.generate([{"prompt_token_ids": ids} for ids in prompts], sampling, use_tqdm=False)
+        return [(list(one.outputs[0].token_ids), one.outputs[0].finish_reason) for one in outputs]
+
+    if limit is None:
+        return lambda prompts: [(*found, False) for found in generate(prompts, [most] * len(prompts))]
+    thoughts, within = (load(request["modules"][name]) for name in ("thoughts", "thought_limit"))
+    tokenizer = llm.get_tokenizer()
+
+    def text_of(ids: list[int]) -> str:
+        return str(tokenizer.decode(ids, skip_special_tokens=False))
+
+    return lambda prompts: within.generate_within(prompts, limit, most, generate, text_of, thoughts)
 
 
 def answer_model(
@@ -73,23 +115,23 @@ def answer_model(
     if difference is not None:
         emit(event="mismatch", model=model["name"], **difference)
         return False
-    sampling = vllm.SamplingParams(temperature=0.0, max_tokens=request["max_new_tokens"], detokenize=False)
+    answers = answerer(llm, model, request, vllm)
     questions = model["questions"]
     for start in range(0, len(questions), request["batch_size"]):
         batch = questions[start : start + request["batch_size"]]
-        prompts = [{"prompt_token_ids": question["prompt_ids"]} for question in batch]
-        outputs = llm.generate(prompts, sampling, use_tqdm=False)
+        found = answers([question["prompt_ids"] for question in batch])
         append(
             journal,
             [
                 {
                     "question_id": question["question_id"],
                     "model": model["name"],
-                    "token_ids": list(output.outputs[0].token_ids),
-                    "finish_reason": output.outputs[0].finish_reason,
+                    "token_ids": ids,
+                    "finish_reason": reason,
+                    **({"thought_cut": True} if cut else {}),
                     "engine": "vllm",
                 }
-                for question, output in zip(batch, outputs)
+                for question, (ids, reason, cut) in zip(batch, found)
             ],
         )
         emit(event="answers", model=model["name"], count=len(batch))
@@ -97,7 +139,7 @@ def answer_model(
 
 
 def import_vllm(request: dict[str, Any]) -> Any:
-    """vLLM, with the Llama class registered when a model is one."""
+    """vLLM, with the models' classes registered: those that it knows by name only it looks at in another process."""
     gc.disable()
     import vllm
     import vllm.platforms
@@ -106,10 +148,10 @@ def import_vllm(request: dict[str, Any]) -> Any:
     for model in request["models"]:
         with open(os.path.join(model["folder"], "config.json"), encoding="utf-8") as stream:
             architectures.update(json.load(stream).get("architectures") or [])
-    if "LlamaForCausalLM" in architectures:
-        from vllm.model_executor.models.llama import LlamaForCausalLM
-
-        vllm.ModelRegistry.register_model("LlamaForCausalLM", LlamaForCausalLM)
+    for name in architectures & set(vllm.ModelRegistry.models):
+        known = vllm.ModelRegistry.models[name]
+        if hasattr(known, "module_name"):
+            vllm.ModelRegistry.register_model(name, known.load_model_cls())
     gc.enable()
     gc.freeze()
     return vllm

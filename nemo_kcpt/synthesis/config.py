@@ -8,6 +8,7 @@ from pathlib import Path
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.llm.faults import check_served_model
 from nemo_kcpt.llm.settings import ClientKeys, Llm
+from nemo_kcpt.llm.thinking import merged
 from nemo_kcpt.records.kinds import HUMAN, KINDS
 from nemo_kcpt.runs import Shard
 from nemo_kcpt.synthesis import added
@@ -95,6 +96,7 @@ class Config(ClientKeys):
         check_served_model(self.served_model)
         if self.structured not in ("auto", "json_schema", "json_object", "none"):
             raise ValueError(f"structured: '{self.structured}' is not auto, json_schema, json_object or none")
+        _ = merged(self.thinking, self.extra_body)
         check_rules(self)
         unknown = [kind for kind in self.kinds if kind not in KINDS]
         if unknown and self.prompts is None and self.teacher != "rules":

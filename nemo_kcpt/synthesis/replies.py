@@ -17,9 +17,9 @@ from typing import Any
 
 from nemo_kcpt.llm.escapes import Backslashes, meant
 from nemo_kcpt.llm.request import CUT_OFF, UnreadableReply, distinct
-from nemo_kcpt.llm.thoughts import UNFINISHED, opening_of, rests, starts_with_thought
 from nemo_kcpt.llm.wide import is_wide, narrowed
 from nemo_kcpt.synthesis.prompts import MOST, Prompt, paper_name
+from nemo_kcpt.text.thoughts import UNFINISHED, opening_of, rests, starts_with_thought
 
 _FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _BRACKET = re.compile(r"[{\[]")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.evaluation.answers.plain import answered, tell_faults, told_by_others
-from nemo_kcpt.llm.thoughts import ends_with_opening
 from nemo_kcpt.serving.prompts import decode
+from nemo_kcpt.text.thoughts import ends_with_opening
 
 
 def record(answer: str, **more: Any) -> dict[str, Any]:
@@ -45,10 +45,17 @@ def test_the_answer_comes_after_the_thought(text: str, opened: bool, answer: str
     ("text", "opened"), [("<think>東京", False), ("東京大学かな", True), ("<think>a</think><think>b", False)]
 )
 def test_a_thought_that_does_not_end_is_no_answer(text: str, opened: bool, caplog: pytest.LogCaptureFixture) -> None:
-    found = answered(record(text, finish_reason="length"), opened)
+    found = answered(record(text, finish_reason="length"), opened, 0)
     assert (found["answer"], found["fault"]) == ("", "unfinished_thought")
+    assert (found["thought_characters"], found["thought_tokens"]) == (len(text), 8)
     with caplog.at_level(logging.WARNING):
-        assert tell_faults([found], 8) == {"unfinished_thoughts": 1}
+        assert tell_faults([found], 8) == {
+            "unfinished_thoughts": 1,
+            "thought_tokens": 8,
+            "longest_thought_tokens": 8,
+            "thought_characters": len(text),
+            "longest_thought_characters": len(text),
+        }
     assert "1 of 1 answers end before the model's thought does" in caplog.text
 
 
@@ -85,3 +92,26 @@ def test_marks_that_are_special_tokens_are_seen(tmp_path: Path) -> None:
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     (text,) = decode(tmp_path, [[2, 0, 3, 1, 4]])
     assert answered(record(text), False)["answer"] == "42"
+
+
+def test_how_long_thoughts_were_is_counted() -> None:
+    told = record("42", thought_characters=30, thought_tokens=7)  # a server that gives the thought apart
+    rows = [
+        answered(record("<think>a</think>42"), False, 3),
+        answered(told, False),
+        answered(record("42", thought_cut=True), False),
+    ]
+    assert [row["answer"] for row in rows] == ["42"] * 3
+    assert [(row.get("thought_tokens"), row.get("thought_characters")) for row in rows] == [
+        (3, 16),
+        (7, 30),
+        (None, None),
+    ]
+    assert tell_faults(rows, 8) == {
+        "thoughts_left_out": 2,
+        "thoughts_cut": 1,
+        "thought_tokens": 10,
+        "longest_thought_tokens": 7,
+        "thought_characters": 46,
+        "longest_thought_characters": 30,
+    }

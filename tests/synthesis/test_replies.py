@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_kcpt.llm.request import UnreadableReply
-from nemo_kcpt.llm.thoughts import starts_with_thought
 from nemo_kcpt.synthesis.prompts import Prompts
 from nemo_kcpt.synthesis.replies import read_pairs, read_reply
+from nemo_kcpt.text.thoughts import starts_with_thought
 from tests.synthesis.papers import paper
 
 PROMPTS = Prompts("ja").by_kind

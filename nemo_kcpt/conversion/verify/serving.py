@@ -15,6 +15,7 @@ from nemo_kcpt.environments import SERVE_REMEDY, serve_python
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.hf.load import load_causal_lm, stop_ids
+from nemo_kcpt.hf.thinking import Form
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.progress import progress
 from nemo_kcpt.serving.prompts import ModelRequest, Prompt
@@ -100,12 +101,16 @@ def difference(expected: Greedy, found: Sequence[int], tie: float) -> dict[str, 
     }
 
 
-def _prompts(folder: Path, texts: Sequence[str]) -> list[Prompt]:
-    tokenizer, found = PackTokenizer(folder), []
+def _prompts(tokenizer: PackTokenizer, texts: Sequence[str]) -> list[Prompt]:
+    found: list[Prompt] = []
     templated = tokenizer.has_template
     for place, (text, ids) in enumerate(zip(texts, ids_of(tokenizer, texts))):
         given: dict[str, Any] = {"question_id": str(place), "prompt_ids": ids}
-        found.append(Prompt(messages=user(text), **given) if templated else TextPrompt(messages=[], text=text, **given))
+        if templated:
+            own = tokenizer.holds_special(user(text))
+            found.append(Prompt(messages=user(text), own_ids=own, **given))
+        else:
+            found.append(TextPrompt(messages=[], text=text, **given))
     return found
 
 
@@ -118,10 +123,12 @@ def _requests(sides: Sequence[Side], texts: Sequence[str], count: int) -> tuple[
         elif side.tokenizer != side.path:
             reasons.append(f"{side.name} has no tokenizer in it, which vLLM needs")
         else:
-            prompts = _prompts(side.path, texts)
+            tokenizer = PackTokenizer(side.path)
+            prompts = _prompts(tokenizer, texts)
             fitting = [one for one in prompts if len(one.prompt_ids) + count <= side.shape.positions]
             if fitting:
-                requests.append(ModelRequest(name=side.name, folder=side.path, prompts=fitting))
+                form = tokenizer.form if tokenizer.has_template else Form()
+                requests.append(ModelRequest(name=side.name, folder=side.path, prompts=fitting, form=form))
             else:
                 reasons.append(f"{side.name}: no prompt fits into {side.shape.positions} positions")
     return requests, reasons

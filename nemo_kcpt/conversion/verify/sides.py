@@ -17,6 +17,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_file
 from nemo_kcpt.hf.chat_template import DATE
 from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.thinking import Form
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class Rendering(NamedTuple):
     def tokenizer(self) -> PackTokenizer:
         """It, opened."""
         return PackTokenizer(self.folder, self.template, self.day)
+
+    def form(self) -> Form:
+        """How its chat template is asked for replies without thoughts."""
+        tokenizer = self.tokenizer()
+        return tokenizer.form if tokenizer.has_template else Form()
 
 
 @dataclass(frozen=True, kw_only=True)

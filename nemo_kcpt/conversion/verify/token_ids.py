@@ -76,14 +76,16 @@ def ask(python: Path, given: Sequence[Rendering], texts: Sequence[str], prompts:
     """
     with TemporaryDirectory() as temporary:
         request, result = Path(temporary) / "request.json", Path(temporary) / "result.json"
+        forms = [one.form() for one in given]
         tokenizers: list[dict[str, Any]] = [
             {
                 "folder": str(one.folder),
                 "four": tokenizer_options(one.folder),
                 "day": one.day,
-                "rendering": {"chat_template": one.template or None, **date_string(one.day)},
+                "rendering": {"chat_template": one.template or None, **date_string(one.day), **form.options},
+                "reply": form.reply,
             }
-            for one in given
+            for one, form in zip(given, forms)
         ]
         write_json(request, {"tokenizers": tokenizers, "texts": texts, "prompts": prompts})
         done = subprocess.run(

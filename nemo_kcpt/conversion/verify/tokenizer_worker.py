@@ -3,9 +3,10 @@
     python -I tokenizer_worker.py REQUEST.json RESULT.json
 
 The request has `texts`, `prompts` and `tokenizers`: each with its `folder`, `four` (class and options by which
-transformers 4 reads what 5 wrote), `rendering` (arguments of the chat template) and the `day` that templates write. The
-result has transformers' `version` and for each tokenizer the ids of the texts, with and without the special tokens
-around them, and of the prompts as one user's message in the chat template, null without one; or an `error`.
+transformers 4 reads what 5 wrote), `rendering` (arguments of the chat template), `reply` (what stands for a reply where
+the prompt ends before it, else null) and the `day` that templates write. The result has transformers' `version`
+and for each tokenizer the ids of the texts, with and without the special tokens around them, and of the prompts as one
+user's message in the chat template, null without one; or an `error`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,18 @@ import json
 import sys
 from datetime import date
 from typing import Any
+
+
+def chat_ids(tokenizer: Any, messages: list[dict[str, str]], given: dict[str, Any]) -> list[int]:
+    """Ids of a prompt; with a `reply`, of all that the template writes before it."""
+    options = {"strftime_now": date.fromisoformat(given["day"]).strftime, **given["rendering"]}
+    reply = given["reply"]
+    if reply is None:
+        options |= {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
+        return list(tokenizer.apply_chat_template(messages, **options)["input_ids"])
+    answered = [*messages, {"role": "assistant", "content": reply}]
+    text = tokenizer.apply_chat_template(answered, tokenize=False, **options)
+    return list(tokenizer(text[: text.rindex(reply)], add_special_tokens=False)["input_ids"])
 
 
 def ids_of(given: dict[str, Any], texts: list[str], prompts: list[str]) -> dict[str, Any]:
@@ -27,9 +40,7 @@ def ids_of(given: dict[str, Any], texts: list[str], prompts: list[str]) -> dict[
         chats = None
         if tokenizer.chat_template or given["rendering"]["chat_template"]:
             conversations = [[{"role": "user", "content": text}] for text in prompts]
-            options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True}
-            options |= {"strftime_now": date.fromisoformat(given["day"]).strftime, **given["rendering"]}
-            chats = [list(tokenizer.apply_chat_template(one, **options)["input_ids"]) for one in conversations]
+            chats = [chat_ids(tokenizer, one, given) for one in conversations]
         return {
             "texts": [list(tokenizer(text)["input_ids"]) for text in texts],
             "plain": [list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts],

@@ -7,21 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nemo_kcpt.llm.request import is_shortened
-from nemo_kcpt.llm.thoughts import UNFINISHED, UnfinishedThought, closes, ends_with_opening, without_thought
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.serving.prompts import ModelRequest
+from nemo_kcpt.text.thoughts import UNFINISHED, UnfinishedThought, closes, without_thought
 
 Answer = Mapping[str, Any]
-
-
-def leaves_a_thought_open(request: ModelRequest) -> bool:
-    """Whether a model's chat template begins the thought itself, so that its answers only end it."""
-    from tokenizers import Tokenizer
-
-    if not request.prompts:
-        return False
-    tokenizer = Tokenizer.from_file(str(request.folder / "tokenizer.json"))
-    return ends_with_opening(tokenizer.decode(request.prompts[0].prompt_ids[-20:], skip_special_tokens=False))
 
 
 def told_by_others(records: Iterable[Answer]) -> list[dict[str, Any]]:
@@ -35,19 +24,29 @@ def told_by_others(records: Iterable[Answer]) -> list[dict[str, Any]]:
     return found
 
 
-def answered(record: Answer, opened: bool) -> dict[str, Any]:
+def answered(record: Answer, opened: bool, thought_tokens: int | None = None) -> dict[str, Any]:
     """An answer's record, the thought before the answer left out. Where the thought does not end there is no answer: an
-    empty text, and the fault's name.
+    empty text, and the fault's name. How long the thought was is in the record, in characters and, where it is known,
+    in tokens.
 
     Args:
-        record: of answers.jsonl.
+        record: of answers.jsonl, with `thought_characters` where a server gave the thought apart.
         opened: the prompt has begun the thought.
+        thought_tokens: of a thought that ended, if it did; None where tokens are not known.
     """
+    text, apart = record["answer"], int(record.get("thought_characters") or 0)
+    known = {name: value for name, value in record.items() if name != "thought_characters"}
     try:
-        answer = without_thought(record["answer"], opened=opened)
+        answer = without_thought(text, opened=opened)
     except UnfinishedThought:
-        return {**record, "answer": "", "fault": UNFINISHED}
-    return {**record, "answer": answer} | ({"thought": True} if answer != record["answer"] else {})
+        tokens = record["completion_tokens"] if thought_tokens is not None else known.get("thought_tokens")
+        length = {"thought_tokens": tokens} if tokens else {}
+        return {**known, "answer": "", "fault": UNFINISHED, "thought_characters": len(text), **length}
+    if answer == text and not apart and not known.get("thought_tokens"):
+        return {**known, "answer": answer}
+    characters = apart or len(text) - len(answer)
+    length = {"thought_tokens": thought_tokens} if thought_tokens else {}
+    return {**known, "answer": answer, "thought": True, "thought_characters": characters, **length}
 
 
 def tell_faults(records: Sequence[Answer], max_new_tokens: int) -> dict[str, Any]:
@@ -58,11 +57,13 @@ def tell_faults(records: Sequence[Answer], max_new_tokens: int) -> dict[str, Any
     )
     filtered = sum(record["finish_reason"] == "content_filter" for record in records)
     thoughts = sum(bool(record.get("thought")) for record in records)
+    cut = sum(bool(record.get("thought_cut")) for record in records)
+    lengths = {unit: [record.get(f"thought_{unit}") or 0 for record in records] for unit in ("tokens", "characters")}
     served = Counter(record["served_model"] for record in records if record.get("served_model"))
     if unfinished:
         LOG.warning(
             "generate: %d of %d answers end before the model's thought does; they are empty, with fault %s. Give more "
-            "max_new_tokens=",
+            "max_new_tokens=, or thinking= a number of tokens after which thoughts are ended",
             unfinished,
             len(records),
             UNFINISHED,
@@ -87,6 +88,9 @@ def tell_faults(records: Sequence[Answer], max_new_tokens: int) -> dict[str, Any
         "shortened": shortened,
         "filtered": filtered,
         "thoughts_left_out": thoughts,
+        "thoughts_cut": cut,
+        **{f"thought_{unit}": sum(found) for unit, found in lengths.items()},
+        **{f"longest_thought_{unit}": max(found, default=0) for unit, found in lengths.items()},
     }
     return {name: number for name, number in counts.items() if number} | (
         {"served_models": dict(served)} if served else {}

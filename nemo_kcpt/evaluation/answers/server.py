@@ -23,6 +23,7 @@ from nemo_kcpt.llm.neutral import NEUTRAL
 from nemo_kcpt.llm.openai import OpenAITeacher
 from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.llm.settings import Llm
+from nemo_kcpt.llm.thinking import fields_for
 from nemo_kcpt.logs import LOG
 
 
@@ -44,6 +45,22 @@ def prompt_lengths(tokenizer: PackTokenizer, system: str, questions: Mapping[str
     return {name: len(tokenizer.prompt_ids(with_system(messages, system))) for name, messages in asked}
 
 
+def fields_of(tokenizer: PackTokenizer) -> dict[str, Any]:
+    """Fields by which a server is asked in the form of a chat template.
+
+    Raises:
+        BadInput: no variable of the template leads to the prompt without a thought that training has.
+    """
+    form = tokenizer.form
+    if form.cut:
+        raise BadInput(
+            f"{tokenizer.folder}: its chat template has no switch for prompts without thoughts, as the model was "
+            "trained on, so that a server cannot be asked for them by messages. Give thinking=on for its own prompts, "
+            "or engine=vllm or transformers, which are asked by token ids"
+        )
+    return fields_for(tokenizer.thinking, form.options) if form.thinks else {}
+
+
 def check_lengths(expected: Mapping[str, int], found: Mapping[Any, Mapping[str, Any]]) -> None:
     """Hold the prompts' lengths that a server reported against training's.
 
@@ -61,7 +78,7 @@ def check_lengths(expected: Mapping[str, int], found: Mapping[Any, Mapping[str, 
 
 
 def _client(llm: Llm, extra: Mapping[str, float] = NEUTRAL) -> OpenAITeacher:
-    client = OpenAITeacher(replace(llm, extra_body=dict(extra)))
+    client = OpenAITeacher(replace(llm, extra_body={**llm.extra_body, **extra}))
     client.empty_is_a_reply = True
     return client
 
@@ -163,6 +180,8 @@ async def _all(
                     "finish_reason": reply.finish_reason,
                     "prompt_tokens": reply.usage.get("prompt_tokens", 0),
                     "completion_tokens": reply.usage.get("completion_tokens", 0),
+                    **({"thought_characters": reply.thought} if reply.thought else {}),
+                    **({"thought_tokens": tokens} if (tokens := reply.usage.get("reasoning_tokens")) else {}),
                     "engine": "server",
                 }
                 check_lengths(expected, {0: record})

@@ -28,13 +28,16 @@ from nemo_kcpt.config import MISSING
 from nemo_kcpt.environments import SERVE_REMEDY, serve_python, vllm_expected
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.evaluation.answers import server as server_engine
-from nemo_kcpt.evaluation.answers.plain import answered, leaves_a_thought_open, tell_faults, told_by_others
+from nemo_kcpt.evaluation.answers.plain import answered, tell_faults, told_by_others
 from nemo_kcpt.files import sha256_text, write_jsonl
 from nemo_kcpt.hf import limits as model_limits
 from nemo_kcpt.hf.chat_template import DATE, given_template, template_date
 from nemo_kcpt.hf.load import decoding_rules
+from nemo_kcpt.hf.thinking import NO_THOUGHTS, OFF, Thinking
+from nemo_kcpt.hf.tokenizer import thinks
 from nemo_kcpt.llm.faults import check_served_model
 from nemo_kcpt.llm.settings import Llm
+from nemo_kcpt.llm.thinking import fields_for
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
 from nemo_kcpt.records.inputs import read_questions
@@ -43,15 +46,20 @@ from nemo_kcpt.serving import transformers_engine, vllm_engine
 from nemo_kcpt.serving.models import DTYPES, parse_models
 from nemo_kcpt.serving.prompts import (
     JOURNALS,
+    Decoder,
     Journal,
     Key,
     ModelRequest,
     build_prompts,
-    decode,
     model_files,
+    opens_thought,
     prompt_tokenizer,
 )
+from nemo_kcpt.serving.thought_limit import thought_length
+from nemo_kcpt.text.thoughts import closes, count_closes
 
+OPTIONAL = ("served_model", "thought_characters", "thought_tokens")
+"""Fields of a server's answer that not every one has."""
 ENGINES = ("auto", "vllm", "transformers", "server")
 
 
@@ -86,8 +94,12 @@ class Config:
     """Chat template for models that have none of their own, as kcpt pack had it: a file, or plain."""
     template_date: str = later(DATE)
     """Date that chat templates write where they would write today's, as kcpt pack had it."""
+    thinking: str = later("")
+    """How much models may think before they answer: off, in the form without thoughts that kcpt pack trains on; on; a
+    number of tokens, after which a thought is ended and the answer follows; or an effort word of the chat template, as
+    low or high. Empty: off, but for a server whose chat template is not known (template=): as it is by itself."""
     max_new_tokens: int = 128
-    """Longest answer, in tokens."""
+    """Longest answer, in tokens; of a model that thinks without a number of tokens, thought and answer together."""
     dtype: str = "float32"
     """Arithmetic: float32, bfloat16, float16, or auto: what each model's folder names."""
     batch_size: int = 64
@@ -102,6 +114,16 @@ class Config:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} given, at least 1 is needed")
         template_date(self.template_date)
+        _ = self.how_much
+
+    @property
+    def how_much(self) -> Thinking:
+        """The key `thinking`, read.
+
+        Raises:
+            ValueError: it is none of its values.
+        """
+        return NO_THOUGHTS if self.thinking == "" else Thinking.parse(self.thinking)
 
     def llm(self) -> Llm:
         """How a server is asked: greedily, each question's model by its own name."""
@@ -111,6 +133,7 @@ class Config:
             api_key_env=self.api_key_env,
             max_tokens=self.max_new_tokens,
             structured="none",
+            extra_body={} if self.thinking == "" else fields_for(self.how_much),
             concurrency=self.concurrency,
             timeout=self.timeout,
             served_model=self.served_model,
@@ -195,10 +218,16 @@ def _records(
     """answers.jsonl from token ids: question by question, each by every model."""
     texts: dict[Key, str] = {}
     lengths: dict[Key, int] = {}
-    opened = {name: leaves_a_thought_open(request) for name, request in prompts.items()}
+    thoughts: dict[Key, int] = {}
+    opened = {name: opens_thought(request) for name, request in prompts.items()}
     for name, request in prompts.items():
         keys = [(prompt.question_id, name) for prompt in request.prompts]
-        texts |= zip(keys, decode(request.folder, [found[key]["token_ids"] for key in keys]))
+        decoder = Decoder(request.folder)
+        texts |= zip(keys, decoder.texts([found[key]["token_ids"] for key in keys]))
+        thoughts |= {
+            key: thought_length(found[key]["token_ids"], decoder.written, count_closes) if closes(texts[key]) else 0
+            for key in keys
+        }
         lengths |= {(prompt.question_id, name): len(prompt.prompt_ids) for prompt in request.prompts}
     return [
         answered(
@@ -209,9 +238,11 @@ def _records(
                 "finish_reason": found[question_id, name]["finish_reason"],
                 "prompt_tokens": lengths[question_id, name],
                 "completion_tokens": len(found[question_id, name]["token_ids"]),
+                **({"thought_cut": True} if found[question_id, name].get("thought_cut") else {}),
                 "engine": found[question_id, name]["engine"],
             },
             opened[name],
+            thoughts[question_id, name],
         )
         for question_id in questions
         for name in prompts
@@ -233,8 +264,11 @@ def _from_server(
         if (question_id, name) not in found
     ]
     expected: dict[str, int] = {}
+    llm = config.llm()
     if config.template is not None:
-        tokenizer, _ = prompt_tokenizer(config.template, given_template(config.chat_template), config.template_date)
+        given, how_much = given_template(config.chat_template), config.how_much
+        tokenizer, _ = prompt_tokenizer(config.template, given, config.template_date, how_much)
+        llm = replace(llm, extra_body=server_engine.fields_of(tokenizer))
         expected = server_engine.prompt_lengths(tokenizer, config.system, questions)
     server_engine.check_lengths(expected, found)
     if requests:
@@ -243,12 +277,12 @@ def _from_server(
             for _, name in found:
                 bars.advance(tasks[name])
             server_engine.generate(
-                config.llm(), config.system, requests, journal.path, expected, lambda name: bars.advance(tasks[name])
+                llm, config.system, requests, journal.path, expected, lambda name: bars.advance(tasks[name])
             )
         found = journal.read()
     fields = ("question_id", "model", "answer", "finish_reason", "prompt_tokens", "completion_tokens", "engine")
     records = [
-        {field: found[key][field] for field in (*fields, *(["served_model"] if found[key].get("served_model") else []))}
+        {field: found[key][field] for field in (*fields, *(one for one in OPTIONAL if found[key].get(one)))}
         for key in wanted
     ]
     return [answered(record, False) for record in told_by_others(records)], {"engine": "server"}
@@ -273,7 +307,9 @@ def _from_folders(
     """answers.jsonl from models in folders, and the engine with its start-up times."""
     template, day = given_template(config.chat_template), config.template_date
     prompts = {
-        name: build_prompts(name, folder, questions, config.max_new_tokens, config.system, template, day)
+        name: build_prompts(
+            name, folder, questions, config.max_new_tokens, config.system, template, day, config.how_much
+        )
         for name, folder in models.items()
     }
     rules = {name: found_rules for name, folder in models.items() if (found_rules := decoding_rules(folder))}
@@ -289,11 +325,18 @@ def run(config: Config, redo: bool = False) -> None:
     models = parse_models(config.models)
     served = config.engine == "server"
     inputs: dict[str, Path | str] = {"questions": config.questions}
-    if config.chat_template:
-        inputs["chat_template"] = sha256_text(given_template(config.chat_template))
+    given = given_template(config.chat_template)
+    if given:
+        inputs["chat_template"] = sha256_text(given)
     if not served:
         inputs |= {
             f"{name}/{file}": path for name, folder in models.items() for file, path in model_files(folder).items()
+        }
+        # Answers of before this form was used are to other prompts.
+        inputs |= {
+            f"{name}/thinking": OFF
+            for name, folder in models.items()
+            if config.thinking == "" and (thinks(folder) or (given and thinks(folder, given)))
         }
     shape = shaping(
         config,

@@ -16,11 +16,11 @@ _TAGS = ("think", "thinking", "thought", "thoughts", "reasoning", "seed:think")
 _NAMES = "|".join(_TAGS)
 _OPENS = re.compile(
     rf"<(?:{_NAMES})>|\[THINK\]|<\|(?:begin_of_thought|START_THINKING|inner_prefix)\|>|◁think▷"
-    r"|<\|channel\|>\s*(?:analysis|commentary)\b",
+    r"|<\|channel\|>\s*(?:analysis|commentary)\b|<\|channel>\s*thought\b",
     re.I,
 )
 _CLOSES = re.compile(
-    rf"</(?:{_NAMES})>|\[/THINK\]|<\|(?:end_of_thought|inner_suffix)\|>|◁/think▷"
+    rf"</(?:{_NAMES})>|\[/THINK\]|<\|(?:end_of_thought|inner_suffix)\|>|◁/think▷|<channel\|>"
     r"|<\|END_THINKING\|>(?:\s*<\|START_RESPONSE\|>)?"
     r"|<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>",
     re.I,
@@ -48,8 +48,16 @@ MARKS = frozenset(f"{bracket}{name}>" for name in (*_TAGS, "answer") for bracket
     "<|channel|>",
     "<|message|>",
     "<|constrain|>",
+    "<|channel>",
+    "<channel|>",
 }
 """Tokens that tell a thought from the answer; a tokenizer may count them among its special ones."""
+
+
+_CLOSERS = {"[THINK]": "[/THINK]", "◁think▷": "◁/think▷", "<|begin_of_thought|>": "<|end_of_thought|>"} | {
+    f"<{name}>": f"</{name}>" for name in _TAGS
+}
+"""The mark that closes a thought, by the one that opens it; of those that stand alone around it."""
 
 
 class UnfinishedThought(ValueError):
@@ -76,12 +84,11 @@ def without_thought(text: str, *, opened: bool = False) -> str:
         UnfinishedThought: a thought begins and does not end.
     """
     rest = rests(text)[0]
-    closed = rest != _ENDS.sub("", text)
-    if starts_with_thought(rest) or (opened and not closed):
+    if is_open(text, opened=opened):
         raise UnfinishedThought(
             "the reply ends before its thought does; give more max_tokens=, or a model that thinks less"
         )
-    if not closed:
+    if rest == _ENDS.sub("", text):
         return text
     answer = _ANSWER.match(rest)
     return (answer[1] if answer else rest).strip()
@@ -104,8 +111,39 @@ def starts_with_thought(text: str) -> bool:
 
 def ends_with_opening(prompt: str) -> bool:
     """Whether a prompt leaves the model inside a thought, as chat templates of some models do."""
-    opens = [match.end() for match in _OPENS.finditer(prompt[-200:])]
-    return bool(opens) and not prompt[-200:][opens[-1] :].strip()
+    return opening_at_end(prompt) is not None
+
+
+def opening_at_end(prompt: str) -> str | None:
+    """The mark with which a prompt opens a thought at its end; None if it does not."""
+    opens = list(_OPENS.finditer(prompt[-200:]))
+    return opens[-1][0] if opens and not prompt[-200:][opens[-1].end() :].strip() else None
+
+
+def closing_of(mark: str) -> str | None:
+    """The mark that closes what `mark` opens (itself if it closes); None where that takes more, as in channels."""
+    return mark if mark in _CLOSERS.values() else _CLOSERS.get(mark)
+
+
+def marks_in(text: str) -> list[str]:
+    """The marks of thoughts in a text, quoted ones too, in order: what a chat template writes or looks for."""
+    return sorted({match[0] for one in (_OPENS, _CLOSES) for match in one.finditer(text)}, key=text.index)
+
+
+def is_open(text: str, *, opened: bool = False) -> bool:
+    """Whether a reply that may go on is inside a thought.
+
+    Args:
+        text: the reply so far.
+        opened: the prompt itself ends with the mark that opens a thought.
+    """
+    rest = rests(text)[0]
+    return starts_with_thought(rest) or (opened and rest == _ENDS.sub("", text))
+
+
+def count_closes(text: str) -> int:
+    """How many marks in a text close a thought."""
+    return sum(not _quoted(text, match) for match in _CLOSES.finditer(text))
 
 
 def _quoted(text: str, match: re.Match[str]) -> bool:
