@@ -14,6 +14,8 @@ from nemo.collections import llm
 from nemo_kcpt.checkpoints.checkpoint import find_checkpoint, read_shape
 from nemo_kcpt.checkpoints.importing import TOKENIZER
 from nemo_kcpt.data import InstructionDataModule
+from nemo_kcpt.data.windows import SPLIT
+from nemo_kcpt.distillation.shards import read_distillation
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.llama_shape import LlamaShape
 from nemo_kcpt.records.packs import PackInfo
@@ -174,6 +176,30 @@ def check_tokenizer(info: PackInfo, restore: Optional[str]) -> None:
             f"{info.folder}: was packed with a tokenizer.json of hash {str(ours)[:12]}, the weights in {restore} came "
             f"with {theirs[:12]}; pack with the tokenizer of that model (tokenizer=its Hugging Face folder)"
         )
+
+
+def distil(
+    recipe: run.Partial, distillation: Optional[str], kl_weight: Optional[float], ce_weight: Optional[float]
+) -> run.Partial:
+    """Learn from a distillation of `kcpt distill`, if one is given: each pair, and each half of a passage, alone.
+
+    Raises:
+        BadInput: a weight without a distillation, a negative one or none above 0, or no finished distillation.
+    """
+    if distillation is None:
+        if kl_weight is not None or ce_weight is not None:
+            raise BadInput("kl_weight, ce_weight: are for a training with distillation=FOLDER (kcpt distill)")
+        return recipe
+    kl, ce = (1.0 if given is None else given for given in (kl_weight, ce_weight))
+    if min(kl, ce) < 0 or kl + ce == 0:
+        raise BadInput(f"kl_weight={kl}, ce_weight={ce}: none may be below 0, and one must be above")
+    info = read_distillation(Path(distillation))
+    recipe.data.distillation, recipe.data.attention = distillation, SPLIT
+    config = recipe.model.config
+    config.kl_weight, config.ce_weight, config.temperature = kl, ce, info.temperature
+    if recipe.trainer.strategy.pipeline_model_parallel_size > 1:
+        recipe.data.micro_batch_size = 1  # packed windows and pipeline stages: see nemo_kcpt.models.llama
+    return recipe
 
 
 def name(recipe: run.Partial, given: str) -> None:

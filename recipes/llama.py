@@ -54,6 +54,9 @@ def arguments(
     context_parallel: Optional[int] = None,
     micro_batch_size: Optional[int] = None,
     recompute: Optional[str] = None,
+    distillation: Optional[str] = None,
+    kl_weight: Optional[float] = None,
+    ce_weight: Optional[float] = None,
 ) -> run.Partial:
     """What each recipe here takes, in this order.
 
@@ -75,6 +78,9 @@ def arguments(
         context_parallel: ranks that share each window.
         micro_batch_size: windows of a forward pass.
         recompute: none, selective or full: what the backward pass computes again.
+        distillation: folder of kcpt distill for this pack, whose teacher's distributions are learnt, too.
+        kl_weight: weight of the KL to them (1).
+        ce_weight: weight of the cross entropy on the written tokens beside it (1).
     """
     raise NotImplementedError("a signature; see recipe()")
 
@@ -122,6 +128,9 @@ def _build(
     nodes: int,
     gpus: int,
     gpu: str,
+    distillation: Optional[str],
+    kl_weight: Optional[float],
+    ce_weight: Optional[float],
     model: Optional[str] = None,
     **fixed: Any,
 ) -> run.Partial:
@@ -133,8 +142,8 @@ def _build(
     common.check_tokenizer(info, restore)
     tuning = entry.task == FINETUNE
     batch = TUNING_BATCH if tuning else windows_per_step(info.seq_length)
-    if tuning:
-        # Attention that stops between samples does not go with context parallelism (see nemo_kcpt.models.llama).
+    if tuning or distillation is not None:
+        # Attention that stops between samples, or pairs, does not go with context parallelism: nemo_kcpt.models.llama.
         fixed = {**fixed, **tuning_fixed(fixed["micro_batch_size"])}
     cluster = Cluster(nodes=nodes, gpus_per_node=gpus, gpu=known_gpu(gpu))
     layout = chosen(shape, info.seq_length, batch, cluster, fixed).layout
@@ -161,7 +170,8 @@ def _build(
     strategy.context_parallel_size, strategy.sequence_parallel = layout.context_parallel, layout.sequence_parallel
     if validation is not None:
         common.validate(result, validation)
-    return common.tuning(result, entry.name, TUNING_LEARNING_RATE) if tuning else result
+    result = common.tuning(result, entry.name, TUNING_LEARNING_RATE) if tuning else result
+    return common.distil(result, distillation, kl_weight, ce_weight)
 
 
 def _check_length(entry: Entry, info: PackInfo) -> None:

@@ -33,6 +33,9 @@ def kcpt_smollm2_135m(
     pipeline_parallel: int = 1,
     processes: int = 1,
     tokens_per_step: int = TOKENS_PER_STEP,
+    distillation: Optional[str] = None,
+    kl_weight: Optional[float] = None,
+    ce_weight: Optional[float] = None,
 ) -> run.Partial:
     """Continual pretraining of SmolLM2-135M on a pack made with its tokenizer.
 
@@ -54,7 +57,8 @@ def kcpt_smollm2_135m(
     common.bf16_products(recipe)
     common.name(recipe, "kcpt_smollm2_135m")
     steps = steps_for(read_info(Path(steps_like or pack)).step_tokens, epochs, tokens_per_step)
-    return common.take_steps(recipe, steps, LEARNING_RATE)
+    recipe = common.take_steps(recipe, steps, LEARNING_RATE)
+    return common.distil(recipe, distillation, kl_weight, ce_weight)
 
 
 @run.cli.factory(target=llm.finetune, name="kcpt_sft_smollm2_135m")
@@ -67,8 +71,12 @@ def kcpt_sft_smollm2_135m(
     pipeline_parallel: int = 1,
     processes: int = 1,
     tokens_per_step: int = TOKENS_PER_STEP,
+    distillation: Optional[str] = None,
+    kl_weight: Optional[float] = None,
+    ce_weight: Optional[float] = None,
 ) -> run.Partial:
     """Instruction tuning of SmolLM2-135M; its arguments are those of `kcpt_sft_tiny`, and `tokens_per_step`."""
     parallel = tensor_parallel, pipeline_parallel, processes
-    recipe = kcpt_smollm2_135m(pack, dir, restore, epochs, None, "auto", *parallel, tokens_per_step)
+    taught = distillation, kl_weight, ce_weight
+    recipe = kcpt_smollm2_135m(pack, dir, restore, epochs, None, "auto", *parallel, tokens_per_step, *taught)
     return common.tuning(recipe, "kcpt_sft_smollm2_135m", TUNING_LEARNING_RATE)

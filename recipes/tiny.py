@@ -31,6 +31,9 @@ def kcpt_tiny(
     tensor_parallel: int = 1,
     pipeline_parallel: int = 1,
     processes: int = 1,
+    distillation: Optional[str] = None,
+    kl_weight: Optional[float] = None,
+    ce_weight: Optional[float] = None,
 ) -> run.Partial:
     """Continual pretraining of the tiny Llama on a pack.
 
@@ -44,6 +47,9 @@ def kcpt_tiny(
         tensor_parallel: ranks that share each layer.
         pipeline_parallel: ranks that share the layers.
         processes: ranks in all; give `run.executor=kcpt_torchrun` for more than one.
+        distillation: folder of kcpt distill for this pack, whose teacher's distributions are learnt, too.
+        kl_weight: weight of the KL to them (1).
+        ce_weight: weight of the cross entropy on the written tokens beside it (1).
     """
     info = read_info(Path(pack))
     batch = windows_per_step(info.seq_length, TOKENS_PER_STEP)
@@ -66,7 +72,7 @@ def kcpt_tiny(
     )
     recipe.trainer.strategy.progress_interval = 10
     recipe.trainer.callbacks.append(run.Config(CpuSpeed, matmul_precision="medium", fused_optimizer=True))
-    return recipe
+    return common.distil(recipe, distillation, kl_weight, ce_weight)
 
 
 @run.cli.factory(target=llm.finetune, name="kcpt_sft_tiny")
@@ -78,12 +84,16 @@ def kcpt_sft_tiny(
     tensor_parallel: int = 1,
     pipeline_parallel: int = 1,
     processes: int = 1,
+    distillation: Optional[str] = None,
+    kl_weight: Optional[float] = None,
+    ce_weight: Optional[float] = None,
 ) -> run.Partial:
     """Instruction tuning of the tiny Llama on a pack of mode `instruction`, loss on responses only.
 
     Its arguments are those of `kcpt_tiny`, from which it differs in task, data module and learning rate.
     """
-    recipe = kcpt_tiny(pack, dir, restore, epochs, None, tensor_parallel, pipeline_parallel, processes)
+    taught = distillation, kl_weight, ce_weight
+    recipe = kcpt_tiny(pack, dir, restore, epochs, None, tensor_parallel, pipeline_parallel, processes, *taught)
     return common.tuning(recipe, "kcpt_sft_tiny", TUNING_LEARNING_RATE)
 
 
@@ -105,6 +115,9 @@ def kcpt_demo(
     tensor_parallel: int = 1,
     pipeline_parallel: int = 1,
     processes: int = 1,
+    distillation: Optional[str] = None,
+    kl_weight: Optional[float] = None,
+    ce_weight: Optional[float] = None,
 ) -> run.Partial:
     """Continual pretraining of the demo's Llama, about two million parameters.
 
@@ -113,7 +126,7 @@ def kcpt_demo(
     """
     recipe = kcpt_tiny(pack, dir, restore, epochs, steps_like, tensor_parallel, pipeline_parallel, processes)
     recipe.optim = common.adamw(DEMO_LEARNING_RATE, recipe.trainer.max_steps)
-    return _as_demo(recipe, "kcpt_demo")
+    return common.distil(_as_demo(recipe, "kcpt_demo"), distillation, kl_weight, ce_weight)
 
 
 @run.cli.factory(target=llm.finetune, name="kcpt_sft_demo")
@@ -125,7 +138,10 @@ def kcpt_sft_demo(
     tensor_parallel: int = 1,
     pipeline_parallel: int = 1,
     processes: int = 1,
+    distillation: Optional[str] = None,
+    kl_weight: Optional[float] = None,
+    ce_weight: Optional[float] = None,
 ) -> run.Partial:
     """Instruction tuning of the demo's Llama; its arguments are those of `kcpt_sft_tiny`."""
     recipe = kcpt_sft_tiny(pack, dir, restore, epochs, tensor_parallel, pipeline_parallel, processes)
-    return _as_demo(recipe, "kcpt_sft_demo")
+    return common.distil(_as_demo(recipe, "kcpt_sft_demo"), distillation, kl_weight, ce_weight)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from nemo_kcpt.checkpoints.llama_mapping import Part, fuse, megatron_parts
 from nemo_kcpt.checkpoints.origin import Origin, base_of, write_origin
 from nemo_kcpt.checkpoints.target import appearing, check_space
 from nemo_kcpt.checkpoints.torch_dist import write_weights
+from nemo_kcpt.checkpoints.weights_identity import of_folder
 from nemo_kcpt.config import MISSING, nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_file, sha256_text
@@ -106,5 +107,6 @@ def run(config: Config, redo: bool, write_context: WriteContext) -> None:
         tokenizer_json = sha256_file(tokenizer) if tokenizer.is_file() else None
         current.counts[TOKENIZER] = tokenizer_json
         current.add(*_write(source, name, current.out, write_context))
-        current.add(write_origin(current.out, Origin(base=base_of(config.hf, tokenizer_json))))
+        base = replace(base_of(config.hf, tokenizer_json), weights=of_folder(config.hf))
+        current.add(write_origin(current.out, Origin(base=base)))
     LOG.info("convert import: %s, %.1f million weights in %s", config.out, source.shape.parameters() / 1e6, name)

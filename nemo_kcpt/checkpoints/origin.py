@@ -34,6 +34,8 @@ class Base:
     generation_config: dict[str, Any] = field(default_factory=dict)
     tokenizer_json: str | None = None
     """SHA-256 of its `tokenizer.json`."""
+    weights: str | None = None
+    """See `weights_identity.py`; None of an import of before."""
 
 
 @dataclass(frozen=True, kw_only=True)

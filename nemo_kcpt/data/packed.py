@@ -15,7 +15,8 @@ from nemo.lightning.io.mixin import IOMixin
 from nemo.lightning.pytorch.plugins import MegatronDataSampler
 from nemo.utils import logging
 
-from nemo_kcpt.data.windows import ATTENTION, LOSS_ON, WindowDataset
+from nemo_kcpt.data.taught import check_distillation, check_student
+from nemo_kcpt.data.windows import ATTENTION, BLOCK_DIAGONAL, LOSS_ON, SPLIT, WindowDataset
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import canonical_json
 from nemo_kcpt.records.packs import PackInfo, read_info
@@ -30,15 +31,19 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         global_batch_size: windows per optimizer step over all ranks.
         loss: "all" tokens (the method's choice) or "outputs", the replies only.
         attention: "causal" over the whole window, or "block_diagonal": no token attends to another paper's, and
-            positions restart with each paper.
+            positions restart with each paper; or "split", with a distillation: each pair, and each half of a passage,
+            alone. Validation then stops between papers.
         seed: of the order of windows; every epoch has its own.
         num_workers: loader processes per rank.
         validation: folder of another pack, of the same length and tokenizer, to measure the loss on; the trainer says
             when and on how many global batches (`val_check_interval`, `limit_val_batches`).
+        distillation: folder of `kcpt distill` for this pack; the model's kl_weight says what it counts.
+        see_passage: let the student see what the attention lets it, with a distillation and another attention than
+            split: the passage beside a pair, too.
 
     Raises:
-        BadInput: not a finished pack, a pack of the wrong mode, an unknown `loss`, a validation pack that does not go
-            with it.
+        BadInput: not a finished pack, a pack of the wrong mode, an unknown `loss`, a validation pack or a distillation
+            that does not go with it.
     """
 
     for_instructions = False
@@ -54,6 +59,8 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         num_workers: int = 0,
         attention: str = "causal",
         validation: Optional[str] = None,
+        distillation: Optional[str] = None,
+        see_passage: bool = False,
     ) -> None:
         super().__init__()
         for name, value, known in (("loss", loss, LOSS_ON), ("attention", attention, ATTENTION)):
@@ -68,6 +75,8 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         self.validation = validation
         if validation is not None:
             self._check_validation(validation)
+        self.distillation, self.see_passage = distillation, see_passage
+        self.taught = check_distillation(self.info, distillation, attention, see_passage)
         self.pack, self.loss, self.attention = pack, loss, attention
         self.seed, self.num_workers = seed, num_workers
         self.micro_batch_size, self.global_batch_size = micro_batch_size, global_batch_size
@@ -113,7 +122,8 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         # One step more than is trained: NeMo's sampler refuses to start where no sample is left, so a training that had
         # ended could not be started again to find that out.
         self._tell_rule(self.trainer.max_steps)
-        return self._loader("train", self.pack, (self.trainer.max_steps + 1) * self.global_batch_size)
+        samples = (self.trainer.max_steps + 1) * self.global_batch_size
+        return self._loader("train", self.pack, samples, self.attention, self.distillation)
 
     def _tell_rule(self, steps: int) -> None:
         """Say how windows become steps, from what the trainer will do after every override."""
@@ -124,8 +134,17 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
             "A step that crosses the end of an epoch is filled from the next one"
         )
 
-    def _loader(self, mode: str, pack: str, samples: int) -> WrappedDataLoader:
-        dataset = WindowDataset(Path(pack), samples=samples, seed=self.seed, loss=self.loss, attention=self.attention)
+    def _loader(
+        self, mode: str, pack: str, samples: int, attention: str, distillation: Optional[str] = None
+    ) -> WrappedDataLoader:
+        dataset = WindowDataset(
+            Path(pack),
+            samples=samples,
+            seed=self.seed,
+            loss=self.loss,
+            attention=attention,
+            distillation=None if distillation is None else Path(distillation),
+        )
         return WrappedDataLoader(
             mode=mode,
             dataset=dataset,
@@ -149,6 +168,7 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
                 f"{self.pack}: has windows of {self.seq_length} tokens, the model's sequence length is {length}; "
                 f"give a pack of that length, or model.config.seq_length={self.seq_length}"
             )
+        check_student(config, self.taught)
 
     def val_dataloader(self) -> Any:
         """The validation pack in whole global batches, the last one filled up from its start; none without such a pack.
@@ -158,7 +178,8 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         if self.validation is None:
             return []
         windows = read_info(Path(self.validation)).windows
-        return self._loader("validation", self.validation, whole_batches(windows, self.global_batch_size))
+        attention = BLOCK_DIAGONAL if self.attention == SPLIT else self.attention
+        return self._loader("validation", self.validation, whole_batches(windows, self.global_batch_size), attention)
 
     def state_dict(self) -> dict[str, Any]:
         """Samples consumed and the pack they came from, for the checkpoint."""
@@ -169,6 +190,8 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
     def _made_of(self) -> dict[str, Any]:
         """What the stream of samples is made of, name by name, to tell how two differ."""
         own = {"data.seed": self.seed, "data.loss": self.loss, "data.attention": self.attention}
+        if self.taught is not None:
+            own["data.distillation"] = self.taught.fingerprint
         return json.loads(canonical_json({**self.info.made_of, **own}))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -224,5 +247,10 @@ class InstructionDataModule(PackedPretrainingDataModule):
         num_workers: int = 0,
         attention: str = "block_diagonal",
         validation: Optional[str] = None,
+        distillation: Optional[str] = None,
+        see_passage: bool = False,
     ) -> None:
-        super().__init__(pack, micro_batch_size, global_batch_size, loss, seed, num_workers, attention, validation)
+        taught = distillation, see_passage
+        super().__init__(
+            pack, micro_batch_size, global_batch_size, loss, seed, num_workers, attention, validation, *taught
+        )

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, default_collate
 
+from nemo_kcpt.distillation.shards import Distillation
 from nemo_kcpt.packing.segments import OUTPUT
 from nemo_kcpt.packing.store import iterate_table, open_tokens
 from nemo_kcpt.records.packs import PackInfo, read_info
 
 LOSS_ON = ("all", "outputs")
-ATTENTION = ("causal", "block_diagonal")
+CAUSAL, BLOCK_DIAGONAL, SPLIT = "causal", "block_diagonal", "split"
+ATTENTION = (CAUSAL, BLOCK_DIAGONAL, SPLIT)
 
 
 def epoch_order(windows: int, seed: int, epoch: int, replay: int = 0) -> np.ndarray:
@@ -57,11 +59,26 @@ class WindowDataset(Dataset[dict[str, torch.Tensor]]):
     document, and three more entries say where documents end, in the form that NeMo hands to Transformer Engine's packed
     attention (`get_packed_seq_params`): `cu_seqlens` int32 [borders], 0 … seq_length and then -1, as long for every
     window of the pack; `cu_seqlens_argmin` int32 [1], where the -1 begin; `max_seqlen` int32 [1], the longest document.
-    There is no [seq, seq] mask anywhere.
+    There is no [seq, seq] mask anywhere. With `attention="split"` the documents are the blocks of the distillation:
+    each pair, and each half of a passage, alone.
+
+    With a `distillation` two more entries are what its teacher says of each label: `teacher_ids` int32 [seq_length, k],
+    and `teacher_probabilities` float32 [seq_length, k + 1], the last of which is the mass of all other tokens. They are
+    zeros where the teacher says nothing, with ids that differ from each other all the same.
     """
 
-    def __init__(self, folder: Path, *, samples: int, seed: int, loss: str = "all", attention: str = "causal") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        samples: int,
+        seed: int,
+        loss: str = "all",
+        attention: str = CAUSAL,
+        distillation: Path | None = None,
+    ) -> None:
         self.info: PackInfo = read_info(folder)
+        self._taught = None if distillation is None else Distillation(distillation)
         self._tokens = open_tokens(folder)
         self._samples, self._seed, self._loss, self._attention = samples, seed, loss, attention
         self._lengths, self._bearing, self._borders = self._read_table(folder)
@@ -84,7 +101,7 @@ class WindowDataset(Dataset[dict[str, torch.Tensor]]):
                     if role == OUTPUT or kind == "replay"
                 ]
                 bearing.append(np.array(spans, dtype=np.int32).reshape(-1, 2))
-            if self._attention == "block_diagonal":
+            if self._attention == BLOCK_DIAGONAL:
                 padding = [self.info.seq_length] if row["length"] < self.info.seq_length else []
                 borders.append(np.array([*row["cu_seqlens"], *padding], dtype=np.int32))
         return np.array(lengths, dtype=np.int32), _Ragged(bearing), _Ragged(borders)
@@ -110,20 +127,37 @@ class WindowDataset(Dataset[dict[str, torch.Tensor]]):
         else:
             bears_loss[: self._lengths[window]] = 1.0
         item = {"position_ids": torch.arange(size, dtype=torch.int64)}
-        if self._attention == "block_diagonal":
-            borders = self._borders[window]
+        if self._attention != CAUSAL:
+            borders, longest = self._blocks(window)
             bears_loss[torch.from_numpy(borders[:-1].astype(np.int64))] = 0.0
             lengths = torch.from_numpy(np.diff(borders).astype(np.int64))
             starts = torch.from_numpy(borders[:-1].astype(np.int64))
             item["position_ids"] -= torch.repeat_interleave(starts, lengths)
-            padded = np.full(self._borders.longest + 1, -1, dtype=np.int32)
+            padded = np.full(longest + 1, -1, dtype=np.int32)
             padded[: len(borders)] = borders
             item["cu_seqlens"] = torch.from_numpy(padded)
             item["cu_seqlens_argmin"] = torch.tensor([len(borders)], dtype=torch.int32)
             item["max_seqlen"] = torch.tensor([int(lengths.max())], dtype=torch.int32)
         loss_mask = torch.roll(bears_loss, -1)
         loss_mask[-1] = 0.0
+        item |= self._teacher(window)
         return {"tokens": tokens, "labels": torch.roll(tokens, -1), "loss_mask": loss_mask, **item}
+
+    def _blocks(self, window: int) -> tuple[np.ndarray, int]:
+        """Borders of what is attended to alone, 0 … seq_length, and their most in any window."""
+        if self._attention == SPLIT:
+            assert self._taught is not None
+            return self._taught.blocks(window), self._taught.info.longest_blocks
+        return self._borders[window], self._borders.longest
+
+    def _teacher(self, window: int) -> dict[str, torch.Tensor]:
+        if self._taught is None:
+            return {}
+        rows, size, k = self._taught.rows(window), self.info.seq_length, self._taught.info.k
+        ids = np.tile(np.arange(k, dtype=np.int32), (size, 1))
+        probabilities = np.zeros((size, k + 1), dtype=np.float32)
+        ids[rows.places], probabilities[rows.places] = rows.ids, rows.probabilities
+        return {"teacher_ids": torch.from_numpy(ids), "teacher_probabilities": torch.from_numpy(probabilities)}
 
     collate_fn = staticmethod(default_collate)
     """NeMo asks a dataset for it; all entries have the same shape in every sample."""

@@ -9,13 +9,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
 import torch
+from megatron.core import parallel_state
 from megatron.core.packed_seq_params import PackedSeqParams
+from megatron.core.utils import get_attr_wrapped_model
 from nemo.collections import llm
 from nemo.collections.llm.gpt.model.base import gpt_data_step
 from nemo.collections.llm.gpt.model.llama import apply_rope_scaling
 from nemo.lightning.base import get_vocab_size
+from nemo.lightning.megatron_parallel import MaskedTokenLossReduction
 
 from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.models.distillation_loss import (
+    IDS,
+    PARTS,
+    PROBABILITIES,
+    DistillationReduction,
+    Weights,
+    distillation_loss,
+)
 from nemo_kcpt.models.layer_spec import llama_layer_spec, uses_transformer_engine
 from nemo_kcpt.models.z_loss import cross_entropy_with_z_loss
 from nemo_kcpt.planning.rope import check_positions
@@ -33,12 +44,17 @@ def llama_data_step(dataloader_iter: Iterator[Any]) -> dict[str, torch.Tensor]:
 
     Returns:
         ``tokens``, ``labels``, ``position_ids``, ``loss_mask`` (micro-batch, sequence), and if the data has them
-        ``cu_seqlens`` (micro-batch, borders; rows padded with -1).
+        ``cu_seqlens`` (micro-batch, borders; rows padded with -1) and what a teacher says.
     """
-    if torch.cuda.is_available():
-        return gpt_data_step(dataloader_iter)
     batch = next(dataloader_iter)
-    return batch[0] if isinstance(batch, tuple) else batch
+    batch = batch[0] if isinstance(batch, tuple) else batch
+    if not torch.cuda.is_available():
+        return batch
+    taught = {name: batch.pop(name) for name in (IDS, PROBABILITIES) if name in batch}  # NeMo's step would drop them
+    found: dict[str, torch.Tensor] = gpt_data_step(iter([batch]))
+    if taught and parallel_state.is_pipeline_last_stage():
+        found |= {name: tensor.cuda(non_blocking=True) for name, tensor in taught.items()}
+    return found
 
 
 def llama_forward_step(model: torch.nn.Module, batch: dict[str, torch.Tensor | None]) -> torch.Tensor:
@@ -67,7 +83,29 @@ def llama_forward_step(model: torch.nn.Module, batch: dict[str, torch.Tensor | N
         _refuse_windows_across_ranks(model.config, len(cu_seqlens))
         options["packed_seq_params"] = packed_seq_params(cu_seqlens)
         inputs = {key: value if value is None else value.reshape(1, -1) for key, value in inputs.items()}
+    if batch.get(IDS) is not None and model.config.kl_weight and model.training:
+        return _distilled(model, batch, inputs, options)
     return model(**inputs, **options)
+
+
+def _distilled(
+    model: torch.nn.Module, batch: dict[str, Any], inputs: dict[str, torch.Tensor | None], options: dict[str, Any]
+) -> torch.Tensor:
+    """The model's output with the loss of :func:`distillation_loss` in place of its own."""
+    if model.config.context_parallel_size > 1:
+        raise ValueError("a distillation does not go with context parallelism; set context_parallel_size=1")
+    labels = inputs["labels"]
+    output: torch.Tensor = model(**{**inputs, "labels": None}, **options)
+    if labels is None or not get_attr_wrapped_model(model, "post_process"):
+        return output
+    weights = Weights(
+        ce=model.config.ce_weight,
+        kl=model.config.kl_weight,
+        temperature=model.config.temperature,
+        z_loss=model.config.z_loss,
+    )
+    loss, batch[PARTS] = distillation_loss(output, labels, batch[IDS], batch[PROBABILITIES], weights)
+    return loss
 
 
 def _refuse_windows_across_ranks(config: llm.GPTConfig, windows: int) -> None:
@@ -125,6 +163,12 @@ class KcptLlamaConfig(llm.LlamaConfig):
     rope_original_positions: int = 8192
     z_loss: float = 0.0
     """Coefficient of the z-loss in training; validation measures the cross entropy alone."""
+    kl_weight: float = 0.0
+    """Weight of the KL to the teacher's distributions (`kcpt distill`), which the data must then have; 0: none."""
+    ce_weight: float = 1.0
+    """Weight of the cross entropy on the written tokens, in a training with kl_weight."""
+    temperature: float = 1.0
+    """At which the KL is taken: that of the distillation."""
     calculate_per_token_loss: bool = True
     """Each token that bears loss weighs the same, whatever micro-batch it falls into."""
     from_scratch: bool = False
@@ -270,3 +314,16 @@ class KcptDemoConfig(KcptTinyConfig):
 
 class KcptLlamaModel(llm.LlamaModel):
     """NeMo's Llama module; a class of its own so that checkpoints name it and an exporter can be registered for it."""
+
+    @property
+    def training_loss_reduction(self) -> MaskedTokenLossReduction:
+        """NeMo's, or in a training with kl_weight the one that keeps cross entropy and KL apart."""
+        if not self._training_loss_reduction:
+            reduction = DistillationReduction if self.config.kl_weight else MaskedTokenLossReduction
+            self._training_loss_reduction: MaskedTokenLossReduction = reduction()
+        return self._training_loss_reduction
+
+    def loss_parts(self) -> dict[str, float]:
+        """Cross entropy and KL of the last step, right on global rank 0 and called by all; empty without kl_weight."""
+        reduction = self.training_loss_reduction
+        return reduction.parts() if isinstance(reduction, DistillationReduction) else {}

@@ -22,9 +22,10 @@ class MetricsFile(pl.Callback, IOMixin):
     """Writes a line per step to `path`, on global rank 0, and shows the last three of these in NeMo's progress:
     `step, max_steps, loss, lr, tokens, seconds, val_loss, tokens_per_second, mfu, memory_gib`.
 
-    `val_loss` is that of the newest validation, or null. `mfu` is the share of the GPUs' bf16 peak that the model's
-    FLOPs take (Chowdhery et al. 2022, PaLM, appendix B), null on a device whose peak is unknown. `memory_gib` is the
-    peak of this rank so far.
+    A training with kl_weight also has `ce` and `kl`, of which its loss is made: nats for each token that bears loss,
+    and for each token with a teacher. `val_loss` is that of the newest validation, or null. `mfu` is the share of the
+    GPUs' bf16 peak that the model's FLOPs take (Chowdhery et al. 2022, PaLM, appendix B), null on a device whose peak
+    is unknown. `memory_gib` is the peak of this rank so far.
 
     Args:
         path: the JSON Lines file; made if missing. A resumed training first drops the lines after its checkpoint, so
@@ -63,6 +64,7 @@ class MetricsFile(pl.Callback, IOMixin):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Append the step that has just ended."""
         step = trainer.global_step
+        parts: dict[str, float] = getattr(pl_module, "loss_parts", dict)()  # by every rank: they send them to the first
         if self._stream is None or (step % self.every and step < trainer.max_steps):
             return
         now = time.perf_counter()
@@ -85,6 +87,7 @@ class MetricsFile(pl.Callback, IOMixin):
             "seconds": round(now - self._started, 3),
             "val_loss": None if validation is None else float(validation),
             **shown,
+            **parts,
         }
         for name, value in shown.items():
             if value is not None:

@@ -10,6 +10,8 @@ import lightning.pytorch as pl
 from nemo import lightning as nl
 
 from nemo_kcpt.checkpoints.checkpoint import WEIGHTS, check_complete, read_shape
+from nemo_kcpt.checkpoints.origin import read_origin
+from nemo_kcpt.checkpoints.weights_identity import of_checkpoint
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.llama_shape import LlamaShape, shape_from_megatron
 from nemo_kcpt.models.llama import KcptLlamaConfig
@@ -24,7 +26,8 @@ def check_start(trainer: pl.Trainer, strategy: nl.MegatronStrategy) -> None:
 
     Raises:
         BadInput: the layout does not divide the model or the batch; random weights that nobody asked for; weights of
-            another architecture, or a checkpoint that is half there; no room on the disk for the checkpoints.
+            another architecture, or a checkpoint that is half there; a distillation by another model than the one that
+            the training starts from; no room on the disk for the checkpoints.
     """
     config = getattr(trainer.lightning_module, "config", None)
     if not isinstance(config, KcptLlamaConfig):
@@ -32,6 +35,7 @@ def check_start(trainer: pl.Trainer, strategy: nl.MegatronStrategy) -> None:
     shape = shape_from_megatron(vars(config))
     _check_layout(shape, config.seq_length, strategy, trainer)
     _check_weights(shape, config.from_scratch, strategy, trainer)
+    _check_teacher(strategy, trainer)
     if trainer.is_global_zero:
         _check_disk(shape, strategy, trainer)
 
@@ -77,6 +81,30 @@ def _check_weights(shape: LlamaShape, from_scratch: bool, strategy: nl.MegatronS
         raise BadInput(
             f"{checkpoint}: its weights are of another architecture: the model has {', '.join(differing)} there; "
             "take the recipe of that model (kcpt recipes), or kcpt_llama with its Hugging Face folder"
+        )
+
+
+def _check_teacher(strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
+    """The teacher is the model that the training starts from, or the one that it once came from.
+
+    A resumed training has compared it when it started; its checkpoint names the distillation.
+    """
+    taught = getattr(getattr(trainer, "datamodule", None), "taught", None)
+    if taught is None or trainer.ckpt_path:
+        return
+    if strategy.restore_config is None:
+        raise BadInput(
+            f"{taught.folder}: its teacher is a model, the training starts from random weights; give "
+            "restore='CHECKPOINT' with that model's weights (kcpt convert import)"
+        )
+    path = Path(str(strategy.restore_config.path))
+    checkpoint = path.parent if path.name == WEIGHTS else path
+    base = read_origin(checkpoint).base
+    if taught.weights not in (of_checkpoint(checkpoint), base.weights if base else None):
+        raise BadInput(
+            f"{taught.folder}: its teacher has other weights than {checkpoint}, and is not the model that these came "
+            "from; give kcpt distill the Hugging Face folder that kcpt convert import took, or that kcpt convert "
+            "export made of this checkpoint"
         )
 
 

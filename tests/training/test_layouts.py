@@ -31,6 +31,7 @@ ZERO: dict[str, Any] = {"distributed_optimizer": True}
 FROM_THREE: dict[str, Any] = {"load": "plain/step=2"}
 TO_THE_END: dict[str, Any] = {**FROM_THREE, "max_steps": STEPS, "validate_every": 2}
 ROUNDING: dict[str, Any] = {**FROM_THREE, "products": "bfloat16", "max_steps": 6}
+DISTILLED: dict[str, Any] = {**FROM_THREE, "kl_weight": 2.0, "z_loss": 0.01, "validate_every": 3}
 
 JOBS: dict[str, dict[str, Any]] = {
     "plain": {"save_every": 3, "max_steps": STEPS},
@@ -53,6 +54,15 @@ JOBS: dict[str, dict[str, Any]] = {
     "rounded_pipeline": {**ROUNDING, **PIPELINE},
     "rounded_data": {**ROUNDING, **DATA},
     "z_loss_tensor": {**FROM_THREE, **TENSOR, "z_loss": 0.01, "validate_every": 3},
+    "distilled": DISTILLED,
+    "distilled_tensor": {**DISTILLED, **SEQUENCE},
+    "distilled_pipeline": {**DISTILLED, **PIPELINE},
+    "distilled_data": {**DISTILLED, **DATA},
+    "distilled_micro": {**DISTILLED, "micro_batch_size": 1, "validate_every": 0},
+    "distilled_packed": {**DISTILLED, "packed": True},
+    "distilled_packed_tensor": {**DISTILLED, **TENSOR, "packed": True},
+    "distilled_warm": {**DISTILLED, "temperature": 2.0},
+    "distilled_warm_tensor": {**DISTILLED, **TENSOR, "temperature": 2.0},
     "tied_pipeline": {**PIPELINE, "load": "tied/step=2", "tied": True},
     "distributed": {**DATA, **ZERO, "save_every": 3, "max_steps": STEPS},
     "distributed_resumed": {**DATA, **ZERO, "load": "distributed/step=2"},
@@ -125,6 +135,11 @@ def test_packing_changes_the_loss(losses: Trainings) -> None:
         ("data", "resumed"),
         ("packed_tensor", "packed"),
         ("z_loss_tensor", "z_loss"),
+        ("distilled_tensor", "distilled"),
+        ("distilled_pipeline", "distilled"),
+        ("distilled_data", "distilled"),
+        ("distilled_packed_tensor", "distilled_packed"),
+        ("distilled_warm_tensor", "distilled_warm"),
     ],
 )
 def test_two_ranks_go_on_from_a_checkpoint_as_one_would(losses: Trainings, layout: str, reference: str) -> None:
@@ -166,6 +181,21 @@ def test_the_z_loss_is_part_of_the_training_alone(losses: Trainings) -> None:
     """At the same weights the training loss is higher by it, and validation measures the cross entropy."""
     assert losses["z_loss"][4] > losses["plain"][4] + 0.05
     assert losses["z_loss"]["validation after 6"] < losses["z_loss"][6]
+
+
+def test_a_distilled_training_comes_nearer_to_its_teacher(losses: Trainings) -> None:
+    """What its loss is made of is told apart, of each step; validation measures the cross entropy alone."""
+    found = losses["distilled"]
+    assert found["kl of 6"] < found["kl of 4"] - 0.01
+    # Two tokens in three have a teacher; what is left is the z-loss.
+    assert 0 < found[4] - 0.5 * found["ce of 4"] - 2.0 * found["kl of 4"] * 2 / 3 < 0.5
+    assert found["ce of 4"] == pytest.approx(losses["plain"][4], rel=1e-4)
+    assert found["validation after 6"] < found[6]
+
+
+def test_a_teacher_weighs_the_same_in_every_micro_batch(losses: Trainings) -> None:
+    expected = {name: value for name, value in losses["distilled"].items() if "validation" not in str(name)}
+    assert losses["distilled_micro"] == pytest.approx(expected, rel=RELATIVE)
 
 
 def test_a_training_goes_on_from_layout_to_layout_as_if_uninterrupted(losses: Trainings) -> None:

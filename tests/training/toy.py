@@ -12,13 +12,18 @@ from torch.utils.data import Dataset
 
 VOCABULARY = 96
 SEQUENCE = 32
+TAUGHT = 6
+"""Tokens that the teacher names."""
 
 
 class ToyDataset(Dataset):
-    """Windows of tokens that count upwards in steps that depend on the index; two documents each if ``packed``."""
+    """Windows of tokens that count upwards in steps that depend on the index; two documents each if ``packed``.
 
-    def __init__(self, size: int = 4096, sequence: int = SEQUENCE, packed: bool = False) -> None:
-        self.size, self.sequence, self.packed = size, sequence, packed
+    ``taught``: a teacher says something of two tokens in three, and of other tokens than those that are written.
+    """
+
+    def __init__(self, size: int = 4096, sequence: int = SEQUENCE, packed: bool = False, taught: bool = False) -> None:
+        self.size, self.sequence, self.packed, self.taught = size, sequence, packed, taught
 
     def __len__(self) -> int:
         return self.size
@@ -34,6 +39,11 @@ class ToyDataset(Dataset):
         if self.packed:
             border = 3 + index % (self.sequence - 6)
             item["cu_seqlens"] = torch.tensor([0, border, self.sequence, -1], dtype=torch.int32)
+        if self.taught:
+            steps = torch.arange(TAUGHT)
+            item["teacher_ids"] = ((text[:-1, None] * 5 + steps * 17) % VOCABULARY).int()
+            mass = torch.cat([0.5 ** (steps + 1), 0.5 ** torch.tensor([TAUGHT])])
+            item["teacher_probabilities"] = mass * ((torch.arange(self.sequence) + index) % 3 > 0)[:, None]
         return item
 
 
@@ -46,8 +56,10 @@ class RecordLosses(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
         self.by_step[f"validation after {trainer.global_step}"] = float(trainer.callback_metrics["val_loss"])
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         self.by_step[trainer.global_step] = float(trainer.callback_metrics["reduced_train_loss"])
+        for name, value in pl_module.loss_parts().items():
+            self.by_step[f"{name} of {trainer.global_step}"] = value
 
 
 class ToyData(pl.LightningDataModule):
@@ -56,11 +68,16 @@ class ToyData(pl.LightningDataModule):
     tokenizer = None
 
     def __init__(
-        self, micro_batch_size: int = 2, global_batch_size: int = 4, sequence: int = SEQUENCE, packed: bool = False
+        self,
+        micro_batch_size: int = 2,
+        global_batch_size: int = 4,
+        sequence: int = SEQUENCE,
+        packed: bool = False,
+        taught: bool = False,
     ) -> None:
         super().__init__()
         self.micro_batch_size, self.global_batch_size, self.seq_length = micro_batch_size, global_batch_size, sequence
-        self.dataset = ToyDataset(sequence=sequence, packed=packed)
+        self.dataset = ToyDataset(sequence=sequence, packed=packed, taught=taught)
         self.validation = ToyDataset(size=3 * global_batch_size, sequence=sequence, packed=packed)
         self.data_sampler = MegatronDataSampler(
             seq_len=sequence, micro_batch_size=micro_batch_size, global_batch_size=global_batch_size

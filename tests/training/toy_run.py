@@ -20,6 +20,8 @@ def train(
     micro_batch_size: int = 2,
     recompute: bool = False,
     z_loss: float = 0.0,
+    kl_weight: float = 0.0,
+    temperature: float = 1.0,
     validate_every: int = 0,
     resume: bool = False,
     products: str | None = None,
@@ -58,6 +60,9 @@ def train(
         vocab_rows=VOCABULARY,
         share_embeddings_and_output_weights=tied,
         z_loss=z_loss,
+        kl_weight=kl_weight,
+        ce_weight=0.5 if kl_weight else 1.0,
+        temperature=temperature,
         **(options if recompute else {}),
     )
     optimizer = OptimizerConfig(
@@ -99,7 +104,7 @@ def train(
     )
     llm.pretrain(
         model=KcptLlamaModel(config),
-        data=ToyData(micro_batch_size=micro_batch_size, packed=packed),
+        data=ToyData(micro_batch_size=micro_batch_size, packed=packed, taught=bool(kl_weight)),
         trainer=trainer,
         log=nl.NeMoLogger(log_dir=folder, use_datetime_version=False, ckpt=checkpoints),
         resume=KcptAutoResume(

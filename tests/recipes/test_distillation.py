@@ -1,0 +1,99 @@
+"""Recipes with a distillation: what they set, and `nemo llm pretrain` and `finetune` from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nemo_kcpt.distillation import stage as distill
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.several import run
+from tests import forks
+from tests.conversion.hf_llama import SIZES
+
+
+@pytest.fixture(scope="session")
+def starting(packs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `hf`, a model of the tiny recipe's shape with the packs' tokenizer, `base`, its import, and
+    `teacher`, its distillation of the anchored pack."""
+    import shutil
+
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("starting")
+    shutil.copytree(packs / "tokenizer", folder / "hf")
+    torch.manual_seed(1)
+    shape = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 4, "num_key_value_heads": 4}
+    sizes = {**SIZES, **shape, "vocab_size": 1024, "max_position_embeddings": 512, "head_dim": 64}
+    LlamaForCausalLM(LlamaConfig(**sizes)).save_pretrained(folder / "hf")
+    assert run([["convert", "import", str(folder / "hf"), "--to", str(folder / "base")]]) == 0
+    distill.run(distill.Config(pack=packs / "anchored", model=folder / "hf", out=folder / "teacher", k=16))
+    return folder
+
+
+def test_a_recipe_takes_the_students_view_and_the_weights(packs: Path, starting: Path, tmp_path: Path) -> None:
+    from nemo_kcpt_recipes import kcpt_demo, kcpt_sft_tiny, kcpt_tiny
+
+    given: dict[str, Any] = {"distillation": str(starting / "teacher"), "dir": str(tmp_path)}
+    for recipe in (kcpt_tiny, kcpt_demo):
+        made = recipe(pack=str(packs / "anchored"), kl_weight=0.5, ce_weight=0, **given)
+        assert made.data.attention == "split" and made.data.distillation == str(starting / "teacher")
+        config = made.model.config
+        assert (config.kl_weight, config.ce_weight, config.temperature) == (0.5, 0, 1.0)
+    plain = kcpt_tiny(pack=str(packs / "anchored"), dir=str(tmp_path))
+    assert not hasattr(plain.model.config, "kl_weight") or plain.model.config.kl_weight == 0
+    tuned = kcpt_sft_tiny(pack=str(packs / "instruction"), **given)
+    assert tuned.data.__fn_or_cls__.__name__ == "InstructionDataModule" and tuned.model.config.kl_weight == 1
+    with pytest.raises(BadInput, match="kl_weight, ce_weight: are for a training with distillation=FOLDER"):
+        kcpt_tiny(pack=str(packs / "anchored"), dir=str(tmp_path), kl_weight=1.0)
+    with pytest.raises(BadInput, match="none may be below 0, and one must be above"):
+        kcpt_tiny(pack=str(packs / "anchored"), kl_weight=0, ce_weight=0, **given)
+    with pytest.raises(BadInput, match="not a finished distillation"):
+        kcpt_tiny(pack=str(packs / "anchored"), dir=str(tmp_path), distillation=str(tmp_path))
+
+
+def train(log: Path, task: str, factory: str, *overrides: str, ranks: int = 1) -> None:
+    forks.command(["nemo", "llm", task, "--factory", factory, "--yes", *overrides], ranks=ranks, log=log)
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_from_the_command_line_on_one_rank_and_two_and_resumed(packs: Path, starting: Path, tmp_path: Path) -> None:
+    """The KL falls, both parts are in the metrics file, tensor parallel ranks and a resumed run agree."""
+    source = f"pack='{packs}/anchored',restore='{starting}/base',distillation='{starting}/teacher'"
+    exact = ["trainer.callbacks[1].matmul_precision=highest", "log.ckpt.every_n_train_steps=4"]
+
+    def start(name: str, steps: int, keys: str = "", ranks: int = 1) -> list[dict[str, Any]]:
+        factory = f"kcpt_tiny({source},dir='{tmp_path}/{name}'{keys})"
+        train(tmp_path / f"{name}.log", "pretrain", factory, *exact, f"trainer.max_steps={steps}", ranks=ranks)
+        return lines(tmp_path / name)
+
+    whole = start("one", 8)
+    assert whole[-1]["kl"] < whole[0]["kl"] and whole[-1]["ce"] < whole[0]["ce"]
+    assert all(line["ce"] <= line["loss"] <= line["ce"] + line["kl"] for line in whole)
+    two = start("tensor", 8, ",tensor_parallel=2,processes=2", ranks=2)
+    pipeline = start("pipeline", 8, ",pipeline_parallel=2,processes=2", ranks=2)
+    for name in ("loss", "ce", "kl"):
+        expected = [line[name] for line in whole]
+        assert [line[name] for line in two] == pytest.approx(expected, rel=1e-5)
+        assert [line[name] for line in pipeline] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_another_model_or_random_weights_are_refused(
+    packs: Path, starting: Path, trained: Path, tmp_path: Path
+) -> None:
+    log, source = tmp_path / "log", f"pack='{packs}/anchored',distillation='{starting}/teacher',dir='{tmp_path}/x'"
+    for restore, said in ((f",restore='{trained}'", "has other weights than"), ("", "starts from random weights")):
+        with pytest.raises(AssertionError):
+            train(log, "pretrain", f"kcpt_tiny({source}{restore})", "trainer.max_steps=1")
+        assert said in log.read_text().replace("\n", " ")
