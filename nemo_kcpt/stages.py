@@ -25,6 +25,10 @@ STAGES: dict[str, tuple[str, str]] = {
     "judge": ("nemo_kcpt.evaluation.judging.stage", "an LLM judges each answer, with a reason: verdicts.jsonl"),
     "score": ("nemo_kcpt.evaluation.scoring.stage", "exact match and BERTScore: scores.jsonl"),
     "perplexity": ("nemo_kcpt.evaluation.scoring.perplexity_stage", "what a training cost: perplexity on general text"),
+    "divergence": (
+        "nemo_kcpt.evaluation.scoring.divergence_stage",
+        "how far a training moved a model: KL to the starting one on its own answers",
+    ),
     "human": (
         "nemo_kcpt.evaluation.people.sheet_stage",
         "people rate: a blind sheet as page and workbook (sheet), and their ratings together (collect)",
