@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nemo_kcpt.readers.markdown_tables import table
+from nemo_kcpt.readers.number_formats import show
 from nemo_kcpt.readers.office import Contents, Package, attribute, child, local, shown
 
 AXES = ("catAx", "valAx", "dateAx", "serAx")
@@ -58,8 +59,8 @@ def diagram_lines(root: Any) -> list[str]:
     return lines
 
 
-def chart_lines(root: Any) -> list[str]:
-    """A chart's title, the titles of its axes, and its series with their values as a table."""
+def chart_lines(root: Any, *, values: bool = True) -> list[str]:
+    """A chart's title, the titles of its axes, and with `values` its series with their values as a table."""
     chart = child(root, "chart")
     if chart is None:
         return []
@@ -73,6 +74,10 @@ def chart_lines(root: Any) -> list[str]:
         if (text := _text(child(axis, "title")))
     ]
     lines += axes
+    return [*lines, *_series_lines(chart)] if values else lines
+
+
+def _series_lines(chart: Any) -> list[str]:
     series = list(chart.iter("{*}ser"))
     names = [_first(child(node, "tx")) or _text(child(node, "tx")) for node in series]
     categories: list[str] = []
@@ -88,18 +93,29 @@ def chart_lines(root: Any) -> list[str]:
             [categories[row] if row < len(categories) else str(row + 1), *(one.get(row, "") for one in values)]
             for row in range(count)
         ]
-        return [*lines, "", table([head, *rows])]
-    return [*lines, *(name for name in names if name)]
+        return ["", table([head, *rows])]
+    return [name for name in names if name]
 
 
 def _points(node: Any) -> dict[int, str]:
-    """The cached values of a series by their places."""
+    """The stored values of a series by their places, as their format shows them."""
     found: dict[int, str] = {}
-    for point in node.iter("{*}pt") if node is not None else ():
-        value = child(point, "v")
-        if value is not None and value.text:
-            found[int(attribute(point, "idx") or 0)] = value.text
+    for cache in node.iter("{*}numCache", "{*}strCache", "{*}numLit", "{*}strLit") if node is not None else ():
+        code = (child(cache, "formatCode").text or "") if child(cache, "formatCode") is not None else ""
+        for point in cache.iter("{*}pt"):
+            value = child(point, "v")
+            if value is not None and value.text:
+                is_text = local(cache).startswith("str")
+                own = attribute(point, "formatCode") or code or "General"
+                found[int(attribute(point, "idx") or 0)] = value.text if is_text else _shown(value.text, own)
     return found
+
+
+def _shown(value: str, code: str) -> str:
+    try:
+        return show(float(value), code)
+    except ValueError:
+        return value
 
 
 def _first(node: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+_SPACE = re.compile(r"[ \t\r\n\f\v]+")
 _BAR = re.compile(r"(?<!\\)\|")
 
 
@@ -13,7 +14,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
     A cell is one line: bars in it are escaped, its line ends become spaces.
     """
-    cells = [[_BAR.sub(r"\\|", " ".join(cell.split())) for cell in row] for row in rows]
+    cells = [[_BAR.sub(r"\\|", _SPACE.sub(" ", cell).strip()) for cell in row] for row in rows]
     width = max(map(len, cells), default=0)
     full = [row + [""] * (width - len(row)) for row in cells if any(row)]
     kept = [column for column in range(width) if any(row[column] for row in full)]

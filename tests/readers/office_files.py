@@ -124,3 +124,49 @@ def up(text: str) -> str:
 def down(text: str) -> str:
     """A lowered run."""
     return r(text, '<w:vertAlign w:val="subscript"/>')
+
+
+def write_xlsx(
+    path: Path,
+    sheets: Mapping[str, str],
+    *,
+    styles: str = "",
+    strings: str = "",
+    workbook: str = "",
+    states: Mapping[str, str] | None = None,
+    parts: Mapping[str, str | bytes] | None = None,
+    relations: Mapping[str, str] | None = None,
+) -> Path:
+    """A workbook.
+
+    Args:
+        path: where to.
+        sheets: name -> what is in the worksheet's element.
+        styles: what is in styles.xml.
+        strings: what is in sharedStrings.xml.
+        workbook: what is before the list of sheets.
+        states: name of a sheet -> hidden or veryHidden.
+        parts: more parts.
+        relations: of more parts.
+    """
+    main = f"{OPEN}/spreadsheetml/2006/main"
+    names = "".join(
+        f'<sheet name="{name}" sheetId="{number}" r:id="rId{number}" state="{(states or {}).get(name, "visible")}"/>'
+        for number, name in enumerate(sheets, 1)
+    )
+    made: dict[str, str | bytes] = {
+        "xl/workbook.xml": f'<workbook xmlns="{main}" {{ns}}>{workbook}<sheets>{names}</sheets></workbook>'
+    }
+    lines = ""
+    for number, content in enumerate(sheets.values(), 1):
+        made[f"xl/worksheets/sheet{number}.xml"] = f'<worksheet xmlns="{main}" {{ns}}>{content}</worksheet>'
+        lines += f"\nrId{number} worksheet worksheets/sheet{number}.xml"
+    if styles:
+        made["xl/styles.xml"] = f'<styleSheet xmlns="{main}">{styles}</styleSheet>'
+        lines += "\nrIdS styles styles.xml"
+    if strings:
+        made["xl/sharedStrings.xml"] = f'<sst xmlns="{main}">{strings}</sst>'
+        lines += "\nrIdT sharedStrings sharedStrings.xml"
+    return write_package(
+        path, "xl/workbook.xml", {**made, **(parts or {})}, {"xl/workbook.xml": lines, **(relations or {})}
+    )

@@ -1,0 +1,196 @@
+"""Cells of an .xlsx as they are shown: shared texts, formats, dates, errors, formulas by their stored values."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from nemo_kcpt.readers.base import Place, too_large
+from nemo_kcpt.readers.number_formats import BUILT_IN, UnknownFormat, general, show, show_text
+from nemo_kcpt.readers.office import Contents, Package, attribute, child, local
+from nemo_kcpt.readers.pieces import Piece, written
+from nemo_kcpt.readers.zipped import BadContainer
+
+NO_VALUE = "sheets with formulas of which no value is stored"
+NO_FORMAT = "sheets with numbers whose format is not known"
+NAMED = 5
+"""Cells that are named of a sheet."""
+_CELL = re.compile(r"\$?([A-Za-z]{1,3})\$?(\d{1,7})")
+
+
+class Formats:
+    """Formats and fonts of cells, by the number of their style.
+
+    Args:
+        root: of styles.xml, or None.
+    """
+
+    def __init__(self, root: Any) -> None:
+        codes: dict[str, str] = {}
+        struck: list[bool] = []
+        raised: list[str] = []
+        self._codes: list[str] = []
+        self._fonts: list[tuple[str, bool]] = []
+        for node in root if root is not None else ():
+            if local(node) == "numFmts":
+                codes |= {attribute(one, "numFmtId") or "": attribute(one, "formatCode") or "" for one in node}
+            elif local(node) == "fonts":
+                struck = [child(one, "strike") is not None and _is_on(child(one, "strike")) for one in node]
+                raised = [_way(one) for one in node]
+            elif local(node) == "cellXfs":
+                for one in node:
+                    number = attribute(one, "numFmtId") or "0"
+                    font = int(attribute(one, "fontId") or 0)
+                    self._codes.append(codes.get(number) or BUILT_IN.get(int(number), "unknown"))
+                    known = font < len(struck)
+                    self._fonts.append((raised[font] if known else "", struck[font] if known else False))
+
+    def code(self, style: str | None) -> str:
+        """The format of a style."""
+        number = int(style or 0)
+        return self._codes[number] if number < len(self._codes) else "General"
+
+    def font(self, style: str | None) -> tuple[str, bool]:
+        """super, sub or nothing, and whether text is struck through."""
+        number = int(style or 0)
+        return self._fonts[number] if number < len(self._fonts) else ("", False)
+
+
+class Cells:
+    """Reads cells.
+
+    Args:
+        package: the file.
+        contents: takes what is to be said of it.
+        place: limits how much text is read.
+        part: the workbook's part.
+        since_1904: whether dates count from 1904.
+    """
+
+    def __init__(self, package: Package, contents: Contents, place: Place, part: str, since_1904: bool) -> None:
+        styles, strings = package.related(part, "styles"), package.related(part, "sharedStrings")
+        self.formats = Formats(package.xml(styles) if styles else None)
+        self.contents = contents
+        self.since_1904 = since_1904
+        self.without_value: list[str] = []
+        """Cells of the present sheet."""
+        self.without_format: list[str] = []
+        self._shared: list[list[Piece]] = []
+        size = 0
+        for node in package.container.stream_xml(strings, "{*}si") if strings else ():
+            pieces = text_pieces(node)
+            size += sum(len(piece.text) for piece in pieces)
+            if size > place.max_bytes:
+                raise BadContainer(too_large(size, place))
+            self._shared.append(pieces)
+
+    def text(self, cell: Any, name: str) -> str:
+        """A cell as it is shown; empty for one that shows nothing.
+
+        Args:
+            cell: its element.
+            name: B3, for messages.
+        """
+        kind, style = attribute(cell, "t") or "n", attribute(cell, "s")
+        inline = child(cell, "is")
+        value = child(cell, "v")
+        if kind == "inlineStr" or (value is None and inline is not None):
+            return self._written(text_pieces(inline) if inline is not None else [], style)
+        if value is None or (not value.text and kind != "str"):
+            if child(cell, "f") is not None:
+                self.without_value.append(name)
+            return ""
+        text = value.text or ""
+        if kind == "s":
+            return self._written(self._shared[int(text)], style)
+        if kind == "str":
+            return self._written([Piece(_unescaped(text))], style)
+        if kind == "b":
+            return "TRUE" if text.strip() in ("1", "true") else "FALSE"
+        if kind in ("e", "d"):
+            return text.strip()
+        return self._marked([Piece(self._number(float(text), self.formats.code(style), name))], style)
+
+    def _number(self, value: float, code: str, name: str) -> str:
+        try:
+            return show(value, code, since_1904=self.since_1904)
+        except UnknownFormat:
+            self.without_format.append(name)
+            return general(Decimal(f"{value:.15g}"))
+
+    def _written(self, pieces: list[Piece], style: str | None) -> str:
+        code = self.formats.code(style)
+        if code != "General" and len(pieces) == 1:
+            pieces = [pieces[0]._replace(text=show_text(pieces[0].text, code))]
+        return self._marked(pieces, style)
+
+    def _marked(self, pieces: list[Piece], style: str | None) -> str:
+        way, struck = self.formats.font(style)
+        if way or struck:
+            pieces = [piece._replace(way=piece.way or way, struck=piece.struck or struck) for piece in pieces]
+        line = written(pieces)
+        self.contents.changes["raised"] += line.raised
+        return line.text
+
+    def end_sheet(self, name: str) -> None:
+        """Say what was wrong with the cells of a sheet."""
+        what = "Excel stores no value until it has calculated; open the file in Excel and save it"
+        for kind, cells, detail in (
+            (NO_VALUE, self.without_value, what),
+            (NO_FORMAT, self.without_format, "these are written without a format"),
+        ):
+            if cells:
+                more = f" and {len(cells) - NAMED:,} more" if len(cells) > NAMED else ""
+                self.contents.flaw(kind, f"sheet {name}", f"{', '.join(cells[:NAMED])}{more}: {detail}")
+                cells.clear()
+
+
+def text_pieces(node: Any) -> list[Piece]:
+    """The runs of a text, without readings of kanji (rPh)."""
+    found: list[Piece] = []
+    for one in node:
+        if local(one) == "t":
+            found.append(Piece(_unescaped(one.text or "")))
+        elif local(one) == "r":
+            properties, text = child(one, "rPr"), child(one, "t")
+            struck = child(properties, "strike")
+            shown = _unescaped(text.text or "") if text is not None else ""
+            found.append(Piece(shown, _way(properties), struck is not None and _is_on(struck)))
+    return found
+
+
+def place_of(name: str | None) -> tuple[int, int] | None:
+    """Row and column of a cell's name, from 1; None if it is none."""
+    match = _CELL.fullmatch(name or "")
+    if match is None:
+        return None
+    column = 0
+    for letter in match[1].upper():
+        column = 26 * column + ord(letter) - 64
+    return int(match[2]), column
+
+
+def column_name(column: int) -> str:
+    """The letters of a column, counted from 1."""
+    name = ""
+    while column:
+        column, rest = divmod(column - 1, 26)
+        name = chr(65 + rest) + name
+    return name
+
+
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+
+
+def _unescaped(text: str) -> str:
+    """Text without the escapes that Excel stores control characters by."""
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if "_x" in text else text
+
+
+def _way(properties: Any) -> str:
+    return {"superscript": "super", "subscript": "sub"}.get(attribute(child(properties, "vertAlign")) or "", "")
+
+
+def _is_on(node: Any) -> bool:
+    return attribute(node) not in ("0", "false")
