@@ -24,6 +24,10 @@ STAGES: dict[str, tuple[str, str]] = {
     "generate": ("nemo_kcpt.evaluation.answers.stage", "answers from memory with vLLM: answers.jsonl"),
     "judge": ("nemo_kcpt.evaluation.judging.stage", "an LLM judges each answer, with a reason: verdicts.jsonl"),
     "score": ("nemo_kcpt.evaluation.scoring.stage", "exact match and BERTScore: scores.jsonl"),
+    "choose": (
+        "nemo_kcpt.evaluation.scoring.choice_stage",
+        "which mixture of base and trained model to take, on validation questions alone: choice.json",
+    ),
     "perplexity": ("nemo_kcpt.evaluation.scoring.perplexity_stage", "what a training cost: perplexity on general text"),
     "divergence": (
         "nemo_kcpt.evaluation.scoring.divergence_stage",

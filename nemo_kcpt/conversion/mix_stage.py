@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from nemo_kcpt.checkpoints.safetensors_file import TYPES
 from nemo_kcpt.checkpoints.target import appearing, check_space
 from nemo_kcpt.config import MISSING, nearest
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.evaluation.scoring.choice_stage import read_choice
 from nemo_kcpt.files import canonical_json, sha256_file, sha256_text, write_json
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
@@ -52,6 +53,8 @@ class Config:
     """Hugging Face folder to write; --to is short for it."""
     alpha: float | None = None
     """Share of B in every weight, from 0 to 1; needed with B."""
+    choice: Path | None = None
+    """In place of alpha: folder of kcpt choose, or a choice.json; the alpha chosen there is taken."""
     add: list[Path] = field(default_factory=list)
     """Instead of B: models whose differences to minus are added to A, as [models/instruct]."""
     minus: Path | None = None
@@ -73,9 +76,9 @@ class Config:
         if self.b is not None:
             if self.minus is not None or self.scale != 1.0:
                 raise ValueError("minus, scale: go with add=[MODEL]; two models are mixed by alpha=")
-            if self.alpha is None or not 0 <= self.alpha <= 1:
+            if (self.alpha is None) == (self.choice is None) or not 0 <= (self.alpha or 0) <= 1:
                 raise ValueError(f"alpha: {self.alpha} was given; the share of B is needed, from 0 (A) to 1 (B)")
-        elif self.alpha is not None or self.minus is None:
+        elif self.alpha is not None or self.choice is not None or self.minus is None:
             raise ValueError(
                 "add: needs minus=MODEL, from which those of add were trained, and scale= instead of alpha="
             )
@@ -131,6 +134,8 @@ def run(config: Config, redo: bool = False) -> None:
     Raises:
         BadInput: models that do not agree, weights that are not finite, or no room.
     """
+    if config.choice is not None:
+        config = replace(config, alpha=float(read_choice(config.choice)["alpha"]), choice=None)
     models = _models(config)
     hf_config = check_configs(models, config.rope)
     names = shared_tensors(models)

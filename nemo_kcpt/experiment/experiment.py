@@ -27,11 +27,12 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "sft_data": ("out", "corpus", "synthetic", "one_shot"),
     "pack": ("out", "mode", "seq_length", "kinds", "corpus", "synthetic", "sft", "tokenizer", "inspect", "report"),
     "convert": ("out", "checkpoint", "tokenizer"),
-    "questions": ("out", "corpus", "synthetic", "facts", "general", "audit"),
+    "questions": ("out", "corpus", "synthetic", "facts", "general", "audit", "validation", "part"),
     "generate": ("out", "questions", "models"),
     "judge": ("out", "questions", "answers", "papers", "models", "estimate", "salvage"),
     "score": ("out", "questions", "answers", "papers", "facts", "verdicts", "agreement"),
     "perplexity": ("out", "models", "base"),
+    "choose": ("out", "questions", "scores", "general_scores", "candidates", "base"),
     "report": (
         "out",
         "questions",
@@ -73,6 +74,8 @@ class Training:
     """Kinds of synthetic data in it; empty: all."""
     seeds: list[int] = field(default_factory=list)
     """Trained once for each, with the windows in another order; NAME@SEED in tables."""
+    mix: list[float] = field(default_factory=list)
+    """Shares of it in mixtures with the base, as [0.25, 0.5, 0.75]; the one that kcpt choose takes is NAME~mix."""
 
 
 @dataclass(kw_only=True)
@@ -145,6 +148,10 @@ class Config:
     """Keys of kcpt judge; empty: no judge, {judge: MODEL} at least otherwise."""
     score: dict[str, Any] = field(default_factory=dict)
     """Keys of kcpt score."""
+    validation: float = 0.25
+    """With mix: share of the held-out papers whose questions choose among mixtures; no others are about them."""
+    choose: dict[str, Any] = field(default_factory=dict)
+    """Keys of kcpt choose, as {metric: exact_match, retention: 0.9}."""
     perplexity: dict[str, Any] = field(default_factory=dict)
     """Keys of kcpt perplexity, with general."""
     report: dict[str, Any] = field(default_factory=dict)
@@ -216,6 +223,12 @@ def all_trainings(config: Config) -> list[Training]:
             value = getattr(one, key)
             if value not in known:
                 raise BadInput(f"{where}: {key}: '{value}' is not one of {', '.join(known)}; {nearest(value, known)}")
+        if bad := [alpha for alpha in one.mix if not 0 < alpha < 1]:
+            raise BadInput(
+                f"{where}: mix: {bad[0]:g} is not between 0 (the base) and 1 (the training), both of which are there"
+            )
+        if len(set(one.mix)) < len(one.mix):
+            raise BadInput(f"{where}: mix: a share appears twice")
         if one.mode == "raw" and one.kinds:
             raise BadInput(f"{where}: kinds: a pack of mode raw has no synthetic data; take concat or anchored")
     if config.steps_like and config.steps_like not in seen:

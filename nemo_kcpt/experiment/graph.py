@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.experiment.experiment import BASE, Config, Training, all_trainings, check_compared, words_of
-from nemo_kcpt.experiment.nodes import REPORT, Cell, Launch, Node, kcpt, needed, stage_node
+from nemo_kcpt.experiment.nodes import Cell, Launch, Node, kcpt, needed, report_node, stage_node
 from nemo_kcpt.experiment.small_base import base_documents, base_packs
+from nemo_kcpt.experiment.sweeps import add_sweep, add_validation
 from nemo_kcpt.recipe_calls import call
 
 
@@ -26,7 +27,7 @@ class Graph:
             seeds: list[int | None] = [*training.seeds]
             for seed in seeds or [None]:
                 self._training(training, seed)
-        self._report()
+        self.add(report_node(self.run, [f"scores-{cell.name}" for cell in self.cells]))
         check_compared(config, [cell.name for cell in self.cells], [cell.group for cell in self.cells])
 
     # ---- folders
@@ -91,6 +92,9 @@ class Graph:
         self._stage("synthetic", "synthesize", "synthesize", synthesize, ["corpus"], "synthetic.jsonl", expected=5)
         sources = [f"corpus={run}/corpus", f"synthetic={run}/synthetic"]
         asked = [sources[0], *(facts or sources[1:]), *words_of(config.questions)]
+        if any(training.mix for training in self.trainings):
+            asked.append(f"validation={config.validation}")
+            add_validation(self, asked)
         self._stage("questions", "questions", "questions", asked, ["synthetic"], "questions.jsonl", expected=5)
         if config.general:
             asked = [f"general={config.general}"]
@@ -127,7 +131,7 @@ class Graph:
             self.weights_node, after = "import", []
         else:
             after = [self._small_base()]
-        self._cell(BASE, None, None, None, None, [], after)
+        self.add_cell(BASE, None, None, None, None, [], after)
 
     def _small_base(self) -> str:
         """A base model pretrained and tuned on fictional papers of its own; the name of its export."""
@@ -233,7 +237,10 @@ class Graph:
                 )
                 chain += [trained]
             exported = self.export(cell, trained)
-            self._cell(cell, training, seed, given, self.pack(training), [*chain, exported], [exported])
+            self.add_cell(cell, training, seed, given, self.pack(training), [*chain, exported], [exported])
+            if training.mix:
+                base = [] if config.model is not None else [f"export-{BASE}"]
+                add_sweep(self, self.cells[-1], [exported, *base])
 
     def _pack(self, training: Training) -> str:
         name, config = f"pack-{self._packed_first(training).name}", self.config
@@ -294,7 +301,7 @@ class Graph:
         )
         return f"export-{cell}"
 
-    def _cell(
+    def add_cell(
         self,
         name: str,
         training: Training | None,
@@ -304,7 +311,7 @@ class Graph:
         chain: list[str],
         after: Sequence[str],
     ) -> None:
-        """What tests a model: answers, verdicts, scores."""
+        """A model with what tests it: answers, verdicts, scores."""
         config, run, model = self.config, self.run, f"models={name}={self.hf(name)}"
         asked, out = f"questions={run}/questions", run / "answers" / name
         reads = {"model": self.hf(name)} if name == BASE and config.model is not None else {}
@@ -369,20 +376,6 @@ class Graph:
                 reads=reads or {},
                 expected=expected,
                 cells=[cell],
-            )
-        )
-
-    def _report(self) -> None:
-        out = self.run / "report"
-        self.add(
-            Node(
-                name=REPORT,
-                kind=REPORT,
-                command=kcpt(["grid", "--config", str(self.run / "experiment.yaml"), f"node={REPORT}"]),
-                products=[out / "report.json", out / "report.html", out / "report.md"],
-                folders=[out],
-                after=[f"scores-{cell.name}" for cell in self.cells],
-                expected=15,
             )
         )
 

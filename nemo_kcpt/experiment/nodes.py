@@ -112,6 +112,20 @@ def stage_node(
     )
 
 
+def report_node(run: Path, after: Sequence[str]) -> Node:
+    """The report of the experiment in the folder `run`."""
+    out = run / "report"
+    return Node(
+        name=REPORT,
+        kind=REPORT,
+        command=kcpt(["grid", "--config", str(run / "experiment.yaml"), f"node={REPORT}"]),
+        products=[out / "report.json", out / "report.html", out / "report.md"],
+        folders=[out],
+        after=after,
+        expected=15,
+    )
+
+
 def needed(nodes: Mapping[str, Node], names: Sequence[str]) -> list[str]:
     """The named ones of `nodes` and all that they need, in the order of `nodes`.
 

@@ -132,6 +132,9 @@ def run_report(states: States) -> None:
         keys["sft"] = str(run / "sft")
     if config.judge:
         keys["verdicts"] = folders("verdicts")
+    choices = [cell.name for cell in graph.cells if f"choose-{cell.name}" in graph.nodes]
+    if made := [str(run / "choices" / name) for name in choices if found[f"choose-{name}"].word == DONE]:
+        keys["choices"] = made
     if config.general:
         keys |= {"perplexity": folders("perplexity"), "general": str(run / "general")}
         keys |= {"general_answers": folders("general-answers"), "general_scores": folders("general-scores")}

@@ -7,6 +7,7 @@ from typing import Any
 
 from nemo_kcpt.report import curves, plots, views
 from nemo_kcpt.report.formats import TRUTH_NAMES, Metrics
+from nemo_kcpt.report.sweeps import sweep_plot
 
 LEAST_MODELS = 4
 """Models without which a plot of scores against the truth says nothing."""
@@ -45,6 +46,8 @@ def draw(report: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
         drawn["losses"] = plots.losses(report["losses"])
     if report["stages"]:
         drawn["times"] = plots.times(report["stages"])
+    for sweep in report.get("sweeps", ()):
+        drawn[f"sweep {sweep['name']}"] = sweep_plot(sweep)
     for pack in report["packs"]:
         drawn[f"pack {pack['name']}"] = "\n".join(pack_plots(pack, pack["seq_length"], pack["name"]))
     # The SVG is matplotlib's own markup, which escapes the texts in it.

@@ -33,6 +33,7 @@ from nemo_kcpt.report import build, cells, environment, groups, part, ranks, she
 from nemo_kcpt.report import inputs as read
 from nemo_kcpt.report.formats import all_metrics
 from nemo_kcpt.report.render import render, render_markdown
+from nemo_kcpt.report.sweeps import read_sweeps
 from nemo_kcpt.report.tables import csv_tables, latex_tables
 from nemo_kcpt.runs import LATER, MANIFEST, hash_input, read_manifest, shaping, stage
 from nemo_kcpt.serving.models import parse_models
@@ -71,6 +72,8 @@ class Config:
     """Folder of kcpt generate on the general questions, or several."""
     general_scores: Any = None
     """Folder of kcpt score on the general answers, or several."""
+    choices: Any = field(default=None, metadata=LATER)
+    """Folder of kcpt choose, or several: the mixtures that were compared on validation questions."""
     cells: Path | None = None
     """cells.json of kcpt grid."""
     facts: Path | None = None
@@ -104,7 +107,7 @@ class Config:
 
 
 _FILES = ("papers", "synthetic", "sft", "people", "agreement", "facts", "parity", "environment", "general", "cells")
-_SEVERAL = ("answers", "scores", "perplexity", "verdicts", "general_answers", "general_scores")
+_SEVERAL = ("answers", "scores", "perplexity", "verdicts", "general_answers", "general_scores", "choices")
 _NAMED = ("metrics", "packs")
 
 
@@ -239,6 +242,7 @@ def build_report(config: Config) -> dict[str, Any]:
         "command": config.command,
         "commands": read.read_commands(config.commands),
         **({"scorers": scorers} if scorers else {}),
+        **({"sweeps": read_sweeps(read.paths(config.choices))} if config.choices else {}),
         **({"parts": config.parts} if config.parts else {}),
     }
 

@@ -23,7 +23,7 @@ from nemo_kcpt.report.stage import Config, run
 from nemo_kcpt.report.tables import csv_tables, latex_tables
 from nemo_kcpt.stats import statistics
 from nemo_kcpt.stats.statistics import holm, least_p, paired_difference, paired_p, wilson_interval
-from tests.report.grids import write_matrix, write_study
+from tests.report.grids import manifest, write_matrix, write_study
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -333,3 +333,30 @@ def test_a_difference_is_clear_if_interval_and_p_say_so(
     excludes_zero: bool, p: float, least: float, words: str
 ) -> None:
     assert clear({"excludes_zero": excludes_zero, "p_holm": p, "p_holm_least": least}) == words
+
+
+def test_mixtures_are_shown_with_the_one_that_was_chosen(study: dict[str, Any], tmp_path: Path) -> None:
+    """As lines and a table; one that keeps too little says so, and a report without any says nothing of them."""
+    rows = [
+        {"model": f"raw~{alpha}", "alpha": alpha, "knowledge": alpha / 2, "ci95": [0.0, 0.9], "retention": 1 - alpha}
+        | {"retention_of": 40}
+        for alpha in (0.25, 0.5, 1.0)
+    ]
+    choice = {
+        "rule": "best <exact_match>",
+        "metric": "exact_match",
+        "least_retention": 0.9,
+        "questions": 20,
+        "papers": 3,
+    }
+    choice |= {"chosen": "raw~0.25", "alpha": 0.25, "met": False, "base": "base", "rows": rows}
+    write_json(tmp_path / "choices/raw/choice.json", choice)
+    manifest(tmp_path / "choices/raw", "choose", {})
+    run(Config(**study | {"out": tmp_path / "out", "choices": str(tmp_path / "choices/raw")}))
+    found = read_json(tmp_path / "out/report.json")
+    assert found["sweeps"] == [{"name": "raw~1.0", **choice}]
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert 'aria-label="mixtures of raw~1.0"' in page and "best &lt;exact_match&gt;" in page
+    assert "None kept as much as 90.0 %" in page
+    assert "| 0.25 | 12.5 % | 0.0 to 90.0 | 75.0 % | 40 | chosen |" in (tmp_path / "out/report.md").read_text()
+    assert "Mixtures with" not in (study["out"] / "report.html").read_text(encoding="utf-8")

@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Any
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.corpus.human_questions import Papers, from_squad, read_papers, squad_files
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.questions import choose, duplicates, judges, own, sources
+from nemo_kcpt.evaluation.questions import choose, duplicates, judges, own, sources, validation
 from nemo_kcpt.evaluation.questions.audit import measure, write_audit
 from nemo_kcpt.evaluation.questions.judges import LlmFilter, prompts_sha256
 from nemo_kcpt.evaluation.questions.labelled import SHIPPED, read_labelled
@@ -86,6 +86,10 @@ class Config(ServerKeys):
     """Kinds to take, as [qa_easy,keywords,human]; empty: all that are there."""
     n: int = 500
     """Questions per split; 0 takes all."""
+    validation: float = later(0.0)
+    """Share of the held-out papers that are set aside to choose by (kcpt choose); no question is about them."""
+    part: str = later("test")
+    """test, or with validation=SHARE validation: questions about the papers that are set aside, and no others."""
     seed: int = 0
     """Seed of the draw."""
     near: float = 0.7
@@ -108,6 +112,7 @@ class Config(ServerKeys):
             if value not in allowed:
                 raise ValueError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
         self.check_keys()
+        validation.check_keys(self.validation, self.part)
         own.check_language("general", self.general)
         own.check_language("retention", self.retention)
         if self.general and self.retention:
@@ -188,6 +193,8 @@ def _make(config: Config, current: Stage) -> None:
     sources.check_ids(read)
     chosen = sources.choose_kinds(read, config.kinds, str(config.synthetic or config.squad or config.facts))
     unique, dropped = duplicates.drop_duplicates(chosen, papers.titles, 0 if config.facts else config.near)
+    aside = validation.validation_papers(papers.split["heldout"], config.validation, papers.folder)
+    unique, dropped = (validation.of_part(records, aside, config.part) for records in (unique, dropped))
     judge = _judge(config, config.filter_name(), papers.titles)
     expected = 0.4 if config.engine == "vllm" else 0.8  # each round starts the server anew
     questions = choose.draw(unique, config.n, config.seed, judge.judge, expected)

@@ -1,0 +1,113 @@
+"""Mixtures of the base and a trained model in an experiment: each is asked validation questions, and one is taken.
+
+The steps of a training with `mix`: its mixtures (`kcpt convert mix`), the validation and general questions put to each
+and to the trained model itself, the choice (`kcpt choose`), and the chosen mixture as a model of its own, CELL~mix, the
+only one of them that is asked the test questions. Papers of validation questions are asked about in no others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nemo_kcpt.experiment.experiment import BASE, words_of
+from nemo_kcpt.experiment.nodes import Cell, Node, kcpt, stage_node
+
+if TYPE_CHECKING:
+    from nemo_kcpt.experiment.graph import Graph
+
+VALIDATION, CHOSEN = "validation", "mix"
+
+
+def add_validation(graph: Graph, keys: Sequence[str]) -> None:
+    """The questions to choose by; `keys` are those of the other questions."""
+    words = [*keys, f"part={VALIDATION}"]
+    node = stage_node(
+        graph.run / VALIDATION, VALIDATION, "questions", "questions", words, ["synthetic"], "questions.jsonl"
+    )
+    graph.add(node)
+
+
+def add_sweep(graph: Graph, cell: Cell, after: Sequence[str]) -> None:
+    """The mixtures of a cell's training, and the chosen one as a cell.
+
+    Args:
+        graph: has everything that makes the cell.
+        cell: the trained model.
+        after: steps after which its folder and the base's are there.
+    """
+    assert cell.training is not None
+    run, out = graph.run, graph.run / "choices" / cell.name
+    candidates = {cell.name: 1.0}
+    steps, asked = [], [_ask(graph, cell.name, after, general=False)]
+    for alpha in cell.training.mix:
+        name = f"{cell.name}~{alpha:g}"
+        candidates[name] = alpha
+        steps.append(_mix(graph, name, cell, f"alpha={alpha}", after))
+        asked.append(_ask(graph, name, steps[-1:], general=bool(graph.config.general)))
+    keys = [f"questions={run}/{VALIDATION}", f"candidates={json.dumps(candidates)}", f"base={BASE}"]
+    keys += words_of({"scores": [f"{run}/validation-scores/{name}" for name in candidates]})
+    before = list(asked)
+    if graph.config.general:
+        keys += words_of({"general_scores": [f"{run}/general-scores/{name}" for name in (BASE, *candidates)]})
+        before += [f"scores-{name}" for name in (BASE, cell.name)]
+    keys += words_of(graph.config.choose)
+    choice = f"choose-{cell.name}"
+    graph.add(stage_node(out, choice, "choose", "choose", keys, before, "choice.json", cells=[cell.name], expected=2))
+    chosen = _mix(graph, f"{cell.name}~{CHOSEN}", cell, f"choice={out}", [choice, *after])
+    chain = [*cell.nodes, *steps, *asked, choice, chosen]
+    graph.add_cell(f"{cell.name}~{CHOSEN}", cell.training, cell.seed, cell.set, cell.pack, chain, [chosen])
+
+
+def _mix(graph: Graph, name: str, cell: Cell, which: str, after: Sequence[str]) -> str:
+    out = graph.hf(name)
+    given = [str(graph.hf(BASE)), str(cell.model), which, "--to", str(out)]
+    # The base's weights may be of another type than those that the training exported.
+    dtype = graph.config.convert.get("dtype", "keep")
+    graph.add(
+        Node(
+            name=f"mix-{name}",
+            kind="mix",
+            command=kcpt(["convert", "mix", *given, f"dtype={dtype}"]),
+            products=[out / "manifest.json"],
+            folders=[out],
+            after=after,
+            reads={"model": graph.hf(BASE)} if graph.config.model is not None else {},
+            expected=20,
+            cells=[cell.name],
+        )
+    )
+    return f"mix-{name}"
+
+
+def _ask(graph: Graph, name: str, after: Sequence[str], general: bool) -> str:
+    """Answers and scores of a model on the validation questions and, unless its own steps do that, general ones."""
+    config, run, model = graph.config, graph.run, f"models={name}={graph.hf(name)}"
+    generate = words_of({**graph.system, **config.generate})
+    asked = f"questions={run}/{VALIDATION}"
+    answers, scores = run / "validation-answers" / name, run / "validation-scores" / name
+    score = ["score", asked, f"answers={answers}", f"papers={run}/corpus", f"out={scores}", *words_of(config.score)]
+    score += [f"facts={graph.facts}"] if graph.facts else []
+    commands = [["generate", asked, model, f"out={answers}", *generate], score]
+    if general:
+        asked, answers = f"questions={run}/general", run / "general-answers" / name
+        commands.append(["generate", asked, model, f"out={answers}", *generate])
+        words = ["score", asked, f"answers={answers}", "encoder=none", "fact_checks=false"]
+        commands.append([*words, f"out={run}/general-scores/{name}"])
+    folders = [Path(word[4:]) for command in commands for word in command if word.startswith("out=")]
+    needs = [VALIDATION, *(["general"] if general else []), *after]
+    graph.add(
+        Node(
+            name=f"{VALIDATION}-{name}",
+            kind=VALIDATION,
+            command=kcpt(*commands),
+            products=[scores / "scores.jsonl"],
+            folders=folders,
+            after=list(dict.fromkeys(needs)),
+            expected=60,
+            cells=[name],
+        )
+    )
+    return f"{VALIDATION}-{name}"
