@@ -32,6 +32,8 @@ _NUMBER = "[0-9\uff10-\uff19]+(?:[.,\uff0e\uff0c][0-9\uff10-\uff19]+)*"
 _NUMBER_LAST = re.compile(f"[{JAPANESE}{JAPANESE_PUNCTUATION}]{_NUMBER}$")
 _NUMBER_FIRST = re.compile(f"{_NUMBER}[{JAPANESE}{JAPANESE_PUNCTUATION}%]")
 """A number within Japanese, where nothing but the line's end parts two numbers."""
+_SIGN_LAST = re.compile("(?<![A-Za-z0-9])[-\u2212\u2010\uff0d]$")
+"""A sign that a line's end parts from its number."""
 _TIGHT = re.compile(f"[A-Za-z0-9][{JAPANESE}]|[{JAPANESE}][A-Za-z0-9]")
 _LOOSE = re.compile(f"[A-Za-z0-9] [{JAPANESE}]|[{JAPANESE}] [A-Za-z0-9]")
 
@@ -66,6 +68,8 @@ class Joiner:
         """The two lines as they are to be put together, so that a long paragraph is not copied line by line."""
         left, right = left.rstrip(), right.lstrip()
         if not left or not right:
+            return left, right
+        if right[0].isdigit() and _SIGN_LAST.search(left[-2:]):
             return left, right
         if left[-1] in HYPHENS and not _URL.search(left[-300:]):
             before, after = _LAST.search(left[-80:]), _FIRST.match(right)

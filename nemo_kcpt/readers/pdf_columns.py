@@ -14,6 +14,7 @@ from itertools import pairwise
 from statistics import median
 
 from nemo_kcpt.readers.pdf_raised import Piece
+from nemo_kcpt.readers.pdf_tables import with_tables
 
 GAP = 1.2
 """Share of the size that columns, or cells of a table, are apart at least."""
@@ -83,6 +84,7 @@ def _is_below(last: Stretch, piece: Piece) -> bool:
 def reading_order(found: Sequence[Stretch]) -> tuple[str, int, int]:
     """The text, columns one after another; how many mixed lines were put in order; how many may still be mixed."""
     text, moved, unsure, start = "", 0, 0, 0
+    plain: list[Stretch] = []
     while start < len(found):
         end, gutter = _across(found, start)
         block = found[start:end]
@@ -90,6 +92,8 @@ def reading_order(found: Sequence[Stretch]) -> tuple[str, int, int]:
         verdict = _are_columns(sides) if sides and all(sides) else ""
         if verdict == "columns":
             parts = [reading_order(_lines(side)) for side in sides]
+            text += _written(plain)
+            plain = []
             first = _line_end(block[0].space) if text else ""
             text += first + "\n".join(part.strip("\n") for part, _, _ in parts)
             moved += len(block) + sum(part[1] for part in parts)
@@ -97,11 +101,18 @@ def reading_order(found: Sequence[Stretch]) -> tuple[str, int, int]:
             if start < len(found):
                 found = [*found[:start], _on_new_line(found[start]), *found[start + 1 :]]
             continue
-        unsure += len(block) if verdict == "unsure" else 0
-        for one in block:
-            text += one.space + one.text
+        if verdict == "unsure":
+            text += _written(plain) + "".join(one.space + one.text for one in block)
+            plain = []
+            unsure += len(block)
+        else:
+            plain += block
         start = end
-    return text, moved, unsure
+    return text + _written(plain), moved, unsure
+
+
+def _written(plain: Sequence[Stretch]) -> str:
+    return "".join(one.space + one.text for one in with_tables(plain))
 
 
 def _line_end(space: str) -> str:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from nemo_kcpt.cleaning.scripts import JAPANESE, JAPANESE_PUNCTUATION
 from nemo_kcpt.readers.pdf_characters import readings, text_objects
 from nemo_kcpt.readers.pdf_columns import reading_order, stretches
 from nemo_kcpt.readers.pdf_raised import pieces_of
 from nemo_kcpt.readers.pdf_unmapped import unknown
 from nemo_kcpt.readers.pdf_unseen import show_letters
 from nemo_kcpt.readers.pdf_vertical import lines_from_right_to_left
+
+_BEFORE_SIGN = f"(?<=[{JAPANESE}{JAPANESE_PUNCTUATION}(\u0020\u3000])"
+_SIGN = re.compile(f"{_BEFORE_SIGN}(?:([-\u2212])\\r?\\n|\x02(?:\\r?\\n)?)(?=[0-9])")
+"""A sign at a line's end, which goes to its number on the next line; PDFium may take it for a hyphen, its U+0002."""
 
 
 @dataclass
@@ -46,7 +52,7 @@ def read_page(page: Any) -> PageText:
             found.changes["sideways"] = 1
     if doubtful:
         found.doubts.append("mixed_pages")
-    found.text = "\n\n".join(blocks)
+    found.text = _SIGN.sub(lambda match: "\n" + (match[1] or "-"), "\n\n".join(blocks))
     found.unknown = unknown(found.text)
     if found.unknown:
         found.doubts.append("unmapped_pages")

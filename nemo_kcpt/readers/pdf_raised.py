@@ -51,7 +51,8 @@ class Piece:
     @property
     def is_vertical(self) -> bool:
         """Whether its letters stand below each other."""
-        return len(self.text) > 1 and self.base - self.foot > 0.5 * self.size
+        broken = "\x02" in self.text  # a word with a hyphen, on two lines
+        return len(self.text) > 1 and not broken and self.base - self.foot > 0.5 * self.size
 
 
 def pieces_of(words: Sequence[Word]) -> tuple[list[Piece], int]:

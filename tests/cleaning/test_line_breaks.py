@@ -108,6 +108,10 @@ def test_hyphens_are_sure_enough_alone(text: str, expected: str) -> None:
         ("in the year of 20", "24人", "", "in the year of 20 24人"),
         ("β-", "carotene", "", "β-carotene"),
         ("the t-", "test", "", "the t-test"),
+        ("reached −", "13.9 in the", "", "reached −13.9 in the"),
+        ("reached -", "13.9 in the", "", "reached -13.9 in the"),
+        ("設計値-", "13.9に", "", "設計値-13.9に"),
+        ("設計値は−", "13.9に", "", "設計値は−13.9に"),
         ("two", ", three", "", "two, three"),
     ],
 )

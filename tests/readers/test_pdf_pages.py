@@ -13,6 +13,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from nemo_kcpt.cleaning import STEPS, clean
 from nemo_kcpt.readers.pdf_box_font import FONT
 from nemo_kcpt.readers.pdf_fonts import use_stand_in
 from nemo_kcpt.readers.pdf_page import PageText, read_page
@@ -173,12 +174,41 @@ PARAMETERS = [
 CONTENTS = [("はじめに", "1"), ("手法の説明と背景", "5"), ("実験の結果", "12"), ("おわりに", "14")]
 
 
-@pytest.mark.parametrize("rows", [TABLE, PARAMETERS, CONTENTS])
-def test_tables_stay_row_by_row(rows: list[tuple[str, ...]]) -> None:
-    shows = [Show(50 + 180 * c, 700 - 14 * r, cell) for r, row in enumerate(rows) for c, cell in enumerate(row)]
-    page = read(*shows)
-    assert page.text.split("\n") == [" ".join(row) for row in rows]
+def in_rows(rows: list[tuple[str, ...]]) -> list[Show]:
+    return [Show(50 + 180 * c, 700 - 14 * r, cell) for r, row in enumerate(rows) for c, cell in enumerate(row)]
+
+
+@pytest.mark.parametrize("rows", [TABLE, PARAMETERS])
+def test_rows_of_a_table_are_rows_of_markdown_and_stay_so(rows: list[tuple[str, ...]]) -> None:
+    before, after = Show(50, 760, "表の前の文である。"), Show(50, 560, "表の後の文である。")
+    page = read(before, *in_rows(rows), after)
+    head, *rest = [f"| {' | '.join(row)} |" for row in rows]
+    expected = [before.text, head, f"|{' --- |' * len(rows[0])}", *rest, after.text]
+    assert page.text.split("\n") == expected
     assert not page.doubts
+    assert [line for line in clean(page.text, tuple(STEPS)).text.split("\n") if line] == expected
+
+
+def test_cells_that_are_centred_or_end_below_each_other() -> None:
+    rows = [("項目の名", "1.25"), ("件", "12,400"), ("長い項目の名", "3")]
+    shows = [
+        show
+        for number, (name, value) in enumerate(rows)
+        for show in (
+            Show(120 - 5 * len(name), 700 - 14 * number, name),
+            Show(300 - 10 * len(value), 700 - 14 * number, value),
+        )
+    ]
+    assert "| 長い項目の名 | 3 |" in read(*shows).text
+
+
+def test_a_bar_in_a_cell_is_no_border() -> None:
+    assert "| 甲\\|乙 | 二つ |" in read(*in_rows([("項目", "値だ"), ("甲|乙", "二つ"), ("丙", "三つ")])).text
+
+
+def test_a_table_of_contents_stays_in_lines() -> None:
+    page = read(*in_rows(CONTENTS))
+    assert page.text.split("\n") == [" ".join(row) for row in CONTENTS]
 
 
 def test_columns_that_are_drawn_one_after_another_stay_so() -> None:
@@ -192,6 +222,11 @@ def test_vertical_writing_is_read_from_right_to_left() -> None:
     lines = ["縦書きの文章である。", "次の行は左にあり、", "二十四人が読んだ。"]
     down = [Show(500 - 20 * n, 700 - 10 * m, c) for n, line in enumerate(lines) for m, c in enumerate(line)]
     assert read(*down).text.split("\n") == lines
+    heading = [Show(520, 700, "3"), *(Show(520, 680 - 10 * m, c) for m, c in enumerate("背景と目的"))]
+    foot = Show(300, 40, "14")
+    assert read(*down, foot, *heading).text.split("\n") == ["3 背景と目的", *lines, "14"]
+    upper = [Show(500 - 20 * n, 400 - 10 * m, c) for n, line in enumerate(lines) for m, c in enumerate(line[:7])]
+    assert read(*upper, *down).text.split("\n") == [*lines, *(line[:7] for line in lines)]
     number = [Show(502, 596, "12", 10, 270), *(Show(500, 566 - 10 * m, c) for m, c in enumerate("人が参加した。"))]
     text = read(*(show for show in down if show.x == 500), *number).text
     assert text.index("ある。") < text.index("1") < text.index("2") < text.index("人が")
@@ -204,7 +239,7 @@ def test_single_letters_of_a_font_that_is_not_embedded_are_kept(tmp_path: Path, 
     shows = [Show(50 + 60 * c, 700 - 20 * r, cell) for r, row in enumerate(cells) for c, cell in enumerate(row)]
     (tmp_path / "a.pdf").write_bytes(make_pdf([[*shows, Show(50, 600, " "), Show(90, 600, "終")]], flags=flags))
     (item,) = found(tmp_path)
-    assert item.record["text"].split() == ["大", "小", "○", "△", "高い", "x", "終"]
+    assert item.record["text"].replace("|", " ").replace("---", "").split() == ["大", "小", "○", "△", "高い", "x", "終"]
     assert set(item.record) == {"paper_id", "title", "text", "pages"}
 
 

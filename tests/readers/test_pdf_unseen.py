@@ -176,3 +176,14 @@ def test_what_the_fields_of_a_form_and_notes_on_the_page_show_is_read(tmp_path: 
     )
     (tmp_path / "a.pdf").write_bytes(data)
     assert records(tmp_path)[0]["text"].split("\n") == ["Number of trials", "Filled 42", "Note of 17"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("設計値-", "13.9である"), ("設計値−", "13.9である"), ("it fell to -", "13.9 then")]
+)
+def test_a_sign_at_a_line_end_stays_with_its_number(tmp_path: Path, first: str, second: str) -> None:
+    """PDFium takes some of them for hyphens, which the cleaning would drop: 13.9 is not -13.9."""
+    (tmp_path / "a.pdf").write_bytes(make_pdf([[Show(50, 700, first), Show(50, 688, second)]]))
+    text = records(tmp_path)[0]["text"]
+    assert f"{first[-1]}{second}" in text
+    assert text.replace("\n", "").replace(" ", "") == (first + second).replace(" ", "")
