@@ -86,7 +86,7 @@ def _ordered(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def _tiers(lines: Sequence[list[Piece]], size: float) -> list[list[list[Piece]]]:
-    """The lines of each tier of a page, the upper one first: those above a height that no letter crosses, then others."""
+    """The lines of each tier of a page, the upper one first: those above a height no letter crosses, then others."""
     edges = sorted((piece for line in lines for piece in line), key=lambda piece: -piece.base)
     lowest = edges[0].foot if edges else 0.0
     for piece in edges[1:]:

@@ -50,7 +50,7 @@ class Document:
 
 
 def plain(block: Block) -> str:
-    """A block as text: raised digits after a caret, formulas as TeX, without notes and readings, which are beside it."""
+    """A block as text: raised digits after a caret, formulas as TeX, without notes and readings."""
     if block.rows:
         return "\n".join(" ".join(row) for row in block.rows)
     return "".join(_plain(piece) for piece in block.pieces)
