@@ -1,11 +1,11 @@
-"""What other installed packages add: corpus readers, teachers, kinds of synthetic data, scorers, parts of the report.
+"""What other installed packages add: readers, teachers, kinds of synthetic data, scorers, report parts, model families.
 
 A package names what it adds as entry points (importlib.metadata) in the groups below; an entry point's name is the name
 by which a key asks for it. CONTRIBUTING.md shows one of each.
 
-Nothing of a package is imported before a key names what it adds (a reader also where none of ours reads the input), so
-that installing one changes no result that is there. What was used is in the stage's manifest with its package's
-version, and so in its fingerprint.
+Nothing of a package is imported before a key names what it adds (a reader also where none of ours reads the input, a
+family where a model is of it), so that installing one changes no result that is there. What was used is in the stage's
+manifest with its package's version, and so in its fingerprint.
 """
 
 from __future__ import annotations
@@ -23,7 +23,15 @@ TEACHERS = "nemo_kcpt.teachers"
 KINDS = "nemo_kcpt.kinds"
 SCORERS = "nemo_kcpt.scorers"
 REPORT_PARTS = "nemo_kcpt.report_parts"
-GROUPS = {READERS: "reader", TEACHERS: "teacher", KINDS: "kind", SCORERS: "scorer", REPORT_PARTS: "report part"}
+FAMILIES = "nemo_kcpt.families"
+GROUPS = {
+    READERS: "reader",
+    TEACHERS: "teacher",
+    KINDS: "kind",
+    SCORERS: "scorer",
+    REPORT_PARTS: "report part",
+    FAMILIES: "family",
+}
 """Group of entry points -> what one of them is."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -41,7 +49,7 @@ class Plugin:
 
     @property
     def what(self) -> str:
-        """reader, teacher, kind, scorer or report part, with its name."""
+        """reader, teacher, kind, scorer, report part or family, with its name."""
         return f"{GROUPS[self.point.group]} {self.name}"
 
     @property

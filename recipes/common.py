@@ -17,7 +17,7 @@ from nemo_kcpt.data import InstructionDataModule
 from nemo_kcpt.data.windows import SPLIT
 from nemo_kcpt.distillation.shards import read_distillation
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.records.packs import PackInfo
 from nemo_kcpt.runs import MANIFEST, read_manifest
 from nemo_kcpt.training.cpu_speed import CpuSpeed
@@ -143,7 +143,7 @@ def take_steps(recipe: run.Partial, steps: int, lr: float) -> run.Partial:
     return recipe
 
 
-def shape_of_weights(shape: LlamaShape, restore: Optional[str]) -> LlamaShape:
+def shape_of_weights(shape: ModelShape, restore: Optional[str]) -> ModelShape:
     """`shape` with the positions and RoPE base of the weights to start from, which an earlier training may have raised.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Optional
 import nemo_run as run
 from nemo.collections import llm
 
-from nemo_kcpt.hf.llama_shape import KNOWN
+from nemo_kcpt.hf.model_shape import KNOWN
 from nemo_kcpt.models.llama import KcptLlamaConfig, config_options
 from nemo_kcpt.planning.rope import rotary_base
 from nemo_kcpt.planning.steps import steps_for, windows_per_step

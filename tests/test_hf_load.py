@@ -15,12 +15,12 @@ from nemo_kcpt.evaluation.scoring.bertscore.encoder import load_encoder
 from nemo_kcpt.evaluation.scoring.bertscore.source import locate
 from nemo_kcpt.evaluation.scoring.placeholder_encoder import build
 from nemo_kcpt.files import read_json, read_jsonl, write_json
-from nemo_kcpt.hf.llama_shape import read_hf_shape
 from nemo_kcpt.hf.load import load_causal_lm, load_tokenizer, stop_ids, tokenizer_options, v4_config
+from nemo_kcpt.hf.model_shape import read_hf_shape
 from nemo_kcpt.serving import transformers_engine
 from nemo_kcpt.serving.prompts import build_prompts
 from tests.conftest import ROOT
-from tests.conversion.hf_llama import KINDS, save_llama
+from tests.conversion.hf_models import KINDS, save_model
 from tests.conversion.hf_tokenizers import save_tokenizer
 from tests.evaluation.small import RULES, decoding_rules, make_model, questions
 
@@ -45,7 +45,7 @@ def as_version_5(folder: Path, out: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["multi-head", "llama 3 scaling", "tied"])
 def test_what_version_5_wrote_gives_the_logits_of_version_4(kind: str, tmp_path: Path) -> None:
-    old = save_llama(tmp_path / "old", **KINDS[kind] | {"rope_theta": 500_000, "vocab_size": 330})
+    old = save_model(tmp_path / "old", **KINDS[kind] | {"rope_theta": 500_000, "vocab_size": 330})
     new = as_version_5(old, tmp_path / "new")
     before = (new / "config.json").read_bytes()
     assert read_hf_shape(old) == read_hf_shape(new)
@@ -111,7 +111,7 @@ def test_what_version_4_has_no_word_for_is_refused_by_name(change: dict[str, Any
 
 
 def test_a_tokenizer_of_version_5_has_the_ids_of_version_4(tmp_path: Path) -> None:
-    old = save_llama(save_tokenizer(tmp_path / "old", adds_bos=True), vocab_size=330)
+    old = save_model(save_tokenizer(tmp_path / "old", adds_bos=True), vocab_size=330)
     new = as_version_5(old, tmp_path / "new")
     text = "What was trained?<pad>継続</s>"
     theirs = load_tokenizer(new)
@@ -137,7 +137,7 @@ def test_an_encoder_of_version_5_scores(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_the_configs_are_refused(tmp_path: Path) -> None:
-    folder = save_llama(tmp_path / "model")
+    folder = save_model(tmp_path / "model")
     write_json(folder / "config.json", {**read_json(folder / "config.json"), "num_hidden_layers": 4})
     with pytest.raises(BadInput, match=r"of its weights model\.layers\.3\.\S+, .* and 6 more are missing"):
         load_causal_lm(folder)

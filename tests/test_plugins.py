@@ -95,7 +95,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 def test_every_example_is_short() -> None:
     lengths = {name: len(text.splitlines()) for name, text in EXAMPLES.items()}
-    assert len(lengths) == 8 and {name: n for name, n in lengths.items() if n > MOST} == {}
+    assert len(lengths) == 9 and {name: n for name, n in lengths.items() if n > MOST} == {}
     assert {group for group in plugins.GROUPS if group not in EXAMPLES["pyproject.toml"]} == set()
 
 
@@ -177,7 +177,7 @@ def test_doctor_lists_them(package: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert plugin_checks() == []
     monkeypatch.syspath_prepend(str(package))
     found = {check.name: (check.found, check.state) for check in plugin_checks()}
-    assert len(found) == 5
+    assert len(found) == 6
     assert found["scorer reference_words"] == ("kcpt-example 1.0", "ok")
     assert "kcpt_example" not in sys.modules
 
@@ -209,6 +209,30 @@ def test_the_recipe_trains_and_is_in_the_report(
     assert (loss["name"], loss["steps"]) == ("example_tiny", 2)
 
 
+@pytest.mark.slow
+def test_a_model_of_the_family_comes_back_bit_by_bit(package: Path, tmp_path: Path) -> None:
+    """Import, and export with its comparison of logits, of a model that nemo_kcpt itself does not know."""
+    from safetensors.torch import load_file
+
+    from tests.conversion.hf_models import save_model
+    from tests.conversion.hf_tokenizers import save_tokenizer
+
+    hf = save_tokenizer(save_model(tmp_path / "hf", model_type="phi3", vocab_size=336, pad_token_id=0))
+    words = ["kcpt", "convert", "import", str(hf), "--to", str(tmp_path / "base")]
+    refused = forks.start(forks.console, words, log=tmp_path / "refused")
+    assert refused.wait() == 2 and "model_type is 'phi3'" in refused.output
+    forks.call(with_site, str(package), words, log=tmp_path / "import")
+    words = ["kcpt", "convert", "export", str(tmp_path / "base"), "--to", str(tmp_path / "back")]
+    forks.call(with_site, str(package), words, log=tmp_path / "export")
+    there, back = (load_file(folder / "model.safetensors") for folder in (hf, tmp_path / "back"))
+    assert there.keys() == back.keys() and all(back[name].equal(tensor) for name, tensor in there.items())
+    assert read_json(tmp_path / "back" / "parity.json")["max_abs_diff"] <= 1e-4
+    for folder in ("base", "back"):
+        assert read_json(tmp_path / folder / "manifest.json")["config"]["plugins"] == {
+            "family phi3": "kcpt-example 1.0"
+        }
+
+
 SCORER = """
 from nemo_kcpt.records.metrics import scorer
 @scorer("Words")
@@ -224,6 +248,7 @@ thing = words
         (plugins.READERS, "text", "a reader text of its own"),
         (plugins.TEACHERS, "rules", "a teacher rules of its own"),
         (plugins.KINDS, "summary", "a kind summary of its own"),
+        (plugins.FAMILIES, "llama", "a family llama of its own"),
         (plugins.SCORERS, "combined", "a scorer combined of its own"),
         (plugins.SCORERS, "split", "a scorer split of its own"),
     ],
@@ -240,9 +265,15 @@ def test_a_name_of_ours_is_refused(
 def look_up(group: str) -> Any:
     from nemo_kcpt import readers
     from nemo_kcpt.evaluation.scoring import scorers
+    from nemo_kcpt.hf import families
     from nemo_kcpt.synthesis import added
 
-    known = {plugins.READERS: readers.added, plugins.TEACHERS: added.teachers, plugins.KINDS: added.kinds}
+    known = {
+        plugins.READERS: readers.added,
+        plugins.TEACHERS: added.teachers,
+        plugins.KINDS: added.kinds,
+        plugins.FAMILIES: families.added,
+    }
     return known[group]() if group in known else scorers.chosen([])
 
 

@@ -12,8 +12,8 @@ from nemo_kcpt.checkpoints.origin import LICENCES, Origin, Training
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, file_in, read_jsonl
 from nemo_kcpt.hf.chat_template import writes_date
-from nemo_kcpt.hf.llama_shape import LlamaShape
 from nemo_kcpt.hf.load import decoding_rules
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.pages import environment
 from nemo_kcpt.stats.statistics import bootstrap_interval
@@ -99,7 +99,7 @@ def _template(out: Path, training: Training | None) -> dict[str, Any]:
 
 
 def write_card(
-    shape: LlamaShape, origin: Origin, averaged: Sequence[str], out: Path, dtype: str, scores: Path | None = None
+    shape: ModelShape, origin: Origin, averaged: Sequence[str], out: Path, dtype: str, scores: Path | None = None
 ) -> list[Path]:
     """Write the model card, `README.md`, and the base model's licence files, into a folder that has its other files.
 

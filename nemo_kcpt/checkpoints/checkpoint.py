@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.checkpoints.archive import Slice, check_archive
-from nemo_kcpt.checkpoints.llama_mapping import NAMES, PADDED, Part
+from nemo_kcpt.checkpoints.mapping import Part
 from nemo_kcpt.checkpoints.torch_dist import FORMAT
 from nemo_kcpt.checkpoints.unpickle import read_metadata
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json
-from nemo_kcpt.hf.llama_shape import LlamaShape, shape_from_megatron
+from nemo_kcpt.hf.model_shape import ModelShape, shape_from_megatron
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype
@@ -152,11 +152,12 @@ def identity(checkpoint: Path) -> str:
     )
 
 
-def read_shape(checkpoint: Path) -> LlamaShape:
+def read_shape(checkpoint: Path) -> ModelShape:
     """The model's shape from `context/model.yaml`.
 
     Raises:
-        BadInput: the file is missing, is not YAML, lacks what a Llama needs or has sizes that no model has.
+        BadInput: the file is missing, is not YAML, lacks what a model needs, is of a family that is not
+            known, or has sizes that no model has.
     """
     import yaml
 
@@ -173,14 +174,16 @@ def read_shape(checkpoint: Path) -> LlamaShape:
     try:
         config = yaml.load(path.read_text(encoding="utf-8"), Loader)["config"].items()
         # Single values only: comparing or printing lists of lists of lists could go on for ever.
-        shape = shape_from_megatron({key: value for key, value in config if not isinstance(value, (list, dict))})
+        single = {key: value for key, value in config if not isinstance(value, (list, dict))}
+        shape = shape_from_megatron(single, str(path))
     except yaml.YAMLError as error:
         raise BadInput(f"{path}: not YAML ({' '.join(str(error).split())})") from None
     except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise BadInput(f"{path}: not the config of a Llama of ours, {str(error)[:200]} is missing") from None
+        raise BadInput(f"{path}: not the config of a model of ours, {str(error)[:200]} is missing") from None
     for field in fields(shape):
         value, most = getattr(shape, field.name), MOST_LAYERS if field.name == "num_layers" else LARGEST_SIZE
-        if field.type == "int" and (type(value) is not int or not 0 < value <= most):
+        optional = field.type == "int | None" and value is None
+        if field.type in ("int", "int | None") and not optional and (type(value) is not int or not 0 < value <= most):
             raise BadInput(f"{path}: {field.name} is {str(value)[:40]}; expected a whole number from 1 to {most}")
     return shape
 
@@ -282,7 +285,7 @@ class CheckpointReader:
         Raises:
             BadInput: the checkpoint has it under none of its names, or in another size.
         """
-        for name in NAMES[part.name]:
+        for name in part.names:
             if part.layer is None:
                 places: tuple[tuple[str, tuple[int, ...]], ...] = ((f"{MODEL}{name}", ()),)
             else:
@@ -294,14 +297,14 @@ class CheckpointReader:
                     return self.tensor(key, (*layer, *(0 for _ in part.size)), box).reshape(part.size)
         where = "" if part.layer is None else f" of layer {part.layer}"
         raise BadInput(
-            f"{self.folder}: the checkpoint has no tensor {' or '.join(NAMES[part.name])}{where}; it is damaged or of "
+            f"{self.folder}: the checkpoint has no tensor {' or '.join(part.names)}{where}; it is damaged or of "
             "another architecture"
         )
 
     def _check_size(self, key: str, part: Part, *, stacked: bool) -> None:
         found = tuple(getattr(self._metadata[key], "size", ()))
         own = found[1:] if stacked else found
-        if part.name in PADDED and own[1:] == part.size[1:]:
+        if part.padded and own[1:] == part.size[1:]:
             if own[0] >= part.size[0]:
                 return
             raise BadInput(

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.checkpoints.checkpoint import CheckpointReader
 from nemo_kcpt.checkpoints.hf_tokenizer import special_ids, write_tokenizer
-from nemo_kcpt.checkpoints.llama_mapping import Part, Reader, hf_sizes, megatron_parts, split
+from nemo_kcpt.checkpoints.mapping import Part, Reader, hf_sizes, megatron_parts, split
 from nemo_kcpt.checkpoints.origin import Origin
 from nemo_kcpt.checkpoints.safetensors_file import TYPES, write_safetensors
 from nemo_kcpt.files import write_json
 from nemo_kcpt.hf.chat_template import DATE
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.logs import LOG
 
@@ -38,7 +38,7 @@ class Average:
         return total.div_(len(self._readers))
 
 
-def shards(shape: LlamaShape, dtype: str, largest: int) -> list[list[Part]]:
+def shards(shape: ModelShape, dtype: str, largest: int) -> list[list[Part]]:
     """The model's tensors in the groups that go into a file each, of at most `largest` bytes if more than one."""
     groups: list[list[Part]] = [[]]
     size = 0
@@ -53,7 +53,7 @@ def shards(shape: LlamaShape, dtype: str, largest: int) -> list[list[Part]]:
 
 
 def write_weights(
-    read: Reader, shape: LlamaShape, out: Path, dtype: str, largest: int, seen: Callable[[int], object] = lambda _: None
+    read: Reader, shape: ModelShape, out: Path, dtype: str, largest: int, seen: Callable[[int], object] = lambda _: None
 ) -> list[Path]:
     """Write `model.safetensors`, or shards with an index; shards that are there are passed over.
 
@@ -110,7 +110,7 @@ def _generation_config(base: dict[str, Any], ids: dict[str, int]) -> dict[str, A
     return {**base, **ids, **eos}
 
 
-def write_configs(shape: LlamaShape, tokenizer: Path | None, origin: Origin, out: Path, dtype: str) -> list[Path]:
+def write_configs(shape: ModelShape, tokenizer: Path | None, origin: Origin, out: Path, dtype: str) -> list[Path]:
     """Write `config.json`, `generation_config.json` and the tokenizer's files, if there is a tokenizer."""
     ids = {} if tokenizer is None else special_ids(PackTokenizer(tokenizer))
     generation = _generation_config(origin.base.generation_config if origin.base else {}, ids)

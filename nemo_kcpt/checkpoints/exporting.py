@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt import plugins
 from nemo_kcpt.checkpoints.card import write_card
 from nemo_kcpt.checkpoints.checkpoint import (
     CheckpointReader,
@@ -23,7 +24,8 @@ from nemo_kcpt.checkpoints.target import appearing, check_space
 from nemo_kcpt.config import MISSING, nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_file, sha256_text, write_json
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.families import added_of
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.hf.tokenizer import tokenizer_inputs
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
@@ -31,7 +33,7 @@ from nemo_kcpt.runs import shaping
 
 PARITY = "parity.json"
 KEEP = "keep"
-Compare = Callable[[Path, Path, LlamaShape], dict[str, Any] | None]
+Compare = Callable[[Path, Path, ModelShape], dict[str, Any] | None]
 SPARE_BYTES = 64 << 20
 """Beside the tensors' bytes: headers, tokenizer, configs."""
 LAST = "-last"
@@ -83,7 +85,7 @@ def _sources(path: Path, wanted: int) -> list[Path]:
     return found[-wanted:]
 
 
-def _shape(sources: list[Path]) -> LlamaShape:
+def _shape(sources: list[Path]) -> ModelShape:
     shape = read_shape(sources[-1])
     for other in sources[:-1]:
         if differing := shape.differences(read_shape(other)):
@@ -151,7 +153,8 @@ def run(config: Config, redo: bool = False, *, bare: bool = False, compare: Comp
         **(tokenizer_inputs(tokenizer) if tokenizer else {}),
         **({"scores": config.scores} if config.scores is not None else {}),
     }
-    with appearing("convert", config.out, config=shaping(config), inputs=inputs, redo=redo) as current:
+    keys = shaping(config) | plugins.used(added_of(shape))
+    with appearing("convert", config.out, config=keys, inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("convert: %s is finished", config.out)
             return

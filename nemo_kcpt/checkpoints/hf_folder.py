@@ -1,17 +1,17 @@
-"""The weights of a Hugging Face Llama folder: checked against its `config.json`, then read one tensor at a time."""
+"""The weights of a Hugging Face model folder: checked against its `config.json`, then read one tensor at a time."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from nemo_kcpt.checkpoints.hf_weights import HfWeights, by, some
-from nemo_kcpt.checkpoints.llama_mapping import hf_sizes
+from nemo_kcpt.checkpoints.mapping import hf_sizes
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.llama_shape import LlamaShape, read_hf_shape
+from nemo_kcpt.hf.model_shape import ModelShape, read_hf_shape
 
 
 class HfFolder(HfWeights):
-    """A checked Hugging Face Llama.
+    """A checked Hugging Face model.
 
     Args:
         folder: with `config.json` and safetensors.
@@ -22,16 +22,17 @@ class HfFolder(HfWeights):
     """
 
     def __init__(self, folder: Path) -> None:
-        self.shape: LlamaShape = read_hf_shape(folder)
+        self.shape: ModelShape = read_hf_shape(folder)
         super().__init__(folder)
         self._compare(self.sizes)
 
     def _compare(self, found: dict[str, tuple[int, ...]]) -> None:
         config = self.folder / "config.json"
+        own = sum(len(weight.sources) for weight in self.shape.family.layer)
         if self.shape.num_layers > len(found):  # before they are listed: the number may be anything
             raise BadInput(
                 f"{self.folder}: {len(found)} tensors for {self.shape.num_layers} layers, of which {config} makes each "
-                "nine; one of the two is of another model, or damaged"
+                f"{own}; one of the two is of another model, or damaged"
             )
         expected = hf_sizes(self.shape)
         missing = [name for name in expected if name not in found]
@@ -48,8 +49,8 @@ class HfFolder(HfWeights):
             self._check_tied(config)
         if extra:
             raise BadInput(
-                f"{self.folder}: {some(extra)} in it, which a Llama as in {config} does not have; it is of another "
-                "architecture, or holds adapters that must be merged first"
+                f"{self.folder}: {some(extra)} in it, which a {self.shape.family.title} as in {config} does not have; "
+                "it is of another architecture, or holds adapters that must be merged first"
             )
         for name, size in expected.items():
             if found[name] != size:

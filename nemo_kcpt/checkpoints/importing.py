@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nemo_kcpt import plugins
 from nemo_kcpt.checkpoints.checkpoint import CONTEXT, WEIGHTS
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
-from nemo_kcpt.checkpoints.llama_mapping import Part, fuse, megatron_parts
+from nemo_kcpt.checkpoints.mapping import Part, fuse, megatron_parts
 from nemo_kcpt.checkpoints.origin import Origin, base_of, write_origin
 from nemo_kcpt.checkpoints.target import appearing, check_space
 from nemo_kcpt.checkpoints.torch_dist import write_weights
@@ -19,7 +20,8 @@ from nemo_kcpt.checkpoints.weights_identity import of_folder
 from nemo_kcpt.config import MISSING, nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_file, sha256_text
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.families import added_of
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.logs import LOG, output_into
 from nemo_kcpt.progress import progress
 from nemo_kcpt.recipe_calls import check_folder
@@ -28,7 +30,7 @@ from nemo_kcpt.runs import MANIFEST, shaping
 if TYPE_CHECKING:
     from torch import Tensor, dtype
 
-    WriteContext = Callable[[LlamaShape, dtype, Path], list[Path]]
+    WriteContext = Callable[[ModelShape, dtype, Path], list[Path]]
 
 TOKENIZER = "tokenizer_json_sha256"
 """In the manifest: the tokenizer that the weights go with, which recipes compare a pack's with."""
@@ -45,7 +47,7 @@ class Config:
     """Keys of `kcpt convert import`."""
 
     hf: Path = Path(MISSING)
-    """Hugging Face folder of a Llama: config.json, and model.safetensors or shards with their index."""
+    """Hugging Face folder (docs/models.md): config.json, and model.safetensors or shards with their index."""
     out: Path = Path(MISSING)
     """Checkpoint folder to write (weights/ and context/); --to is short for it."""
     dtype: str = KEEP
@@ -99,7 +101,8 @@ def run(config: Config, redo: bool, write_context: WriteContext) -> None:
     source = HfFolder(config.hf)
     name = _type_to_write(source, config.dtype)
     inputs: dict[str, Path | str] = {"hf": sha256_text(source.identity())}
-    with appearing("import", config.out, config=shaping(config), inputs=inputs, redo=redo) as current:
+    keys = shaping(config) | plugins.used(added_of(source.shape))
+    with appearing("import", config.out, config=keys, inputs=inputs, redo=redo) as current:
         if current.done:
             LOG.info("convert import: %s is finished", config.out)
             return

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemo_kcpt.checkpoints.llama_mapping import DOWN, GATE_UP, PROJECTION, QKV, Part
+from nemo_kcpt.checkpoints.mapping import Part
 from nemo_kcpt.files import read_json, sync, write_json
 
 if TYPE_CHECKING:
@@ -51,12 +51,14 @@ def _tensor_item(part: Part, layers: int, kind: dtype) -> WriteItem:
     )
 
 
-def _extra_states(layer: int, layers: int) -> Iterator[WriteItem]:
+def _extra_states(parts: list[Part], layers: int) -> Iterator[WriteItem]:
     from torch.distributed.checkpoint.metadata import MetadataIndex
     from torch.distributed.checkpoint.planner import WriteItem, WriteItemType
 
-    for (name,) in (QKV, PROJECTION, GATE_UP, DOWN):
-        key = f"module.decoder.layers.{name.removesuffix('weight')}_extra_state/shard_{layer}_{layers}"
+    for part in parts:
+        if not part.is_linear:
+            continue
+        key = f"module.decoder.layers.{part.name.removesuffix('weight')}_extra_state/shard_{part.layer}_{layers}"
         yield WriteItem(index=MetadataIndex(key), type=WriteItemType.BYTE_IO)
 
 
@@ -123,12 +125,12 @@ def write_weights(
 
     by_index: dict[tuple[str, Any], Part] = {}
     groups: list[list[WriteItem]] = []
-    for layer, together in groupby(parts, key=lambda part: part.layer):
-        items = []
-        for part in together:
+    for _, together in groupby(parts, key=lambda part: part.layer):
+        items, own = [], list(together)
+        for part in own:
             items.append(_tensor_item(part, layers, kind))
             by_index[items[-1].index.fqn, items[-1].index.offset] = part
-        groups.append([*items, *(() if layer is None else _extra_states(layer, layers))])
+        groups.append([*items, *_extra_states(own, layers)])
 
     class Planner(DefaultSavePlanner):
         """Plans tensors that are not there yet, and gets each when it is written."""

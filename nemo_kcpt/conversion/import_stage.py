@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from nemo_kcpt.checkpoints import importing
 from nemo_kcpt.checkpoints.importing import Config as Config
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 
 if TYPE_CHECKING:
     from torch import dtype
 
 
-def _write_context(shape: LlamaShape, kind: dtype, folder: Path) -> list[Path]:
+def _write_context(shape: ModelShape, kind: dtype, folder: Path) -> list[Path]:
     from nemo_kcpt.models.context import write_context
 
     return write_context(shape, kind, folder)

@@ -15,14 +15,14 @@ from nemo_kcpt.checkpoints import exporting
 from nemo_kcpt.checkpoints.exporting import Config as Config
 from nemo_kcpt.conversion.verify.prompts import PROMPTS, ids_of
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.logs import LOG, output_into
 
 LOG_FILE = "nemo.log"
 
 
-def _memory_is_short(shape: LlamaShape, out: Path) -> bool:
+def _memory_is_short(shape: ModelShape, out: Path) -> bool:
     """Whether both models in float32 do not fit into what is free, or NeMo is not installed: then says so."""
     import importlib.util
 
@@ -68,7 +68,7 @@ def _compare(config: Config, checkpoint: Path, folder: Path) -> dict[str, object
 def run(config: Config, redo: bool = False) -> None:
     """Export unless it is done."""
 
-    def compare(checkpoint: Path, folder: Path, shape: LlamaShape) -> dict[str, Any] | None:
+    def compare(checkpoint: Path, folder: Path, shape: ModelShape) -> dict[str, Any] | None:
         return None if _memory_is_short(shape, config.out) else _compare(config, checkpoint, folder)
 
     exporting.run(config, redo, compare=compare)

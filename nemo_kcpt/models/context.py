@@ -8,11 +8,11 @@ import torch
 from nemo import lightning as nl
 from nemo.lightning.io.pl import TrainerContext
 
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.models.llama import KcptLlamaConfig, KcptLlamaModel, config_options
 
 
-def write_context(shape: LlamaShape, dtype: torch.dtype, folder: Path) -> list[Path]:
+def write_context(shape: ModelShape, dtype: torch.dtype, folder: Path) -> list[Path]:
     """Write `io.json` and `model.yaml` with NeMo's own serialisation, as NeMo's importers do.
 
     Args:

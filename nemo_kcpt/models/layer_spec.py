@@ -1,4 +1,4 @@
-"""The modules a Llama layer is made of: Transformer Engine's on a GPU, else Megatron's local ones and our attention."""
+"""The modules a layer is made of: Transformer Engine's on a GPU, else Megatron's local ones and our attention."""
 
 from __future__ import annotations
 
@@ -57,10 +57,14 @@ def local_block_spec(config: TransformerConfig, vp_stage: int | None = None) -> 
 
     A whole block and not one layer, because with one layer Megatron takes ``WrappedTorchNorm`` as the final norm.
     """
-    layer = deepcopy(get_gpt_layer_local_spec(normalization=config.normalization))
+    spec = get_gpt_layer_local_spec(normalization=config.normalization, qk_layernorm=config.qk_layernorm)
+    layer = deepcopy(spec)
     layer.submodules.input_layernorm = SequenceParallelRMSNorm
     layer.submodules.pre_mlp_layernorm = SequenceParallelRMSNorm
-    layer.submodules.self_attention.submodules.core_attention = SdpaAttention
+    attention = layer.submodules.self_attention.submodules
+    attention.core_attention = SdpaAttention
+    if config.qk_layernorm:
+        attention.q_layernorm = attention.k_layernorm = SequenceParallelRMSNorm
     return TransformerBlockSubmodules(
         layer_specs=[layer] * get_num_layers_to_build(config, vp_stage), layer_norm=SequenceParallelRMSNorm
     )

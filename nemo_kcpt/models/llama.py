@@ -1,4 +1,6 @@
-"""Llama-family models for NeMo 2 that are built for the machine they start on.
+"""Models of all families for NeMo 2, built for the machine they start on.
+
+Module and classes are named for the first family, since checkpoints name them so.
 
 nemo_run reads the annotations of what `nemo llm pretrain` may override (`model.config.rotary_base=…`), and neither text
 (`from __future__ import annotations`) nor `int | None`: hence `Optional` here, in `nemo_kcpt.data` and in callbacks.
@@ -18,7 +20,9 @@ from nemo.collections.llm.gpt.model.llama import apply_rope_scaling
 from nemo.lightning.base import get_vocab_size
 from nemo.lightning.megatron_parallel import MaskedTokenLossReduction
 
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.hf.families import family_of
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.models.distillation_loss import (
     IDS,
     PARTS,
@@ -144,7 +148,10 @@ def packed_seq_params(cu_seqlens: torch.Tensor) -> PackedSeqParams:
 
 @dataclass
 class KcptLlamaConfig(llm.LlamaConfig):
-    """Llama architecture, built with Transformer Engine on a GPU and in float32 with local layers on a CPU."""
+    """A model of any family, built with Transformer Engine on a GPU and in float32 with local layers on a CPU.
+
+    A Llama unless `family` says otherwise, whose description settles the fields in which it differs.
+    """
 
     vocab_rows: Optional[int] = None
     """True number of rows of the embedding, which an export keeps; None takes ``vocab_size``, else the tokenizer's."""
@@ -161,6 +168,10 @@ class KcptLlamaConfig(llm.LlamaConfig):
     rope_low_freq_factor: float = 1.0
     rope_high_freq_factor: float = 4.0
     rope_original_positions: int = 8192
+    family: str = "llama"
+    """Of the model, as `model_type` in its `config.json` (nemo_kcpt.hf.families)."""
+    sliding_window: Optional[int] = None
+    """Tokens that each token sees, itself and those before it; None: all."""
     z_loss: float = 0.0
     """Coefficient of the z-loss in training; validation measures the cross entropy alone."""
     kl_weight: float = 0.0
@@ -181,9 +192,17 @@ class KcptLlamaConfig(llm.LlamaConfig):
         """Settles what depends on the machine, then lets Megatron check and derive; NeMo calls it again on connect."""
         if self.vocab_rows is None:
             self.vocab_rows = self.vocab_size
+        self._settle_for_family()
         if not torch.cuda.is_available():
             self._settle_for_cpu()
         super().__post_init__()
+
+    def _settle_for_family(self) -> None:
+        for name, value in family_of(self.family, "model.config.family").flags.items():
+            setattr(self, name, value)
+        # Megatron counts the tokens to the left of a token. A window that holds all of them is none.
+        window = self.sliding_window
+        self.window_size = (window - 1, 0) if window is not None and window < self.seq_length else None
 
     def _settle_for_cpu(self) -> None:
         # The fusions are CUDA kernels, or torch.compile functions that cost a C++ compilation at the first step.
@@ -215,12 +234,18 @@ class KcptLlamaConfig(llm.LlamaConfig):
 
         Raises:
             ValueError: If no number of rows is known, or the tokenizer has more entries than there are rows.
-            BadInput: If windows go beyond the positions that the RoPE base is good for.
+            BadInput: If windows go beyond the positions that the RoPE base is good for, or a sliding window meets
+                context parallelism.
         """
         entries = None if tokenizer is None else tokenizer.vocab_size
         self.vocab_rows = self.vocab_rows or entries
         if self.base_positions is not None and self.base_rotary_base is not None:
             check_positions(self.seq_length, self.rotary_base, self.base_positions, self.base_rotary_base)
+        if self.window_size is not None and self.context_parallel_size > 1:
+            raise BadInput(
+                f"the model's sliding window of {self.sliding_window} tokens is shorter than windows of "
+                f"{self.seq_length}, and does not go with context parallelism; set context_parallel_size=1"
+            )
         if self.vocab_rows is None:
             raise ValueError("number of vocabulary rows unknown: set vocab_rows in the config or give a tokenizer")
         if entries is not None and entries > self.vocab_rows:
@@ -251,7 +276,7 @@ class KcptLlamaConfig(llm.LlamaConfig):
         return model
 
 
-def config_options(shape: LlamaShape, seq_length: int, base: float) -> dict[str, Any]:
+def config_options(shape: ModelShape, seq_length: int, base: float) -> dict[str, Any]:
     """Keyword arguments of :class:`KcptLlamaConfig` for a model of `shape`.
 
     Args:
@@ -271,6 +296,7 @@ def config_options(shape: LlamaShape, seq_length: int, base: float) -> dict[str,
         }
     )
     return {
+        "family": shape.family.name,
         "num_layers": shape.num_layers,
         "hidden_size": shape.hidden_size,
         "ffn_hidden_size": shape.ffn_hidden_size,
@@ -282,6 +308,7 @@ def config_options(shape: LlamaShape, seq_length: int, base: float) -> dict[str,
         "layernorm_epsilon": shape.layernorm_epsilon,
         "share_embeddings_and_output_weights": shape.tied,
         "vocab_rows": shape.vocab_rows,
+        "sliding_window": shape.sliding_window,
         "base_positions": shape.positions,
         "base_rotary_base": shape.rotary_base,
         **scaled,
@@ -313,7 +340,7 @@ class KcptDemoConfig(KcptTinyConfig):
 
 
 class KcptLlamaModel(llm.LlamaModel):
-    """NeMo's Llama module; a class of its own so that checkpoints name it and an exporter can be registered for it."""
+    """NeMo's module for all our models, whatever their family: checkpoints name it, and our connectors are for it."""
 
     @property
     def training_loss_reduction(self) -> MaskedTokenLossReduction:

@@ -1,4 +1,4 @@
-"""Core attention on ``torch.nn.functional.scaled_dot_product_attention``: causal, grouped queries, packed documents.
+"""Core attention on ``torch.nn.functional.scaled_dot_product_attention``: causal, windowed, grouped, packed documents.
 
 Megatron's own ``DotProductAttention`` writes out the (sequence × sequence) scores and refuses packed sequences. Forward
 and backward at 1,024 tokens, 9 heads and 3 key-value heads on 2 threads: 155 ms there, 44 ms here, 21 ms with 4
@@ -7,12 +7,15 @@ documents.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from megatron.core.packed_seq_params import PackedSeqParams
 from megatron.core.process_groups_config import ProcessGroupCollection
 from megatron.core.transformer.enums import AttnMaskType
 from megatron.core.transformer.module import MegatronModule
 from megatron.core.transformer.transformer_config import TransformerConfig
+from megatron.core.transformer.utils import is_layer_window_attention
 from megatron.core.utils import divide
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
@@ -56,6 +59,8 @@ class SdpaAttention(MegatronModule):
         self.softmax_scale = softmax_scale if softmax_scale is not None else config.kv_channels**-0.5
         if config.apply_query_key_layer_scaling:
             self.softmax_scale /= max(1, layer_number)
+        own = is_layer_window_attention(config.window_size, config.window_attn_skip_freq, layer_number)
+        self.window = config.window_size[0] + 1 if own else None
         self.bf16_products = False
 
     def forward(
@@ -68,7 +73,7 @@ class SdpaAttention(MegatronModule):
         attention_bias: Tensor | None = None,
         packed_seq_params: PackedSeqParams | None = None,
     ) -> Tensor:
-        """Attends causally, within documents if the sequences are packed.
+        """Attends causally, within documents if the sequences are packed, and in the window if the layer has one.
 
         Args:
             query: (sequence, batch, heads, head size), or (tokens, heads, head size) if packed.
@@ -102,11 +107,25 @@ class SdpaAttention(MegatronModule):
 
     def _causal(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """(batch, heads, sequence, head size) for all three, key and value with fewer heads."""
-        if self.bf16_products and query.size(2) <= bf16_attention.LONGEST:
+        tokens = query.size(2)
+        if self.window is not None and tokens > self.window:
+            mask = _within(tokens, self.window, query.device)
+            return scaled_dot_product_attention(
+                query, key, value, attn_mask=mask, scale=self.softmax_scale, enable_gqa=self.queries_per_group > 1
+            )
+        if self.bf16_products and tokens <= bf16_attention.LONGEST:
             return bf16_attention.causal_attention(query, key, value, self.softmax_scale)
         return scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=self.softmax_scale, enable_gqa=self.queries_per_group > 1
         )
+
+
+@lru_cache(maxsize=2)
+def _within(tokens: int, window: int, device: torch.device) -> Tensor:
+    """(tokens, tokens): whether the column's token is the row's or one of the `window` - 1 before it."""
+    places = torch.arange(tokens, device=device)
+    behind = places[:, None] - places
+    return (behind >= 0) & (behind < window)
 
 
 def _document_lengths(packed: PackedSeqParams, tokens: int) -> list[int]:
@@ -122,7 +141,7 @@ def _refuse_unsupported(config: TransformerConfig, mask: AttnMaskType, dropout: 
         "attn_mask_type is not causal": mask not in (AttnMaskType.causal, AttnMaskType.padding_causal),
         "attention_dropout > 0": (config.attention_dropout if dropout is None else dropout) > 0,
         "context_parallel_size > 1": config.context_parallel_size > 1,
-        "window_size": config.window_size is not None,
+        "a window that looks ahead": config.window_size is not None and config.window_size[1] != 0,
         "softmax_type is not vanilla": config.softmax_type != "vanilla",
     }
     reasons = [reason for reason, is_so in found.items() if is_so]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.terms import Term, term
 
 
@@ -83,12 +83,12 @@ class Share:
         return self.positions * self.micro_batch_size
 
 
-def padded_rows(shape: LlamaShape, tensor_parallel: int) -> int:
+def padded_rows(shape: ModelShape, tensor_parallel: int) -> int:
     """Vocabulary rows, padded to a multiple of `tensor_parallel` (`make_vocab_size_divisible_by=1`)."""
     return -(-shape.vocab_rows // tensor_parallel) * tensor_parallel
 
 
-def _norm(where: str, use: str, shape: LlamaShape, share: Share, modules: Modules) -> list[Term]:
+def _norm(where: str, use: str, shape: ModelShape, share: Share, modules: Modules) -> list[Term]:
     """RMSNorm and the matrix behind it, whose input is split along the sequence."""
     over = {"t": share.tensor_parallel}
     wide = {"n": share.tokens, "h": shape.hidden_size, "e": modules.element_bytes}
@@ -101,7 +101,7 @@ def _norm(where: str, use: str, shape: LlamaShape, share: Share, modules: Module
     ]
 
 
-def _attention(shape: LlamaShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
+def _attention(shape: ModelShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
     over, e = {"t": share.tensor_parallel}, modules.element_bytes
     queries = {"n": share.tokens, "a": shape.num_attention_heads, "d": shape.kv_channels, "e": e}
     keys = {"n": share.tokens, "g": shape.num_query_groups, "d": shape.kv_channels, "e": e}
@@ -126,7 +126,7 @@ def _attention(shape: LlamaShape, share: Share, modules: Modules, recompute: str
     return terms
 
 
-def _swiglu(shape: LlamaShape, share: Share, modules: Modules) -> list[Term]:
+def _swiglu(shape: ModelShape, share: Share, modules: Modules) -> list[Term]:
     over = {"t": share.tensor_parallel}
     one = {"n": share.tokens, "f": shape.ffn_hidden_size, "e": modules.element_bytes}
     parts = ["SwiGLU: silu(gate)", "SwiGLU: linear half"] if modules.keep_swiglu_parts else []
@@ -137,7 +137,7 @@ def _swiglu(shape: LlamaShape, share: Share, modules: Modules) -> list[Term]:
     ]
 
 
-def layer_terms(shape: LlamaShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
+def layer_terms(shape: ModelShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
     """Bytes that one layer keeps of one micro-batch; symbols as in :func:`symbols`.
 
     "selective" saves little beside a fused attention, which keeps no (sequence × sequence) matrix in any case: only the
@@ -159,14 +159,14 @@ def embedding_terms(share: Share) -> list[Term]:
     return [term("embedding: token ids, int64", {"n": share.tokens, "8": 8})]
 
 
-def angle_terms(shape: LlamaShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
+def angle_terms(shape: ModelShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
     """Bytes of the rotary angles, which all layers and micro-batches share."""
     if modules.keep_rotary_tables and recompute != "full":
         return []
     return [term("rotary: angles, float32", {"s": share.positions, "d": shape.kv_channels, "4": 4})]
 
 
-def head_terms(shape: LlamaShape, share: Share, modules: Modules) -> list[Term]:
+def head_terms(shape: ModelShape, share: Share, modules: Modules) -> list[Term]:
     """Bytes of final norm, output layer and cross-entropy at the end of a micro-batch's forward pass.
 
     The cross-entropy (Megatron's `VocabParallelCrossEntropy`) keeps the softmax in float32. Logits in bf16 live beside
@@ -184,7 +184,7 @@ def head_terms(shape: LlamaShape, share: Share, modules: Modules) -> list[Term]:
     ]
 
 
-def working_terms(shape: LlamaShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
+def working_terms(shape: ModelShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
     """Bytes that the backward pass of one layer needs for a moment, after those of the head are free again.
 
     With "full" recompute a layer's own activations, of which the input is kept already. The gradients are an estimate
@@ -200,7 +200,7 @@ def working_terms(shape: LlamaShape, share: Share, modules: Modules, recompute: 
     ]
 
 
-def symbols(shape: LlamaShape, share: Share, modules: Modules) -> dict[str, str]:
+def symbols(shape: ModelShape, share: Share, modules: Modules) -> dict[str, str]:
     """Symbol -> what it stands for, with the number."""
     return {
         "n": f"{share.tokens:g} tokens of a micro-batch on this rank",

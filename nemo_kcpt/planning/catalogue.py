@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape, read_hf_shape
+from nemo_kcpt.hf.model_shape import KNOWN, ModelShape, read_hf_shape
 
 PRETRAIN, FINETUNE = "pretrain", "finetune"
 SEQ_LENGTHS = {"1k": 1024, "2k": 2048, "4k": 4096, "8k": 8192, "16k": 16384}
@@ -19,7 +19,7 @@ class Entry:
     task: str
     """`pretrain` or `finetune`, as in `nemo llm TASK --factory NAME`."""
     model: str | None
-    """Name in `llama_shape.KNOWN`; None: a tiny model of its own, or the one in a given folder."""
+    """Name in `model_shape.KNOWN`; None: a tiny model of its own, or the one in a given folder."""
     seq_length: int | None = None
     """Tokens of a window; None: those of the pack."""
     on_gpus: bool = True
@@ -41,7 +41,7 @@ class Entry:
         """Where the recipe writes unless told."""
         return f"nemo_experiments/{self.name}"
 
-    def shape(self, folder: str | None = None) -> LlamaShape | None:
+    def shape(self, folder: str | None = None) -> ModelShape | None:
         """The model's shape, for `from_folder` that in `folder`; None where it cannot be known without one."""
         if self.model is not None:
             return KNOWN[self.model]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 
 RECOMPUTES = ("none", "selective", "full")
 """Megatron's `recompute_granularity`: nothing; core attention (its default `recompute_modules`); each layer whole."""
@@ -48,7 +48,7 @@ def _indivisible(what: str, size: int, by: str, ranks: int) -> str | None:
 
 
 def refusals(
-    shape: LlamaShape, seq_length: int, layout: Layout, global_batch_size: int, gpus: int, gpus_per_node: int = 0
+    shape: ModelShape, seq_length: int, layout: Layout, global_batch_size: int, gpus: int, gpus_per_node: int = 0
 ) -> list[str]:
     """Why a layout cannot run, each reason with both sides; empty if it can.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.hardware import Cluster
 from nemo_kcpt.planning.layout import RECOMPUTES, Layout, refusals
 from nemo_kcpt.planning.memory import Memory, memory
@@ -83,7 +83,7 @@ def check_fixed(cluster: Cluster, fixed: Mapping[str, Any]) -> None:
 
 
 def plans(
-    shape: LlamaShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any] | None = None
+    shape: ModelShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any] | None = None
 ) -> list[Plan]:
     """Every layout of a model on a cluster: those that fit, the fastest first, then those refused.
 
@@ -150,7 +150,7 @@ def _order(plan: Plan) -> tuple[Any, ...]:
 
 
 def chosen(
-    shape: LlamaShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any]
+    shape: ModelShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any]
 ) -> Plan:
     """The best plan; where every size is fixed that very one, whether or not its memory seems to suffice.
 
@@ -167,7 +167,7 @@ def chosen(
 
 
 def best(
-    shape: LlamaShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any] | None = None
+    shape: ModelShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any] | None = None
 ) -> Plan:
     """The first plan that fits; see :func:`plans`.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.layout import Layout
 
 
@@ -26,14 +26,14 @@ class TheoreticalMemory:
         return self.weights_and_optimizer + self.activations
 
 
-def padded_vocabulary(shape: LlamaShape, tensor_parallel: int, multiple: int = 128) -> int:
+def padded_vocabulary(shape: ModelShape, tensor_parallel: int, multiple: int = 128) -> int:
     """Rows after Megatron-LM's padding, to a multiple of `--make-vocab-size-divisible-by` times tensor parallelism."""
     unit = multiple * tensor_parallel
     return -(-shape.vocab_rows // unit) * unit
 
 
 def weights_and_optimizer(
-    shape: LlamaShape, layout: Layout, vocabulary: int, distributed_optimizer: bool = True
+    shape: ModelShape, layout: Layout, vocabulary: int, distributed_optimizer: bool = True
 ) -> float:
     """Bytes: 18 a parameter, or 6 + 12 / data parallel with the distributed optimizer."""
     h = shape.hidden_size
@@ -47,13 +47,13 @@ def weights_and_optimizer(
     return shard * (6 + 12 / layout.data_parallel if distributed_optimizer else 18)
 
 
-def _embedding(shape: LlamaShape, tokens: int, layout: Layout) -> float:
+def _embedding(shape: ModelShape, tokens: int, layout: Layout) -> float:
     """Ids and dropout mask of all micro-batches in flight."""
     return (8 + shape.hidden_size) * tokens * layout.pipeline_parallel
 
 
 def activations_with_sequence_parallel(
-    shape: LlamaShape, seq_length: int, layout: Layout, vocabulary: int, micro_batches: int | None
+    shape: ModelShape, seq_length: int, layout: Layout, vocabulary: int, micro_batches: int | None
 ) -> float:
     """Bytes with sequence parallelism and selective recomputation (`compute_activation_memory`)."""
     tokens, h, p = seq_length * layout.micro_batch_size, shape.hidden_size, layout.pipeline_parallel
@@ -66,7 +66,7 @@ def activations_with_sequence_parallel(
 
 
 def activations_without_sequence_parallel(
-    shape: LlamaShape, seq_length: int, layout: Layout, vocabulary: int, micro_batches: int | None
+    shape: ModelShape, seq_length: int, layout: Layout, vocabulary: int, micro_batches: int | None
 ) -> float:
     """Bytes in all other cases (`compute_activation_memory_without_sp`)."""
     tokens, h, p = seq_length * layout.micro_batch_size, shape.hidden_size, layout.pipeline_parallel
@@ -79,7 +79,7 @@ def activations_without_sequence_parallel(
 
 
 def theoretical_memory(
-    shape: LlamaShape,
+    shape: ModelShape,
     seq_length: int,
     layout: Layout,
     micro_batches: int | None = None,

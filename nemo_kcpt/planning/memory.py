@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.activations import (
     TRANSFORMER_ENGINE,
     Modules,
@@ -55,14 +55,14 @@ class Memory:
         return sum(self.components().values())
 
 
-def stage_parameters(shape: LlamaShape, layout: Layout, stage: int) -> int:
-    """Weights of a rank of a pipeline stage: matrices divided by tensor parallelism, norms whole.
+def stage_parameters(shape: ModelShape, layout: Layout, stage: int) -> int:
+    """Weights of a rank of a pipeline stage: matrices and biases divided by tensor parallelism, norms whole.
 
     Tied embeddings stand on the first stage and, where that is another one, on the last.
     """
     t, h = layout.tensor_parallel, shape.hidden_size
-    attention = h * shape.kv_channels * (2 * shape.num_attention_heads + 2 * shape.num_query_groups)
-    layer = (attention + 3 * h * shape.ffn_hidden_size) // t + 2 * h
+    weights = [(weight.elements(shape), weight.is_split) for weight in shape.family.layer]
+    layer = sum(number // t if divided else number for number, divided in weights)
     vocabulary = padded_rows(shape, t) // t * h
     first, last = stage == 0, stage == layout.pipeline_parallel - 1
     embeddings = first + (last and not (shape.tied and first))
@@ -82,7 +82,7 @@ def _times(terms: list[Term], number: int, symbol: str, what: str) -> list[Term]
 
 
 def stage_memory(
-    shape: LlamaShape,
+    shape: ModelShape,
     seq_length: int,
     layout: Layout,
     micro_batches: int,
@@ -125,7 +125,7 @@ def stage_memory(
     )
 
 
-def memory(shape: LlamaShape, seq_length: int, layout: Layout, micro_batches: int) -> Memory:
+def memory(shape: ModelShape, seq_length: int, layout: Layout, micro_batches: int) -> Memory:
     """Memory of the rank that needs most; every stage is worked out."""
     stages = [
         stage_memory(shape, seq_length, layout, micro_batches, stage) for stage in range(layout.pipeline_parallel)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 
 LLAMA_3_BASE = 500_000
 """Xiong et al. 2023, Effective Long-Context Scaling of Foundation Models, §2.1; The Llama 3 Herd of Models, §3.4."""
 
 
-def ntk_base(shape: LlamaShape, seq_length: int) -> int:
+def ntk_base(shape: ModelShape, seq_length: int) -> int:
     """NTK-aware base: base · s^(d/(d-2)), with s = seq_length / positions and d the head size, to a whole number.
 
     The lowest frequency is then stretched by exactly s and the highest stays (bloc97 2023, NTK-Aware Scaled RoPE;
@@ -19,7 +19,7 @@ def ntk_base(shape: LlamaShape, seq_length: int) -> int:
     return round(shape.rotary_base * scale ** (size / (size - 2)))
 
 
-def rotary_base(shape: LlamaShape, seq_length: int, choice: str = "auto") -> float:
+def rotary_base(shape: ModelShape, seq_length: int, choice: str = "auto") -> float:
     """The RoPE base to train `shape` with at `seq_length` tokens.
 
     Args:

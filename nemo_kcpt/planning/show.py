@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.activations import TRANSFORMER_ENGINE, Share, symbols
 from nemo_kcpt.planning.hardware import Cluster
 from nemo_kcpt.planning.layouts import Plan
@@ -40,7 +40,7 @@ class Training:
 
     model: str
     """Its name, as the user gave it."""
-    shape: LlamaShape
+    shape: ModelShape
     seq_length: int
     """Tokens of a window."""
     cluster: Cluster

@@ -17,7 +17,7 @@ from typing import Any
 from nemo_kcpt.config import MISSING, nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import write_json
-from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape, read_hf_shape
+from nemo_kcpt.hf.model_shape import KNOWN, ModelShape, read_hf_shape
 from nemo_kcpt.planning.hardware import Cluster, known_gpu
 from nemo_kcpt.planning.layouts import Plan, plans
 from nemo_kcpt.planning.megatron_memory import theoretical_memory
@@ -79,7 +79,7 @@ class Config:
     """Write everything there too."""
 
 
-def model_shape(name: str) -> LlamaShape:
+def model_shape(name: str) -> ModelShape:
     """The shape of a known model, or of the one in a folder.
 
     Raises:
@@ -169,7 +169,7 @@ def run(config: Config, redo: bool = False) -> None:
 
 
 def _put_megatron(
-    rows: Iterable[dict[str, Any]], every: Iterable[Plan], shape: LlamaShape, seq_length: int, batch: int
+    rows: Iterable[dict[str, Any]], every: Iterable[Plan], shape: ModelShape, seq_length: int, batch: int
 ) -> None:
     """Replace our memory by that of Megatron-LM's formula; what fits is still decided by ours."""
     for one, plan in zip(rows, every):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.hardware import Cluster
 from nemo_kcpt.planning.layout import Layout
 
@@ -19,7 +19,7 @@ HALF_SPEED_TOKENS = 256
 """Tokens of a micro-batch on a rank at which matrix products reach half their speed. An assumption."""
 
 
-def forward_flops_per_token(shape: LlamaShape, seq_length: int) -> float:
+def forward_flops_per_token(shape: ModelShape, seq_length: int) -> float:
     """FLOPs of the forward pass, a token: 2 for each weight of a matrix, and 4·s·a·d a layer for attention's products.
 
     The whole (sequence × sequence) matrix is counted, as in Narayanan et al. 2021, Efficient Large-Scale Language Model
@@ -31,12 +31,12 @@ def forward_flops_per_token(shape: LlamaShape, seq_length: int) -> float:
     return shape.num_layers * layer + 2 * shape.hidden_size * shape.vocab_rows
 
 
-def flops_per_token(shape: LlamaShape, seq_length: int) -> float:
+def flops_per_token(shape: ModelShape, seq_length: int) -> float:
     """Model FLOPs of a training step, a token: three forward passes' worth, recomputation not counted."""
     return 3 * forward_flops_per_token(shape, seq_length)
 
 
-def recompute_factor(shape: LlamaShape, seq_length: int, recompute: str) -> float:
+def recompute_factor(shape: ModelShape, seq_length: int, recompute: str) -> float:
     """FLOPs with recomputation over those without: a whole forward pass for "full", attention's for "selective"."""
     if recompute == "full":
         return 4 / 3
@@ -51,7 +51,7 @@ def bubble(layout: Layout, micro_batches: int) -> float:
     return (layout.pipeline_parallel - 1) / micro_batches
 
 
-def efficiency(shape: LlamaShape, seq_length: int, layout: Layout, micro_batches: int) -> float:
+def efficiency(shape: ModelShape, seq_length: int, layout: Layout, micro_batches: int) -> float:
     """Share of `Cluster.mfu` that is left after recomputation, bubble, communication and small matrices."""
     tokens = layout.micro_batch_size * seq_length / layout.context_parallel
     communication = 1.0
@@ -66,7 +66,7 @@ def efficiency(shape: LlamaShape, seq_length: int, layout: Layout, micro_batches
     return communication * filled / again / (1 + bubble(layout, micro_batches))
 
 
-def imbalance(shape: LlamaShape, seq_length: int, layout: Layout) -> float:
+def imbalance(shape: ModelShape, seq_length: int, layout: Layout) -> float:
     """Work of the last pipeline stage, which has the output layer too, over that of the average stage."""
     head = 2 * shape.hidden_size * shape.vocab_rows
     whole = forward_flops_per_token(shape, seq_length)
@@ -74,7 +74,7 @@ def imbalance(shape: LlamaShape, seq_length: int, layout: Layout) -> float:
 
 
 def tokens_per_second(
-    shape: LlamaShape, seq_length: int, layout: Layout, global_batch_size: int, cluster: Cluster
+    shape: ModelShape, seq_length: int, layout: Layout, global_batch_size: int, cluster: Cluster
 ) -> float:
     """Estimate for the whole cluster."""
     micro_batches = global_batch_size // (layout.micro_batch_size * layout.data_parallel)
@@ -84,7 +84,7 @@ def tokens_per_second(
     return tokens / (tokens / computing + between_nodes(shape, layout, cluster))
 
 
-def between_nodes(shape: LlamaShape, layout: Layout, cluster: Cluster) -> float:
+def between_nodes(shape: ModelShape, layout: Layout, cluster: Cluster) -> float:
     """Seconds a step for reducing float32 gradients and gathering bf16 weights between nodes, as far as it shows.
 
     A ring of r ranks moves (r-1)/r of 4 + 2 bytes a weight of the rank (Rajbhandari et al. 2020, ZeRO, §7).

@@ -10,7 +10,7 @@ import torch
 from nemo.lightning.io.mixin import IOMixin
 
 from nemo_kcpt.files import read_jsonl, write_json, write_jsonl
-from nemo_kcpt.hf.llama_shape import shape_from_megatron
+from nemo_kcpt.hf.model_shape import shape_from_megatron
 from nemo_kcpt.planning.hardware import peak_tflops
 from nemo_kcpt.planning.throughput import flops_per_token
 from nemo_kcpt.processes import peak_memory

@@ -13,7 +13,7 @@ from nemo_kcpt.checkpoints.checkpoint import WEIGHTS, check_complete, read_shape
 from nemo_kcpt.checkpoints.origin import read_origin
 from nemo_kcpt.checkpoints.weights_identity import of_checkpoint
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.llama_shape import LlamaShape, shape_from_megatron
+from nemo_kcpt.hf.model_shape import ModelShape, shape_from_megatron
 from nemo_kcpt.models.llama import KcptLlamaConfig
 from nemo_kcpt.planning.layout import Layout, refusals
 
@@ -40,7 +40,7 @@ def check_start(trainer: pl.Trainer, strategy: nl.MegatronStrategy) -> None:
         _check_disk(shape, strategy, trainer)
 
 
-def _check_layout(shape: LlamaShape, seq_length: int, strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
+def _check_layout(shape: ModelShape, seq_length: int, strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
     data: Any = getattr(trainer, "datamodule", None)
     micro_batch, global_batch = getattr(data, "micro_batch_size", 1), getattr(data, "global_batch_size", None)
     ranks, shared = strategy.world_size, _model_ranks(strategy)
@@ -62,7 +62,7 @@ def _model_ranks(strategy: nl.MegatronStrategy) -> int:
     return strategy.tensor_model_parallel_size * strategy.pipeline_model_parallel_size * strategy.context_parallel_size
 
 
-def _check_weights(shape: LlamaShape, from_scratch: bool, strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
+def _check_weights(shape: ModelShape, from_scratch: bool, strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
     resumed = trainer.ckpt_path
     source = resumed or (strategy.restore_config.path if strategy.restore_config else None)
     if source is None:
@@ -108,12 +108,12 @@ def _check_teacher(strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
         )
 
 
-def checkpoint_bytes(shape: LlamaShape, *, mixed_precision: bool) -> int:
+def checkpoint_bytes(shape: ModelShape, *, mixed_precision: bool) -> int:
     """Size of a checkpoint with its optimizer: weights, float32 main weights if those are bf16, and Adam's moments."""
     return shape.parameters() * (2 + 4 + 8 if mixed_precision else 4 + 8)
 
 
-def _check_disk(shape: LlamaShape, strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
+def _check_disk(shape: ModelShape, strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
     folder = getattr(trainer.checkpoint_callback, "dirpath", None)
     if folder is None:
         return

@@ -9,13 +9,15 @@ import torch
 import yaml
 
 from nemo_kcpt.checkpoints import importing
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 
 
-def model_yaml(shape: LlamaShape, **more: Any) -> dict[str, Any]:
+def model_yaml(shape: ModelShape, **more: Any) -> dict[str, Any]:
     """`context/model.yaml` as far as ours is read from it."""
     scaling = shape.rope_scaling
     config = {
+        "family": shape.family.name,
+        "sliding_window": shape.sliding_window,
         "num_layers": shape.num_layers,
         "hidden_size": shape.hidden_size,
         "ffn_hidden_size": shape.ffn_hidden_size,
@@ -38,7 +40,7 @@ def model_yaml(shape: LlamaShape, **more: Any) -> dict[str, Any]:
     return {"config": config | more}
 
 
-def write_context(shape: LlamaShape, dtype: torch.dtype, folder: Path) -> list[Path]:
+def write_context(shape: ModelShape, dtype: torch.dtype, folder: Path) -> list[Path]:
     """Stands in for `nemo_kcpt.models.context.write_context`: what an export reads, not what NeMo loads."""
     path = folder / "model.yaml"
     folder.mkdir(exist_ok=True)

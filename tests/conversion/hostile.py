@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conversion.checkpoints import imported
-from tests.conversion.hf_llama import SIZES, save_llama
+from tests.conversion.hf_models import SIZES, save_model
 from tests.conversion.hf_tokenizers import save_tokenizer
 
 TERABYTES = 10 << 40
@@ -43,7 +43,7 @@ class Gadget:
 
 def sound(folder: Path) -> None:
     """A sound model folder, `hf`, and a sound checkpoint of it, `checkpoint`."""
-    save_tokenizer(save_llama(folder / "hf", vocab_size=336))
+    save_tokenizer(save_model(folder / "hf", vocab_size=336))
     imported(folder / "hf", folder / "checkpoint")
 
 

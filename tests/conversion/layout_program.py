@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ class Job:
     out: Path
     prompts: list[list[int]]
     architectures: dict[str, Architecture]
-    shapes: dict[str, LlamaShape] = field(default_factory=dict)
+    shapes: dict[str, ModelShape] = field(default_factory=dict)
 
     def imported(self, name: str) -> Path:
         """The imported checkpoint of an architecture."""
         return self.out / "imported" / name
 
 
-def build(checkpoint: Path, shape: LlamaShape, layout: Layout, divisible_by: int) -> Any:
+def build(checkpoint: Path, shape: ModelShape, layout: Layout, divisible_by: int) -> Any:
     """This rank's part of the model, with the weights that Megatron's loader gives it."""
     from megatron.core.dist_checkpointing import load
 
@@ -231,7 +231,7 @@ def run_rank(job: Job, layout: Layout, folder: Path) -> None:
     torch.distributed.barrier()
 
 
-def import_all(job: Job) -> dict[str, LlamaShape]:
+def import_all(job: Job) -> dict[str, ModelShape]:
     """Import every architecture that the job names; gives their shapes."""
     import torch
 

@@ -27,7 +27,7 @@ from nemo_kcpt.hf.load import load_causal_lm, load_tokenizer
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.serving.vllm_engine import worker_environment
 from tests.conversion.checkpoints import imported
-from tests.conversion.hf_llama import save_llama
+from tests.conversion.hf_models import save_model
 from tests.conversion.hf_tokenizers import save_tokenizer
 
 ROWS = {"vocab_size": 336, "head_dim": 32, "max_position_embeddings": 256}
@@ -56,7 +56,7 @@ def export(folder: Path, out: Path, *trainings: Training, **more: Any) -> Path:
 
 
 def model(folder: Path, **config: Any) -> Path:
-    return save_tokenizer(save_llama(folder, **ROWS), **config)
+    return save_tokenizer(save_model(folder, **ROWS), **config)
 
 
 def code(folder: Path) -> list[str]:
@@ -218,8 +218,8 @@ def test_version_5_and_vllm_say_what_version_4_says(tmp_path: Path) -> None:
     scaling = {"rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
     scaling["original_max_position_embeddings"] = 32
     sizes = ROWS | {"rope_theta": 500_000, "rope_scaling": scaling}
-    chat = save_tokenizer(save_llama(tmp_path / "a", **sizes), extra_special_tokens=["<pad>"], chat_template=DATED)
-    text = save_tokenizer(save_llama(tmp_path / "b", **ROWS), adds_bos=True, chat_template=None)
+    chat = save_tokenizer(save_model(tmp_path / "a", **sizes), extra_special_tokens=["<pad>"], chat_template=DATED)
+    text = save_tokenizer(save_model(tmp_path / "b", **ROWS), adds_bos=True, chat_template=None)
     folders = [
         export(chat, tmp_path / "chat", replace(TRAINING, system="短く。")),
         export(text, tmp_path / "text", replace(TRAINING, mode="raw")),

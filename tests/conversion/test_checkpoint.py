@@ -185,7 +185,7 @@ def test_rows_beyond_the_tokenizer_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", MODEL)
 def test_a_missing_size_is_named(name: str, tmp_path: Path) -> None:
     write_model(tmp_path, {"config": {key: value for key, value in MODEL.items() if key != name}})
-    with pytest.raises(BadInput, match=rf"model\.yaml: not the config of a Llama of ours, '{name}' is missing"):
+    with pytest.raises(BadInput, match=rf"model\.yaml: not the config of a model of ours, '{name}' is missing"):
         read_shape(tmp_path)
 
 

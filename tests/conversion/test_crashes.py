@@ -12,7 +12,7 @@ import torch
 from nemo_kcpt.checkpoints import export, importing
 from nemo_kcpt.conversion import stage
 from tests.conversion import checkpoints
-from tests.conversion.hf_llama import save_llama
+from tests.conversion.hf_models import save_model
 from tests.conversion.hf_tokenizers import save_tokenizer
 from tests.crash import crash_everywhere
 
@@ -21,7 +21,7 @@ SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "vo
 
 @pytest.fixture
 def hf(tmp_path: Path) -> Path:
-    folder = save_tokenizer(save_llama(tmp_path / "hf", **SIZES))
+    folder = save_tokenizer(save_model(tmp_path / "hf", **SIZES))
     (folder / "LICENSE").write_text("a licence")
     return folder
 

@@ -22,7 +22,7 @@ from nemo_kcpt.conversion.stage import Config, run
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, write_json
 from tests.conversion.checkpoints import imported, model_yaml
-from tests.conversion.hf_llama import KINDS, SIZES, save_llama
+from tests.conversion.hf_models import KINDS, SIZES, save_model
 from tests.conversion.hf_tokenizers import save_tokenizer
 
 ROWS = {"vocab_size": 336}
@@ -32,7 +32,7 @@ ROWS = {"vocab_size": 336}
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
     """A model folder as one downloads it."""
-    folder = save_tokenizer(save_llama(tmp_path / "llm-jp-3-tiny", torch.bfloat16, **ROWS))
+    folder = save_tokenizer(save_model(tmp_path / "llm-jp-3-tiny", torch.bfloat16, **ROWS))
     (folder / "README.md").write_text("---\nlicense: apache-2.0\nlanguage: ja\n---\n\n# A model\n")
     (folder / "LICENSE").write_text("Apache License, Version 2.0\n")
     write_json(
@@ -55,7 +55,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("kind", KINDS)
 def test_there_and_back_is_bit_equal(kind: str, dtype: torch.dtype, tmp_path: Path) -> None:
-    hf = save_tokenizer(save_llama(tmp_path / "hf", dtype, **KINDS[kind] | ROWS))
+    hf = save_tokenizer(save_model(tmp_path / "hf", dtype, **KINDS[kind] | ROWS))
     out = export(imported(hf, tmp_path / "checkpoint"), tmp_path / "out", max_shard_gb=40e-6)
     assert len(list(out.glob("model-*.safetensors"))) > 3
     ours, theirs = HfFolder(out), HfFolder(hf)
@@ -69,13 +69,13 @@ def test_there_and_back_is_bit_equal(kind: str, dtype: torch.dtype, tmp_path: Pa
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_transformers_loads_the_same_model(kind: str, tmp_path: Path) -> None:
-    from transformers import LlamaForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    hf = save_tokenizer(save_llama(tmp_path / "hf", **KINDS[kind] | ROWS))
+    hf = save_tokenizer(save_model(tmp_path / "hf", **KINDS[kind] | ROWS))
     out = export(imported(hf, tmp_path / "checkpoint"), tmp_path / "out", max_shard_gb=40e-6)
     ids = torch.arange(60)[None] * 5 % 330
     with torch.no_grad():
-        found, expected = (LlamaForCausalLM.from_pretrained(folder)(ids).logits for folder in (out, hf))
+        found, expected = (AutoModelForCausalLM.from_pretrained(folder)(ids).logits for folder in (out, hf))
     assert torch.equal(found, expected)
 
 
@@ -176,7 +176,7 @@ def test_the_last_checkpoints_are_averaged(tmp_path: Path) -> None:
     tokenizer, training = save_tokenizer(tmp_path / "tokenizer"), tmp_path / "training"
     folders = []
     for step in range(4):
-        hf = save_llama(tmp_path / f"hf-{step}", torch.float32, **ROWS)
+        hf = save_model(tmp_path / f"hf-{step}", torch.float32, **ROWS)
         weights = {name: tensor + step * 0.3 for name, tensor in load_file(hf / "model.safetensors").items()}
         from safetensors.torch import save_file
 
@@ -198,7 +198,7 @@ def test_the_last_checkpoints_are_averaged(tmp_path: Path) -> None:
 
 def test_checkpoints_of_two_models_are_not_averaged(tmp_path: Path) -> None:
     for step, heads in enumerate((2, 4)):
-        hf = save_llama(tmp_path / f"hf-{step}", num_key_value_heads=heads)
+        hf = save_model(tmp_path / f"hf-{step}", num_key_value_heads=heads)
         imported(hf, tmp_path / f"training/checkpoints/step={step}")
     with pytest.raises(BadInput, match="cannot be averaged with step=1: num_query_groups 4 against 2"):
         export(tmp_path / "training", tmp_path / "out", tokenizer=save_tokenizer(tmp_path / "t"), average=2)
@@ -244,7 +244,7 @@ def test_real_tokenizer_keeps_its_ids(tmp_path: Path, shared_data: Path) -> None
     from transformers import AutoTokenizer
 
     real = shared_data / "llm-jp-tokenizer/hf"
-    hf = save_llama(tmp_path / "hf", torch.bfloat16, vocab_size=99_584, hidden_size=8, intermediate_size=16)
+    hf = save_model(tmp_path / "hf", torch.bfloat16, vocab_size=99_584, hidden_size=8, intermediate_size=16)
     out = export(imported(hf, tmp_path / "checkpoint"), tmp_path / "out", tokenizer=real)
     assert read_json(out / "config.json")["vocab_size"] == 99_584
     assert load_file(out / "model.safetensors")["lm_head.weight"].shape[0] == 99_584
@@ -322,7 +322,7 @@ print(json.dumps({"taken": peak_memory() - before, "model": shape.parameters() *
 
 def test_memory_follows_the_layer_and_not_the_model(tmp_path: Path) -> None:
     sizes = {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 24, "vocab_size": 4000}
-    checkpoint = imported(save_llama(tmp_path / "hf", **sizes, tie_word_embeddings=True), tmp_path / "checkpoint")
+    checkpoint = imported(save_model(tmp_path / "hf", **sizes, tie_word_embeddings=True), tmp_path / "checkpoint")
     command = [sys.executable, "-c", PROGRAM, str(checkpoint), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -15,14 +15,14 @@ from safetensors.torch import load_file, save_file
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.hf_weights import INDEX, SINGLE
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.llama_shape import read_hf_shape
-from tests.conversion.hf_llama import KINDS, save_llama
+from nemo_kcpt.hf.model_shape import read_hf_shape
+from tests.conversion.hf_models import KINDS, save_model
 
 
 @pytest.mark.parametrize("shards", ["5GB", "20KB"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_tensor_is_read_as_it_was_saved(kind: str, shards: str, tmp_path: Path) -> None:
-    source = HfFolder(save_llama(tmp_path, shards=shards, **KINDS[kind]))
+    source = HfFolder(save_model(tmp_path, shards=shards, **KINDS[kind]))
     assert source.shape == read_hf_shape(tmp_path) and source.dtypes == {"float32"}
     assert (len(source.files) > 2) == (tmp_path / INDEX).is_file() == (shards == "20KB")
     saved = {name: tensor for path in source.files for name, tensor in load_file(path).items()}
@@ -47,7 +47,7 @@ def configured(folder: Path, **more: Any) -> Path:
 
 def test_old_rotary_buffers_are_passed_over(tmp_path: Path) -> None:
     buffer = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(6)}
-    HfFolder(changed(save_llama(tmp_path), lambda tensors: tensors.update(buffer)))
+    HfFolder(changed(save_model(tmp_path), lambda tensors: tensors.update(buffer)))
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_old_rotary_buffers_are_passed_over(tmp_path: Path) -> None:
 )
 def test_tensors_that_do_not_fit_are_named(change: Callable[[Tensors], object], message: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=message):
-        HfFolder(changed(save_llama(tmp_path), change))
+        HfFolder(changed(save_model(tmp_path), change))
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"model_type": "qwen2"}, "model_type is 'qwen2'"),
+        ({"model_type": "qwen2"}, "self_attn.q_proj.bias, .* missing"),
         ({"num_hidden_layers": 4}, r"model\.layers\.3\.input_layernorm\.weight.* and 6 more missing"),
         ({"num_hidden_layers": 2}, r"model\.layers\.2\..* and 6 more in it"),
         ({"intermediate_size": 81}, r"gate_proj\.weight is 80 × 48, .*config\.json makes it 81 × 48"),
@@ -86,11 +86,11 @@ def test_tensors_that_do_not_fit_are_named(change: Callable[[Tensors], object], 
 )
 def test_a_config_of_another_model_is_named(more: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=message):
-        HfFolder(configured(save_llama(tmp_path), **more))
+        HfFolder(configured(save_model(tmp_path), **more))
 
 
 def test_a_tied_output_layer_may_be_there_if_it_is_the_embedding(tmp_path: Path) -> None:
-    save_llama(tmp_path, tie_word_embeddings=True)
+    save_model(tmp_path, tie_word_embeddings=True)
     changed(tmp_path, lambda tensors: tensors.update({"lm_head.weight": tensors["model.embed_tokens.weight"].clone()}))
     assert HfFolder(tmp_path).shape.tied
     changed(tmp_path, lambda tensors: tensors["lm_head.weight"].mul_(2))
@@ -99,7 +99,7 @@ def test_a_tied_output_layer_may_be_there_if_it_is_the_embedding(tmp_path: Path)
 
 
 def test_pickles_are_refused_with_the_way_out(tmp_path: Path) -> None:
-    save_llama(tmp_path)
+    save_model(tmp_path)
     (tmp_path / SINGLE).unlink()
     with pytest.raises(BadInput, match=r"no weights in it; expected model\.safetensors"):
         HfFolder(tmp_path)
@@ -109,7 +109,7 @@ def test_pickles_are_refused_with_the_way_out(tmp_path: Path) -> None:
 
 
 def test_a_missing_shard_and_a_bad_index_are_named(tmp_path: Path) -> None:
-    save_llama(tmp_path, shards="20KB")
+    save_model(tmp_path, shards="20KB")
     names = sorted(path.name for path in tmp_path.glob("*.safetensors"))
     kept = (tmp_path / names[1]).read_bytes()
     (tmp_path / names[1]).unlink()
@@ -128,7 +128,7 @@ def test_a_missing_shard_and_a_bad_index_are_named(tmp_path: Path) -> None:
     "name", ["../model.safetensors", "/etc/passwd", "a/b.safetensors", "..", "", "pytorch_model.bin"]
 )
 def test_an_index_that_points_outside_is_refused(name: str, tmp_path: Path) -> None:
-    save_llama(tmp_path / "model")
+    save_model(tmp_path / "model")
     (tmp_path / "model" / SINGLE).rename(tmp_path / SINGLE)
     (tmp_path / "model" / INDEX).write_text(json.dumps({"weight_map": {"model.norm.weight": name}}))
     with pytest.raises(
@@ -157,12 +157,12 @@ def header(entries: Any) -> bytes:
     ids=["empty", "pickle", "header of 10 TB", "tensor of 4 TB", "negative", "beyond", "short", "list"],
 )
 def test_hostile_safetensors_are_refused(content: bytes, tmp_path: Path) -> None:
-    (save_llama(tmp_path) / SINGLE).write_bytes(content)
+    (save_model(tmp_path) / SINGLE).write_bytes(content)
     with pytest.raises(BadInput, match=r"model\.safetensors: damaged, or not safetensors"):
         HfFolder(tmp_path)
 
 
 def test_code_of_the_folder_is_never_loaded(tmp_path: Path) -> None:
-    configured(save_llama(tmp_path), auto_map={"AutoModelForCausalLM": "evil.Model"})
+    configured(save_model(tmp_path), auto_map={"AutoModelForCausalLM": "evil.Model"})
     (tmp_path / "evil.py").write_text("raise SystemExit('ran')")
     assert HfFolder(tmp_path).shape.num_layers == 3

@@ -12,26 +12,26 @@ import torch
 
 from nemo_kcpt.checkpoints import target
 from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, check_complete, find_checkpoint, read_shape
-from nemo_kcpt.checkpoints.llama_mapping import hf_tensors
+from nemo_kcpt.checkpoints.mapping import hf_tensors
 from nemo_kcpt.cli import main
 from nemo_kcpt.conversion import import_stage
 from nemo_kcpt.conversion.import_stage import Config, run
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.llama_shape import LlamaShape, read_hf_shape
+from nemo_kcpt.hf.model_shape import ModelShape, read_hf_shape
 from tests import forks
-from tests.conversion.hf_llama import KINDS, SIZES, save_llama
+from tests.conversion.hf_models import KINDS, SIZES, save_model
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return save_llama(tmp_path / "hf")
+    return save_model(tmp_path / "hf")
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without NeMo's part, the context, which needs 15 s of imports."""
 
-    def stand_in(shape: LlamaShape, dtype: torch.dtype, folder: Path) -> list[Path]:
+    def stand_in(shape: ModelShape, dtype: torch.dtype, folder: Path) -> list[Path]:
         folder.mkdir()
         (folder / "model.yaml").write_text("config:\n")
         return [folder / "model.yaml"]
@@ -58,7 +58,7 @@ def test_megatron_computes_the_logits_of_transformers(kind: str, dtype: torch.dt
     from nemo_kcpt.conversion.verify.parity import logit_parity
     from nemo_kcpt.models.llama import KcptLlamaModel
 
-    hf, out = save_llama(tmp_path / "hf", dtype, **KINDS[kind]), tmp_path / "checkpoint"
+    hf, out = save_model(tmp_path / "hf", dtype, **KINDS[kind]), tmp_path / "checkpoint"
     run(Config(hf=hf, out=out))
     assert read_shape(find_checkpoint(out)) == read_hf_shape(hf)
     parity = logit_parity(out, hf, prompts(SIZES["vocab_size"]))
@@ -77,7 +77,7 @@ def test_a_padded_vocabulary_is_the_loaders_affair(kind: str, tmp_path: Path) ->
     from nemo_kcpt.training import cpu_backend
     from nemo_kcpt.training.single_process import single_process_groups
 
-    hf, out = save_llama(tmp_path / "hf", **KINDS[kind]), tmp_path / "checkpoint"
+    hf, out = save_model(tmp_path / "hf", **KINDS[kind]), tmp_path / "checkpoint"
     run(Config(hf=hf, out=out))
     shape, rows = read_shape(out), SIZES["vocab_size"]
     cpu_backend.activate()
@@ -169,7 +169,7 @@ def test_no_room_is_said_before_anything_is_written(
 def test_types(quick: None, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    folder = save_llama(tmp_path / "hf")
+    folder = save_model(tmp_path / "hf")
     with pytest.raises(
         BadInput, match=r"dtype: 'bfloat' is not one of keep, float32, bfloat16; did you mean 'bfloat16'"
     ):

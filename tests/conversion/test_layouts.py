@@ -13,10 +13,10 @@ import torch
 
 from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint, read_shape
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
-from nemo_kcpt.checkpoints.llama_mapping import hf_sizes, hf_tensors
+from nemo_kcpt.checkpoints.mapping import hf_sizes, hf_tensors
 from tests import forks
 from tests.conversion import layout_program
-from tests.conversion.hf_llama import KINDS, save_llama
+from tests.conversion.hf_models import KINDS, save_model
 from tests.conversion.layout_program import Job, Layout
 
 FEATURES = ("grouped", "tied", "wide heads", "scaled", "padded", "bfloat16", "base 500000", "local names")
@@ -120,7 +120,7 @@ class Layouts:
     def __init__(self, folder: Path) -> None:
         self.hf = folder / "hf"
         for name, one in ARCHITECTURES.items():
-            save_llama(self.hf / name, getattr(torch, one.dtype), **one.config)
+            save_model(self.hf / name, getattr(torch, one.dtype), **one.config)
         architectures = {
             name: layout_program.Architecture(
                 hf=str(self.hf / name),

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from nemo_kcpt.checkpoints.checkpoint import CheckpointReader
-from nemo_kcpt.checkpoints.llama_mapping import Part, hf_tensors, split_qkv
+from nemo_kcpt.checkpoints.mapping import Part, hf_tensors, split_qkv
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from tests.conversion.tiny import LOCAL, SHAPES, TRANSFORMER_ENGINE, layer_weights, make_shape, state_dict
 
 NAMES = {"transformer engine": TRANSFORMER_ENGINE, "local": LOCAL}
@@ -31,7 +31,7 @@ def save(tmp_path: Path) -> Save:
     return write
 
 
-def reference(shape: LlamaShape, names: dict[str, str]) -> dict[str, torch.Tensor]:
+def reference(shape: ModelShape, names: dict[str, str]) -> dict[str, torch.Tensor]:
     """What `hf_tensors` should give, row by row: Hugging Face's head h reads the keys of group h // (heads a group)."""
     state = state_dict(shape, names, stacked=False)
     size, heads, groups = shape.kv_channels, shape.num_attention_heads, shape.num_query_groups

@@ -22,7 +22,7 @@ from nemo_kcpt.conversion.mix_stage import Config, run
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, write_json
 from tests.conversion import checkpoints
-from tests.conversion.hf_llama import save_llama
+from tests.conversion.hf_models import save_model
 from tests.conversion.hf_tokenizers import TEMPLATE, save_tokenizer
 from tests.conversion.test_crashes import die_everywhere, note_calls
 
@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 48, "num_hidden
 
 def model(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32, **more: Any) -> Path:
     """A model folder whose weights are those of seed 0 and a small change that `seed` names."""
-    save_tokenizer(save_llama(folder, **SMALL | more))
+    save_tokenizer(save_model(folder, **SMALL | more))
     path, generator = folder / "model.safetensors", torch.Generator().manual_seed(seed)
     weights = {
         name: (one + (seed > 0) * 0.01 * torch.randn(one.shape, generator=generator)).to(dtype)

@@ -12,9 +12,9 @@ import torch
 
 from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, check_complete
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
-from nemo_kcpt.checkpoints.llama_mapping import fuse, fuse_qkv, hf_sizes, hf_tensors, megatron_parts, split_qkv
+from nemo_kcpt.checkpoints.mapping import fuse, fuse_qkv, hf_sizes, hf_tensors, megatron_parts, split_qkv
 from nemo_kcpt.checkpoints.torch_dist import write_weights
-from tests.conversion.hf_llama import KINDS, save_llama
+from tests.conversion.hf_models import KINDS, save_model
 from tests.conversion.tiny import SHAPES, TRANSFORMER_ENGINE, make_shape, state_dict
 
 
@@ -29,7 +29,7 @@ def written(source: HfFolder, folder: Path, kind: torch.dtype) -> CheckpointRead
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_round_trip_is_bit_equal(kind: str, dtype: torch.dtype, tmp_path: Path) -> None:
-    source = HfFolder(save_llama(tmp_path / "hf", dtype, "20KB", **KINDS[kind]))
+    source = HfFolder(save_model(tmp_path / "hf", dtype, "20KB", **KINDS[kind]))
     back = dict(hf_tensors(source.shape, written(source, tmp_path, dtype).read))
     assert back.keys() == hf_sizes(source.shape).keys()
     for name, tensor in back.items():
@@ -37,7 +37,7 @@ def test_a_round_trip_is_bit_equal(kind: str, dtype: torch.dtype, tmp_path: Path
 
 
 def test_another_type_is_the_nearest_value(tmp_path: Path) -> None:
-    source = HfFolder(save_llama(tmp_path / "hf"))
+    source = HfFolder(save_model(tmp_path / "hf"))
     for name, tensor in hf_tensors(source.shape, written(source, tmp_path, torch.bfloat16).read):
         assert torch.equal(tensor, source.read(name).bfloat16()), name
     written(source, tmp_path / "wide", torch.float32)
@@ -78,7 +78,7 @@ from pathlib import Path
 import torch
 from torch.distributed import checkpoint
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
-from nemo_kcpt.checkpoints.llama_mapping import fuse, megatron_parts
+from nemo_kcpt.checkpoints.mapping import fuse, megatron_parts
 from nemo_kcpt.checkpoints.torch_dist import write_weights
 
 source, out = HfFolder(Path(sys.argv[1])), Path(sys.argv[2])
@@ -94,7 +94,7 @@ print(json.dumps({"taken": peak() - before, "model": shape.parameters() * 4}))
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="Linux tells a process its peak memory")
 def test_memory_follows_the_layer_and_not_the_model(tmp_path: Path) -> None:
     sizes = {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 12, "vocab_size": 4000}
-    save_llama(tmp_path / "hf", shards="100MB", **sizes, tie_word_embeddings=True)
+    save_model(tmp_path / "hf", shards="100MB", **sizes, tie_word_embeddings=True)
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "hf"), str(tmp_path / "weights")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from nemo_kcpt.checkpoints.checkpoint import WEIGHTS
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
-from nemo_kcpt.checkpoints.llama_mapping import QKV, Part, fuse, megatron_parts
+from nemo_kcpt.checkpoints.mapping import QKV, Part, fuse, megatron_parts
 from nemo_kcpt.checkpoints.torch_dist import write_weights
 from nemo_kcpt.cli import main
 from nemo_kcpt.conversion.verify.logits import Worst
@@ -26,9 +26,9 @@ from nemo_kcpt.conversion.verify.weights import compare_tensors, compare_weights
 from nemo_kcpt.conversion.verify_stage import Config, run
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import read_json, write_json
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from tests.conversion.checkpoints import imported
-from tests.conversion.hf_llama import save_llama
+from tests.conversion.hf_models import save_model
 from tests.tiny_tokenizer import make_tokenizer
 
 SERVABLE: dict[str, Any] = {"vocab_size": 512, "head_dim": 32, "max_position_embeddings": 512}
@@ -64,14 +64,14 @@ def swap_gate_and_up(tensors: dict[str, torch.Tensor]) -> None:
 
 @pytest.fixture
 def hf(tmp_path: Path) -> Path:
-    return save_llama(tmp_path / "hf")
+    return save_model(tmp_path / "hf")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_folder_and_its_checkpoint_are_equal(
     dtype: torch.dtype, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hf = save_llama(tmp_path / "hf", dtype, num_key_value_heads=1, tie_word_embeddings=True)
+    hf = save_model(tmp_path / "hf", dtype, num_key_value_heads=1, tie_word_embeddings=True)
     checkpoint = imported(hf, tmp_path / "training/checkpoints/step=1")
     for a, b in ((hf, checkpoint), (tmp_path / "training", hf), (checkpoint, checkpoint), (hf, hf)):
         found = verify(a, b, tmp_path / "result.json", **OFF)
@@ -151,7 +151,7 @@ def test_types_are_compared_in_the_narrower(hf: Path, tmp_path: Path) -> None:
 
 
 def test_other_sizes_and_constants_are_named(hf: Path, tmp_path: Path) -> None:
-    deeper = save_llama(tmp_path / "deeper", num_hidden_layers=4, tie_word_embeddings=True, vocab_size=205)
+    deeper = save_model(tmp_path / "deeper", num_hidden_layers=4, tie_word_embeddings=True, vocab_size=205)
     config = read_json(deeper / "config.json")
     write_json(deeper / "config.json", config | {"rope_theta": 20_000})
     found = verify(hf, deeper, tmp_path / "r.json", token_ids=False)
@@ -243,7 +243,7 @@ def test_rope_and_rounding_show_in_the_logits(hf: Path, tmp_path: Path) -> None:
 
 
 def test_prompts_of_a_file(tmp_path: Path) -> None:
-    hf = make_tokenizer(save_llama(tmp_path / "hf", **SERVABLE))
+    hf = make_tokenizer(save_model(tmp_path / "hf", **SERVABLE))
     off = {"weights": False, "token_ids": False, "vllm": False}
     (tmp_path / "prompts.txt").write_text("手法は何ですか？\n\nWhat?\n" + "長い" * 900 + "\n")
     logits = verify(hf, hf, tmp_path / "r.json", prompts=tmp_path / "prompts.txt", **off)["parts"]["logits"]
@@ -260,7 +260,7 @@ def test_prompts_of_a_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_another_tokenizer_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One that normalises otherwise, under both versions of transformers; each agrees with itself."""
-    a = make_tokenizer(save_llama(tmp_path / "a", **SERVABLE))
+    a = make_tokenizer(save_model(tmp_path / "a", **SERVABLE))
     b = Path(shutil.copytree(a, tmp_path / "b"))
     off = {"weights": False, "logits": False, "vllm": False}
     rules = read_json(b / "tokenizer.json")
@@ -344,7 +344,7 @@ def test_json_is_all_that_is_printed(hf: Path, capsys: pytest.CaptureFixture[str
 def test_a_missing_environment_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nemo_kcpt.conversion.verify import serving, token_ids
 
-    hf = make_tokenizer(save_llama(tmp_path / "hf", **SERVABLE))
+    hf = make_tokenizer(save_model(tmp_path / "hf", **SERVABLE))
     for module in (serving, token_ids):
         monkeypatch.setattr(module, "serve_python", lambda: None)
     found = verify(hf, hf, tmp_path / "r.json", logits=False)
@@ -357,7 +357,7 @@ def test_a_missing_environment_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     assert "transformers does not start under /bin/false" in found["parts"]["token_ids"]["summary"]
 
 
-def disturb(checkpoint: Path, hf: Path, shape: LlamaShape, layer: int) -> None:
+def disturb(checkpoint: Path, hf: Path, shape: ModelShape, layer: int) -> None:
     """Write the checkpoint's weights again, with the keys and values of a layer in another order."""
 
     def read(part: Part) -> torch.Tensor:
@@ -373,7 +373,7 @@ def test_the_real_models(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
     """Megatron's, transformers' and vLLM's; then with a layer that is put together wrongly."""
     from nemo_kcpt.environments import serve_python
 
-    hf = make_tokenizer(save_llama(tmp_path / "hf", torch.bfloat16, **SERVABLE))
+    hf = make_tokenizer(save_model(tmp_path / "hf", torch.bfloat16, **SERVABLE))
     checkpoint = tmp_path / "checkpoint"
     assert main(["convert", "import", str(hf), "--to", str(checkpoint)]) == 0
     capfd.readouterr()
@@ -405,7 +405,7 @@ def test_vllm_goes_on_with_and_without_a_chat_template(tmp_path: Path) -> None:
 
     if serve_python() is None:
         pytest.skip("no serve environment; make setup-serve")
-    a = make_tokenizer(save_llama(tmp_path / "a", **SERVABLE))
+    a = make_tokenizer(save_model(tmp_path / "a", **SERVABLE))
     b = Path(shutil.copytree(a, tmp_path / "b"))
     (b / "chat_template.jinja").unlink(missing_ok=True)
     config = read_json(b / "tokenizer_config.json")

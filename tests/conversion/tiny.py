@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.families import families
+from nemo_kcpt.hf.model_shape import ModelShape
 
 TRANSFORMER_ENGINE = {
     "input_norm": "self_attention.linear_qkv.layer_norm_weight",
@@ -26,8 +27,9 @@ PADDED_ROWS = 16
 """Rows of the vocabulary in the checkpoint, padded for tensor parallelism."""
 
 
-def make_shape(**more: Any) -> LlamaShape:
+def make_shape(**more: Any) -> ModelShape:
     given: dict[str, Any] = {
+        "family": families()["llama"],
         "num_layers": 3,
         "hidden_size": 8,
         "ffn_hidden_size": 10,
@@ -40,10 +42,10 @@ def make_shape(**more: Any) -> LlamaShape:
         "layernorm_epsilon": 1e-5,
         "tied": False,
     }
-    return LlamaShape(**given | more)
+    return ModelShape(**given | more)
 
 
-def layer_weights(shape: LlamaShape, names: dict[str, str]) -> list[dict[str, torch.Tensor]]:
+def layer_weights(shape: ModelShape, names: dict[str, str]) -> list[dict[str, torch.Tensor]]:
     """For each layer its tensors by Megatron's names."""
     qkv_rows = (shape.num_attention_heads + 2 * shape.num_query_groups) * shape.kv_channels
     sizes = {
@@ -60,7 +62,7 @@ def layer_weights(shape: LlamaShape, names: dict[str, str]) -> list[dict[str, to
     ]
 
 
-def state_dict(shape: LlamaShape, names: dict[str, str], *, stacked: bool) -> dict[str, torch.Tensor]:
+def state_dict(shape: ModelShape, names: dict[str, str], *, stacked: bool) -> dict[str, torch.Tensor]:
     """A checkpoint's tensors: layers stacked in one tensor, as torch_dist has them, or each under its number."""
     generator = torch.Generator().manual_seed(8)
     vocabulary = (PADDED_ROWS, shape.hidden_size)

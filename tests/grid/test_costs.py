@@ -26,7 +26,7 @@ from nemo_kcpt.experiment.costs import (
     training_cost,
 )
 from nemo_kcpt.files import write_json, write_jsonl
-from nemo_kcpt.hf.llama_shape import KNOWN
+from nemo_kcpt.hf.model_shape import KNOWN
 from nemo_kcpt.llm.counting import token_counter
 from nemo_kcpt.llm.journal import DONE, NAME, Journal, Row
 from nemo_kcpt.llm.sampling import Asking as Nobody

@@ -76,6 +76,24 @@ def test_packed_attention_equals_megatrons_with_a_block_diagonal_mask(groups: in
         assert (mine - expected.squeeze(1)).abs().max() < TOLERANCE
 
 
+@pytest.mark.parametrize("window", [1, 5, 31, SEQUENCE, 2 * SEQUENCE])
+@pytest.mark.parametrize("borders", [None, [0, 17, 18, SEQUENCE]], ids=["plain", "packed"])
+def test_a_sliding_window_hides_what_is_further_back(borders: list[int] | None, window: int) -> None:
+    """`window` tokens are seen, as transformers counts them: the token itself and those before it."""
+    config, inputs = make_config(2, window_size=(window - 1, 0)), make_inputs(2, batch=1)
+    places = torch.arange(SEQUENCE)
+    hidden = causal_mask(borders or [0, SEQUENCE]) | (places[:, None] - places >= window)
+    if borders is None:
+        ours = output_and_gradients(build(SdpaAttention, config), inputs, None)
+    else:
+        packed = PackedSeqParams(qkv_format="thd", cu_seqlens_q=torch.tensor(borders, dtype=torch.int32))
+        flat = [tensor.squeeze(1) for tensor in inputs]
+        ours = output_and_gradients(build(SdpaAttention, config), flat, None, packed_seq_params=packed)
+    theirs = output_and_gradients(build(DotProductAttention, make_config(2)), inputs, hidden)
+    for mine, expected in zip(ours, theirs, strict=True):
+        assert (mine - expected.view_as(mine)).abs().max() < TOLERANCE
+
+
 @pytest.mark.parametrize("borders", [[0, 20], [1, SEQUENCE], [0, 30, 20, SEQUENCE]])
 def test_borders_that_do_not_cover_the_window_are_refused(borders: list[int]) -> None:
     inputs = [tensor.squeeze(1) for tensor in make_inputs(2, batch=1)]
@@ -90,11 +108,13 @@ def test_a_real_mask_is_refused_and_not_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("attention_dropout", 0.1), ("window_size", (8, 0)), ("softmax_type", "off-by-one")]
+    ("option", "value"),
+    [("attention_dropout", 0.1), ("a window that looks ahead", (8, 8)), ("softmax_type", "off-by-one")],
 )
 def test_unsupported_options_are_refused_by_name(option: str, value: object) -> None:
+    field = "window_size" if "window" in option else option
     with pytest.raises(ValueError, match=f"SdpaAttention does not do: {option}"):
-        build(SdpaAttention, make_config(2, **{option: value}))
+        build(SdpaAttention, make_config(2, **{field: value}))
 
 
 def test_query_key_layer_scaling_divides_by_the_layer() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MAPPING = "nemo_kcpt/checkpoints/llama_mapping.py"
+MAPPING = "nemo_kcpt/checkpoints/mapping.py"
 CHECKPOINT = "nemo_kcpt/checkpoints/checkpoint.py"
 WINDOWS = "nemo_kcpt/data/windows.py"
 LLAMA = "nemo_kcpt/models/llama.py"

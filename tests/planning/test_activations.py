@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape
+from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
 from nemo_kcpt.models.llama import KcptLlamaConfig, config_options, llama_forward_step
 from nemo_kcpt.planning.activations import LOCAL, Share, angle_terms, embedding_terms, head_terms, layer_terms
 from nemo_kcpt.planning.terms import total
@@ -17,7 +17,7 @@ from nemo_kcpt.training import cpu_backend
 from nemo_kcpt.training.single_process import single_process_groups
 
 
-def small(**sizes: int | bool) -> LlamaShape:
+def small(**sizes: int | bool) -> ModelShape:
     base = {
         "num_layers": 2,
         "hidden_size": 64,
@@ -67,7 +67,7 @@ class Kept:
         return tensor
 
 
-def measured(shape: LlamaShape, seq_length: int, micro_batch: int, recompute: str) -> tuple[int, int]:
+def measured(shape: ModelShape, seq_length: int, micro_batch: int, recompute: str) -> tuple[int, int]:
     """Bytes kept by a forward pass, and by what is recomputed in the backward pass that follows."""
     torch.manual_seed(0)
     granularity = None if recompute == "none" else recompute
@@ -85,7 +85,7 @@ def measured(shape: LlamaShape, seq_length: int, micro_batch: int, recompute: st
     return forward.bytes, backward.bytes
 
 
-def predicted(shape: LlamaShape, share: Share, recompute: str) -> float:
+def predicted(shape: ModelShape, share: Share, recompute: str) -> float:
     return (
         shape.num_layers * total(layer_terms(shape, share, LOCAL, recompute))
         + total(embedding_terms(share))

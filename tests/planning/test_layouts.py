@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.llama_shape import KNOWN
+from nemo_kcpt.hf.model_shape import KNOWN
 from nemo_kcpt.planning.catalogue import SEQ_LENGTHS
 from nemo_kcpt.planning.hardware import GPUS, Cluster, peak_tflops
 from nemo_kcpt.planning.layout import Layout, refusals

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape
+from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
 from nemo_kcpt.planning.layout import Layout
 from nemo_kcpt.planning.megatron_memory import padded_vocabulary, theoretical_memory
 
@@ -40,7 +40,7 @@ def layout(t: int = 1, p: int = 1, d: int = 1, mb: int = 1, recompute: str = "se
         (SMOL, layout(), 30 * (2 * 576 * 2305 + 2 * 576 * 576 * 4 / 3) + 576 + 49_152 * 576, 6 + 12 / 1),
     ],
 )
-def test_weights_and_optimizer(shape: LlamaShape, one: Layout, parameters: float, a_parameter: float) -> None:
+def test_weights_and_optimizer(shape: ModelShape, one: Layout, parameters: float, a_parameter: float) -> None:
     found = theoretical_memory(shape, 4096, one).weights_and_optimizer
     assert found == pytest.approx(parameters * a_parameter, rel=1e-12)
     plain = theoretical_memory(shape, 4096, one, distributed_optimizer=False).weights_and_optimizer
@@ -66,7 +66,7 @@ def test_weights_and_optimizer(shape: LlamaShape, one: Layout, parameters: float
     ],
 )  # fmt: skip
 def test_activations(
-    shape: LlamaShape, seq_length: int, one: Layout, micro_batches: int | None, expected: float
+    shape: ModelShape, seq_length: int, one: Layout, micro_batches: int | None, expected: float
 ) -> None:
     assert theoretical_memory(shape, seq_length, one, micro_batches).activations == pytest.approx(expected, rel=1e-12)
 

@@ -12,7 +12,7 @@ from nemo_kcpt.distillation import stage as distill
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.several import run
 from tests import forks
-from tests.conversion.hf_llama import SIZES
+from tests.conversion.hf_models import SIZES
 from tests.recipes.test_tiny import kill_at
 
 

@@ -14,14 +14,16 @@ import torch
 
 from nemo_kcpt.checkpoints.checkpoint import find_checkpoint, read_shape
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape
+from nemo_kcpt.hf.families import families
+from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
 from nemo_kcpt.planning.catalogue import FINETUNE, PRETRAIN, RECIPES, SEQ_LENGTHS, Entry
 from nemo_kcpt.records.packs import read_info
 from nemo_kcpt.several import run
 from tests import forks
 
 GPU = [entry for entry in RECIPES.values() if entry.on_gpus and not entry.from_folder]
-TINY = LlamaShape(
+TINY = ModelShape(
+    family=families()["llama"],
     num_layers=2,
     hidden_size=64,
     ffn_hidden_size=96,
@@ -240,7 +242,7 @@ def test_the_13b_recipe_itself_runs_on_two_ranks(sized: Path, packs: Path, tmp_p
     assert (shape.positions, shape.rotary_base, shape.hidden_size) == (4096, 10000, 64)
 
 
-def hf_folder(folder: Path, shape: LlamaShape = TINY) -> Path:
+def hf_folder(folder: Path, shape: ModelShape = TINY) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(3)

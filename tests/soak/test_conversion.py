@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conversion.checkpoints import imported
-from tests.conversion.hf_llama import save_llama
+from tests.conversion.hf_models import save_model
 from tests.conversion.hf_tokenizers import save_tokenizer
 
 PROGRAM = Path(__file__).with_name("conversion_runs.py")
@@ -22,7 +22,7 @@ PROGRAM = Path(__file__).with_name("conversion_runs.py")
 @pytest.mark.parametrize("action", ["export", "import"])
 def test_fifteen_kills(action: str, tmp_path: Path) -> None:
     sizes = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 12, "vocab_size": 2000}
-    hf = save_tokenizer(save_llama(tmp_path / "hf", shards="2MB", **sizes))
+    hf = save_tokenizer(save_model(tmp_path / "hf", shards="2MB", **sizes))
     (hf / "LICENSE").write_text("a licence")
     source = imported(hf, tmp_path / "checkpoint") if action == "export" else hf
     seed = os.environ.get("KCPT_KILL_SEED", "20261125")

@@ -24,16 +24,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from nemo_kcpt.checkpoints.llama_mapping import hf_sizes, megatron_parts
+from nemo_kcpt.checkpoints.mapping import hf_sizes, megatron_parts
 from nemo_kcpt.files import write_json
-from nemo_kcpt.hf.llama_shape import KNOWN, LlamaShape
+from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
 from nemo_kcpt.processes import peak_memory
 
 BUILD = Path("build/bench-conversion")
 MODELS = {layers: replace(KNOWN["llm-jp-3-1.8b"], num_layers=layers) for layers in (6, 12)}
 
 
-def make_folder(shape: LlamaShape, folder: Path) -> None:
+def make_folder(shape: ModelShape, folder: Path) -> None:
     """A Hugging Face folder with random bf16 weights, a shard a layer."""
     import torch
     from safetensors.torch import save_file
@@ -58,7 +58,7 @@ def import_weights(hf: Path, checkpoint: Path, out: Path) -> None:
     import torch
 
     from nemo_kcpt.checkpoints.hf_folder import HfFolder
-    from nemo_kcpt.checkpoints.llama_mapping import fuse
+    from nemo_kcpt.checkpoints.mapping import fuse
     from nemo_kcpt.checkpoints.torch_dist import write_weights
 
     source = HfFolder(hf)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nemo_kcpt.checkpoints.checkpoint import WEIGHTS, CheckpointReader, find_checkpoint, read_shape
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
-from nemo_kcpt.checkpoints.llama_mapping import hf_tensors, megatron_parts
+from nemo_kcpt.checkpoints.mapping import hf_tensors, megatron_parts
 from nemo_kcpt.checkpoints.origin import read_origin
 from nemo_kcpt.conversion.verify.result import Part, verdict
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_file
 from nemo_kcpt.hf.chat_template import DATE
-from nemo_kcpt.hf.llama_shape import LlamaShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.hf.thinking import Form
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 
@@ -60,7 +60,7 @@ class Side:
 
     name: str
     path: Path
-    shape: LlamaShape
+    shape: ModelShape
     dtypes: frozenset[str]
     tokenizer: Path | None
     source: HfFolder | CheckpointReader
@@ -145,10 +145,10 @@ def compare_configs(a: Side, b: Side) -> Part:
     """Sizes, RoPE base and scaling, positions, epsilon, whether the embedding is tied: all must be equal."""
     differences = {
         field.name: {"a": getattr(a.shape, field.name), "b": getattr(b.shape, field.name)}
-        for field in fields(LlamaShape)
+        for field in fields(ModelShape)
         if getattr(a.shape, field.name) != getattr(b.shape, field.name)
     }
-    count = len(fields(LlamaShape))
+    count = len(fields(ModelShape))
     return Part(
         name="config",
         state=verdict(not differences),

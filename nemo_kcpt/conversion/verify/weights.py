@@ -6,7 +6,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nemo_kcpt.checkpoints.llama_mapping import hf_sizes, megatron_parts
+from nemo_kcpt.checkpoints.mapping import hf_sizes, megatron_parts
 from nemo_kcpt.conversion.verify.result import Part, verdict
 from nemo_kcpt.conversion.verify.sides import Side
 from nemo_kcpt.progress import progress

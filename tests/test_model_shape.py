@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.llama_shape import KNOWN, RopeScaling, read_hf_shape, shape_from_hf
+from nemo_kcpt.hf.model_shape import KNOWN, RopeScaling, read_hf_shape, shape_from_hf
 
 # "Embedding parameters" and "Non-embedding parameters" of the model cards of llm-jp/llm-jp-3-*.
 CARDS = {
@@ -63,7 +63,7 @@ def test_llama_3_scaling_is_kept_in_the_words_of_transformers_4_and_5() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "qwen2"}, "model_type is 'qwen2'"),
+        ({"model_type": "gpt_neox"}, "model_type is 'gpt_neox'.*know llama, mistral, qwen2, qwen3"),
         ({"attention_bias": True}, "attention_bias is True"),
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu'"),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 2}}, "RoPE scaling of type 'yarn'"),
