@@ -24,6 +24,8 @@ DATA = [
     "ftfy",
     "trafilatura",
     "lxml",
+    "pylatexenc",
+    "mwparserfromhell",
     "pypdfium2",
     "bm25s>=0.3",
     "scipy",

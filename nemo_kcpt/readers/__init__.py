@@ -227,6 +227,9 @@ def content_hash(place: Place, chosen: Sequence[Reader]) -> str:
 
 
 def _files(place: Place, reader: Reader) -> list[Path]:
+    if reader.beside is not None:
+        files = reader.files(place)
+        return [*files, *reader.beside(place, place.files(reader.suffixes))]
     if reader.pieces is None or place.path.is_file():
         return reader.files(place)
     return place.files((*reader.suffixes, *DATA_SET_FILES))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -187,6 +187,10 @@ class Reader:
     """It reads nothing: it names files of a kind that no reader knows, which beside data are nobody's documents."""
     recognises: Callable[[Path], bool] | None = None
     """For a suffix that several formats share: whether a file is of this one. It must not raise."""
+    parts: Callable[[Place, Sequence[Path]], Collection[Path]] | None = None
+    """Those of a place's files that are read with another one and are no documents of their own."""
+    beside: Callable[[Place, Sequence[Path]], Iterable[Path]] | None = None
+    """Other files that documents are made of: what they hold is a part of the corpus's identity."""
     divide: Divide | None = None
     """How a file falls into pieces; without it a file is one piece."""
     pieces: Callable[[Place], Iterator[Piece]] | None = None
@@ -199,6 +203,9 @@ class Reader:
             bad = [path for path in files if place.outside(path)]  # not opened, and named with those they lie among
             known = [path for path in files if path not in bad and self.recognises(path)]
             files = sorted([*known, *bad]) if known or len(bad) == len(files) else []
+        if self.parts is not None and not place.path.is_file():
+            others = self.parts(place, files)
+            files = [path for path in files if path not in others]
         if place.split in ("", "all") or self.documents or place.path.is_file():
             return files
         return [path for path in files if (split_of(place, path) or "train") == place.split]

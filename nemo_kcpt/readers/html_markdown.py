@@ -14,6 +14,7 @@ from typing import Any
 from nemo_kcpt.readers.html_formulas import write_formulas
 from nemo_kcpt.readers.html_raised import INLINE, write_raised_text
 from nemo_kcpt.readers.html_shown import flatten_tables, write_what_is_shown
+from nemo_kcpt.readers.markdown_tables import table
 from nemo_kcpt.text.raised import fractions
 
 _DROPPED = frozenset(re.findall(r"\S+", "head script style template noscript input select option button textarea "
@@ -22,8 +23,6 @@ _DROPPED = frozenset(re.findall(r"\S+", "head script style template noscript inp
 _WITHIN = INLINE | {"br", "img", "ins", "rbc", "wbr"}
 _HEADING = re.compile(r"h([1-6])")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
-_FORMULA = re.compile(r"(\$\$?)(?:\\.|[^\\$])+?\1", re.S)
-_BAR = re.compile(r"(?<!\\)\|")
 _LINE_END = "\x00"
 """Stands for <br> until white space is closed up."""
 
@@ -52,26 +51,6 @@ def close_up(text: str) -> str:
 def is_wide(character: str) -> bool:
     """Whether a character is one of Chinese or Japanese writing, which has no spaces."""
     return bool(character) and unicodedata.east_asian_width(character) in "WF"
-
-
-def table_lines(rows: list[list[str]]) -> str:
-    """A table as Markdown, its first row as the heading; signs that would part cells are escaped."""
-    width = max(map(len, rows), default=0)
-    if not width:
-        return ""
-    lines = [f"| {' | '.join(cell_text(cell) for cell in [*row, *[''] * (width - len(row))])} |" for row in rows]
-    return "\n".join([lines[0], f"|{'---|' * width}", *lines[1:]])
-
-
-def cell_text(text: str) -> str:
-    """A cell on one line: bars are escaped, those of formulas written as TeX's own words, which mean the same."""
-    text = " ".join(text.split())
-    pieces, start = [], 0
-    for match in _FORMULA.finditer(text):
-        inner = _BAR.sub(r"\\vert ", match[0].replace(r"\|", r"\Vert "))
-        pieces += [_BAR.sub(r"\\|", text[start : match.start()]), inner]
-        start = match.end()
-    return "".join([*pieces, _BAR.sub(r"\\|", text[start:])])
 
 
 def _blocks(node: Any) -> Iterator[str]:
@@ -116,7 +95,7 @@ def _block(node: Any, name: str) -> Iterator[str]:
     elif name in ("ul", "ol"):
         yield "\n".join(_items(node, name))
     elif name == "table":
-        yield table_lines(list(_rows(node)))
+        yield table(list(_rows(node)))
     elif name == "pre":
         yield _code(node)
     elif name == "blockquote":
@@ -166,11 +145,11 @@ def _definitions(node: Any) -> Iterator[str]:
             yield "\n".join([f": {lines[0]}", *(f"  {line}" if line else "" for line in lines[1:])])
 
 
-def _rows(table: Any) -> Iterator[list[str]]:
+def _rows(holder: Any) -> Iterator[list[str]]:
     """The rows of a table, each cell where it stands: one that spans has its text in its first place."""
     taken: dict[int, int] = {}  # column -> rows that a cell above still takes of it
-    for row in table.iter("tr"):
-        if next(row.iterancestors("table")) is not table:
+    for row in holder.iter("tr"):
+        if next(row.iterancestors("table")) is not holder:
             continue
         cells: list[str] = []
         for cell in (one for one in row if one.tag in ("td", "th")):

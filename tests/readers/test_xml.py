@@ -117,7 +117,7 @@ def _written(tmp_path: Path, text: str) -> Path:
             [
                 "Table 1 Sizes",
                 "| Name | Size |  |",
-                "|---|---|---|",
+                "| --- | --- | --- |",
                 "|  | min | max |",
                 "| A\\|B | 1.0[^a] | −2.5 |",
                 "[^a]: At 20 °C.",
@@ -129,7 +129,7 @@ def _written(tmp_path: Path, text: str) -> Path:
             "nameend='c3'>size</entry></row><row><entry>lo</entry><entry>hi</entry></row></thead>"
             "<tbody><row><entry>1</entry><entry>2</entry><entry>10<sup>3</sup></entry></row></tbody>"
             "</tgroup></table></table-wrap>",
-            ["| n | size |  |", "|---|---|---|", "|  | lo | hi |", "| 1 | 2 | 10³ |"],
+            ["| n | size |  |", "| --- | --- | --- |", "|  | lo | hi |", "| 1 | 2 | 10³ |"],
         ),
         (
             "<fig><label>Fig. 2</label><caption><p>Three lenses.</p></caption><graphic xlink:href='f.jpg'/></fig>",
@@ -243,7 +243,7 @@ def test_a_tei_of_grobid(tmp_path: Path) -> None:
         "[^2]: Of 7.",
         "Table 1 Sizes",
         "| a | b |  |",
-        "|---|---|---|",
+        "| --- | --- | --- |",
         "| 1 | 2.0 | −3 |",
         "[^1]: Of 25.",
         "## References",
