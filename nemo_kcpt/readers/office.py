@@ -188,8 +188,9 @@ def _relation(node: Any, folder: str) -> Relation:
 
 
 def local(node: Any) -> str:
-    """An element's name without its namespace; empty for what is no element."""
-    return str(node.tag).rpartition("}")[2] if isinstance(node.tag, str) else ""
+    """An element's name without its namespace; empty for None, and for what is no element."""
+    tag = None if node is None else node.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def child(node: Any, *names: str) -> Any:

@@ -170,3 +170,69 @@ def write_xlsx(
     return write_package(
         path, "xl/workbook.xml", {**made, **(parts or {})}, {"xl/workbook.xml": lines, **(relations or {})}
     )
+
+
+def write_pptx(
+    path: Path,
+    slides: list[str],
+    *,
+    attributes: Mapping[int, str] | None = None,
+    notes: Mapping[int, str] | None = None,
+    layout: str = "",
+    master: str = "",
+    order: list[int] | None = None,
+    parts: Mapping[str, str | bytes] | None = None,
+    relations: str = "",
+) -> Path:
+    """A presentation.
+
+    Args:
+        path: where to.
+        slides: the shapes of each slide.
+        attributes: number of a slide, from 1 -> attributes of its element.
+        notes: number of a slide -> the shapes of its notes.
+        layout: shapes of the layout of all slides.
+        master: what follows the shapes of the master in its element.
+        order: of the slides, by numbers.
+        parts: more parts.
+        relations: of the first slide.
+    """
+    tree = "<p:cSld><p:spTree>{}</p:spTree></p:cSld>"
+    numbers = order or list(range(1, len(slides) + 1))
+    listed = "".join(f'<p:sldId id="{255 + number}" r:id="rId{number}"/>' for number in numbers)
+    made: dict[str, str | bytes] = {
+        "ppt/presentation.xml": f"<p:presentation {{ns}}><p:sldIdLst>{listed}</p:sldIdLst></p:presentation>",
+        "ppt/slideLayouts/l.xml": f"<p:sldLayout {{ns}}>{tree.format(layout)}</p:sldLayout>",
+        "ppt/slideMasters/m.xml": f"<p:sldMaster {{ns}}>{tree.format('')}{master}</p:sldMaster>",
+    }
+    related = {"ppt/presentation.xml": "", "ppt/slideLayouts/l.xml": "rId1 slideMaster ../slideMasters/m.xml"}
+    for number, shapes in enumerate(slides, 1):
+        more = (attributes or {}).get(number, "")
+        made[f"ppt/slides/s{number}.xml"] = f"<p:sld {{ns}} {more}>{tree.format(shapes)}</p:sld>"
+        related["ppt/presentation.xml"] += f"\nrId{number} slide slides/s{number}.xml"
+        related[f"ppt/slides/s{number}.xml"] = "rId1 slideLayout ../slideLayouts/l.xml"
+        if number in (notes or {}):
+            made[f"ppt/notesSlides/n{number}.xml"] = f"<p:notes {{ns}}>{tree.format((notes or {})[number])}</p:notes>"
+            related[f"ppt/slides/s{number}.xml"] += f"\nrId2 notesSlide ../notesSlides/n{number}.xml"
+    related["ppt/slides/s1.xml"] += f"\n{relations}"
+    return write_package(path, "ppt/presentation.xml", {**made, **(parts or {})}, related)
+
+
+def shape(text: str, kind: str = "", at: tuple[int, int, int, int] | None = None, body: str = "") -> str:
+    """A shape: its paragraphs (XML, or one of plain text), a placeholder of a kind, left, top, width and height."""
+    place = f'<p:ph type="{kind}"/>' if kind else ""
+    where = ""
+    if at:
+        left, top, wide, high = at
+        where = f'<a:xfrm><a:off x="{left}" y="{top}"/><a:ext cx="{wide}" cy="{high}"/></a:xfrm>'
+    paragraphs = text if text.startswith("<") else ap(text)
+    return (
+        f'<p:sp><p:nvSpPr><p:cNvPr id="2" name="x"/><p:cNvSpPr/><p:nvPr>{place}</p:nvPr></p:nvSpPr>'
+        f"<p:spPr>{where}</p:spPr><p:txBody><a:bodyPr {body}/>{paragraphs}</p:txBody></p:sp>"
+    )
+
+
+def ap(text: str, properties: str = "", level: int = 0) -> str:
+    """A paragraph of a shape: runs, or plain text."""
+    runs = text if text.startswith("<") else f"<a:r><a:t>{text}</a:t></a:r>"
+    return f'<a:p><a:pPr lvl="{level}">{properties}</a:pPr>{runs}</a:p>'
