@@ -103,7 +103,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     ).llm()
     command = vllm.server_command
     patch = pytest.MonkeyPatch()
-    patch.setattr(vllm, "server_command", lambda *given: [*command(*given), "--dtype", "float32"])
+    # Eager: compiling a model of two layers takes longer than all that it is asked here.
+    words = ["--dtype", "float32", "--enforce-eager"]
+    patch.setattr(vllm, "server_command", lambda *given: [*command(*given), *words])
     loop = asyncio.new_event_loop()
     teacher = VllmTeacher(config)
     try:
