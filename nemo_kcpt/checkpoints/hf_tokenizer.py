@@ -15,6 +15,7 @@ from typing import Any
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json, write_json
 from nemo_kcpt.hf.chat_template import ADDITIONAL, DATE, SEPARATE, named_templates, with_date
+from nemo_kcpt.hf.remote_code import TOKENIZER, remote_class
 from nemo_kcpt.hf.special_tokens import SPECIAL_MAP
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 
@@ -68,7 +69,9 @@ def with_class_rules(rules: dict[str, Any], tokenizer: PackTokenizer) -> dict[st
         BadInput: a token that the class puts in is not set.
     """
     config, tokens = tokenizer.config, {}
-    if config.get("tokenizer_class") not in LLAMA_CLASSES:
+    own_code = remote_class(tokenizer.folder, config, TOKENIZER)
+    classes = {config.get("tokenizer_class"), *(own_code.bases if own_code else ())}
+    if not classes & set(LLAMA_CLASSES):
         return rules
     for role in ("bos", "eos"):
         number = tokenizer.token_id(f"{role}_token")

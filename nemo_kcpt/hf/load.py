@@ -17,6 +17,7 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json
+from nemo_kcpt.hf.remote_code import check_model_code, check_tokenizer_code
 
 V4_ROPE_TYPES = ("default", "linear", "dynamic", "yarn", "longrope", "llama3")
 """Kinds of RoPE scaling that transformers 4.57 computes."""
@@ -207,7 +208,10 @@ def load_config(folder: Path) -> Any:
     path = folder / "config.json"
     if not path.is_file():
         raise BadInput(f"{path}: missing; a Hugging Face model folder is needed")
-    config = v4_config(read_object(path), str(path))
+    given = read_object(path)
+    check_model_code(folder, given)
+    config = v4_config(given, str(path))
+    config.pop("auto_map", None)
     kind = config.get("model_type")
     if kind not in CONFIG_MAPPING:
         raise BadInput(f"{path}: model_type '{kind}' is not known to transformers 4.57, which reads models here")
@@ -289,12 +293,13 @@ def tokenizer_options(folder: Path) -> tuple[str, dict[str, Any]]:
         The name of a class of transformers, and keyword arguments of its `from_pretrained` (plain JSON).
 
     Raises:
-        BadInput: the tokenizer is of a kind that has no `tokenizer.json`.
+        BadInput: the tokenizer is of a kind that has no `tokenizer.json`, or needs code of its own.
     """
     path = folder / "tokenizer_config.json"
     config = read_object(path)
     name = str(config.get("tokenizer_class") or "")
     options: dict[str, Any] = {}
+    own_code = check_tokenizer_code(folder, config) is not None
     if re.fullmatch(r"(SentencePiece|Python|MistralCommon)Backend", name):
         raise BadInput(
             f"{path}: tokenizer_class '{name}' of transformers 5 is not known to 4.57, which reads tokenizers here; "
@@ -309,7 +314,16 @@ def tokenizer_options(folder: Path) -> tuple[str, dict[str, Any]]:
     if isinstance(named, dict):
         found = {**named, **(extra if isinstance(extra, dict) else {})}
         options["extra_special_tokens"] = {key: _content(value) for key, value in found.items()}
-    return (GENERIC_CLASS if name in (V5_GENERIC_CLASS, GENERIC_CLASS) else "AutoTokenizer"), options
+    return (GENERIC_CLASS if own_code or name in (V5_GENERIC_CLASS, GENERIC_CLASS) else "AutoTokenizer"), options
+
+
+def has_own_code(folder: Path) -> bool:
+    """Whether a folder's tokenizer is code of its own, so that no `AutoTokenizer` loads it; `tokenizer.json` does.
+
+    Raises:
+        BadInput: see :func:`check_tokenizer_code`.
+    """
+    return check_tokenizer_code(folder, read_object(folder / "tokenizer_config.json")) is not None
 
 
 def _content(token: Any) -> Any:

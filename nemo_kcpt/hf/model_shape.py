@@ -15,6 +15,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json
 from nemo_kcpt.hf.families import Family, ModelShape, RopeScaling, families, family_of
 from nemo_kcpt.hf.load import rope
+from nemo_kcpt.hf.remote_code import check_model_code
 
 __all__ = ["KNOWN", "ModelShape", "RopeScaling", "read_hf_shape", "shape_from_hf", "shape_from_megatron"]
 
@@ -161,6 +162,7 @@ def read_hf_shape(folder: Path) -> ModelShape:
     config = read_json(path)
     if not isinstance(config, dict):
         raise BadInput(f"{path}: expected an object with the model's sizes, found a {type(config).__name__}")
+    check_model_code(folder, config)
     return shape_from_hf(config, str(path))
 
 

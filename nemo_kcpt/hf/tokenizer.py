@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.chat_template import DATE, PLAIN, SEPARATE, compile_template, own_template, template_inputs, variables
+from nemo_kcpt.hf.remote_code import check_tokenizer_code
 from nemo_kcpt.hf.special_tokens import SPECIAL_MAP, reads_map, template_tokens, token_text, tokenizer_config
 from nemo_kcpt.hf.thinking import NO_THOUGHTS, Form, Thinking, before_reply, closing_text, form_of, may_think
 from nemo_kcpt.hf.written_out import WrittenOut
@@ -89,6 +90,8 @@ class PackTokenizer:
 
         self.folder, self._given, self._day, self.thinking = folder, template, day, thinking
         self._file = folder / "tokenizer.json"
+        if (folder / "tokenizer_config.json").is_file():
+            check_tokenizer_code(folder, tokenizer_config(folder))
         if not self._file.is_file():
             raise BadInput(
                 f"{folder}: no tokenizer.json in it. Expected a Hugging Face fast tokenizer; "

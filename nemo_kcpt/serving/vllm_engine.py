@@ -12,12 +12,16 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from nemo_kcpt.checkpoints.hf_tokenizer import LARGEST, write_tokenizer
 from nemo_kcpt.environments import SERVE_REMEDY
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import write_json
+from nemo_kcpt.hf import limits as model_limits
 from nemo_kcpt.hf.chat_template import date_string
+from nemo_kcpt.hf.load import has_own_code
 from nemo_kcpt.processes import die_with_parent
 from nemo_kcpt.serving import thought_limit
 from nemo_kcpt.serving.prompts import ModelRequest, context_length, kv_cache_bytes
@@ -56,9 +60,14 @@ def worker_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str
 
 
 def worker_request(
-    requests: Sequence[ModelRequest], journal: Path, max_new_tokens: int, dtype: str, batch_size: int
+    requests: Sequence[ModelRequest],
+    journal: Path,
+    max_new_tokens: int,
+    dtype: str,
+    batch_size: int,
+    tokenizers: Mapping[str, Path],
 ) -> dict[str, Any]:
-    """The JSON document that the worker reads."""
+    """The JSON document that the worker reads; `tokenizers` are folders for models whose own it cannot load."""
     longest = max(context_length(request, max_new_tokens) for request in requests)
     return {
         "journal": str(journal.resolve()),
@@ -77,6 +86,7 @@ def worker_request(
             {
                 "name": request.name,
                 "folder": str(request.folder.resolve()),
+                "tokenizer": str((tokenizers.get(request.name) or request.folder).resolve()),
                 "kv_cache_bytes": kv_cache_bytes(request, max_new_tokens, batch_size, BYTES[dtype]),
                 "day": request.day,
                 "rendering": {
@@ -91,6 +101,18 @@ def worker_request(
             for request in requests
         ],
     }
+
+
+def _tokenizers(requests: Sequence[ModelRequest], out: Path) -> dict[str, Path]:
+    """Tokenizer folders, by model, in place of those whose class is code of their own, which nobody runs."""
+    found = {}
+    for number, request in enumerate(requests):
+        if has_own_code(request.folder):
+            found[request.name] = out / str(number)
+            found[request.name].mkdir()
+            positions = model_limits.positions(request.folder) or LARGEST
+            write_tokenizer(request.folder, found[request.name], positions, request.template, request.day)
+    return found
 
 
 def _events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
@@ -137,7 +159,21 @@ def generate(
         KcptError: the worker failed; the message ends with the last lines of its log.
     """
     request_file = journal.with_name("vllm-request.json")
-    write_json(request_file, worker_request(requests, journal, max_new_tokens, dtype, batch_size))
+    with TemporaryDirectory() as temporary:
+        tokenizers = _tokenizers(requests, Path(temporary))
+        asked = worker_request(requests, journal, max_new_tokens, dtype, batch_size, tokenizers)
+        write_json(request_file, asked)
+        timings = _run(python, request_file, log, progress)
+        request_file.unlink(missing_ok=True)
+    return timings
+
+
+def _run(python: Path, request_file: Path, log: Path, progress: Callable[[str, int], None]) -> dict[str, Any]:
+    """Run the worker; returns the seconds of start-up.
+
+    Raises:
+        NoVllm, BadInput, KcptError: see :func:`generate`.
+    """
     timings: dict[str, Any] = {"engine": {}}
     finished = False
     with log.open("ab") as errors:
@@ -169,7 +205,6 @@ def generate(
             if not finished:
                 _stop(process)
         code = process.wait()
-    request_file.unlink(missing_ok=True)
     if not finished:
         raise KcptError(
             f"vLLM stopped early (exit code {code}); answers so far are kept; rerun the same command to resume. "

@@ -109,7 +109,7 @@ def answer_model(
     options = dict(request["engine_options"])
     if vllm.platforms.current_platform.is_cpu():
         options["kv_cache_memory_bytes"] = model["kv_cache_bytes"]
-    llm = vllm.LLM(model=model["folder"], **options)
+    llm = vllm.LLM(model=model["folder"], tokenizer=model["tokenizer"], **options)
     emit(event="engine", model=model["name"], seconds=round(time.perf_counter() - started, 2))
     difference = first_difference(llm.get_tokenizer(), model)
     if difference is not None:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from nemo_kcpt.checkpoints.checkpoint import WEIGHTS
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
-from nemo_kcpt.checkpoints.mapping import QKV, Part, fuse, megatron_parts
+from nemo_kcpt.checkpoints.mapping import Part, fuse, megatron_parts
 from nemo_kcpt.checkpoints.torch_dist import write_weights
 from nemo_kcpt.cli import main
 from nemo_kcpt.conversion.verify.logits import Worst
@@ -362,7 +362,8 @@ def disturb(checkpoint: Path, hf: Path, shape: ModelShape, layer: int) -> None:
 
     def read(part: Part) -> torch.Tensor:
         tensor = fuse(shape, part, HfFolder(hf).read)
-        return tensor.roll(shape.kv_channels, 0) if (part.name, part.layer) == (QKV[0], layer) else tensor
+        is_qkv = part.name.endswith("self_attention.linear_qkv.weight")
+        return tensor.roll(shape.kv_channels, 0) if is_qkv and part.layer == layer else tensor
 
     shutil.rmtree(checkpoint / WEIGHTS)
     write_weights(checkpoint / WEIGHTS, list(megatron_parts(shape)), shape.num_layers, torch.bfloat16, read)

@@ -18,6 +18,7 @@ from nemo_kcpt.hf.thinking import NO_THOUGHTS, Thinking
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.serving import transformers_engine, vllm_engine
 from nemo_kcpt.serving.prompts import Decoder, ModelRequest, build_prompts, opens_thought
+from tests.own_code import with_own_model, with_own_tokenizer
 from tests.thinking_models import save_tokenizer
 
 pytestmark = [
@@ -53,6 +54,8 @@ MODELS: list[tuple[str, str, str, Thinking]] = [
     ("qwen3_moe", "llama3", "deepseek-r1", NO_THOUGHTS),
     ("llama", "qwen", "smollm3", Thinking(allowed=True)),
 ]
+OWN_CODE = 0
+"""The model whose card says that it loads with code of its own."""
 ASKED = {
     "one": {"question": "再現率は何％ですか？"},
     "two": {"question": "What was the model trained on, and on how many papers?"},
@@ -87,6 +90,8 @@ def requests(root: Path) -> list[ModelRequest]:
     for number, (family, kind, template, thinking) in enumerate(MODELS):
         folder = save_tokenizer(root / f"{number}-{family}", kind, template)
         save_model(folder, family, number)
+        if number == OWN_CODE:
+            with_own_model(with_own_tokenizer(folder, root / "ran"), root / "ran")
         found.append(build_prompts(folder.name, folder, ASKED, MOST, thinking=thinking))
     return found
 
@@ -107,6 +112,7 @@ def test_every_family_is_continued_alike(tmp_path: Path) -> None:
     assert set(there) == set(here) == {(one.name, name) for one in asked for name in ASKED}
     for key, row in there.items():
         assert {**row, "engine": ""} == {**here[key], "engine": ""}, key
+    assert not (tmp_path / "ran").exists()
     limited = asked[3]
     assert limited.thought_tokens == 6 and opens_thought(limited)
     rows = [there[limited.name, name] for name in ASKED]

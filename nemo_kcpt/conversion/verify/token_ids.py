@@ -19,7 +19,7 @@ from nemo_kcpt.environments import SERVE_REMEDY, serve_python
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.files import read_json, write_json
 from nemo_kcpt.hf.chat_template import date_string
-from nemo_kcpt.hf.load import tokenizer_options
+from nemo_kcpt.hf.load import has_own_code, tokenizer_options
 from nemo_kcpt.processes import die_with_parent
 from nemo_kcpt.serving.vllm_engine import worker_environment
 
@@ -81,6 +81,7 @@ def ask(python: Path, given: Sequence[Rendering], texts: Sequence[str], prompts:
             {
                 "folder": str(one.folder),
                 "four": tokenizer_options(one.folder),
+                "generic": has_own_code(one.folder),
                 "day": one.day,
                 "rendering": {"chat_template": one.template or None, **date_string(one.day), **form.options},
                 "reply": form.reply,

@@ -3,10 +3,11 @@
     python -I tokenizer_worker.py REQUEST.json RESULT.json
 
 The request has `texts`, `prompts` and `tokenizers`: each with its `folder`, `four` (class and options by which
-transformers 4 reads what 5 wrote), `rendering` (arguments of the chat template), `reply` (what stands for a reply where
-the prompt ends before it, else null) and the `day` that templates write. The result has transformers' `version`
-and for each tokenizer the ids of the texts, with and without the special tokens around them, and of the prompts as one
-user's message in the chat template, null without one; or an `error`.
+transformers 4 reads what 5 wrote), `generic` (the tokenizer's own class is code that is not run), `rendering`
+(arguments of the chat template), `reply` (what stands for a reply where the prompt ends before it, else null) and the
+`day` that templates write. The result has transformers' `version` and for each tokenizer the ids of the texts, with and
+without the special tokens around them, and of the prompts as one user's message in the chat template, null without one;
+or an `error`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def ids_of(given: dict[str, Any], texts: list[str], prompts: list[str]) -> dict[
     """The ids that a folder's tokenizer gives; no code of the folder is run."""
     import transformers
 
-    name, options = given["four"] if transformers.__version__.startswith("4.") else ("AutoTokenizer", {})
+    newer: Any = ("PreTrainedTokenizerFast" if given["generic"] else "AutoTokenizer", {})
+    name, options = given["four"] if transformers.__version__.startswith("4.") else newer
     try:
         kind: Any = getattr(transformers, name)
         tokenizer = kind.from_pretrained(given["folder"], trust_remote_code=False, local_files_only=True, **options)
