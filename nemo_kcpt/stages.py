@@ -13,6 +13,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "synthesize": ("nemo_kcpt.synthesis.stage", "a teacher writes 16 kinds of instruction data: synthetic.jsonl"),
     "sft-data": ("nemo_kcpt.synthesis.sft_stage", "instruction-tuning sets in chat form: sft/*.jsonl"),
     "pack": ("nemo_kcpt.packing.stage", "tokenise and pack into windows for `nemo llm pretrain` / `finetune`"),
+    "replay": ("nemo_kcpt.distillation.replay_stage", "conversations that the starting model has with itself"),
     "distill": ("nemo_kcpt.distillation.stage", "what the starting model says about a pack's tokens, for trainings"),
     "plan": ("nemo_kcpt.planning.stage", "memory, time and layouts of a training, before it runs"),
     "recipes": ("nemo_kcpt.planning.recipes_stage", "the recipes for `nemo llm`, with layout, memory and steps"),

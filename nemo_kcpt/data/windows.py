@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset, default_collate
 
 from nemo_kcpt.distillation.shards import Distillation
-from nemo_kcpt.packing.segments import OUTPUT
+from nemo_kcpt.packing.segments import OUTPUT, REPLAY, TEXT
 from nemo_kcpt.packing.store import iterate_table, open_tokens
 from nemo_kcpt.records.packs import PackInfo, read_info
 
@@ -53,7 +53,8 @@ class WindowDataset(Dataset[dict[str, torch.Tensor]]):
 
     Each item holds `tokens, labels` int64, `loss_mask` float32 and `position_ids` int64, all of shape [seq_length].
     Labels are the tokens shifted by one; the last position and padding carry no loss, nor does anything but replies
-    with `loss="outputs"` (a label bears loss by the segment that the *label* stands in; replay text bears it always).
+    with `loss="outputs"` (a label bears loss by the segment that the *label* stands in; replayed text bears it always,
+    replayed conversations by their replies).
 
     With `attention="block_diagonal"` positions restart at each document, no label is the first token of another
     document, and three more entries say where documents end, in the form that NeMo hands to Transformer Engine's packed
@@ -98,7 +99,7 @@ class WindowDataset(Dataset[dict[str, torch.Tensor]]):
                     for start, end, role, kind in zip(
                         row["segment_starts"], ends, row["segment_roles"], row["segment_kinds"]
                     )
-                    if role == OUTPUT or kind == "replay"
+                    if role == OUTPUT or (kind == REPLAY and role == TEXT)
                 ]
                 bearing.append(np.array(spans, dtype=np.int32).reshape(-1, 2))
             if self._attention == BLOCK_DIAGONAL:

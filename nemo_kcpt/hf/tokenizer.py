@@ -259,6 +259,16 @@ class PackTokenizer:
             return before_reply(self._render, messages, self.form.options)
         return self.render(messages, add_generation_prompt=True)
 
+    def template_ids(self, text: str) -> list[int]:
+        """Ids of a piece of what the template writes: control tokens in it are control tokens."""
+        return list(self._with_control.encode(text, add_special_tokens=False).ids)
+
+    @cached_property
+    def control_ids(self) -> frozenset[int]:
+        """Ids of the control tokens."""
+        added = self._with_control.get_added_tokens_decoder()
+        return frozenset(number for number, token in added.items() if token.special)
+
     def prompt_ids(self, messages: Messages) -> list[int]:
         """Ids of a prompt, ending where the model's reply begins; control tokens written out in it stay text."""
         if self._written.found_in(messages):

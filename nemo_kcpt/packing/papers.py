@@ -324,6 +324,21 @@ def check_text(text: Any, place: str) -> None:
         ) from None
 
 
+def checked_messages(messages: Any, place: str) -> list[dict[str, str]]:
+    """The messages of a conversation.
+
+    Raises:
+        BadInput: they are none; names `place`.
+    """
+    if not isinstance(messages, list) or not messages:
+        raise BadInput(f"{place}: messages: expected a list of {{role, content}}")
+    for message in messages:
+        if not isinstance(message, dict) or not all(isinstance(message.get(x), str) for x in ("role", "content")):
+            raise BadInput(f"{place}: messages: expected {{role, content}}, found {str(message)[:80]}")
+        check_text(message["content"], f"{place}: messages")
+    return messages
+
+
 def in_parallel(chunks: Iterable[Any], work: Any, settings: Settings, workers: int) -> Iterator[Any]:
     """`work(chunk, settings)` for each chunk, in order; by processes if `workers` is over 1."""
     if workers <= 1:

@@ -6,12 +6,23 @@ Replay stands in windows of its own, after the others in the store; the data mod
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from nemo_kcpt.files import read_jsonl_lines
+from nemo_kcpt.files import read_jsonl, read_jsonl_lines
+from nemo_kcpt.packing.anchored import sample_windows
 from nemo_kcpt.packing.concat import concat_windows
-from nemo_kcpt.packing.papers import Settings, Source, chunked, in_parallel, tokenise
+from nemo_kcpt.packing.papers import (
+    Settings,
+    Source,
+    checked_messages,
+    chunked,
+    in_parallel,
+    tokenise,
+    tokenise_samples,
+)
 from nemo_kcpt.packing.segments import REPLAY, Segment, text_segment
 from nemo_kcpt.packing.windows import Window
 
@@ -31,6 +42,33 @@ def replay_windows(
     yield from islice(full, wanted)
 
 
+def conversation_windows(
+    path: Path, wanted: int, settings: Settings, workers: int, seq_length: int, pad_id: int, temporary: Path
+) -> Iterator[Window]:
+    """Windows of the conversations in `path`, each whole, until they hold the tokens of `wanted` full windows.
+
+    No system message is put before them: they are as they were sampled.
+    """
+    chunks = chunked(_conversations(path), lambda sample: sum(len(one["content"]) for one in sample["messages"]))
+    found = in_parallel(chunks, tokenise_samples, replace(settings, system=""), workers)
+    tokens = 0
+    for window in sample_windows((sample for chunk in found for sample in chunk), seq_length, pad_id, temporary):
+        if tokens >= wanted * seq_length:
+            return
+        tokens += window.length
+        yield window
+
+
+def holds_conversations(path: Path) -> bool:
+    """Whether a file of replay holds conversations (`messages`, as of kcpt replay) and not texts (`text`)."""
+    return "messages" in next(read_jsonl(path), {})
+
+
 def _sources(path: Path) -> Iterator[Source]:
     for number, record in read_jsonl_lines(path, ("text",)):
         yield Source(f"{path}, line {number}", {"paper_id": f"{REPLAY}-{number}", "text": record["text"]}).checked()
+
+
+def _conversations(path: Path) -> Iterator[dict[str, Any]]:
+    for number, record in read_jsonl_lines(path, ("messages",)):
+        yield {"messages": checked_messages(record["messages"], f"{path}, line {number}"), "origin": REPLAY}

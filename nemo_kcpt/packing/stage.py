@@ -38,7 +38,7 @@ from nemo_kcpt.packing.papers import (
     Records,
     Settings,
     TokenisedPaper,
-    check_text,
+    checked_messages,
     chunked,
     in_parallel,
     sources,
@@ -46,7 +46,7 @@ from nemo_kcpt.packing.papers import (
     tokenise_samples,
     workers_for,
 )
-from nemo_kcpt.packing.replay import replay_windows
+from nemo_kcpt.packing.replay import conversation_windows, holds_conversations, replay_windows
 from nemo_kcpt.packing.statistics import PackStatistics
 from nemo_kcpt.packing.store import write_windows
 from nemo_kcpt.packing.windows import Window
@@ -107,7 +107,7 @@ class Config:
     """Seed of that order."""
     replay: Path | None = None
     """JSON Lines with a field text: general text to train on beside the papers, against forgetting. It is read in
-    order as far as needed, so shuffle it once."""
+    order as far as needed, so shuffle it once. Or folder of kcpt replay: what the starting model says by itself."""
     replay_share: float = 0.1
     """Share of all tokens that is replay, if replay is given."""
     processes: int = 0
@@ -190,7 +190,7 @@ class _Pack:
         own = self._instruction() if self.config.mode == "instruction" else self._papers()
         yield from map(self.statistics.add, own)
         if self.config.replay is not None:
-            yield from map(self.statistics.add, self._replay(self.config.replay))
+            yield from map(self.statistics.add, self._replay(file_in(self.config.replay, "replay.jsonl")))
 
     def _workers(self, *paths: Path) -> int:
         return workers_for(sum(path.stat().st_size for path in paths), self.config.processes)
@@ -244,10 +244,11 @@ class _Pack:
         config = self.config
         wanted = round(self.statistics.tokens * config.replay_share / (1 - config.replay_share) / config.seq_length)
         LOG.info("pack: %d windows of replay from %s", wanted, path)
-        workers = self._workers(path)
-        yield from replay_windows(
-            path, wanted, self.texts_alone, workers, config.seq_length, self.pad_id, first_document=self.papers
-        )
+        given = path, wanted, self.texts_alone, self._workers(path), config.seq_length, self.pad_id
+        if holds_conversations(path):
+            yield from conversation_windows(*given, config.out / ".replay.tmp")
+        else:
+            yield from replay_windows(*given, first_document=self.papers)
         if self.statistics.replay_windows < wanted:
             LOG.warning(
                 "pack: %s has text for %d windows only, %d were wanted for a share of %s; the share is smaller",
@@ -269,15 +270,7 @@ class _Pack:
 
 def _samples(path: Path) -> Iterator[dict[str, Any]]:
     for number, sample in read_jsonl_lines(path, ("messages", "origin")):
-        messages = sample["messages"]
-        if not isinstance(messages, list) or not messages:
-            raise BadInput(f"{path}, line {number}: messages: expected a list of {{role, content}}")
-        for message in messages:
-            if not isinstance(message, dict) or not all(isinstance(message.get(x), str) for x in ("role", "content")):
-                raise BadInput(
-                    f"{path}, line {number}: messages: expected {{role, content}}, found {str(message)[:80]}"
-                )
-            check_text(message["content"], f"{path}, line {number}: messages")
+        checked_messages(sample["messages"], f"{path}, line {number}")
         yield sample
 
 

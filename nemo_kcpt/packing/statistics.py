@@ -62,7 +62,7 @@ class PackStatistics:
         self.replay_windows += bool(window.segments) and window.segments[0].kind == REPLAY
         texts = {paper: list(united(ranges)) for paper, ranges in texts.items()}
         for segment in window.segments:
-            if segment.pair != NO_PAIR and segment.offset == 0:
+            if segment.pair != NO_PAIR and segment.offset == 0 and segment.kind != REPLAY:
                 self._add_pair(segment, held[segment.pair], texts.get(segment.paper_id, []))
         return window
 

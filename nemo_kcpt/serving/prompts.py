@@ -18,6 +18,7 @@ from nemo_kcpt.hf import limits as model_limits
 from nemo_kcpt.hf.chat_template import DATE, template_inputs
 from nemo_kcpt.hf.thinking import NO_THOUGHTS, Form, Thinking
 from nemo_kcpt.hf.tokenizer import Messages, PackTokenizer, with_system
+from nemo_kcpt.serving.sampling import Sampling
 from nemo_kcpt.text.thoughts import MARKS, ends_with_opening
 
 Key = tuple[str, str]
@@ -54,6 +55,8 @@ class ModelRequest:
     thought_tokens: int = 0
     """Most tokens of a thought, which is then ended with `closing_ids`; 0: as many as the whole answer has."""
     closing_ids: list[int] = field(default_factory=list)
+    sampling: Sampling | None = None
+    """How answers are sampled; None: greedily."""
 
     @property
     def thought_limit(self) -> dict[str, Any] | None:

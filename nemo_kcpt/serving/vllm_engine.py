@@ -24,7 +24,7 @@ from nemo_kcpt.hf.chat_template import date_string
 from nemo_kcpt.hf.load import has_own_code
 from nemo_kcpt.processes import die_with_parent
 from nemo_kcpt.serving import thought_limit
-from nemo_kcpt.serving.prompts import ModelRequest, context_length, kv_cache_bytes
+from nemo_kcpt.serving.prompts import ModelRequest, Prompt, context_length, kv_cache_bytes
 from nemo_kcpt.text import thoughts
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
@@ -57,6 +57,11 @@ def worker_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str
     }
     dropped = ("VLLM_CPU_KVCACHE_SPACE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     return {name: value for name, value in environ.items() if name not in dropped} | ours
+
+
+def _asked(request: ModelRequest, prompt: Prompt) -> dict[str, Any]:
+    seed = {} if request.sampling is None else {"seed": request.sampling.seed_of(prompt.question_id)}
+    return {**vars(prompt), **seed}
 
 
 def worker_request(
@@ -96,7 +101,8 @@ def worker_request(
                 },
                 "reply": request.form.reply,
                 "thought_limit": request.thought_limit,
-                "questions": [vars(prompt) for prompt in request.prompts],
+                "sampling": None if request.sampling is None else request.sampling.options,
+                "questions": [_asked(request, prompt) for prompt in request.prompts],
             }
             for request in requests
         ],

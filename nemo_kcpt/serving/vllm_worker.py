@@ -1,4 +1,4 @@
-"""Greedy answers from vLLM: a script for the serve environment's python, where our package is not installed.
+"""Answers from vLLM, greedy or sampled: a script for the serve environment's python, without our package.
 
     python vllm_worker.py REQUEST.json
 
@@ -81,24 +81,32 @@ def load(path: str) -> Any:
     return module
 
 
-def answerer(llm: Any, model: dict[str, Any], request: dict[str, Any], vllm: Any) -> Callable[[list[list[int]]], Any]:
-    """What answers prompts greedily: for each the token ids, the finish reason and whether its thought was cut."""
-    most, limit = request["max_new_tokens"], model["thought_limit"]
+def answerer(llm: Any, model: dict[str, Any], request: dict[str, Any], vllm: Any) -> Callable[..., Any]:
+    """What answers prompts: for each the token ids, the finish reason and whether its thought was cut.
 
-    def generate(prompts: list[list[int]], counts: list[int]) -> list[tuple[list[int], str]]:
-        sampling = [vllm.SamplingParams(temperature=0.0, max_tokens=count, detokenize=False) for count in counts]
+    It takes lists of the prompts' ids and of their seeds, which only sampled answers have.
+    """
+    most, limit, how = request["max_new_tokens"], model["thought_limit"], model["sampling"] or {"temperature": 0.0}
+
+    def generate(
+        prompts: list[list[int]], counts: list[int], seeds: list[int | None] | None = None
+    ) -> list[tuple[list[int], str]]:
+        sampling = [
+            vllm.SamplingParams(**how, max_tokens=count, detokenize=False, seed=seed)
+            for count, seed in zip(counts, seeds or [None] * len(counts))
+        ]
         outputs = llm.generate([{"prompt_token_ids": ids} for ids in prompts], sampling, use_tqdm=False)
         return [(list(one.outputs[0].token_ids), one.outputs[0].finish_reason) for one in outputs]
 
     if limit is None:
-        return lambda prompts: [(*found, False) for found in generate(prompts, [most] * len(prompts))]
+        return lambda prompts, seeds: [(*found, False) for found in generate(prompts, [most] * len(prompts), seeds)]
     thoughts, within = (load(request["modules"][name]) for name in ("thoughts", "thought_limit"))
     tokenizer = llm.get_tokenizer()
 
     def text_of(ids: list[int]) -> str:
         return str(tokenizer.decode(ids, skip_special_tokens=False))
 
-    return lambda prompts: within.generate_within(prompts, limit, most, generate, text_of, thoughts)
+    return lambda prompts, _: within.generate_within(prompts, limit, most, generate, text_of, thoughts)
 
 
 def answer_model(
@@ -119,7 +127,7 @@ def answer_model(
     questions = model["questions"]
     for start in range(0, len(questions), request["batch_size"]):
         batch = questions[start : start + request["batch_size"]]
-        found = answers([question["prompt_ids"] for question in batch])
+        found = answers([question["prompt_ids"] for question in batch], [question.get("seed") for question in batch])
         append(
             journal,
             [
