@@ -1,7 +1,7 @@
 """vLLM and transformers on tiny random models of every family: the same prompt ids, the same greedy tokens in float32.
 
-All models are answered by one vLLM process. Their tokenizers are of every kind, their templates with and without
-thoughts, some of which are ended by a limit.
+Models of the families that kcpt knows are imported and exported before. All are answered by one vLLM process. Their
+tokenizers are of every kind, their templates with and without thoughts, some of which are ended by a limit.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from typing import Any
 
 import pytest
 
+from nemo_kcpt.conversion.stage import Config as Export
+from nemo_kcpt.conversion.stage import run as export
 from nemo_kcpt.environments import serve_python
 from nemo_kcpt.evaluation.answers.plain import answered
 from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.hf.families import families
 from nemo_kcpt.hf.thinking import NO_THOUGHTS, Thinking
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.serving import transformers_engine, vllm_engine
 from nemo_kcpt.serving.prompts import Decoder, ModelRequest, build_prompts, opens_thought
+from tests.conversion.checkpoints import imported
 from tests.own_code import with_own_model, with_own_tokenizer
 from tests.thinking_models import save_tokenizer
 
@@ -41,7 +45,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", {}),
     "qwen2": ("Qwen2Config", {"num_attention_heads": 2, "num_key_value_heads": 1}),
     "qwen3": ("Qwen3Config", {"tie_word_embeddings": True}),
-    "mistral": ("MistralConfig", {"sliding_window": None}),
+    "mistral": ("MistralConfig", {"sliding_window": 16}),
     "gemma3_text": ("Gemma3TextConfig", {"sliding_window": 32, "layer_types": ["sliding_attention", "full_attention"]}),
     "qwen3_moe": ("Qwen3MoeConfig", EXPERTS),
 }
@@ -54,7 +58,7 @@ MODELS: list[tuple[str, str, str, Thinking]] = [
     ("qwen3_moe", "llama3", "deepseek-r1", NO_THOUGHTS),
     ("llama", "qwen", "smollm3", Thinking(allowed=True)),
 ]
-OWN_CODE = 0
+OWN_CODE = 6
 """The model whose card says that it loads with code of its own."""
 ASKED = {
     "one": {"question": "再現率は何％ですか？"},
@@ -85,13 +89,24 @@ def save_model(folder: Path, family: str, seed: int) -> Path:
     return folder
 
 
+def there_and_back(folder: Path) -> Path:
+    """The model, imported and exported."""
+    checkpoint = imported(folder, folder.with_name(f"{folder.name}-checkpoint"))
+    out = folder.with_name(f"{folder.name}-exported")
+    export(Export(checkpoint=checkpoint, out=out, check=False))
+    return out
+
+
 def requests(root: Path) -> list[ModelRequest]:
     found = []
+    assert set(families()) <= {family for family, *_ in MODELS}, "a family that vLLM has not been tried with"
     for number, (family, kind, template, thinking) in enumerate(MODELS):
         folder = save_tokenizer(root / f"{number}-{family}", kind, template)
         save_model(folder, family, number)
         if number == OWN_CODE:
             with_own_model(with_own_tokenizer(folder, root / "ran"), root / "ran")
+        elif family in families():
+            folder = there_and_back(folder)
         found.append(build_prompts(folder.name, folder, ASKED, MOST, thinking=thinking))
     return found
 
