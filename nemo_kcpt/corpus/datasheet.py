@@ -71,6 +71,7 @@ def build_datasheet(
             "format": FORMAT,
             "name": (Path(name).name if Path(name).is_absolute() else name) or "corpus",
             "documents": _fates(query),
+            "formats": _formats(query),
             "duplicates": _pairs(query, "duplicate"),
             "near_duplicates": _pairs(query, "near duplicate"),
             "totals": totals,
@@ -148,6 +149,17 @@ def _fates(query: Query) -> dict[str, Any]:
             others = count - sum(row["documents"] for row in reasons) if reasons else 0
             left_out.append({"fate": fate, "documents": count, "reasons": reasons, "other_reasons": others})
     return {"read": sum(counted.values()), "papers": counted.get("", 0), "left_out": left_out}
+
+
+def _formats(query: Query) -> list[dict[str, Any]]:
+    """Documents, papers and what was wrong by format, those with most documents first."""
+    return _rows(
+        query,
+        f"""SELECT coalesce(format, '') AS format, count(*) AS documents, count(*) FILTER (fate = '') AS papers,
+            count(*) FILTER (fate = 'bad') AS bad, count(*) FILTER (fate = '' AND flaws > 0) AS flawed,
+            {_total("characters", "fate = ''")} AS characters
+            FROM documents GROUP BY 1 ORDER BY documents DESC, 1""",
+    )
 
 
 def _reasons(query: Query, fate: str) -> list[dict[str, Any]]:

@@ -49,7 +49,10 @@ def connect(folder: Path) -> Any:
     connection = duckdb.connect(str(file), config=settings)
     connection.execute("SET preserve_insertion_order = false")
     parts = str(folder / "*.parquet").replace("'", "''")
-    connection.execute(f"CREATE VIEW rows AS SELECT part * 4294967296 + row AS number, * FROM read_parquet('{parts}')")
+    read = f"read_parquet('{parts}', union_by_name = true)"
+    known = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()]
+    added = "" if "format" in known else ", '' AS format"  # parts of a run that began before there was this column
+    connection.execute(f"CREATE VIEW rows AS SELECT part * 4294967296 + row AS number, *{added} FROM {read}")
     connection.execute(
         f"""CREATE TABLE documents AS SELECT * EXCLUDE ({", ".join(name for name in BULKY if name != "text_hash")}),
             CASE WHEN kind <> '' THEN 'bad' WHEN filtered <> '' THEN 'filtered' ELSE '' END AS fate,

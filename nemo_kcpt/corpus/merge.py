@@ -203,7 +203,7 @@ def _write_documents(connection: Any, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     target = str(temporary).replace("'", "''")
     connection.execute(
-        f"""COPY (SELECT one."where", one.source, one.paper_id, one.title, one.language, one.license,
+        f"""COPY (SELECT one."where", one.source, one.format, one.paper_id, one.title, one.language, one.license,
                 one.raw_characters, one.characters, one.tokens, one.sections, one.references, one.questions,
                 one.flaws, one.changes, one.stratum, one.fate, one.reason, stays.paper_id AS kept, one.similarity,
                 one.heldout,

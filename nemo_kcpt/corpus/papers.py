@@ -73,6 +73,8 @@ class Row:
 
     where: str
     source: str
+    format: str = ""
+    """The reader's name."""
     paper_id: str = ""
     title: str = ""
     language: str = ""

@@ -115,6 +115,7 @@ def make_part(job: Job) -> int:
                         flaws.write(json.dumps({"line": line, "source": row.source, **told}) + "\n")
                 at = {"part": job.index, "row": number, "line": line if paper is not None else -1}
                 told = {name: job.place.within(getattr(row, name)) for name in ("where", "problem")}
+                told["format"] = job.piece.reader
                 rows.append({**at, **vars(row), **told, "changes": list(row.changes.items())})
                 number += 1
                 line += paper is not None

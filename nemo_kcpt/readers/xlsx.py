@@ -142,14 +142,13 @@ def _merged(package: Package, part: str) -> list[tuple[int, int, int, int]]:
     """The merged ranges of a sheet (top, left, bottom, right), which its file has behind the cells."""
     found: list[tuple[int, int, int, int]] = []
     rest = b""
-    with package.container.open(part) as stream:
-        for block in iter(lambda: stream.read(1 << 18), b""):
-            data = rest + block
-            for match in _MERGE.finditer(data):
-                first, last = place_of(match[1].decode()), place_of(match[2].decode())
-                if first and last and len(found) < MERGES:
-                    found.append((*first, *last))
-            rest = data[max(data.rfind(b"<"), len(data) - 400) :]
+    for block in package.container.blocks(part):
+        data = rest + block
+        for match in _MERGE.finditer(data):
+            first, last = place_of(match[1].decode()), place_of(match[2].decode())
+            if first and last and len(found) < MERGES:
+                found.append((*first, *last))
+        rest = data[max(data.rfind(b"<"), len(data) - 400) :]
     return sorted(set(found))
 
 

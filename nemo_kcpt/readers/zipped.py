@@ -127,6 +127,11 @@ class Container:
         except _DAMAGE as error:
             raise BadContainer(f"{name}: {_damaged(error)}") from None
 
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """The bytes of an entry of any size, block by block; errors as for `open`."""
+        with self.open(name) as stream:
+            yield from _blocks(stream, name)
+
     def xml(self, name: str) -> Any:
         """The root element of an entry that is XML; errors as for `read`, also for XML that is damaged or hostile."""
         return parse_xml(self.read(name), name)

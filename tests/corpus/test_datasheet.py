@@ -25,9 +25,13 @@ from nemo_kcpt.runs import read_manifest
 Write = Callable[[Path, Iterable[Mapping[str, Any]]], Path]
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)> | **x** \n# h $x$ 2021年"
 TYPES = {
-    **dict.fromkeys(("where", "source", "paper_id", "title", "language", "license", "stratum", "fate"), pa.string()),
+    **dict.fromkeys(
+        ("where", "source", "format", "paper_id", "title", "language", "license", "stratum", "fate"), pa.string()
+    ),
     **dict.fromkeys(("reason", "kept", "together"), pa.string()),
-    **dict.fromkeys(("raw_characters", "characters", "tokens", "sections", "references", "questions"), pa.int64()),
+    **dict.fromkeys(
+        ("raw_characters", "characters", "tokens", "sections", "references", "questions", "flaws"), pa.int64()
+    ),
     **dict.fromkeys(("part", "row"), pa.int64()),
     "changes": pa.map_(pa.string(), pa.int64()),
     "similarity": pa.float64(),
@@ -49,6 +53,8 @@ def document(number: int, **fields: Any) -> dict[str, Any]:
     return {
         "where": f"in.jsonl, line {number + 1}",
         "source": "in.jsonl",
+        "format": "jsonl",
+        "flaws": 0,
         "paper_id": f"p{number}",
         "title": f"題{number}",
         "language": "ja",
@@ -134,6 +140,23 @@ def test_what_was_read(sheet: dict[str, Any]) -> None:
     assert [pair["kept"] for pair in sheet["duplicates"]["first"]] == ["p1"]
     (pair,) = sheet["near_duplicates"]["first"]
     assert (pair["paper_id"], pair["kept"], pair["similarity"], pair["characters"]) == ("p10", "p2", 0.877, 900)
+
+
+def test_formats(folder: Path, sheet: dict[str, Any], tmp_path: Path, write_lines: Write) -> None:
+    papers = [row for row in DOCUMENTS if not row["fate"]]
+    characters = sum(row["characters"] for row in papers)
+    assert sheet["formats"] == [
+        {"format": "jsonl", "documents": 13, "papers": 6, "bad": 4, "flawed": 0, "characters": characters}
+    ]
+    mixed = [document(n, format=("docx", "pdf", "docx")[n], flaws=n, fate="bad" if n == 1 else "") for n in range(3)]
+    other = build_datasheet(
+        write(tmp_path / "other", mixed, write_lines), name="", config=CONFIG, counts=COUNTS, seed=0
+    )
+    assert other["formats"] == [
+        {"format": "docx", "documents": 2, "papers": 2, "bad": 0, "flawed": 1, "characters": 200},
+        {"format": "pdf", "documents": 1, "papers": 0, "bad": 1, "flawed": 0, "characters": 0},
+    ]
+    assert "| docx | 2 | 2 | 0 | 1 | 200 |" in render_markdown({**sheet, "formats": other["formats"]})
 
 
 def test_lengths(sheet: dict[str, Any]) -> None:
