@@ -26,6 +26,7 @@ DATA = [
     "lxml",
     "pylatexenc",
     "mwparserfromhell",
+    "olefile",
     "pypdfium2",
     "bm25s>=0.3",
     "scipy",

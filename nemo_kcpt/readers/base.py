@@ -23,6 +23,8 @@ READER_CHANGES = {
     "sideways": "Pages of PDFs with sideways text, each direction of which is read by itself",
     "columns": "Lines of columns that a PDF draws line by line across all of them, put in the order of reading",
     "mixed_pages": "Pages of PDFs on which the lines of two columns may be mixed",
+    "mail_quotes": "Mails whose quoted replies at the end were left out: they are messages of their own",
+    "mail_signatures": "Mails whose signatures were left out",
     "unmapped_pages": "Pages of PDFs with a font that does not say which characters its glyphs are",
 }
 """What readers change or doubt and no cleaning step does: the name of the count -> what it counts."""
@@ -242,7 +244,7 @@ class Reader:
             path = Path(name)
             source = place.relative(path) if place.path.exists() else place.name
             problem = place.outside(path) if place.path.exists() else ""
-            if not problem and self.documents and path.stat().st_size > place.max_bytes:
+            if not problem and self.documents and self.divide is None and path.stat().st_size > place.max_bytes:
                 problem = too_large(path.stat().st_size, place)
             if problem:
                 yield Found(name, source, {}, problem)
