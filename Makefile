@@ -65,7 +65,7 @@ format: setup ## let ruff format and fix what it can
 	@$(BIN)/ruff format .
 
 bench: environments ## all benchmarks of tools/bench/, hours; DATA=folder with JaQuAD, see tools/bench/data.py
-	@for name in beside demo start suite attention conversion smollm2_training synthesis training; do \
+	@for name in beside demo documents start suite attention conversion smollm2_training synthesis training; do \
 	$(BIN)/python tools/bench/$$name.py || exit 1; done
 	@for name in bertscore bins corpus corpus_index evaluation packing; do \
 	$(BIN)/python tools/bench/$$name.py $(if $(DATA),--data $(DATA)) || exit 1; done

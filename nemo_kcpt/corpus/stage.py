@@ -18,6 +18,7 @@ Held out means: the question-answer and keyword data of a paper never reach trai
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,9 +35,10 @@ from nemo_kcpt.corpus.papers import Settings
 from nemo_kcpt.corpus.parts import check_complete, make_parts
 from nemo_kcpt.corpus.split import Draw
 from nemo_kcpt.files import canonical_json, sha256_text
+from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.readers import Place, Reader, added_of, choose_readers, content_hash, divide
-from nemo_kcpt.runs import Shard, exclusive, hash_input, shaping, stage
+from nemo_kcpt.readers import Piece, Place, Reader, added_of, choose_readers, content_hash, divide
+from nemo_kcpt.runs import LATER, Shard, exclusive, hash_input, later, shaping, stage
 
 __doc__ += "\nCleaning steps, in the order in which they run; switch off by name with without=[…]:\n" + "".join(
     f"    {name:20s} {(step.__doc__ or '').strip().splitlines()[0]}\n" for name, step in STEPS.items()
@@ -46,8 +48,13 @@ READING = 2
 """Raised when the same bytes give other papers, so that what an earlier version left half done is read anew."""
 PARTS = "parts"
 """Folder, below `out`, of what has been read and cleaned so far; it goes when the corpus is done."""
+OCR = "ocr"
+"""Folder, below `out`, of the journal of a vision model and of what it read; it stays, since it was paid for."""
 OUTPUTS = ("papers.jsonl", "split.json", "documents.parquet", "dropped.jsonl", "questions.jsonl", "flaws.jsonl")
-RUNNING = ("input", "workers", "shard", "merge", "diff", "fresh_split")
+RUNNING = (
+    "input", "workers", "shard", "merge", "diff", "fresh_split", "ocr_base_url", "ocr_api_key_env", "ocr_concurrency",
+    "ocr_timeout",
+)  # fmt: skip
 """Keys that do not shape a result, or whose content enters the fingerprint instead of their text."""
 
 
@@ -117,6 +124,22 @@ class Config:
     """An earlier split.json: its papers keep their sides. With --redo, that of the out folder unless fresh_split."""
     fresh_split: bool = False
     """Draw anew although the out folder holds an earlier split."""
+    ocr: str = later("")
+    """Vision model that reads pages which are only pictures, by its name on a server; empty: they are only named."""
+    ocr_base_url: str = later("")
+    """Address of the vision model's server, as http://localhost:8000/v1; empty: OPENAI_BASE_URL, else OpenAI's own."""
+    ocr_api_key_env: str = later("OPENAI_API_KEY")
+    """Environment variable with the key of the vision model's server; servers without keys need none."""
+    ocr_dpi: int = later(200)
+    """Dots per inch at which pages are drawn for the vision model, 4,096 pixels a side at most."""
+    ocr_max_tokens: int = later(8192)
+    """Tokens that the vision model may write about a page."""
+    ocr_extra_body: dict[str, Any] = field(default_factory=dict, metadata=LATER)
+    """More fields of the request to the vision model; null leaves one out, as {max_tokens: null}."""
+    ocr_concurrency: int = later(8)
+    """Pages that the vision model reads at once."""
+    ocr_timeout: float = later(300)
+    """Seconds until a page is given up and asked for again."""
     workers: int = 0
     """Processes that read and clean; 0: one a core."""
     shard: str = ""
@@ -143,6 +166,9 @@ class Config:
         for key in ("near_duplicates", "same_side"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ValueError(f"{key}: {getattr(self, key)} is not a similarity from 0 to 1")
+        for key, least in (("ocr_dpi", 36), ("ocr_max_tokens", 1), ("ocr_concurrency", 1), ("ocr_timeout", 1)):
+            if getattr(self, key) < least:
+                raise ValueError(f"{key}: {getattr(self, key)} was given; at least {least} is needed")
         if self.max_document_mb < 1:
             raise ValueError(f"max_document_mb: {self.max_document_mb} is not a size in MiB from 1")
         if self.shard:
@@ -159,6 +185,21 @@ class Config:
             encoding=self.encoding,
             follow_links=self.follow_links,
             max_bytes=self.max_document_mb << 20,
+            ocr=str(self.out / OCR / "texts") if self.ocr else "",
+        )
+
+    def ocr_model(self) -> Llm:
+        """The vision model of `ocr`."""
+        return Llm(
+            model=self.ocr,
+            key="ocr",
+            base_url=self.ocr_base_url,
+            api_key_env=self.ocr_api_key_env,
+            max_tokens=self.ocr_max_tokens,
+            concurrency=self.ocr_concurrency,
+            timeout=self.ocr_timeout,
+            extra_body=self.ocr_extra_body,
+            structured="none",
         )
 
     def settings(self) -> Settings:
@@ -192,11 +233,12 @@ def run(config: Config, redo: bool = False) -> None:
         return
     inputs = _inputs(config)
     content = content_hash(place, chosen)
-    parts = config.out / PARTS / _identity(place, chosen, settings, content, inputs)[:16]
+    parts = config.out / PARTS / _identity(config, place, chosen, content, inputs)[:16]
     if config.shard:
         shard = Shard.parse(config.shard)
         with exclusive(parts / f"shard-{shard.index}-of-{shard.of}"):
             pieces = list(divide(place, chosen))
+            _read_pictures(config, place, pieces[shard.index :: shard.of])
             make_parts(place, pieces, settings, parts, workers=config.workers, shard=shard.index, shards=shard.of)
         LOG.info("corpus: shard %s is done; when all are: the same command with --merge instead", config.shard)
         return
@@ -211,6 +253,8 @@ def run(config: Config, redo: bool = False) -> None:
         pieces = list(divide(place, chosen))
         if config.merge:
             check_complete(len(pieces), parts)
+        else:
+            _read_pictures(config, place, pieces)
         make_parts(place, pieces, settings, parts, workers=config.workers)
         current.counts = merge(place.name, parts, config.out, _rules(config, earlier))
         current.add(*(path for name in OUTPUTS if (path := config.out / name).is_file()))
@@ -224,6 +268,24 @@ def run(config: Config, redo: bool = False) -> None:
     shutil.rmtree(config.out / PARTS)
 
 
+def _read_pictures(config: Config, place: Place, pieces: Sequence[Piece]) -> None:
+    """Ask the vision model, if there is one, for pages that are pictures."""
+    if not config.ocr:
+        return
+    from nemo_kcpt.corpus.ocr import read_pictures
+
+    name = f"journal-{config.shard.replace('/', '-of-')}.sqlite" if config.shard else "journal.sqlite"
+    read_pictures(
+        place,
+        pieces,
+        config.ocr_model(),
+        config.ocr_dpi,
+        config.out / OCR,
+        journal=name,
+        workers=config.workers or os.cpu_count() or 1,
+    )
+
+
 def _inputs(config: Config) -> dict[str, Path]:
     named = {"heldout_list": config.heldout_list, "keep_split": config.keep_split}
     if config.tokenizer is not None:
@@ -231,12 +293,13 @@ def _inputs(config: Config) -> dict[str, Path]:
     return {name: path for name, path in named.items() if path is not None}
 
 
-def _identity(
-    place: Place, chosen: Sequence[Reader], settings: Settings, content: str, inputs: Mapping[str, Path]
-) -> str:
+def _identity(config: Config, place: Place, chosen: Sequence[Reader], content: str, inputs: Mapping[str, Path]) -> str:
     """Identity of the parts: what is read, how, and what shapes a paper."""
+    settings, shaped = config.settings(), vars(config)
     tokenizer = hash_input(inputs["tokenizer"]) if "tokenizer" in inputs else ""
     how: list[Any] = [READING, place.encoding, place.follow_links, place.max_bytes, [reader.name for reader in chosen]]
+    if place.ocr:
+        how.append([shaped[name] for name in ("ocr", "ocr_dpi", "ocr_max_tokens", "ocr_extra_body")])
     if used := added_of(chosen):
         how.append(plugins.used(used))
     return sha256_text(canonical_json([content, how, {**vars(settings), "tokenizer": tokenizer}]))

@@ -25,6 +25,7 @@ READER_CHANGES = {
     "mixed_pages": "Pages of PDFs on which the lines of two columns may be mixed",
     "mail_quotes": "Mails whose quoted replies at the end were left out: they are messages of their own",
     "mail_signatures": "Mails whose signatures were left out",
+    "ocr": "Pages of pictures whose text is what an OCR engine (ocr=) read, and not stored text",
     "unmapped_pages": "Pages of PDFs with a font that does not say which characters its glyphs are",
 }
 """What readers change or doubt and no cleaning step does: the name of the count -> what it counts."""
@@ -108,6 +109,8 @@ class Place:
     """Read what a link in the folder points to outside of it."""
     max_bytes: int = 64 << 20
     """A document (a line, a row, a file) larger than this is a problem and is not read."""
+    ocr: str = ""
+    """Folder with what an OCR engine read on pages that are pictures (ocr_texts.py); empty: none was asked."""
 
     @property
     def path(self) -> Path:
@@ -176,6 +179,16 @@ Divide = Callable[[Place, Path], Iterable[tuple[int, int, int]]]
 Read = Callable[[Place, Piece], Iterator[Found]]
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """How pages without stored text are found and drawn for an OCR engine."""
+
+    pages: Callable[[Place, Path], list[int]]
+    """Numbers, from 1, of the pages of a file whose text cannot be read; none of a file that cannot be read at all."""
+    image: Callable[[Path, int, int], bytes]
+    """(file, page, dots per inch) -> PNG."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reader:
     """A format. To add one, write a module in this folder with a `READER`, and a test; nothing else names it."""
@@ -197,6 +210,8 @@ class Reader:
     """How a file falls into pieces; without it a file is one piece."""
     pieces: Callable[[Place], Iterator[Piece]] | None = None
     """How the whole place falls into pieces, for what is no file (a data set)."""
+    pictures: Pictures | None = None
+    """For formats whose pages may be pictures."""
 
     def files(self, place: Place) -> list[Path]:
         """The files at `place` that this reader reads: in its format, and of the split that was asked for."""

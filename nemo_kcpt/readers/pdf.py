@@ -7,14 +7,16 @@ title of the metadata is taken only if it stands on the first two pages, since m
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file, too_large
+from nemo_kcpt.readers.base import Found, Pictures, Piece, Place, Reader, one_file, too_large
+from nemo_kcpt.readers.ocr_texts import OcrTexts, texts_of
 from nemo_kcpt.readers.pdf_fonts import use_stand_in
 from nemo_kcpt.readers.pdf_page import read_page
 from nemo_kcpt.readers.pdf_unseen import draw_fields
@@ -28,7 +30,10 @@ UNKNOWN = 0.3
 """Share of a page's letters that are not known from which on its text is of no use."""
 LINES = 300
 """Drawn lines on a page without text that may be letters turned into outlines."""
+LONGEST = 4_096
+"""Pixels of a drawn page's longer side at most."""
 WARNINGS = {
+    "ocr_pages": "the text of {pages} is what an OCR engine read in pictures, and not stored text",
     "image_pages": "only pictures on {pages}; their text would need OCR",
     "mixed_pages": "the lines of two columns may be mixed on {pages}: they were drawn line by line; look at the text",
     "unmapped_pages": "characters are not known on {pages}: a font does not say what its glyphs are; run OCR anew, for "
@@ -69,6 +74,8 @@ class _Contents:
     named: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in WARNINGS})
     """Pages, from 1, with something to warn of."""
     changes: Counter[str] = field(default_factory=Counter)
+    ocr: OcrTexts = field(default_factory=OcrTexts)
+    """What an OCR engine read in pictures."""
 
 
 def _record(path: Path, source: str, place: Place) -> tuple[dict[str, Any], Mapping[str, int]]:
@@ -84,6 +91,8 @@ def _record(path: Path, source: str, place: Place) -> tuple[dict[str, Any], Mapp
         "text": "\f".join(found.texts),
         "pages": len(found.texts),
     }
+    if found.named["ocr_pages"]:
+        record["ocr_model"] = found.ocr.model
     return {**record, **{name: pages for name, pages in found.named.items() if pages}}, found.changes
 
 
@@ -102,7 +111,7 @@ def _contents(path: Path, place: Place) -> _Contents:
             document.init_forms()  # before its pages are loaded: fields without a drawing of their own get one
         if not 0 < len(document) <= PAGES:
             raise Unreadable(f"has {len(document):,} pages, where 1 to {PAGES:,} were expected; split it")
-        contents = _Contents(document.get_metadata_value("Title"))
+        contents = _Contents(document.get_metadata_value("Title"), ocr=texts_of(place, path))
         size = 0
         for number in range(1, len(document) + 1):
             try:
@@ -124,12 +133,18 @@ def _add_page(contents: _Contents, document: Any, number: int) -> None:
     # U+0002, PDFium's mark for a hyphen at a line's end, is left to the cleaning step control_characters
     text = found.text.replace("\f", "\n")
     text = fractions(text) if found.changes["raised"] else text
+    unreadable = ""
     if len(text.strip()) < FEW and _is_picture(page, bool(text.strip())):
-        contents.named["image_pages"].append(number)
-        text = ""
+        unreadable = "image_pages"
     elif found.unknown > UNKNOWN * len("".join(text.split())):
-        contents.named["unmapped_pages"].append(number)
-        contents.changes["unmapped_pages"] += 1
+        unreadable = "unmapped_pages"
+    if unreadable and number in contents.ocr.pages:
+        contents.named["ocr_pages"].append(number)
+        contents.changes["ocr"] += 1
+        text = contents.ocr.pages[number].replace("\f", "\n")
+    elif unreadable:
+        contents.named[unreadable].append(number)
+        contents.changes["unmapped_pages"] += unreadable == "unmapped_pages"
         text = ""
     else:
         contents.changes += found.changes
@@ -190,4 +205,34 @@ def _letters(text: str) -> str:
     return "".join(filter(str.isalnum, nfkc(text).casefold()))
 
 
-READER = Reader(name="pdf", suffixes=(".pdf",), read=read, documents=True)
+def picture_pages(place: Place, path: Path) -> list[int]:
+    """The pages, from 1, that are pictures or in a font that does not say what its glyphs are; none where the file
+    cannot be read."""
+    use_stand_in()
+    try:
+        found = _contents(path, replace(place, ocr=""))
+    except Unreadable:
+        return []
+    pages = sorted({*found.named["image_pages"], *found.named["unmapped_pages"]})
+    return [page for page in pages if not found.texts[page - 1]]
+
+
+def page_image(path: Path, page: int, dpi: int) -> bytes:
+    """A page, from 1, as a PNG in shades of grey, with fields and notes; at most `LONGEST` pixels a side.
+
+    Raises:
+        pypdfium2.PdfiumError: it cannot be drawn.
+    """
+    import pypdfium2
+
+    use_stand_in()
+    with pypdfium2.PdfDocument(path) as document:
+        drawn = document[page - 1]
+        scale = min(dpi / 72, LONGEST / max(drawn.get_width(), drawn.get_height()))
+        image = drawn.render(scale=scale, grayscale=True).to_pil()
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+READER = Reader(name="pdf", suffixes=(".pdf",), read=read, documents=True, pictures=Pictures(picture_pages, page_image))
