@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nemo_kcpt.readers.html_formulas import write_formulas
-from nemo_kcpt.readers.html_raised import INLINE, write_raised_text
+from nemo_kcpt.readers.html_raised import write_raised_text
 from nemo_kcpt.readers.html_shown import flatten_tables, write_what_is_shown
 from nemo_kcpt.readers.markdown_tables import table
 from nemo_kcpt.text.raised import fractions
@@ -20,7 +20,15 @@ from nemo_kcpt.text.raised import fractions
 _DROPPED = frozenset(re.findall(r"\S+", "head script style template noscript input select option button textarea "
                                 "iframe object embed audio video canvas svg map area link meta title"))  # fmt: skip
 """Elements that hold no text of the document; readings of kanji (ruby) go as in the HTML reader."""
-_WITHIN = INLINE | {"br", "img", "ins", "rbc", "wbr"}
+_BLOCKS = frozenset(
+    re.findall(
+        r"\S+",
+        "html body address article aside blockquote caption center dd details dialog div dl dt fieldset figcaption "
+        "figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol p pre section summary table "
+        "tbody td tfoot th thead tr ul",
+    )
+)
+"""Elements that end a line; all others, own ones of programs too, are within it."""
 _HEADING = re.compile(r"h([1-6])")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _LINE_END = "\x00"
@@ -58,7 +66,7 @@ def _blocks(node: Any) -> Iterator[str]:
     line = [node.text or ""]
     for child in node:
         name = child.tag if isinstance(child.tag, str) else ""
-        if name in _WITHIN and not _holds_blocks(child):
+        if name and name not in _BLOCKS | _DROPPED and not _holds_blocks(child):
             line.append(_inline(child))
         elif name and name not in _DROPPED:
             yield _line(line)
@@ -69,7 +77,7 @@ def _blocks(node: Any) -> Iterator[str]:
 
 
 def _holds_blocks(node: Any) -> bool:
-    return any(isinstance(one.tag, str) and one.tag not in _WITHIN | _DROPPED for one in node.iterdescendants())
+    return any(one.tag in _BLOCKS for one in node.iterdescendants())
 
 
 def _line(pieces: list[str]) -> str:
