@@ -26,6 +26,7 @@ READER_CHANGES = {
     "mail_quotes": "Mails whose quoted replies at the end were left out: they are messages of their own",
     "mail_signatures": "Mails whose signatures were left out",
     "ocr": "Pages of pictures whose text is what an OCR engine (ocr=) read, and not stored text",
+    "notebook_outputs": "Outputs of notebooks that are too long to be text, and were left out",
     "unmapped_pages": "Pages of PDFs with a font that does not say which characters its glyphs are",
 }
 """What readers change or doubt and no cleaning step does: the name of the count -> what it counts."""

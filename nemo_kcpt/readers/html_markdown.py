@@ -46,6 +46,18 @@ def document_markdown(tree: Any) -> tuple[str, int]:
     return (fractions(text) if count else text).strip(), count
 
 
+def page_markdown(page: str) -> tuple[str, int]:
+    """The Markdown of a piece of HTML, as `document_markdown`; empty if it cannot be read."""
+    import lxml.etree
+    import lxml.html
+
+    try:
+        tree = lxml.html.document_fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", page))
+    except (lxml.etree.ParserError, ValueError):  # nothing but comments; characters that XML cannot hold
+        return "", 0
+    return document_markdown(tree)
+
+
 def close_up(text: str) -> str:
     """White space as one space, and none for a line's end between two wide characters, as CSS has it."""
 

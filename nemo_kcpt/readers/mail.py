@@ -15,7 +15,7 @@ from email.message import Message
 from typing import Any
 
 from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file
-from nemo_kcpt.readers.html_markdown import document_markdown
+from nemo_kcpt.readers.html_markdown import page_markdown
 from nemo_kcpt.readers.mail_outlook import OLE, BadMessage, outlook_message
 from nemo_kcpt.readers.mail_text import Body, decoded, header, own_text, unwrapped
 
@@ -116,7 +116,7 @@ def _text(message: Message) -> tuple[str, int, list[str]]:
     whole = "\n\n".join(one.strip("\r\n") for one in plain if one.strip())
     if not pages:
         return whole, 0, names
-    converted = [from_html(page) for page in pages]
+    converted = [page_markdown(page) for page in pages]
     html_text = "\n\n".join(text for text, _ in converted if text)
     if 2 * _letters(whole) >= _letters(html_text):
         return whole, 0, names
@@ -139,18 +139,6 @@ def _parts(message: Message, depth: int = 0) -> Iterator[Message]:
     for part in payload if isinstance(payload, list) else ():
         if isinstance(part, Message):
             yield from _parts(part, depth + 1)
-
-
-def from_html(page: str) -> tuple[str, int]:
-    """The text of a mail in HTML as Markdown, what it quotes as such, and how many pieces of it were raised."""
-    import lxml.etree
-    import lxml.html
-
-    try:
-        tree = lxml.html.document_fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", page))
-    except (lxml.etree.ParserError, ValueError):
-        return "", 0
-    return document_markdown(tree)
 
 
 def _letters(text: str) -> int:
