@@ -14,6 +14,7 @@ from nemo_kcpt.files import atomic_write, file_in, read_jsonl
 from nemo_kcpt.hf.chat_template import writes_date
 from nemo_kcpt.hf.load import decoding_rules
 from nemo_kcpt.hf.model_shape import ModelShape
+from nemo_kcpt.hf.thinking import Form
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.pages import environment
 from nemo_kcpt.stats.statistics import bootstrap_interval
@@ -24,17 +25,37 @@ QUESTION = "What is reported, and in which document?"
 METRICS = ("combined", "judge", "exact_match", "bertscore_sent", "bertscore_doc")
 
 
-def usage(system: str, templated: bool) -> str:
-    """Code that asks the model, with transformers 4.57 or 5 and with vLLM, run inside its folder."""
+def _asked(said: list[str], form: Form) -> tuple[list[str], list[str]]:
+    """Lines that make a prompt with the chat template, for transformers and for vLLM, in the form of the training."""
+    inputs = 'inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")'
+    if form.cut:
+        reply = json.dumps({"role": "assistant", "content": "REPLY"})
+        options = "".join(f", {name}={value!r}" for name, value in form.options.items())
+        text = [
+            f"messages = [{', '.join([*said, reply])}]",
+            f'text = tokenizer.apply_chat_template(messages, tokenize=False{options}).rpartition("REPLY")[0]',
+        ]
+        ids = 'prompt = {"prompt_token_ids": tokenizer(text, add_special_tokens=False)["input_ids"]}'
+        generate = "outputs = llm.generate([prompt], sampling, use_tqdm=False)"
+        return [*text, inputs], ["tokenizer = llm.get_tokenizer()", *text, ids, generate]
+    messages = f"messages = [{', '.join(said)}]"
+    options = "".join(f", {name}={value!r}" for name, value in form.options.items())
+    kwargs = f", chat_template_kwargs={dict(form.options)!r}" if form.options else ""
+    prompt = f"text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False{options})"
+    return [messages, prompt, inputs], [messages, f"outputs = llm.chat(messages, sampling, use_tqdm=False{kwargs})"]
+
+
+def usage(system: str, form: Form | None) -> str:
+    """Code that asks the model, with transformers 4.57 or 5 and with vLLM, run inside its folder.
+
+    Args:
+        system: message before the question; empty: none.
+        form: how its chat template is asked; None where it has none.
+    """
     said = [f'{{"role": "system", "content": {json.dumps(system, ensure_ascii=False)}}}'] if system else []
     said.append(f'{{"role": "user", "content": {json.dumps(QUESTION)}}}')
-    if templated:
-        asked = [
-            f"messages = [{', '.join(said)}]",
-            "text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)",
-            'inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")',
-        ]
-        through_vllm = [f"messages = [{', '.join(said)}]", "outputs = llm.chat(messages, sampling, use_tqdm=False)"]
+    if form is not None:
+        asked, through_vllm = _asked(said, form)
     else:
         asked = [f'inputs = tokenizer({json.dumps(QUESTION)}, return_tensors="pt")']
         through_vllm = [f"outputs = llm.generate([{json.dumps(QUESTION)}], sampling, use_tqdm=False)"]
@@ -89,13 +110,14 @@ def measured(scores: Path) -> list[dict[str, Any]]:
 def _template(out: Path, training: Training | None) -> dict[str, Any]:
     """What the card says of the chat template in `out`."""
     if not (out / "tokenizer.json").is_file():
-        return {"tokenizer": False, "template": False, "given": False, "date": None}
+        return {"tokenizer": False, "template": False, "given": False, "date": None, "form": None}
     tokenizer = PackTokenizer(out)
     templated = tokenizer.has_template
     dated = templated and writes_date(tokenizer.chat_template)
     given = training is not None and training.chat_template is not None
     date = training.template_date if dated and training is not None else None
-    return {"tokenizer": True, "template": templated, "given": given, "date": date}
+    form = tokenizer.form if templated else None
+    return {"tokenizer": True, "template": templated, "given": given, "date": date, "form": form}
 
 
 def write_card(
@@ -143,7 +165,7 @@ def write_card(
         scores=measured(scores) if scores is not None else [],
     )
     system = (last.system or "") if last is not None and chat["template"] else ""
-    text = text.replace(USAGE, usage(system, chat["template"]))
+    text = text.replace(USAGE, usage(system, chat["form"]))
     text = f"---\n{yaml.safe_dump(front, allow_unicode=True)}---\n\n{text}"
     paths = []
     for name, content in {"README.md": text, **licences}.items():

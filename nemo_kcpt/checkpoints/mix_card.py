@@ -101,7 +101,7 @@ def write_mix_card(
         "base_model_relation": "merge",
     } | ({"license": known.pop()} if len(known) == 1 and known != {""} else {})
     tokenizer = (out / "tokenizer.json").is_file()
-    templated = tokenizer and PackTokenizer(out).has_template
+    form = opened.form if tokenizer and (opened := PackTokenizer(out)).has_template else None
     first = next(iter(models.values()))
     text = (
         environment(Path(__file__).parent, markdown=True)
@@ -116,7 +116,7 @@ def write_mix_card(
             licences=sorted(files),
         )
     )
-    text = text.replace(USAGE, usage("", templated))
+    text = text.replace(USAGE, usage("", form))
     text = f"---\n{yaml.safe_dump(front, allow_unicode=True)}---\n\n{text}"
     for name, content in {"README.md": text, **files}.items():
         with atomic_write(out / name) as stream:

@@ -92,13 +92,18 @@ def may_think(template: str) -> bool:
     return bool(marks_in(template)) or any(word in template for word in (*SWITCHES, EFFORT, BUDGET))
 
 
+def _is_read(name: str, template: str) -> bool:
+    """Whether a template has a variable of this name, not a field of a message (`m.thinking`, `'thinking' in m`)."""
+    return re.search(rf"""(?<![\w.'"]){name}(?![\w'"])""", template) is not None
+
+
 def options_for(template: str, thinking: Thinking) -> dict[str, Any]:
     """The variables that a template gets.
 
     Raises:
         BadInput: it knows no effort words, and one is asked for.
     """
-    reads = {name for name in (*SWITCHES, EFFORT, BUDGET) if re.search(rf"\b{name}\b", template)}
+    reads = {name for name in (*SWITCHES, EFFORT, BUDGET) if _is_read(name, template)}
     found: dict[str, Any] = {name: thinking.allowed for name in SWITCHES if name in reads}
     if thinking.effort and EFFORT not in reads:
         raise BadInput(

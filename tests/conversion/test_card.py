@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from nemo_kcpt.checkpoints.card import QUESTION
 from nemo_kcpt.checkpoints.origin import Origin, Training, read_origin, write_origin
 from nemo_kcpt.conversion.stage import Config, run
 from nemo_kcpt.conversion.verify import token_ids
@@ -29,6 +30,7 @@ from nemo_kcpt.serving.vllm_engine import worker_environment
 from tests.conversion.checkpoints import imported
 from tests.conversion.hf_models import save_model
 from tests.conversion.hf_tokenizers import save_tokenizer
+from tests.thinking_models import save_tokenizer as save_thinking
 
 ROWS = {"vocab_size": 336, "head_dim": 32, "max_position_embeddings": 256}
 """More than the tokenizer has entries, and a head size that vLLM has."""
@@ -57,6 +59,11 @@ def export(folder: Path, out: Path, *trainings: Training, **more: Any) -> Path:
 
 def model(folder: Path, **config: Any) -> Path:
     return save_tokenizer(save_model(folder, **ROWS), **config)
+
+
+def thinking(folder: Path, template: str) -> Path:
+    """A model with one of the templates that have a form without thoughts."""
+    return save_thinking(save_model(folder, **ROWS | {"vocab_size": 540}), "qwen", template)
 
 
 def code(folder: Path) -> list[str]:
@@ -103,6 +110,21 @@ def test_the_cards_code_runs_and_asks_as_training_did(tmp_path: Path) -> None:
     )
     tokenizer = load_tokenizer(out)
     assert list(tokenizer("a", return_tensors="pt")) == ["input_ids", "attention_mask"]
+
+
+@pytest.mark.parametrize("name", ["qwen3", "harmony", "deepseek-r1", "deepseek-v3.1"])
+def test_the_cards_code_asks_a_model_that_thinks_as_training_did(name: str, tmp_path: Path) -> None:
+    """By a switch of its template, or by what the template writes before a reply."""
+    out = export(thinking(tmp_path / "base", name), tmp_path / "out", replace(TRAINING, system="短く。"))
+    tokenizer = PackTokenizer(out)
+    messages = [{"role": "system", "content": "短く。"}, {"role": "user", "content": QUESTION}]
+    assert tokenizer.form.thinks
+    assert said(out, code(out)[0]) == f"{greedy(out, tokenizer.prompt_ids(messages))}\n"
+    assert "an answer without a thought before it" in (out / "README.md").read_text()
+    if tokenizer.form.cut:
+        assert "llm.generate([prompt]" in code(out)[1]
+    else:
+        assert f"chat_template_kwargs={dict(tokenizer.form.options)!r}" in code(out)[1]
 
 
 def test_a_base_model_without_a_template_is_exported_and_its_card_says_so(tmp_path: Path) -> None:
@@ -223,6 +245,7 @@ def test_version_5_and_vllm_say_what_version_4_says(tmp_path: Path) -> None:
     folders = [
         export(chat, tmp_path / "chat", replace(TRAINING, system="短く。")),
         export(text, tmp_path / "text", replace(TRAINING, mode="raw")),
+        *(export(thinking(tmp_path / name, name), tmp_path / f"{name}-out", TRAINING) for name in ("qwen3", "harmony")),
     ]
     done = subprocess.run(
         [str(serve_python()), "-I", "-c", SERVED, *map(str, folders)],
