@@ -210,7 +210,8 @@ def fill(package: Package, contents: Contents, place: Place) -> None:
 
 def joined(blocks: list[Block]) -> str:
     """Blocks as one text: a line between them, but none between items, which are set in by their depth."""
-    text, last = "", ""
+    pieces: list[str] = []
+    last = ""
     levels: list[int] = []
     for block in blocks:
         if block.kind == "item":
@@ -221,9 +222,9 @@ def joined(blocks: list[Block]) -> str:
         else:
             levels, line = [], block.text
         between = "\n" if last == block.kind and last in ("item", "note") else "\n\n"
-        text += (between if text else "") + line
+        pieces += [between if pieces else "", line]
         last = block.kind
-    return text
+    return "".join(pieces)
 
 
 def _item(label: Label, text: str) -> Block:

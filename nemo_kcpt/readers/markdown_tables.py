@@ -29,6 +29,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 def cell_text(text: str) -> str:
     """A cell on one line: bars are escaped, those of formulas written as TeX's own words, which mean the same."""
     text = _SPACE.sub(" ", text).strip()
+    if "|" not in text:
+        return text
     pieces, start = [], 0
     for match in _FORMULA.finditer(text):
         if not _TEX.search(match[0]) and match[0].count("|") != 2:

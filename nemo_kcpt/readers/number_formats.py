@@ -39,6 +39,7 @@ _TOKEN = re.compile(
     r"|(?P<exponent>[eE][-+])|(?P<digit>[0#?])|(?P<point>\.)|(?P<comma>,)|(?P<percent>[%％])|(?P<text>@)|(?P<other>.)",
     re.S,
 )
+_PLAIN = re.compile(r"(?P<grouped>#,##)?0(?:\.(?P<places>0+))?")
 _CONDITION = re.compile(r"\s*(<=|>=|<>|=|<|>)\s*(-?[\d.]+(?:[eE][-+]?\d+)?)\s*")
 _CURRENCY = re.compile(r"\$(?P<sign>[^-\]]*)(?:-(?P<locale>[^\]]*))?")
 _ELAPSED = re.compile(r"h+|m+|s+", re.I)
@@ -63,22 +64,21 @@ class Section(NamedTuple):
     """What follows the minus of [$-…], in upper case."""
     numerals: int
     """1 to 4 for [DBNum1] to [DBNum4], else 0."""
-
-    @property
-    def is_date(self) -> bool:
-        """Whether it shows a date or a time."""
-        return any(is_date_token(token.kind) for token in self.tokens)
-
-    @property
-    def is_general(self) -> bool:
-        """Whether it has no format for numbers."""
-        return any(token.kind == "general" for token in self.tokens)
+    kinds: frozenset[str]
+    """Of its tokens."""
+    is_date: bool
+    """Whether it shows a date or a time."""
+    places: int
+    """Digits after the point of a format as plain as #,##0.00 or 0, else -1."""
+    grouped: bool
+    """Whether such a format has commas."""
 
 
 class UnknownFormat(ValueError):
     """A value cannot be shown by its format."""
 
 
+@lru_cache(maxsize=1 << 14)
 def show(value: float, code: str, *, since_1904: bool = False) -> str:
     """A number as its cell shows it.
 
@@ -102,20 +102,23 @@ def show(value: float, code: str, *, since_1904: bool = False) -> str:
 def _shown(number: Decimal, code: str, since_1904: bool) -> str:
     sections = parse(code)
     section, sign = _chosen(sections, number)
-    if any(token.kind == "unknown" for token in section.tokens):
+    if section.places >= 0:
+        rounded = _rounded(abs(number), section.places)
+        return sign + (f"{rounded:,f}" if section.grouped else f"{rounded:f}")
+    if "unknown" in section.kinds:
         raise UnknownFormat(f"the format {code}")
     if section.is_date:
         return write_date(section.tokens, number, section.locale, section.numerals, since_1904)
     magnitude = abs(number)
-    if section.is_general:
+    if "general" in section.kinds:
         return sign + "".join(
             in_numerals(general(magnitude), section.numerals) if token.kind == "general" else _literal(token)
             for token in section.tokens
         )
-    if not any(token.kind in ("digit", "text") for token in section.tokens):
+    if not section.kinds & {"digit", "text"}:
         shown = "".join(map(_literal, section.tokens))
         return shown if len(sections) > 1 or shown else general(number)
-    if any(token.kind == "text" for token in section.tokens):
+    if "text" in section.kinds:
         return "".join(
             sign + general(magnitude) if token.kind == "text" else _literal(token) for token in section.tokens
         )
@@ -125,7 +128,7 @@ def _shown(number: Decimal, code: str, since_1904: bool) -> str:
 def show_text(text: str, code: str) -> str:
     """A text as its cell shows it: a format may have a section for texts."""
     sections = parse(code)
-    texts = [section for section in sections if any(token.kind == "text" for token in section.tokens)]
+    texts = [section for section in sections if "text" in section.kinds]
     if len(sections) > 3:
         texts = [sections[3]]
     elif not texts:
@@ -206,14 +209,20 @@ def _section(tokens: list[Token], about: list[str]) -> Section:
             tokens = [*tokens, Token("unknown", text)]
     if locale in (_LOCAL_DATE, _LOCAL_TIME):
         return parse(DATE if locale == _LOCAL_DATE else "h:mm:ss")[0]
-    return Section(tuple(tokens), condition, locale, numerals)
+    kinds = frozenset(token.kind for token in tokens)
+    plain = None if numerals else _PLAIN.fullmatch("".join(token.text for token in tokens if token.kind != "space"))
+    if plain is None or not kinds <= {"digit", "comma", "point", "space"}:
+        places, grouped = -1, False
+    else:
+        places, grouped = len(plain["places"] or ""), plain["grouped"] is not None
+    return Section(tuple(tokens), condition, locale, numerals, kinds, any(map(is_date_token, kinds)), places, grouped)
 
 
 def _chosen(sections: tuple[Section, ...], number: Decimal) -> tuple[Section, str]:
     """The section for a number, and the sign that is to be written before it."""
     minus = "-" if number < 0 else ""
     numeric = sections[:3] if len(sections) > 3 else sections
-    if len(sections) < 4 and len(numeric) > 1 and any(token.kind == "text" for token in numeric[-1].tokens):
+    if len(sections) < 4 and len(numeric) > 1 and "text" in numeric[-1].kinds:
         numeric = numeric[:-1]
     if any(section.condition for section in numeric):
         return _by_condition(numeric, number, minus)

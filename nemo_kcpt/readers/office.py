@@ -196,7 +196,9 @@ def local(node: Any) -> str:
 def child(node: Any, *names: str) -> Any:
     """The element that a path of names leads to, or None."""
     for name in names:
-        node = next((one for one in node if local(one) == name), None) if node is not None else None
+        if node is None:
+            return None
+        node = next(node.iterchildren(f"{{*}}{name}"), None)
     return node
 
 
@@ -204,7 +206,10 @@ def attribute(node: Any, name: str = "val") -> str | None:
     """An element's attribute, whatever its namespace; None if there is no element or no attribute."""
     if node is None:
         return None
-    return next((value for key, value in node.attrib.items() if str(key).rpartition("}")[2] == name), None)
+    if (value := node.get(name)) is not None:
+        return str(value)
+    end = f"}}{name}"
+    return next((str(value) for key, value in node.items() if key.endswith(end)), None)
 
 
 def alternative(node: Any) -> Any:

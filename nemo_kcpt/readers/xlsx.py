@@ -126,12 +126,10 @@ def _row(node: Any, number: int, cells: Cells, covered: Covered) -> dict[int, st
     row: dict[int, str] = {}
     column = 0
     over = covered.of_row(number)
-    for cell in node:
-        if local(cell) != "c":
-            continue
+    for cell in node.iterchildren("{*}c"):
         place = place_of(cell.get("r"))
         column = place[1] if place else column + 1
-        if any(left <= column <= right and (number, column) != (top, left) for top, left, _, right in over):
+        if over and any(left <= column <= right and (number, column) != (top, left) for top, left, _, right in over):
             continue  # under a merged cell, where nothing is seen
         if text := cells.text(cell, f"{column_name(column)}{number}").strip():
             row[column] = text

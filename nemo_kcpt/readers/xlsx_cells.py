@@ -14,6 +14,8 @@ from nemo_kcpt.readers.zipped import BadContainer
 
 NO_VALUE = "sheets with formulas of which no value is stored"
 NO_FORMAT = "sheets with numbers whose format is not known"
+WHOLE = 15
+"""Digits that Excel knows of a number."""
 NAMED = 5
 """Cells that are named of a sheet."""
 _CELL = re.compile(r"\$?([A-Za-z]{1,3})\$?(\d{1,7})")
@@ -92,9 +94,9 @@ class Cells:
             cell: its element.
             name: B3, for messages.
         """
-        kind, style = attribute(cell, "t") or "n", attribute(cell, "s")
-        inline = child(cell, "is")
+        kind, style = cell.get("t") or "n", cell.get("s")
         value = child(cell, "v")
+        inline = child(cell, "is") if value is None else None
         if kind == "inlineStr" or (value is None and inline is not None):
             return self._written(text_pieces(inline) if inline is not None else [], style)
         if value is None or (not value.text and kind != "str"):
@@ -110,7 +112,10 @@ class Cells:
             return "TRUE" if text.strip() in ("1", "true") else "FALSE"
         if kind in ("e", "d"):
             return text.strip()
-        return self._marked([Piece(self._number(float(text), self.formats.code(style), name))], style)
+        code = self.formats.code(style)
+        if code == "General" and text.isascii() and text.isdigit() and len(text) <= WHOLE and text[0] != "0":
+            return self._marked([Piece(text)], style)
+        return self._marked([Piece(self._number(float(text), code, name))], style)
 
     def _number(self, value: float, code: str, name: str) -> str:
         try:
@@ -127,6 +132,8 @@ class Cells:
 
     def _marked(self, pieces: list[Piece], style: str | None) -> str:
         way, struck = self.formats.font(style)
+        if len(pieces) == 1 and not (way or struck or pieces[0].way or pieces[0].struck):
+            return pieces[0].text
         if way or struck:
             pieces = [piece._replace(way=piece.way or way, struck=piece.struck or struck) for piece in pieces]
         line = written(pieces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nemo_kcpt.readers.markdown_tables import line, table
+from nemo_kcpt.readers.markdown_tables import cell_text, line, table
 
 Row = dict[int, str]
 """Column -> what its cell shows; only cells that show something."""
@@ -53,7 +53,7 @@ class Regions:
         rows, self._rows = self._rows, []
         columns, self._columns = self._columns, None
         if columns is not None and rows and all(row.keys() <= set(columns) for row in rows):
-            lines = (line([_cell(row.get(column, "")) for column in columns]) for row in rows)
+            lines = (line([cell_text(row.get(column, "")) for column in columns]) for row in rows)
             yield Block("\n".join(lines), continues=True)
             self._columns = columns if goes_on else None
             return
@@ -62,11 +62,6 @@ class Regions:
             yield from _blocks([{key: row[key] for key in group if key in row} for row in rows], group)
         if goes_on and len(groups) == 1 and len(groups[0]) > 1:
             self._columns = groups[0]
-
-
-def _cell(text: str) -> str:
-    """A cell that is ready, escaped as `table` does."""
-    return table([[text]]).split("\n")[0][2:-2] if text else ""
 
 
 def _groups(rows: list[Row]) -> list[list[int]]:
