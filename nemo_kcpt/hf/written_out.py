@@ -33,6 +33,8 @@ class WrittenOut:
         self._control = _any_of(token.content for token in added if token.special or token.content in MARKS)
         self._words = sorted({token.content for token in added} | set(marks))
         self._marks = marks
+        self._eats_left = {token.content for token in added if token.lstrip}
+        self._eats_right = {token.content for token in added if token.rstrip}
         self._special = _any_of(token.content for token in added if token.special)
 
     @cached_property
@@ -79,13 +81,18 @@ class WrittenOut:
         """Ids and starts of a rendered text, piece by piece between the template's own control tokens."""
         pieces: list[tuple[list[int], list[int]]] = []
         place = 0
-        for number, part in enumerate(re.split(f"({self._control.pattern})", masked)):
+        parts = re.split(f"({self._control.pattern})", masked)
+        for number, part in enumerate(parts):
             text = self.unmasked(part)
             if number % 2:
                 pieces.append(([int(self._with_control.token_to_id(part))], [place]))
-            elif text:
-                encoding = (self._later if place else self._plain).encode(text, add_special_tokens=False)
-                pieces.append((encoding.ids, [place + start for start, _ in encoding.offsets]))
+            else:
+                before, after = [*parts, ""][number - 1], [*parts, ""][number + 1]
+                left = len(text) - len(text.lstrip()) if before in self._eats_right else 0
+                kept = text[left:].rstrip() if after in self._eats_left else text[left:]
+                if kept:
+                    encoding = (self._later if place + left else self._plain).encode(kept, add_special_tokens=False)
+                    pieces.append((encoding.ids, [place + left + start for start, _ in encoding.offsets]))
             place += len(text)
         return pieces
 

@@ -171,3 +171,21 @@ def test_what_is_written_out_changes_no_other_token(kind: str, name: str, folder
     assert written.ids[written.reply].tolist() == plain.ids[plain.reply].tolist()
     begin = len(tokenizer.prompt_ids([{"role": "user", "content": ""}])) // 3
     assert written.ids[:begin].tolist() == plain.ids[:begin].tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("eats", [{"lstrip": True}, {"rstrip": True}, {"lstrip": True, "rstrip": True}, {}])
+def test_blanks_that_a_control_token_takes_along_are_taken_everywhere(
+    kind: str, eats: dict[str, bool], tmp_path: Path
+) -> None:
+    """As Phi's and Mistral's; whether or not a conversation has to be tokenised piece by piece."""
+    from tokenizers import AddedToken, Tokenizer
+
+    folder = save_tokenizer(tmp_path, kind, "{% for m in messages %} <|x|> {{ m.content }} <|x|>\n{% endfor %}")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens([AddedToken("<|x|>", **eats)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    ours = PackTokenizer(folder)
+    whole = tokenizer.encode(ours.render(QUESTION), add_special_tokens=False).ids
+    assert ours.prompt_ids(QUESTION) == whole
+    assert [one for ids, _ in ours._written.pieces(ours.render(QUESTION)) for one in ids] == whole
