@@ -19,7 +19,7 @@ from nemo_kcpt.readers.drawings import drawing_lines
 from nemo_kcpt.readers.markdown_tables import table
 from nemo_kcpt.readers.office import LEFT_OUT, Contents, Package, alternative, attribute, child, documents, local, shown
 from nemo_kcpt.readers.pieces import Piece as Stretch
-from nemo_kcpt.readers.pieces import written
+from nemo_kcpt.readers.pieces import on_one_line, written
 
 COUNTING = "numbers in a form of counting that is not known"
 _ARTICLE = re.compile(r"第.*[章節款項条編部]|[\d.]*\d\.\d+\.?|(?:Article|Section|Chapter)\b.*", re.I)
@@ -119,7 +119,7 @@ class Body:
             )
         if level or self.styles.is_title(properties):
             number = f"{label.text} " if label is not None and label.text else ""
-            heading = " ".join(f"{number}{text}".split())
+            heading = on_one_line(f"{number}{text}")
             if not level and not self.contents.title:
                 self.contents.title = heading
             yield Block(f"{'#' * max(1, min(level, _DEEPEST))} {heading}", "heading")
@@ -247,8 +247,8 @@ def _flat(blocks: list[Block]) -> str:
         elif block.kind == "table":
             rows = [line for number, line in enumerate(text.split("\n")) if number != 1]
             text = "; ".join(", ".join(filter(None, map(str.strip, re.split(r"(?<!\\)\|", row)))) for row in rows)
-        parts.append(" ".join(text.split()))
-    return " ".join(parts)
+        parts.append(text)
+    return on_one_line("\n".join(parts))
 
 
 def _tidy(text: str) -> str:

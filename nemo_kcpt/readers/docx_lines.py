@@ -259,5 +259,7 @@ class Notes:
             return ""
         self._last[kind] += 1
         text = counted(self._last[kind], self._forms[kind]) or str(self._last[kind])
+        while any(text == other and kind != of for of, _, other in self.order):
+            text = f"{text}*"  # footnotes and endnotes that are counted alike
         self.order.append((kind, number, text))
         return text

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -110,6 +111,8 @@ class Contents:
 
     text: str = ""
     title: str = ""
+    is_named_by_file: bool = False
+    """Whether the file's name is the title where there is no other: headings are names of sheets, say."""
     pictures: int = 0
     """Pictures, of which no text is read."""
     fields: dict[str, Any] = field(default_factory=dict)
@@ -139,7 +142,7 @@ def documents(place: Place, piece: Piece, wanted: str, fill: Fill) -> Iterator[F
             fill(package, contents, place)
             if package.has_macros:
                 contents.flaw(MACROS, "", f"its macros were not run; to be rid of them save it as {wanted}")
-        record = _record(source, contents, metadata, place)
+        record = _record(path, source, contents, metadata, place)
     except BadContainer as error:
         yield Found(str(path), source, {}, str(error))
         return
@@ -154,7 +157,7 @@ def documents(place: Place, piece: Piece, wanted: str, fill: Fill) -> Iterator[F
     yield Found(str(path), source, record, changes=contents.changes, flaws=flaws)
 
 
-def _record(source: str, contents: Contents, metadata: dict[str, str], place: Place) -> dict[str, Any]:
+def _record(path: Path, source: str, contents: Contents, metadata: dict[str, str], place: Place) -> dict[str, Any]:
     text = contents.text.strip("\n")
     if not text.strip():
         if contents.pictures:
@@ -166,6 +169,7 @@ def _record(source: str, contents: Contents, metadata: dict[str, str], place: Pl
     if len(text.encode("utf-8", "replace")) > place.max_bytes:
         raise BadContainer(too_large(len(text.encode("utf-8", "replace")), place))
     title = contents.title or title_of(metadata.pop("title", ""), text[:3000])
+    title = title or (path.stem if contents.is_named_by_file else "")
     return {**metadata, **contents.fields, "paper_id": source, "title": title, "text": text}
 
 

@@ -6,6 +6,7 @@ that are set alike are joined first, and what is raised is decided with the text
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from typing import NamedTuple
 from nemo_kcpt.cleaning.marks import NEAR, mark, write_lowered, write_raised
 from nemo_kcpt.text.raised import fractions
 
+_BETWEEN_NUMBERS = re.compile(r"(?<=\d)\s*\n\s*(?=\d)")
+_SPACE = re.compile(r"[ \t\r\n\f\v]+")
 LONGEST = 200
 """Characters of raised text at most; more is a paragraph in small print."""
 
@@ -54,6 +57,11 @@ def written(pieces: Sequence[Piece], noted: Collection[str] = ()) -> Written:
         count += piece.way in ("super", "sub", "note") and bool(piece.text.strip())
         text += f"~~{shown.strip()}~~" if piece.struck and shown.strip() else shown
     return Written(fractions(text) if count else text, count)
+
+
+def on_one_line(text: str) -> str:
+    """Lines as one, for a cell or a heading: parted by a space, but numbers by a semicolon, since 12 400 may be one."""
+    return _SPACE.sub(" ", _BETWEEN_NUMBERS.sub("; ", text)).strip()
 
 
 def _shown(piece: Piece, before: str, after: str, noted: Collection[str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from nemo_kcpt.readers.base import Found, Piece, Place, Reader
 from nemo_kcpt.readers.drawings import drawing_lines
 from nemo_kcpt.readers.office import LEFT_OUT, Contents, Package, alternative, attribute, child, documents, local, shown
+from nemo_kcpt.readers.pieces import on_one_line
 from nemo_kcpt.readers.pptx_order import Box, reading_order
 from nemo_kcpt.readers.pptx_text import Bullets, joined, lines_of, table_text
 
@@ -120,7 +121,7 @@ class Slide:
         lines = lines_of(child(shape, "txBody"), self._bullets(shape), self.contents)
         if kind not in _TITLES:
             return joined(lines)
-        title = " ".join(" ".join(line.text.removeprefix("- ") for line in lines).split())
+        title = on_one_line("\n".join(line.text.removeprefix("- ") for line in lines))
         self.title = self.title or title
         return f"# {title}" if title else ""
 

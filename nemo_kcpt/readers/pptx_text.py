@@ -10,7 +10,7 @@ from nemo_kcpt.readers.counting import counted
 from nemo_kcpt.readers.markdown_tables import table
 from nemo_kcpt.readers.office import Contents, attribute, child, local, shown
 from nemo_kcpt.readers.office_formulas import tex
-from nemo_kcpt.readers.pieces import Piece, written
+from nemo_kcpt.readers.pieces import Piece, on_one_line, written
 from nemo_kcpt.readers.symbol_fonts import in_font
 
 COUNTING = "numbers in a form of counting that is not known"
@@ -164,6 +164,6 @@ def table_text(node: Any, contents: Contents) -> str:
                 continue
             covered = "1" in (attribute(cell, "hMerge"), attribute(cell, "vMerge"))
             lines = [] if covered else lines_of(child(cell, "txBody"), Bullets([]), contents)
-            cells.append(" ".join(line.text for line in lines))
+            cells.append(on_one_line("\n".join(line.text for line in lines)))
         rows.append(cells)
     return table(rows)

@@ -14,6 +14,7 @@ from typing import Any
 from nemo_kcpt.readers.base import Found, Piece, Place, Reader, too_large
 from nemo_kcpt.readers.drawings import chart_lines, diagram_lines
 from nemo_kcpt.readers.office import Contents, Package, attribute, child, documents, local
+from nemo_kcpt.readers.pieces import on_one_line
 from nemo_kcpt.readers.xlsx_cells import Cells, column_name, place_of
 from nemo_kcpt.readers.xlsx_regions import Block, Regions
 from nemo_kcpt.readers.zipped import BadContainer
@@ -60,6 +61,7 @@ def fill(package: Package, contents: Contents, place: Place) -> None:
             contents.flaw(HIDDEN, f"sheet {attribute(node, 'name')}", "unhide it in Excel to have it read")
     contents.text = "\n\n".join(texts)
     contents.fields["sheets"] = len(shown)
+    contents.is_named_by_file = True
 
 
 def _sheet(package: Package, part: str, name: str, cells: Cells, contents: Contents) -> Iterator[Block]:
@@ -88,7 +90,9 @@ def _sheet(package: Package, part: str, name: str, cells: Cells, contents: Conte
     yield from regions.end()
     if hidden_rows or left_out:
         columns = ", ".join(map(column_name, sorted(left_out)[:20]))
-        what = [f"{hidden_rows:,} rows"] * bool(hidden_rows) + [f"columns {columns}"] * bool(left_out)
+        what = [f"{hidden_rows:,} row{'s' if hidden_rows > 1 else ''}"] * bool(hidden_rows) + [
+            f"columns {columns}"
+        ] * bool(left_out)
         contents.flaw(HIDDEN, f"sheet {name}", f"{' and '.join(what)}; unhide them in Excel to have them read")
     drawing = package.related(part, "drawing")
     if drawing:
@@ -131,7 +135,7 @@ def _row(node: Any, number: int, cells: Cells, covered: Covered) -> dict[int, st
         column = place[1] if place else column + 1
         if over and any(left <= column <= right and (number, column) != (top, left) for top, left, _, right in over):
             continue  # under a merged cell, where nothing is seen
-        if text := cells.text(cell, f"{column_name(column)}{number}").strip():
+        if text := on_one_line(cells.text(cell, f"{column_name(column)}{number}")):
             row[column] = text
     return row
 

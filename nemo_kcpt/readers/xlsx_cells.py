@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from nemo_kcpt.readers.base import Place, too_large
 from nemo_kcpt.readers.number_formats import BUILT_IN, UnknownFormat, general, show, show_text
 from nemo_kcpt.readers.office import Contents, Package, attribute, child, local
 from nemo_kcpt.readers.pieces import Piece, written
+from nemo_kcpt.readers.symbol_fonts import in_font, is_symbol_font
 from nemo_kcpt.readers.zipped import BadContainer
 
 NO_VALUE = "sheets with formulas of which no value is stored"
@@ -21,6 +22,19 @@ NAMED = 5
 _CELL = re.compile(r"\$?([A-Za-z]{1,3})\$?(\d{1,7})")
 
 
+class Font(NamedTuple):
+    """What of a font changes what is read."""
+
+    way: str
+    """super, sub, or empty."""
+    struck: bool
+    name: str
+    """Of a symbol font, else empty."""
+
+
+PLAIN = Font("", False, "")
+
+
 class Formats:
     """Formats and fonts of cells, by the number of their style.
 
@@ -30,33 +44,30 @@ class Formats:
 
     def __init__(self, root: Any) -> None:
         codes: dict[str, str] = {}
-        struck: list[bool] = []
-        raised: list[str] = []
+        fonts: list[Font] = []
         self._codes: list[str] = []
-        self._fonts: list[tuple[str, bool]] = []
+        self._fonts: list[Font] = []
         for node in root if root is not None else ():
             if local(node) == "numFmts":
                 codes |= {attribute(one, "numFmtId") or "": attribute(one, "formatCode") or "" for one in node}
             elif local(node) == "fonts":
-                struck = [child(one, "strike") is not None and _is_on(child(one, "strike")) for one in node]
-                raised = [_way(one) for one in node]
+                fonts = [_font(one, "name") for one in node]
             elif local(node) == "cellXfs":
                 for one in node:
                     number = attribute(one, "numFmtId") or "0"
                     font = int(attribute(one, "fontId") or 0)
                     self._codes.append(codes.get(number) or BUILT_IN.get(int(number), "unknown"))
-                    known = font < len(struck)
-                    self._fonts.append((raised[font] if known else "", struck[font] if known else False))
+                    self._fonts.append(fonts[font] if font < len(fonts) else PLAIN)
 
     def code(self, style: str | None) -> str:
         """The format of a style."""
         number = int(style or 0)
         return self._codes[number] if number < len(self._codes) else "General"
 
-    def font(self, style: str | None) -> tuple[str, bool]:
-        """super, sub or nothing, and whether text is struck through."""
+    def font(self, style: str | None) -> Font:
+        """The font of a style."""
         number = int(style or 0)
-        return self._fonts[number] if number < len(self._fonts) else ("", False)
+        return self._fonts[number] if number < len(self._fonts) else PLAIN
 
 
 class Cells:
@@ -131,11 +142,11 @@ class Cells:
         return self._marked(pieces, style)
 
     def _marked(self, pieces: list[Piece], style: str | None) -> str:
-        way, struck = self.formats.font(style)
-        if len(pieces) == 1 and not (way or struck or pieces[0].way or pieces[0].struck):
+        font = self.formats.font(style)
+        if font != PLAIN:
+            pieces = [_set_in(piece, font) for piece in pieces]
+        if len(pieces) == 1 and not (pieces[0].way or pieces[0].struck):
             return pieces[0].text
-        if way or struck:
-            pieces = [piece._replace(way=piece.way or way, struck=piece.struck or struck) for piece in pieces]
         line = written(pieces)
         self.contents.changes["raised"] += line.raised
         return line.text
@@ -160,10 +171,9 @@ def text_pieces(node: Any) -> list[Piece]:
         if local(one) == "t":
             found.append(Piece(_unescaped(one.text or "")))
         elif local(one) == "r":
-            properties, text = child(one, "rPr"), child(one, "t")
-            struck = child(properties, "strike")
+            text = child(one, "t")
             shown = _unescaped(text.text or "") if text is not None else ""
-            found.append(Piece(shown, _way(properties), struck is not None and _is_on(struck)))
+            found.append(_set_in(Piece(shown), _font(child(one, "rPr"), "rFont")))
     return found
 
 
@@ -195,8 +205,17 @@ def _unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if "_x" in text else text
 
 
-def _way(properties: Any) -> str:
-    return {"superscript": "super", "subscript": "sub"}.get(attribute(child(properties, "vertAlign")) or "", "")
+def _font(node: Any, name: str) -> Font:
+    """A font by its element, or by that of a run's properties, in which `name` names it."""
+    way = {"superscript": "super", "subscript": "sub"}.get(attribute(child(node, "vertAlign")) or "", "")
+    struck, named = child(node, "strike"), attribute(child(node, name)) or ""
+    return Font(way, struck is not None and _is_on(struck), named if is_symbol_font(named) else "")
+
+
+def _set_in(piece: Piece, font: Font) -> Piece:
+    """A piece as a font shows it; what it says itself counts."""
+    text = in_font(piece.text, font.name) if font.name else piece.text
+    return Piece(text, piece.way or font.way, piece.struck or font.struck)
 
 
 def _is_on(node: Any) -> bool:

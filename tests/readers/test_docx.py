@@ -221,7 +221,7 @@ def test_tables_with_merged_cells_and_tables_in_cells(tmp_path: Path) -> None:
         cell("2020") + cell(p("12") + p("400")) + cell(inner + p("")),
     )
     assert text_of(tmp_path, body) == (
-        "| 年 | 売上 |  |\n| --- | --- | --- |\n|  | 国内 | a\\|b |\n| 2020 | 12 400 | 1, 2; 3, 4 |"
+        "| 年 | 売上 |  |\n| --- | --- | --- |\n|  | 国内 | a\\|b |\n| 2020 | 12; 400 | 1, 2; 3, 4 |"
     )
 
 
@@ -258,6 +258,10 @@ def test_notes_have_their_marks_as_shown(tmp_path: Path) -> None:
     body += p(r("end") + reference("endnote", 1))
     text = text_of(tmp_path, body, footnotes=notes("footnote", " one", " two"), endnotes=notes("endnote", " three"))
     assert text == "12,400[^1] and 7[^2]\n\nend[^i]\n\n[^1]: two\n[^2]: one\n[^i]: three"
+    same = '<w:endnotePr><w:numFmt w:val="decimal"/></w:endnotePr>'
+    parts = {"footnotes": notes("footnote", " one"), "endnotes": notes("endnote", " two"), "settings": same}
+    both = p(r("a") + reference("footnote", 1) + r("b") + reference("endnote", 1))
+    assert text_of(tmp_path, both, **parts) == "a[^1]b[^1*]\n\n[^1]: one\n[^1*]: two"
     own = p(r("8") + reference("footnote", 1, ' w:customMarkFollows="1"') + up("*"))
     assert text_of(tmp_path, own, footnotes=notes("footnote", "* one")) == "8[^*]\n\n* one"
 

@@ -115,6 +115,22 @@ def test_a_font_that_strikes_through(tmp_path: Path) -> None:
     assert text_of(tmp_path, data('<c s="1"><v>12</v></c>'), styles=styles("0", fonts=fonts, font=1)) == "~~12~~"
 
 
+def test_marks_in_a_symbol_font(tmp_path: Path) -> None:
+    fonts = '<font/><font><name val="Wingdings"/></font>'
+    run = "<si><r><rPr><rFont val='Symbol'/></rPr><t>m</t></r><r><t>m</t></r></si>"
+    sheet = data('<c s="1" t="inlineStr"><is><t>ü</t></is></c> | <c t="s"><v>0</v></c>')
+    assert text_of(tmp_path, sheet, styles=styles("General", fonts=fonts, font=1), strings=run).startswith("| ✓ | μm |")
+
+
+def test_lines_of_a_cell_stay_apart(tmp_path: Path) -> None:
+    assert text_of(tmp_path, data("a\nb | 12\n400")).startswith("| a b | 12; 400 |")
+
+
+def test_the_title_is_the_file_s_name_unless_it_has_one(tmp_path: Path) -> None:
+    (record,) = records(write_xlsx(tmp_path / "売上2020.xlsx", {"Sheet1": data("12"), "Sheet2": data("13")}))
+    assert record["title"] == "売上2020"
+
+
 def test_merged_cells_show_the_first_alone(tmp_path: Path) -> None:
     sheet = data("年 | hidden | 人", "2020 | a | 12", after='<mergeCells><mergeCell ref="A1:B1"/></mergeCells>')
     assert text_of(tmp_path, sheet) == "| 年 |  | 人 |\n| --- | --- | --- |\n| 2020 | a | 12 |"
@@ -136,7 +152,7 @@ def test_what_is_hidden_is_left_out_and_named(tmp_path: Path) -> None:
     assert text_of(tmp_path, sheet) == "| a | c |\n| --- | --- |\n| 1 | 3 |\n| 7 | 9 |"
     ((kind, where, detail),) = flaws_of(tmp_path, sheet)
     assert (kind, where) == ("files with sheets, rows or columns that are hidden and left out", "sheet Sheet1")
-    assert detail.startswith("1 rows and columns B")
+    assert detail.startswith("1 row and columns B")
     path = write_xlsx(tmp_path / "b.xlsx", {"a": data("1"), "b": data("2")}, states={"b": "veryHidden"})
     (one,) = found(path)
     assert one.record["text"] == "# a\n\n1" and one.flaws[0].where.endswith("sheet b")
