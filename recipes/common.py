@@ -13,6 +13,7 @@ from nemo.collections import llm
 
 from nemo_kcpt.checkpoints.checkpoint import find_checkpoint, read_shape
 from nemo_kcpt.checkpoints.importing import TOKENIZER
+from nemo_kcpt.config import nearest
 from nemo_kcpt.data import InstructionDataModule
 from nemo_kcpt.data.windows import SPLIT
 from nemo_kcpt.distillation.shards import read_distillation
@@ -21,6 +22,7 @@ from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.records.packs import PackInfo
 from nemo_kcpt.runs import MANIFEST, read_manifest
 from nemo_kcpt.training.cpu_speed import CpuSpeed
+from nemo_kcpt.training.lora import KcptLora
 from nemo_kcpt.training.metrics import METRICS, MetricsFile
 from nemo_kcpt.training.resume import KcptAutoResume
 from nemo_kcpt.training.strategy import KcptMegatronStrategy
@@ -228,6 +230,42 @@ def tuning(recipe: run.Partial, own_name: str, lr: float) -> run.Partial:
     if recipe.trainer.strategy.pipeline_model_parallel_size > 1:
         recipe.data.micro_batch_size = 1
     recipe.optim.config.lr, recipe.optim.lr_scheduler.min_lr = lr, lr / 10
+    return recipe
+
+
+LORA_TARGETS = "linear_qkv,linear_proj,linear_fc1,linear_fc2"
+"""All linear layers, which loses least against full training (Biderman et al. 2024, LoRA Learns Less and Forgets Less,
+arXiv 2405.09673, section 5)."""
+
+
+def adapters(
+    recipe: run.Partial, rank: int, alpha: Optional[float], targets: str, dropout: float, embeddings: bool
+) -> run.Partial:
+    """Train low-rank adapters in place of the weights; nothing changes where `rank` is 0.
+
+    Raises:
+        BadInput: a rank below 0, an alpha or a dropout that is none, or layers that a model does not have.
+    """
+    if rank == 0:
+        given = {"lora_alpha": alpha is not None, "lora_dropout": dropout != 0, "lora_embeddings": embeddings}
+        given["lora_targets"] = targets != LORA_TARGETS
+        if alone := [name for name, there in given.items() if there]:
+            raise BadInput(f"{alone[0]}: goes with lora=RANK")
+        return recipe
+    known = LORA_TARGETS.split(",")
+    names = [name.strip() for name in targets.split(",")]
+    if wrong := [name for name in names if name not in known]:
+        raise BadInput(f"lora_targets: '{wrong[0]}' is not one of {', '.join(known)}; {nearest(wrong[0], known)}")
+    alpha = 2 * rank if alpha is None else alpha
+    if rank < 0 or not alpha > 0 or not 0 <= dropout < 1:
+        raise BadInput(
+            f"lora={rank}, lora_alpha={alpha}, lora_dropout={dropout}: a rank and an alpha above 0 and a dropout from "
+            "0 to below 1 are needed"
+        )
+    options = {"dim": rank, "alpha": alpha, "dropout": dropout, "embeddings": embeddings}
+    lora = run.Config(KcptLora, target_modules=names, **options)
+    recipe.model.model_transform = lora
+    recipe.trainer.callbacks.append(lora)
     return recipe
 
 

@@ -57,6 +57,11 @@ def arguments(
     distillation: Optional[str] = None,
     kl_weight: Optional[float] = None,
     ce_weight: Optional[float] = None,
+    lora: int = 0,
+    lora_alpha: Optional[float] = None,
+    lora_targets: str = common.LORA_TARGETS,
+    lora_dropout: float = 0.0,
+    lora_embeddings: bool = False,
 ) -> run.Partial:
     """What each recipe here takes, in this order.
 
@@ -81,6 +86,11 @@ def arguments(
         distillation: folder of kcpt distill for this pack, whose teacher's distributions are learnt, too.
         kl_weight: weight of the KL to them (1).
         ce_weight: weight of the cross entropy on the written tokens beside it (1).
+        lora: rank of low-rank adapters (LoRA), trained in place of the weights, which stay as they are; 0: none.
+        lora_alpha: the adapters' output is multiplied by this over their rank; None: twice the rank.
+        lora_targets: linear layers that get them, separated by commas.
+        lora_dropout: share of the adapters' inputs that is left out in training.
+        lora_embeddings: train the embedding and the output layer, too, whole.
     """
     raise NotImplementedError("a signature; see recipe()")
 
@@ -131,6 +141,11 @@ def _build(
     distillation: Optional[str],
     kl_weight: Optional[float],
     ce_weight: Optional[float],
+    lora: int,
+    lora_alpha: Optional[float],
+    lora_targets: str,
+    lora_dropout: float,
+    lora_embeddings: bool,
     model: Optional[str] = None,
     **fixed: Any,
 ) -> run.Partial:
@@ -171,6 +186,7 @@ def _build(
     if validation is not None:
         common.validate(result, validation)
     result = common.tuning(result, entry.name, TUNING_LEARNING_RATE) if tuning else result
+    common.adapters(result, lora, lora_alpha, lora_targets, lora_dropout, lora_embeddings)
     return common.distil(result, distillation, kl_weight, ce_weight)
 
 

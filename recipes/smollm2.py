@@ -36,6 +36,11 @@ def kcpt_smollm2_135m(
     distillation: Optional[str] = None,
     kl_weight: Optional[float] = None,
     ce_weight: Optional[float] = None,
+    lora: int = 0,
+    lora_alpha: Optional[float] = None,
+    lora_targets: str = common.LORA_TARGETS,
+    lora_dropout: float = 0.0,
+    lora_embeddings: bool = False,
 ) -> run.Partial:
     """Continual pretraining of SmolLM2-135M on a pack made with its tokenizer.
 
@@ -58,6 +63,7 @@ def kcpt_smollm2_135m(
     common.name(recipe, "kcpt_smollm2_135m")
     steps = steps_for(read_info(Path(steps_like or pack)).step_tokens, epochs, tokens_per_step)
     recipe = common.take_steps(recipe, steps, LEARNING_RATE)
+    common.adapters(recipe, lora, lora_alpha, lora_targets, lora_dropout, lora_embeddings)
     return common.distil(recipe, distillation, kl_weight, ce_weight)
 
 
@@ -74,9 +80,15 @@ def kcpt_sft_smollm2_135m(
     distillation: Optional[str] = None,
     kl_weight: Optional[float] = None,
     ce_weight: Optional[float] = None,
+    lora: int = 0,
+    lora_alpha: Optional[float] = None,
+    lora_targets: str = common.LORA_TARGETS,
+    lora_dropout: float = 0.0,
+    lora_embeddings: bool = False,
 ) -> run.Partial:
     """Instruction tuning of SmolLM2-135M; its arguments are those of `kcpt_sft_tiny`, and `tokens_per_step`."""
     parallel = tensor_parallel, pipeline_parallel, processes
     taught = distillation, kl_weight, ce_weight
     recipe = kcpt_smollm2_135m(pack, dir, restore, epochs, None, "auto", *parallel, tokens_per_step, *taught)
+    common.adapters(recipe, lora, lora_alpha, lora_targets, lora_dropout, lora_embeddings)
     return common.tuning(recipe, "kcpt_sft_smollm2_135m", TUNING_LEARNING_RATE)

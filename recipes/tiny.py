@@ -34,6 +34,11 @@ def kcpt_tiny(
     distillation: Optional[str] = None,
     kl_weight: Optional[float] = None,
     ce_weight: Optional[float] = None,
+    lora: int = 0,
+    lora_alpha: Optional[float] = None,
+    lora_targets: str = common.LORA_TARGETS,
+    lora_dropout: float = 0.0,
+    lora_embeddings: bool = False,
 ) -> run.Partial:
     """Continual pretraining of the tiny Llama on a pack.
 
@@ -50,6 +55,11 @@ def kcpt_tiny(
         distillation: folder of kcpt distill for this pack, whose teacher's distributions are learnt, too.
         kl_weight: weight of the KL to them (1).
         ce_weight: weight of the cross entropy on the written tokens beside it (1).
+        lora: rank of low-rank adapters (LoRA), trained in place of the weights, which stay as they are; 0: none.
+        lora_alpha: the adapters' output is multiplied by this over their rank; None: twice the rank.
+        lora_targets: linear layers that get them, separated by commas.
+        lora_dropout: share of the adapters' inputs that is left out in training.
+        lora_embeddings: train the embedding and the output layer, too, whole.
     """
     info = read_info(Path(pack))
     batch = windows_per_step(info.seq_length, TOKENS_PER_STEP)
@@ -72,6 +82,7 @@ def kcpt_tiny(
     )
     recipe.trainer.strategy.progress_interval = 10
     recipe.trainer.callbacks.append(run.Config(CpuSpeed, matmul_precision="medium", fused_optimizer=True))
+    common.adapters(recipe, lora, lora_alpha, lora_targets, lora_dropout, lora_embeddings)
     return common.distil(recipe, distillation, kl_weight, ce_weight)
 
 
@@ -87,6 +98,11 @@ def kcpt_sft_tiny(
     distillation: Optional[str] = None,
     kl_weight: Optional[float] = None,
     ce_weight: Optional[float] = None,
+    lora: int = 0,
+    lora_alpha: Optional[float] = None,
+    lora_targets: str = common.LORA_TARGETS,
+    lora_dropout: float = 0.0,
+    lora_embeddings: bool = False,
 ) -> run.Partial:
     """Instruction tuning of the tiny Llama on a pack of mode `instruction`, loss on responses only.
 
@@ -94,6 +110,7 @@ def kcpt_sft_tiny(
     """
     taught = distillation, kl_weight, ce_weight
     recipe = kcpt_tiny(pack, dir, restore, epochs, None, tensor_parallel, pipeline_parallel, processes, *taught)
+    common.adapters(recipe, lora, lora_alpha, lora_targets, lora_dropout, lora_embeddings)
     return common.tuning(recipe, "kcpt_sft_tiny", TUNING_LEARNING_RATE)
 
 

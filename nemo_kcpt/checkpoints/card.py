@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt.checkpoints.adapters import Lora
 from nemo_kcpt.checkpoints.origin import LICENCES, Origin, Training
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, file_in, read_jsonl
@@ -173,6 +174,20 @@ def write_card(
         with atomic_write(paths[-1]) as stream:
             stream.write(content)
     return paths
+
+
+def write_adapter_card(lora: Lora, origin: Origin, out: Path) -> Path:
+    """Write `README.md` of a folder with adapters alone."""
+    import yaml
+
+    front: dict[str, Any] = {"library_name": "peft", "pipeline_tag": "text-generation", "tags": ["nemo_kcpt", "lora"]}
+    if origin.base is not None:
+        front |= {"base_model": origin.base.name} | ({"license": origin.base.licence} if origin.base.licence else {})
+    template = environment(Path(__file__).parent, markdown=True).get_template("adapter_card.md.j2")
+    text = template.render(name=out_name(out), lora=lora, base=origin.base, trainings=origin.trainings)
+    with atomic_write(out / "README.md") as stream:
+        stream.write(f"---\n{yaml.safe_dump(front, allow_unicode=True)}---\n\n{text}")
+    return out / "README.md"
 
 
 def out_name(folder: Path) -> str:

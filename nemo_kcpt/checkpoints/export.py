@@ -119,7 +119,12 @@ def write_configs(shape: ModelShape, tokenizer: Path | None, origin: Origin, out
     write_json(paths[1], generation)
     if tokenizer is None:
         return paths
+    return paths + write_tokenizer_of(origin, tokenizer, out, shape.positions)
+
+
+def write_tokenizer_of(origin: Origin, tokenizer: Path, out: Path, positions: int) -> list[Path]:
+    """Write a tokenizer's files with the chat template and date of the training."""
     last = origin.conversations
     template = last.chat_template if last is not None and last.chat_template else ""
     day = last.template_date if last is not None and last.template_date else DATE
-    return paths + write_tokenizer(tokenizer, out, shape.positions, template, day)
+    return write_tokenizer(tokenizer, out, positions, template, day)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt import plugins
-from nemo_kcpt.checkpoints.card import write_card
+from nemo_kcpt.checkpoints.adapter_folder import write_adapter
+from nemo_kcpt.checkpoints.adapters import Adapters, Lora, Merged, base_of_adapters, read_lora
+from nemo_kcpt.checkpoints.card import write_adapter_card, write_card
 from nemo_kcpt.checkpoints.checkpoint import (
     CheckpointReader,
     check_complete,
@@ -17,7 +19,7 @@ from nemo_kcpt.checkpoints.checkpoint import (
     identity,
     read_shape,
 )
-from nemo_kcpt.checkpoints.export import Average, write_configs, write_weights
+from nemo_kcpt.checkpoints.export import Average, write_configs, write_tokenizer_of, write_weights
 from nemo_kcpt.checkpoints.origin import Origin, read_origin
 from nemo_kcpt.checkpoints.safetensors_file import TYPES
 from nemo_kcpt.checkpoints.target import appearing, check_space
@@ -29,7 +31,7 @@ from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.hf.tokenizer import tokenizer_inputs
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
-from nemo_kcpt.runs import shaping
+from nemo_kcpt.runs import LATER, Stage, later, shaping
 
 PARITY = "parity.json"
 KEEP = "keep"
@@ -62,6 +64,10 @@ class Config:
     """Largest absolute difference of a logit that passes, float32."""
     scores: Path | None = None
     """Folder of kcpt score whose means go into the model card; an export that is there needs --redo for it."""
+    adapter: bool = later(False)
+    """Of a training with lora=, write the adapters alone, as PEFT and vLLM load them beside the base model."""
+    base: Path | None = field(default=None, metadata=LATER)
+    """Of a training with lora=, the checkpoint that it started from, where it is no longer at its place."""
 
 
 def _sources(path: Path, wanted: int) -> list[Path]:
@@ -83,6 +89,19 @@ def _sources(path: Path, wanted: int) -> list[Path]:
     for one in found[-wanted:]:
         check_complete(one)
     return found[-wanted:]
+
+
+def _adapters(config: Config, sources: list[Path]) -> tuple[Lora, Path] | None:
+    """The adapters of a checkpoint and the base that they go with; None where its weights are whole."""
+    lora = read_lora(sources[-1])
+    if lora is None:
+        for key in ("adapter", "base"):
+            if getattr(config, key):
+                raise BadInput(f"{key}: {sources[-1]} holds no adapters but whole weights; leave it out")
+        return None
+    if len(sources) > 1:
+        raise BadInput(f"average: {sources[-1]} holds adapters, of which no mean is taken; export one checkpoint")
+    return lora, base_of_adapters(sources[-1], lora, config.base)
 
 
 def _shape(sources: list[Path]) -> ModelShape:
@@ -146,12 +165,15 @@ def run(config: Config, redo: bool = False, *, bare: bool = False, compare: Comp
             f"{checkpoint}: it does not say which tokenizer it goes with, or that folder is gone; give tokenizer= the "
             "Hugging Face folder that the packs were made with"
         )
-    readers = [CheckpointReader(one) for one in sources]
+    adapted = _adapters(config, sources)
+    whole = sources if adapted is None or config.adapter else [adapted[1]]
+    readers = [CheckpointReader(one) for one in whole]
     dtype = _dtype(readers, config.dtype)
     inputs: dict[str, Path | str] = {
         "checkpoint": sha256_text("; ".join(map(identity, sources))),
         **(tokenizer_inputs(tokenizer) if tokenizer else {}),
         **({"scores": config.scores} if config.scores is not None else {}),
+        **({"base": adapted[0].base_weights} if adapted else {}),
     }
     keys = shaping(config) | plugins.used(added_of(shape))
     with appearing("convert", config.out, config=keys, inputs=inputs, redo=redo) as current:
@@ -159,9 +181,13 @@ def run(config: Config, redo: bool = False, *, bare: bool = False, compare: Comp
             LOG.info("convert: %s is finished", config.out)
             return
         folder = current.out
+        if adapted and config.adapter:
+            _write_adapter(current, shape, Adapters(checkpoint, adapted[0]), origin, tokenizer, dtype)
+            return
         there = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
         check_space(folder, shape.parameters() * TYPES[dtype][1] + SPARE_BYTES - there, "the export")
-        reader = readers[0] if len(readers) == 1 else Average(readers)
+        reader: Any = readers[0] if len(readers) == 1 else Average(readers)
+        reader = Merged(readers[0], Adapters(checkpoint, adapted[0])) if adapted else reader
         with progress() as bar:
             task, done = bar.add_task("export: million weights", total=round(shape.parameters() / 1e6)), 0
 
@@ -176,10 +202,24 @@ def run(config: Config, redo: bool = False, *, bare: bool = False, compare: Comp
         averaged = [one.name for one in sources] if len(sources) > 1 else []
         current.add(*write_card(shape, origin, averaged, folder, dtype, config.scores))
         if config.check and compare is not None and tokenizer is not None:
-            if len(sources) > 1 or _dtypes(readers) != [dtype]:
+            if len(sources) > 1 or _dtypes(readers) != [dtype] or (adapted and dtype != "float32"):
                 LOG.info("convert: logits are compared only of weights that are exported as they are")
             elif (compared := compare(checkpoint, folder, shape)) is not None:
                 write_json(folder / PARITY, compared)
                 current.add(folder / PARITY)
+        current.counts |= {"lora": asdict(adapted[0])} if adapted else {}
         current.counts["origin"] = {"trainings": len(origin.trainings), "base": origin.base and origin.base.name}
     LOG.info("convert: %s, %.1f million weights in %s", config.out, shape.parameters() / 1e6, dtype)
+
+
+def _write_adapter(
+    current: Stage, shape: ModelShape, adapters: Adapters, origin: Origin, tokenizer: Path | None, dtype: str
+) -> None:
+    """What `adapter=true` asks for: the adapters, the tokenizer, a card."""
+    folder, base = current.out, origin.base.folder if origin.base else ""
+    current.add(*write_adapter(shape, adapters, base, folder, dtype))
+    if tokenizer is not None:
+        current.add(*write_tokenizer_of(origin, tokenizer, folder, shape.positions))
+    current.add(write_adapter_card(adapters.lora, origin, folder))
+    current.counts |= {"lora": asdict(adapters.lora)}
+    LOG.info("convert: adapters of rank %d, in %s", adapters.lora.rank, dtype)

@@ -58,6 +58,8 @@ class Training:
     """The chat template of the pack's pairs; None where it is the tokenizer's own."""
     template_date: str | None = None
     """The date that the template writes, as 2024-07-26."""
+    lora: str | None = None
+    """Where adapters were trained and not the weights: which."""
 
 
 @dataclass(frozen=True, kw_only=True)

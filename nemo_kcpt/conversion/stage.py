@@ -49,7 +49,7 @@ def _compare(config: Config, checkpoint: Path, folder: Path) -> dict[str, object
     with output_into(folder / LOG_FILE):
         from nemo_kcpt.conversion.verify.parity import logit_parity
 
-        result = logit_parity(checkpoint, folder, prompts)
+        result = logit_parity(checkpoint, folder, prompts, config.base)
     LOG.info(
         "convert: logits of Megatron and Hugging Face differ by at most %.1e, argmax equal at %d of %d positions",
         result["max_abs_diff"],

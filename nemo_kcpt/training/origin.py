@@ -12,6 +12,7 @@ from nemo_kcpt.checkpoints.checkpoint import WEIGHTS
 from nemo_kcpt.checkpoints.origin import Origin, Training, read_origin, write_origin
 from nemo_kcpt.hf.chat_template import DATE
 from nemo_kcpt.packing.stage import TEMPLATE
+from nemo_kcpt.training.lora import lora_of
 from nemo_kcpt.training.metrics import MetricsFile
 
 
@@ -42,6 +43,7 @@ def write_training_origin(trainer: pl.Trainer, checkpoint: Path) -> None:
         tokenizer_json=info.made_of.get("input tokenizer.json"),
         system=info.made_of.get("system") or "",
         chat_template=template.read_text(encoding="utf-8") if template.is_file() else None,
+        lora=peft.described() if (peft := lora_of(trainer)) else None,
         template_date=info.made_of.get("template_date", DATE),
     )
     write_origin(checkpoint, replace(earlier, trainings=[*before, own]))

@@ -16,6 +16,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.model_shape import ModelShape, shape_from_megatron
 from nemo_kcpt.models.llama import KcptLlamaConfig
 from nemo_kcpt.planning.layout import Layout, refusals
+from nemo_kcpt.training.lora import check_lora
 
 SPARE_BYTES = 1 << 30
 """Left free beside the checkpoints, for logs."""
@@ -36,6 +37,7 @@ def check_start(trainer: pl.Trainer, strategy: nl.MegatronStrategy) -> None:
     _check_layout(shape, config.seq_length, strategy, trainer)
     _check_weights(shape, config.from_scratch, strategy, trainer)
     _check_teacher(strategy, trainer)
+    check_lora(trainer, strategy)
     if trainer.is_global_zero:
         _check_disk(shape, strategy, trainer)
 

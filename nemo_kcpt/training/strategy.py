@@ -16,6 +16,7 @@ from nemo.lightning.ckpt_utils import ckpt_to_dir
 from nemo_kcpt import threads
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.training import cpu_backend
+from nemo_kcpt.training.lora import write_training_lora
 from nemo_kcpt.training.origin import write_training_origin
 from nemo_kcpt.training.start_checks import check_start
 
@@ -86,3 +87,4 @@ class KcptMegatronStrategy(nl.MegatronStrategy):
         super().save_checkpoint(checkpoint, filepath, storage_options)
         if self.trainer.is_global_zero:
             write_training_origin(self.trainer, ckpt_to_dir(filepath))
+            write_training_lora(self.trainer, ckpt_to_dir(filepath))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 import lightning.pytorch as pl
@@ -60,6 +62,17 @@ class RecordLosses(pl.Callback):
         self.by_step[trainer.global_step] = float(trainer.callback_metrics["reduced_train_loss"])
         for name, value in pl_module.loss_parts().items():
             self.by_step[f"{name} of {trainer.global_step}"] = value
+
+
+class DieAt(pl.Callback):
+    """Kills its process after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class ToyData(pl.LightningDataModule):

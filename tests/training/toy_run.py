@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 
 def train(
@@ -25,6 +26,9 @@ def train(
     validate_every: int = 0,
     resume: bool = False,
     products: str | None = None,
+    restore: str | None = None,
+    lora: dict[str, Any] | None = None,
+    die_at: int = 0,
 ) -> dict[int | str, float]:
     """Trains a 2-layer Llama on toy data through ``llm.pretrain``.
 
@@ -33,6 +37,9 @@ def train(
         load: Checkpoint to go on from, with optimizer, step and data position.
         resume: Go on from the newest finished checkpoint in ``folder``, if there is one.
         products: Of :class:`CpuSpeed`, which is left out without it.
+        restore: Checkpoint whose weights to start from.
+        lora: Options of :class:`KcptLora`, which is left out without it.
+        die_at: The process is killed after this step.
 
     Returns:
         Training loss by global step, and that of each validation.
@@ -44,9 +51,10 @@ def train(
 
     from nemo_kcpt.models.llama import KcptLlamaModel, KcptTinyConfig
     from nemo_kcpt.training.cpu_speed import CpuSpeed
+    from nemo_kcpt.training.lora import KcptLora
     from nemo_kcpt.training.resume import KcptAutoResume
     from nemo_kcpt.training.strategy import KcptMegatronStrategy
-    from tests.training.toy import SEQUENCE, VOCABULARY, RecordLosses, ToyData
+    from tests.training.toy import SEQUENCE, VOCABULARY, DieAt, RecordLosses, ToyData
 
     options = {"recompute_granularity": "full", "recompute_method": "uniform", "recompute_num_layers": 1}
     config = KcptTinyConfig(
@@ -102,13 +110,19 @@ def train(
         monitor=None,
         save_optim_on_train_end=True,
     )
+    peft = KcptLora(**lora) if lora is not None else None
+    trainer.callbacks += [] if peft is None else [peft]
+    trainer.callbacks += [DieAt(die_at)] if die_at else []
     llm.pretrain(
-        model=KcptLlamaModel(config),
+        model=KcptLlamaModel(config, model_transform=peft),
         data=ToyData(micro_batch_size=micro_batch_size, packed=packed, taught=bool(kl_weight)),
         trainer=trainer,
         log=nl.NeMoLogger(log_dir=folder, use_datetime_version=False, ckpt=checkpoints),
         resume=KcptAutoResume(
-            resume_from_path=load, resume_from_directory=folder if resume else None, resume_if_exists=resume
+            resume_from_path=load,
+            resume_from_directory=folder if resume else None,
+            resume_if_exists=resume,
+            restore_config=nl.RestoreConfig(path=restore) if restore else None,
         ),
         optim=nl.MegatronOptimizerModule(optimizer),
     )

@@ -2,46 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from nemo_kcpt.checkpoints.adapters import Lora, base_of_adapters, options, read_lora
 from nemo_kcpt.checkpoints.checkpoint import WEIGHTS, check_complete, read_shape
 from nemo_kcpt.conversion.verify.states import OUTPUT, Model, States, hf_states, names, round_weights, tapped
+from nemo_kcpt.hf.families.base import EMBEDDING
+from nemo_kcpt.hf.families.base import OUTPUT as OUTPUT_LAYER
 from nemo_kcpt.models.llama import KcptLlamaConfig, config_options
 from nemo_kcpt.training import cpu_backend
+from nemo_kcpt.training.lora import KcptLora
 from nemo_kcpt.training.single_process import single_process_groups
 
 
-def megatron_model(checkpoint: Path) -> torch.nn.Module:
+def megatron_model(checkpoint: Path, base: Path | None = None) -> torch.nn.Module:
     """The Megatron model of a NeMo checkpoint, whole on this process (call it inside `single_process_groups`).
 
-    The weights go through Megatron's own loader, not through our export, so that comparing the two means something.
+    The weights go through Megatron's own loader, not through our export, so that comparing the two means something. A
+    checkpoint of adapters has them put into the model of `base`, or of the checkpoint that they were trained on.
 
     Raises:
         BadInput: the checkpoint is not whole, or holds what Megatron's unpicklers would run (see `check_complete`).
     """
-    from megatron.core.dist_checkpointing import load
-
     check_complete(checkpoint)
+    if (lora := read_lora(checkpoint)) is not None:
+        return _adapted(megatron_model(base_of_adapters(checkpoint, lora, base)), checkpoint, lora)
     shape = read_shape(checkpoint)
     config = KcptLlamaConfig(**config_options(shape, shape.positions, shape.rotary_base))
     model: torch.nn.Module = config.configure_model(None)
-    state = load(model.sharded_state_dict(prefix="module."), str(checkpoint / WEIGHTS))
+    _load(model, checkpoint, lambda _: True)
+    return model.eval()
+
+
+def _load(model: Any, checkpoint: Path, wanted: Callable[[str], bool]) -> None:
+    """Load the tensors of wanted names with Megatron's loader."""
+    from megatron.core.dist_checkpointing import load
+
+    names = {name: entry for name, entry in model.sharded_state_dict(prefix="module.").items() if wanted(name)}
+    state = load(names, str(checkpoint / WEIGHTS))
     model.load_state_dict({name.removeprefix("module."): value for name, value in state.items()}, strict=False)
+
+
+def _adapted(model: torch.nn.Module, checkpoint: Path, lora: Lora) -> torch.nn.Module:
+    """`model` with the adapters of a checkpoint in it."""
+    from nemo.collections.llm import fn
+
+    fn.walk(model, KcptLora(**options(lora)).transform)
+    whole = (*EMBEDDING.names, *OUTPUT_LAYER.names) if lora.embeddings else ()
+    trained = {f"module.{name}" for name in whole}
+    _load(model, checkpoint, lambda name: ".adapter." in name or name in trained)
     return model.eval()
 
 
 @contextmanager
-def megatron_states(checkpoint: Path, rounded_to: torch.dtype | None = None) -> Iterator[Model]:
+def megatron_states(
+    checkpoint: Path, rounded_to: torch.dtype | None = None, base: Path | None = None
+) -> Iterator[Model]:
     """The Megatron model of a NeMo checkpoint in float32, as what gives its states; process groups stand meanwhile.
 
     Args:
         checkpoint: with weights/ and context/.
         rounded_to: type that the weights are rounded to before.
+        base: see :func:`megatron_model`.
 
     Raises:
         BadInput: see :func:`megatron_model`.
@@ -49,7 +76,7 @@ def megatron_states(checkpoint: Path, rounded_to: torch.dtype | None = None) -> 
     cpu_backend.activate()
     rows = read_shape(checkpoint).vocab_rows
     with single_process_groups():
-        model: Any = megatron_model(checkpoint)
+        model: Any = megatron_model(checkpoint, base)
         round_weights(model, rounded_to)
         device = next(model.parameters()).device
         modules = names(model.embedding, model.decoder.layers, model.decoder.final_layernorm)
@@ -65,14 +92,16 @@ def megatron_states(checkpoint: Path, rounded_to: torch.dtype | None = None) -> 
         yield run
 
 
-def logit_parity(checkpoint: Path, hf_folder: Path, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+def logit_parity(
+    checkpoint: Path, hf_folder: Path, prompts: Sequence[Sequence[int]], base: Path | None = None
+) -> dict[str, Any]:
     """Compare float32 logits of both models on `prompts` (token ids), one prompt at a time.
 
     Returns:
         `max_abs_diff` over all positions and rows, `argmax_equal` of `positions`, and `prompts`, their number.
     """
     worst, equal, positions = torch.zeros(()), 0, 0
-    with hf_states(hf_folder) as hugging_face, megatron_states(checkpoint) as megatron:
+    with hf_states(hf_folder) as hugging_face, megatron_states(checkpoint, base=base) as megatron:
         for ids in prompts:
             theirs, ours = megatron(ids)[OUTPUT], hugging_face(ids)[OUTPUT]
             worst = torch.maximum(worst, (theirs - ours).abs().max())

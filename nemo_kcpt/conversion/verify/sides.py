@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nemo_kcpt.checkpoints.adapters import read_lora
 from nemo_kcpt.checkpoints.checkpoint import WEIGHTS, CheckpointReader, find_checkpoint, read_shape
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.mapping import hf_tensors, megatron_parts
@@ -127,6 +128,10 @@ def open_side(name: str, given: Path, tokenizer: Path | None = None) -> Side:
             name=name, path=given, shape=folder.shape, dtypes=frozenset(folder.dtypes), tokenizer=own, source=folder
         )
     checkpoint = find_checkpoint(given)
+    if read_lora(checkpoint) is not None:
+        raise BadInput(
+            f"{name}: {checkpoint}: holds adapters alone; export the merged model (kcpt convert export) first"
+        )
     reader = CheckpointReader(checkpoint)
     trained = read_origin(checkpoint).conversations
     return Side(

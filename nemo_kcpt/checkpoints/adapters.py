@@ -1,0 +1,165 @@
+"""Checkpoints that hold low-rank adapters alone: `lora.json`, the base that they go with, and the merged weights.
+
+An adapter of a linear layer W [out, in] is A [rank, in] and B [out, rank]; the layer with it is W + alpha / rank · B A
+(Hu et al. 2021, arXiv 2106.09685, section 4.1). For fused layers (query, key and value; gate and up) there is one A,
+and the rows of B are fused as those of W are: each part's adapter is the rows of B that go with it, and that A.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nemo_kcpt.checkpoints.checkpoint import LAYERS, WEIGHTS, CheckpointReader, find_checkpoint
+from nemo_kcpt.checkpoints.mapping import Part
+from nemo_kcpt.checkpoints.weights_identity import of_checkpoint
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LORA = "lora.json"
+A, B = "adapter.linear_in.weight", "adapter.linear_out.weight"
+"""What stands in a checkpoint in the place of a layer's `weight`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """The adapters of a checkpoint."""
+
+    rank: int
+    alpha: float
+    dropout: float
+    targets: list[str]
+    """Linear layers that have them, by Megatron's names."""
+    embeddings: bool
+    """Whether the embedding and the output layer were trained, too, whole."""
+    base: str
+    """Checkpoint of the weights that they go with, where it was."""
+    base_weights: str
+    """:func:`of_checkpoint` of it."""
+
+    @property
+    def scale(self) -> float:
+        """Factor of B A."""
+        return self.alpha / self.rank
+
+    def described(self) -> str:
+        """In words, for a model card."""
+        more = ", embeddings whole" if self.embeddings else ""
+        return f"LoRA of rank {self.rank}, alpha {self.alpha:g}, {', '.join(self.targets)}{more}"
+
+
+def write_lora(checkpoint: Path, lora: Lora) -> Path:
+    """Write a checkpoint's `lora.json`; returns it."""
+    write_json(checkpoint / LORA, asdict(lora))
+    return checkpoint / LORA
+
+
+def read_lora(checkpoint: Path) -> Lora | None:
+    """A checkpoint's `lora.json`; None where it has none: its weights are whole.
+
+    Raises:
+        BadInput: it is damaged, or missing though the checkpoint holds adapters.
+    """
+    path = checkpoint / LORA
+    if not path.is_file():
+        if (checkpoint / WEIGHTS / "adapter_metadata.json").is_file():
+            raise BadInput(f"{path}: missing, and {checkpoint} holds adapters alone; copy the checkpoint again")
+        return None
+    content = read_json(path)
+    names = {one.name for one in fields(Lora)}
+    try:
+        found = Lora(**{key: value for key, value in content.items() if key in names})
+        if not (found.rank > 0 and isinstance(found.base, str) and all(isinstance(one, str) for one in found.targets)):
+            raise ValueError("its values are none")
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BadInput(
+            f"{path}: not the adapters of a checkpoint of ours ({error}); copy the checkpoint again"
+        ) from None
+    return found
+
+
+def base_of_adapters(checkpoint: Path, lora: Lora, given: Path | None = None) -> Path:
+    """The checkpoint of the weights that adapters go with: `given`, or where it was.
+
+    Raises:
+        BadInput: there is none, or it holds other weights.
+    """
+    base = given if given is not None else Path(lora.base)
+    try:
+        found = find_checkpoint(base)
+        theirs = of_checkpoint(found)
+    except BadInput as error:
+        raise BadInput(
+            f"{checkpoint}: holds adapters for the weights in {base}, which cannot be read ({error}); give base= the "
+            "checkpoint that the training started from"
+        ) from None
+    if theirs != lora.base_weights:
+        raise BadInput(
+            f"{checkpoint}: its adapters were trained on other weights than those in {found} (hash {theirs[:12]}, "
+            f"expected {lora.base_weights[:12]}); give base= the checkpoint that the training started from, which was "
+            f"{lora.base}"
+        )
+    return found
+
+
+class Adapters:
+    """The adapters of a checkpoint, by the part of the model that they go with."""
+
+    def __init__(self, checkpoint: Path, lora: Lora) -> None:
+        self.lora, self.reader = lora, CheckpointReader(checkpoint)
+        self._keys = set(self.reader.keys())
+
+    def has(self, part: Part) -> bool:
+        """Whether the checkpoint holds the whole tensor of a part, as a trained embedding."""
+        return any(f"module.{name}" in self._keys for name in part.names) and part.layer is None
+
+    def factors(self, part: Part) -> tuple[Tensor, Tensor] | None:
+        """A [rank, in] and B [out, rank] of a layer's matrix; None where it has no adapter.
+
+        Raises:
+            BadInput: one of them is missing, or of another size.
+        """
+        if not part.is_linear:
+            return None
+        rank, (rows, columns) = self.lora.rank, part.size
+        found: list[Tensor] = []
+        for suffix, size in ((A, (rank, columns)), (B, (rows, rank))):
+            names = tuple(name.removesuffix("weight") + suffix for name in part.names)
+            there = [name for name in names if {f"{LAYERS}{name}", f"{LAYERS}{part.layer}.{name}"} & self._keys]
+            if there:
+                found.append(self.reader.read(replace(part, names=(there[0],), size=size, sources=())))
+        if len(found) == 1:
+            raise BadInput(f"{self.reader.folder}: half of the adapter of {part.name} is missing in it")
+        return (found[0], found[1]) if found else None
+
+
+class Merged:
+    """Reads a base checkpoint's tensors with the adapters added, in float32: W + alpha / rank · B A."""
+
+    def __init__(self, base: CheckpointReader, adapters: Adapters) -> None:
+        self.base, self.adapters = base, adapters
+
+    def read(self, part: Part) -> Tensor:
+        """A tensor of `part.size`; it and the product are in memory."""
+        if self.adapters.has(part):
+            return self.adapters.reader.read(part)
+        tensor = self.base.read(part)
+        if (factors := self.adapters.factors(part)) is None:
+            return tensor
+        down, up = (factor.float() for factor in factors)
+        return tensor.float().addmm_(up, down, alpha=self.adapters.lora.scale)
+
+
+def options(lora: Lora) -> dict[str, Any]:
+    """Arguments of the callback that puts such adapters into a model."""
+    return {
+        "target_modules": list(lora.targets),
+        "dim": lora.rank,
+        "alpha": lora.alpha,
+        "dropout": lora.dropout,
+        "embeddings": lora.embeddings,
+    }
