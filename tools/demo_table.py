@@ -19,6 +19,8 @@ WORDS = {
         "raw": "raw text only, same number of tokens",
         "trained": "text + 16 kinds of synthetic data",
         "gain": "Held-out, {model} − base: {difference} points (95 % interval {low} to {high}).",
+        "kept": "Retention: {model} still answers {kept} of the general questions right that base answers.",
+        "no_kept": "Retention was not measured: the model starts from nothing and has no general knowledge to keep.",
         "note": "Exact match against the known fact, with 95 % intervals (bootstrap over papers); {n} held-out and {m} "
         "train questions.",
     },
@@ -28,6 +30,8 @@ WORDS = {
         "raw": "本文のみ（トークン数は同じ）",
         "trained": "本文 + 16 種の合成データ",
         "gain": "held-out での {model} − base の差：{difference} ポイント（95 % 区間 {low} 〜 {high}）。",
+        "kept": "知識の保持：base が正答する一般知識の質問のうち、{model} も正答したもの {kept}。",
+        "no_kept": "知識の保持は測っていません。モデルは何も知らない状態から始まり、保つべき一般知識がないためです。",
         "note": "既知の事実との完全一致、95 % 区間つき（論文単位のブートストラップ）。"
         "held-out {n} 問、学習済み {m} 問。",
     },
@@ -55,7 +59,14 @@ def table(report: dict[str, Any], words: dict[str, Any]) -> str:
                 model=difference["name"], difference=f"{100 * difference['mean']:+.0f}", low=low, high=high
             )
             lines.append(text)
-    return "\n".join(lines)
+    return "\n".join([*lines, *retained(report, words)])
+
+
+def retained(report: dict[str, Any], words: dict[str, Any]) -> list[str]:
+    """What stands beside the gains: of each model what it kept, or that this was not measured."""
+    arms = [arm for arm in (report.get("frontier") or {"arms": []})["arms"] if arm["enough"]]
+    told = [words["kept"].format(model=arm["name"], kept=f"{100 * arm['retention']:.0f} %") for arm in arms]
+    return told or [words["no_kept"]]
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING, nearest, refuse_unknown
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.runs import LATER, later
 from nemo_kcpt.stages import HIDDEN, STAGES
 
 PACK_MODES = ("anchored", "concat", "raw")
@@ -27,12 +28,13 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "sft_data": ("out", "corpus", "synthetic", "one_shot"),
     "pack": ("out", "mode", "seq_length", "kinds", "corpus", "synthetic", "sft", "tokenizer", "inspect", "report"),
     "convert": ("out", "checkpoint", "tokenizer"),
-    "questions": ("out", "corpus", "synthetic", "facts", "general", "audit", "validation", "part"),
+    "questions": ("out", "corpus", "synthetic", "facts", "general", "retention", "audit", "validation", "part"),
     "generate": ("out", "questions", "models"),
     "judge": ("out", "questions", "answers", "papers", "models", "estimate", "salvage"),
     "score": ("out", "questions", "answers", "papers", "facts", "verdicts", "agreement"),
     "perplexity": ("out", "models", "base"),
     "choose": ("out", "questions", "scores", "general_scores", "candidates", "base"),
+    "divergence": ("out", "models", "base", "questions", "answers", "system", "chat_template", "template_date"),
     "report": (
         "out",
         "questions",
@@ -49,6 +51,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "general",
         "general_answers",
         "general_scores",
+        "retention",
+        "retention_answers",
+        "retention_scores",
+        "divergence",
         "facts",
         "packs",
     ),
@@ -142,6 +148,9 @@ class Config:
     """Keys of kcpt questions."""
     general: str = ""
     """ja, en or both: general-knowledge questions and perplexity on general text before and after; empty: neither."""
+    retention: str = later("")
+    """ja, en or both: what each model kept of the base: its answers to general questions, instructions that it follows,
+    KL on the base's own answers, and perplexity on general text; empty: none of these."""
     generate: dict[str, Any] = field(default_factory=dict)
     """Keys of kcpt generate."""
     judge: dict[str, Any] = field(default_factory=dict)
@@ -153,7 +162,9 @@ class Config:
     choose: dict[str, Any] = field(default_factory=dict)
     """Keys of kcpt choose, as {metric: exact_match, retention: 0.9}."""
     perplexity: dict[str, Any] = field(default_factory=dict)
-    """Keys of kcpt perplexity, with general."""
+    """Keys of kcpt perplexity, with general or retention."""
+    divergence: dict[str, Any] = field(default_factory=dict, metadata=LATER)
+    """Keys of kcpt divergence, with retention."""
     report: dict[str, Any] = field(default_factory=dict)
     """More keys of kcpt report, such as people."""
     study: dict[str, Any] = field(default_factory=dict)
@@ -188,8 +199,9 @@ class Config:
         for name in self.sets:
             if name not in SETS:
                 raise ValueError(f"sets: '{name}' is not one of {', '.join(SETS)}; {nearest(name, SETS)}")
-        if self.general not in ("", "ja", "en", "both"):
-            raise ValueError(f"general: '{self.general}' is not one of ja, en, both")
+        for name in ("general", "retention"):
+            if getattr(self, name) not in ("", "ja", "en", "both"):
+                raise ValueError(f"{name}: '{getattr(self, name)}' is not one of ja, en, both")
         if self.one_shot and "examples" not in self.one_shot:
             raise ValueError("one_shot: give {examples: an ichikara-style file or folder}")
         if "one_shot" in self.sets and not self.one_shot:

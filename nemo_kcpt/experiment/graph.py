@@ -10,6 +10,7 @@ from nemo_kcpt.experiment.experiment import BASE, Config, Training, all_training
 from nemo_kcpt.experiment.nodes import Cell, Launch, Node, kcpt, needed, report_node, stage_node
 from nemo_kcpt.experiment.small_base import base_documents, base_packs
 from nemo_kcpt.experiment.sweeps import add_sweep, add_validation
+from nemo_kcpt.experiment.testing import Tested, own_sets
 from nemo_kcpt.recipe_calls import call
 
 
@@ -96,9 +97,9 @@ class Graph:
             asked.append(f"validation={config.validation}")
             add_validation(self, asked)
         self._stage("questions", "questions", "questions", asked, ["synthetic"], "questions.jsonl", expected=5)
-        if config.general:
-            asked = [f"general={config.general}"]
-            self._stage("general", "questions", "questions", asked, [], "questions.jsonl", expected=5)
+        for key in own_sets(config):
+            asked = [f"{key}={getattr(config, key)}"]
+            self._stage(key, "questions", "questions", asked, [], "questions.jsonl", expected=5)
         if config.sets:
             before = ["synthetic"]
             given = [*sources, *words_of(config.sft_data)]
@@ -311,33 +312,19 @@ class Graph:
         chain: list[str],
         after: Sequence[str],
     ) -> None:
-        """A model with what tests it: answers, verdicts, scores."""
-        config, run, model = self.config, self.run, f"models={name}={self.hf(name)}"
-        asked, out = f"questions={run}/questions", run / "answers" / name
-        reads = {"model": self.hf(name)} if name == BASE and config.model is not None else {}
-        generate = words_of({**self.system, **config.generate})
-        commands = [["generate", asked, model, f"out={out}", *generate]]
-        general = bool(config.general)
-        if general:
-            more = [f"questions={run}/general", model, f"out={run}/general-answers/{name}", *generate]
-            commands.append(["generate", *more])
-        answered = ["questions", *(["general"] if general else []), *after]
-        self._test("answers", name, commands, [out], answered, 60, "answers.jsonl", reads)
+        """What tests a model: answers, verdicts, scores."""
+        config, run, own = self.config, self.run, own_sets(self.config)
+        hf, start = self.hf(name), self.hf(BASE)
+        told = Tested(config=config, run=run, name=name, model=hf, base=start, system=self.system, facts=self.facts)
+        reads = {"model": hf} if name == BASE and config.model is not None else {}
+        out = [run / "answers" / name]
+        self._test("answers", name, told.answering(), out, ["questions", *own, *after], 60, "answers.jsonl", reads)
         scored = [f"answers-{name}"]
-        score = ["score", asked, f"answers={out}", f"papers={run}/corpus", *words_of(config.score)]
-        score += [f"facts={self.facts}"] if self.facts else []
         if config.judge:
-            folder = run / "verdicts" / name
-            keys = [asked, f"answers={out}", f"papers={run}/corpus", f"out={folder}", *words_of(config.judge)]
-            self._test("verdicts", name, [["judge", *keys]], [folder], scored, 120, "verdicts.jsonl")
-            scored, score = [*scored, f"verdicts-{name}"], [*score, f"verdicts={folder}"]
-        commands = [[*score, f"out={run}/scores/{name}"]]
-        if general:
-            words = ["score", f"questions={run}/general", f"answers={run}/general-answers/{name}", "encoder=none"]
-            commands.append([*words, "fact_checks=false", f"out={run}/general-scores/{name}"])
-            words = ["perplexity", model, f"language={config.general}", f"out={run}/perplexity/{name}"]
-            commands.append([*words, *words_of(config.perplexity)])
-        self._test("scores", name, commands, [run / "scores" / name], scored, 30, "scores.jsonl")
+            self._test("verdicts", name, [told.judging()], [run / "verdicts" / name], scored, 120, "verdicts.jsonl")
+            scored = [*scored, f"verdicts-{name}"]
+        before = [f"answers-{BASE}"] if config.retention and name != BASE else []  # KL is measured on its answers
+        self._test("scores", name, told.scoring(), [run / "scores" / name], [*scored, *before], 30, "scores.jsonl")
         tests = [*chain, *dict.fromkeys([f"answers-{name}", *scored, f"scores-{name}"])]
         trainings = [node for node in chain if self.nodes[node].launch is not None]
         self.cells.append(

@@ -14,6 +14,7 @@ from nemo_kcpt.experiment.experiment import BASE, words_of
 from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.nodes import Cell
 from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED, State, States
+from nemo_kcpt.experiment.testing import own_sets
 from nemo_kcpt.files import write_json
 from nemo_kcpt.report import stage as report
 
@@ -135,7 +136,9 @@ def run_report(states: States) -> None:
     choices = [cell.name for cell in graph.cells if f"choose-{cell.name}" in graph.nodes]
     if made := [str(run / "choices" / name) for name in choices if found[f"choose-{name}"].word == DONE]:
         keys["choices"] = made
-    if config.general:
-        keys |= {"perplexity": folders("perplexity"), "general": str(run / "general")}
-        keys |= {"general_answers": folders("general-answers"), "general_scores": folders("general-scores")}
+    for key in own_sets(config):
+        keys |= {"perplexity": folders("perplexity"), key: str(run / key)}
+        keys |= {f"{key}_answers": folders(f"{key}-answers"), f"{key}_scores": folders(f"{key}-scores")}
+    if config.retention:
+        keys["divergence"] = [folder for name, folder in zip(done, folders("divergence")) if name != BASE]
     report.run(load_config(report.Config, overrides=words_of(keys | config.report)), redo=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nemo_kcpt.report import curves, plots, views
+from nemo_kcpt.report import curves, frontier_plot, plots, views
 from nemo_kcpt.report.formats import TRUTH_NAMES, Metrics
+from nemo_kcpt.report.retention import complete
 from nemo_kcpt.report.sweeps import sweep_plot
 
 LEAST_MODELS = 4
@@ -25,14 +26,17 @@ def draw(report: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
 
     from nemo_kcpt.packing.plots import pack_plots
 
-    drawn = dict.fromkeys(
-        ("models", "fact", "wording", "losses", "times", "length", "cost", "beside", "agreement", "trainings"), ""
-    )
+    report = complete(report)
+    names = ("models", "frontier", "fact", "wording", "losses", "times", "length", "cost", "beside", "agreement")
+    drawn = dict.fromkeys((*names, "trainings"), "")
     main = views.main_metric(report)
     if main is not None:
         drawn["models"] = _models(report, main)
         if report["cells"]:
             drawn |= _grid(report, main)
+    if report["frontier"]:
+        shown, told = Metrics(report), report["frontier"]["metric"]
+        drawn["frontier"] = frontier_plot.frontier(report["frontier"], shown.labels[told], told in shown.shares)
     few = views.few_names(report)
     for group in ("fact", "wording"):
         rows = [{**row, "value": row["exact_match"]} for row in report[f"by_{group}"] if row["name"] in few]

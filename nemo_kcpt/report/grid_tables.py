@@ -8,15 +8,19 @@ from typing import Any
 from nemo_kcpt.report import views
 from nemo_kcpt.report.cells import FIELDS, PACKED
 from nemo_kcpt.report.formats import SPLIT_NAMES, TRUTH_NAMES, Metrics, compact, duration, estimate, hours, probability
+from nemo_kcpt.report.retention import complete
 from nemo_kcpt.report.typeset import csv_text, latex_table, with_interval
 
 Table = tuple[Sequence[str], list[list[Any]]]
 COMPARED = ("name", "than", "split", "metric", "n", "papers", "mean")
 MEASURES = ("spearman", "kendall")
+KEPT = ("kept", "of", "enough", "instructions", "perplexity_ratio", "kl", "best")
+"""Fields of an arm of the frontier, beside gain and retention."""
 
 
 def csv_tables(report: Mapping[str, Any]) -> dict[str, str]:
     """Every table that has rows as CSV, by name, with every number."""
+    report = complete(report)
     tables: dict[str, Table] = {
         "groups": (["group", "split", "metric", "seeds", "n", "papers", "value", "low", "high", "sd", "each"], []),
         "comparisons": (["name", "than", *COMPARED[2:-1], "difference", "low", "high", "p", "p_holm"], []),
@@ -27,6 +31,7 @@ def csv_tables(report: Mapping[str, Any]) -> dict[str, str]:
             [],
         ),
         "general": (["model", "n", "right", "value", "low", "high", "difference", "d_low", "d_high", "p_holm"], []),
+        "frontier": (["model", "metric", "gain", "low", "high", "retention", "r_low", "r_high", *KEPT], []),
         "perplexity": (["model", "texts", "tokens", "perplexity", "bits_per_byte", "difference", "low", "high"], []),
     }
     if views.is_grid(report):
@@ -45,6 +50,10 @@ def csv_tables(report: Mapping[str, Any]) -> dict[str, str]:
         apart = [row["difference"], *(row["difference_ci95"] or [None, None]), row.get("p_holm")]
         values = [row["name"], row["n"], row["right"], row["exact_match"], *row["wilson95"]]
         tables["general"][1].append([*values, *apart])
+    for arm in (report["frontier"] or {"arms": ()})["arms"] if report["retention"] else ():
+        bounds = arm["retention_ci95"] or [None, None]
+        values = [arm["name"], report["frontier"]["metric"], arm["gain"], *arm["gain_ci95"], arm["retention"], *bounds]
+        tables["frontier"][1].append([*values, *(arm[name] for name in KEPT)])
     for row in (report["perplexity"] or {"models": ()})["models"]:
         values = [row[name] for name in tables["perplexity"][0][:-2]]
         tables["perplexity"][1].append([*values, *(row["difference_ci95"] or [None, None])])
@@ -58,6 +67,25 @@ def _groups(groups: Iterable[Mapping[str, Any]], metrics: Sequence[str]) -> Iter
                 each = " ".join(str(one) for one in row["each"][metric])
                 numbers = [len(row["models"]), row["n"], row["papers"], row[metric], *row["ci95"][metric]]
                 yield [row["name"], row["split"], metric, *numbers, row["spread"][metric], each]
+
+
+def _frontier(report: Mapping[str, Any]) -> list[str]:
+    """Gain and retention of every arm, where retention was measured."""
+    found = complete(report)["frontier"] if complete(report)["retention"] else None
+    if not found:
+        return []
+    shown, metric = Metrics(report), found["metric"]
+    rows = []
+    for arm in found["arms"]:
+        gain = with_interval(shown.signed(arm["gain"], metric), shown.interval(arm["gain_ci95"], metric))
+        ends = shown.interval(arm["retention_ci95"], "exact_match")
+        kept = with_interval(shown.number(arm["retention"], "exact_match"), ends) if arm["enough"] else "–"
+        rows.append([arm["name"], gain, kept, f"{arm['kept']:.1f} of {arm['of']}" if arm["of"] is not None else "–"])
+    head = ["Model", f"Gain, {shown.labels[metric]}", "Retention", "Kept"]
+    caption = (
+        f"Gain on held-out questions over {found['base']}, and what was kept of the general questions it answers right."
+    )
+    return [latex_table(head, rows, caption, "frontier", 1)]
 
 
 def latex_tables(report: Mapping[str, Any]) -> list[str]:
@@ -78,6 +106,7 @@ def latex_tables(report: Mapping[str, Any]) -> list[str]:
         ]
         caption = "Means over seeds with 95 % intervals (bootstrap over papers); ± the seeds' standard deviation."
         tables.append(latex_table(head, rows, caption, "groups", 2))
+    tables += _frontier(report)
     if report["comparisons"]:
         head = ["Model", "Against", "Questions", "Metric", "Difference", "p", "p (Holm)"]
         rows = [

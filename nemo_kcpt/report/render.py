@@ -31,6 +31,7 @@ from nemo_kcpt.report.formats import (
     probability,
 )
 from nemo_kcpt.report.part import sections
+from nemo_kcpt.report.retention import beside, complete, plottable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,6 +46,7 @@ def _environment(report: Mapping[str, Any], markdown: bool) -> Any:
     found.filters |= {"duration": duration, "shell": views.shell_line}
     found.globals |= {"pieces": pieces, "metric_names": metrics.labels, "split_names": SPLIT_NAMES, "share": share}
     found.globals |= {"interval_note": INTERVAL_NOTE, "truth_names": TRUTH_NAMES, "goal_marks": GOAL_MARKS}
+    found.globals |= {"beside": beside, "plottable": plottable}
     found.globals |= {"difference_note": DIFFERENCE_NOTE, "row_of": views.row_of, "shares": metrics.shares}
     return found
 
@@ -71,6 +73,7 @@ def render(report: Mapping[str, Any]) -> str:
     """
     from markupsafe import Markup
 
+    report = complete(report)
     environment = _environment(report, markdown=False)
     added = sections(report.get("parts", ()), report, environment, "html")
     template = environment.get_template("report.html.j2")
@@ -85,6 +88,7 @@ def render(report: Mapping[str, Any]) -> str:
 
 def render_markdown(report: Mapping[str, Any]) -> str:
     """The same as Markdown, without the plots."""
+    report = complete(report)
     environment = _environment(report, markdown=True)
     text = str(environment.get_template("report.md.j2").render(**_contents(report)))
     for title, added in sections(report.get("parts", ()), report, environment, "markdown"):
@@ -120,6 +124,13 @@ def summary_table(report: Mapping[str, Any]) -> Table:
     return table
 
 
+def _retained(report: Mapping[str, Any], name: str) -> tuple[str, str]:
+    """The number of an arm's retention, and what is said before it."""
+    value, note = beside(complete(report), name)
+    kind, _, rest = note.partition(": ")
+    return value + f" ({rest})", f"{name}, {kind}"
+
+
 def _caption(report: Mapping[str, Any]) -> Any:
     from rich.text import Text
 
@@ -130,6 +141,7 @@ def _caption(report: Mapping[str, Any]) -> Any:
         change = f"{known.signed(head['mean'], head['metric'])} "
         change += f"(95 % interval {known.interval(head['ci95'], head['metric'])})"
         lines.append(f"{head['name']} against {head['base']}, held-out: {change}")
+        lines.append(": ".join(reversed(_retained(report, head["name"]))))
     if report["encoder"] and "placeholder" in report["encoder"]:
         lines.append(f"BERTScore by {report['encoder']}: random weights, no meaning")
     return Text("\n".join(lines))

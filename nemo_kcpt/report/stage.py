@@ -29,7 +29,7 @@ from nemo_kcpt.evaluation.scoring.stage import values_by_fact
 from nemo_kcpt.files import atomic_write, file_in, read_json, read_jsonl, write_json
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.records.inputs import read_papers, read_questions
-from nemo_kcpt.report import build, cells, environment, groups, part, ranks, sheet
+from nemo_kcpt.report import build, cells, environment, groups, part, ranks, retention, sheet
 from nemo_kcpt.report import inputs as read
 from nemo_kcpt.report.formats import all_metrics
 from nemo_kcpt.report.render import render, render_markdown
@@ -74,6 +74,15 @@ class Config:
     """Folder of kcpt score on the general answers, or several."""
     choices: Any = field(default=None, metadata=LATER)
     """Folder of kcpt choose, or several: the mixtures that were compared on validation questions."""
+    retention: Path | None = None
+    """Folder of kcpt questions retention=…: what was kept of the starting model, with the next two; without them it is
+    measured on general=."""
+    retention_answers: Any = None
+    """Folder of kcpt generate on these questions, or several."""
+    retention_scores: Any = None
+    """Folder of kcpt score on these answers, or several."""
+    divergence: Any = None
+    """Folder of kcpt divergence, or several: KL to the starting model."""
     cells: Path | None = None
     """cells.json of kcpt grid."""
     facts: Path | None = None
@@ -106,8 +115,14 @@ class Config:
     """Parts of the report that installed packages add, by name; kcpt doctor lists them."""
 
 
-_FILES = ("papers", "synthetic", "sft", "people", "agreement", "facts", "parity", "environment", "general", "cells")
-_SEVERAL = ("answers", "scores", "perplexity", "verdicts", "general_answers", "general_scores", "choices")
+_FILES = (
+    "papers", "synthetic", "sft", "people", "agreement", "facts", "parity", "environment", "general", "retention",
+    "cells",
+)  # fmt: skip
+_SEVERAL = (
+    "answers", "scores", "perplexity", "verdicts", "general_answers", "general_scores", "retention_answers",
+    "retention_scores", "divergence", "choices",
+)  # fmt: skip
 _NAMED = ("metrics", "packs")
 
 
@@ -204,7 +219,7 @@ def build_report(config: Config) -> dict[str, Any]:
         "papers": len(read_papers(config.papers)) if config.papers is not None else None,
         "answers": len(answers),
     }
-    return {
+    found = {
         "title": config.title,
         "summary": config.summary,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -228,6 +243,14 @@ def build_report(config: Config) -> dict[str, Any]:
         "score_agreement": agreement,
         "perplexity": read.join_perplexity(config.perplexity, config.base),
         "general": _general(config),
+        "retention": retention.section(
+            {
+                "retention": (config.retention, config.retention_answers, config.retention_scores),
+                "general": (config.general, config.general_answers, config.general_scores),
+            },
+            config.base,
+        ),
+        "divergence": retention.join_divergence(config.divergence),
         "losses": [build.loss_curve(name, path) for name, path in _named(config.metrics).items()],
         "packs": _packs(config.packs),
         "data": sheet.data_sheet(
@@ -245,6 +268,8 @@ def build_report(config: Config) -> dict[str, Any]:
         **({"sweeps": read_sweeps(read.paths(config.choices))} if config.choices else {}),
         **({"parts": config.parts} if config.parts else {}),
     }
+    found["frontier"] = retention.frontier(found, grouped, head["metric"] if head else None)
+    return found
 
 
 def run(config: Config, redo: bool = False) -> None:

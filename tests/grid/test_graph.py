@@ -68,6 +68,39 @@ def test_questions_are_put_with_the_system_message_that_was_trained_on() -> None
     assert told(Graph(experiment("tiny")), "answers-base") == []
 
 
+def test_retention_is_measured_of_the_base_and_every_arm() -> None:
+    def commands(graph: Graph, name: str) -> dict[str, list[list[str]]]:
+        found: dict[str, list[list[str]]] = {}
+        for words in json.loads(graph.nodes[name].command[-1]):
+            found.setdefault(words[0], []).append(words)
+        return found
+
+    plain, graph = (Graph(experiment("laptop", *more)) for more in ((), ("retention=en", "divergence={n: 20}")))
+    assert set(graph.nodes) - set(plain.nodes) == {"retention"}
+    assert "retention=en" in graph.nodes["retention"].command[-1]
+    for name in ("base", "raw", "anchored-256@2"):
+        asked = commands(graph, f"answers-{name}")["generate"]
+        assert [next(word for word in words if word.startswith("max_new")) for words in asked] == [
+            "max_new_tokens=32", "max_new_tokens=32", "max_new_tokens=128"
+        ]  # fmt: skip
+        assert "system=Answer briefly." in asked[2] and f"out=/x/retention-answers/{name}" in asked[2]
+        assert {"general", "retention"} <= set(graph.nodes[f"answers-{name}"].after)
+        tested = commands(graph, f"scores-{name}")
+        assert [words[-1] for words in tested["score"]] == [
+            f"out=/x/{folder}scores/{name}" for folder in ("", "general-", "retention-")
+        ]
+        assert len(tested["perplexity"]) == 1 and ("divergence" in tested) == (name != "base")
+    (words,) = commands(graph, "scores-raw")["divergence"]
+    model = next(word for word in words if word.startswith("models="))
+    assert model.startswith("models=base=") and model.endswith(",raw=/x/hf/raw") and "n=20" in words
+    assert "answers=/x/retention-answers/base" in words and "system=Answer briefly." in words
+    assert "answers-base" in graph.nodes["scores-raw"].after and "answers-base" not in plain.nodes["scores-raw"].after
+    same = {name for name in plain.nodes if name.partition("-")[0] not in ("answers", "scores", "report")}
+    assert all(graph.nodes[name].command == plain.nodes[name].command for name in same), "nothing is trained again"
+    with pytest.raises(BadInput, match="retention: 'fr' is not one of ja, en, both"):
+        experiment("laptop", "retention=fr")
+
+
 def test_study_arms() -> None:
     graph = Graph(experiment("laptop"))
     names = [cell.name for cell in graph.cells]

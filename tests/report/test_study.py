@@ -179,7 +179,9 @@ def test_the_first_lines_say_what_was_forgotten(report: dict[str, Any]) -> None:
     assert f"of {asked} general questions base answers 75.0 % right, {name} 2.5 %;" in first(report)
     assert "went from 50.1 to 4,489.4" in first(report)
     arms[report["base"]]["perplexity"] = None
-    assert "What that cost" not in first(report)
+    assert f"{name} 2.5 %.**" in first(report) and "went from" not in first(report)
+    arms[report["base"]]["general"] = None
+    assert "**What that cost was not measured.**" in first(report)
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.ja.md"])
@@ -190,6 +192,10 @@ def test_the_readmes_tell_the_committed_study(page: str) -> None:
     found = {row["name"]: row["exact_match"] for row in groups if row["split"] == "test"}
     names = ("base", "raw", "concat-1024", "anchored-1024", "anchored-256")
     assert [line.split("|")[2].strip() for line in told] == [f"{100 * found[name]:.0f} %" for name in names]
+    general = read_json(DOCS / "study/report.json")["general"]["models"]
+    for line, name in zip(told, names):  # knowledge is never shown without what it cost
+        known = [row["exact_match"] for row in general if row["name"].partition("@")[0] == name]
+        assert line.split("|")[3].strip() == f"{100 * sum(known) / len(known):.1f} %".replace(".0 %", " %")
     real = [row["exact_match"] for row in read_json(DOCS / "study/second.json")["groups"] if row["split"] == "test"]
     assert {"README.md": "more than 3 % of", "README.ja.md": "3 % を超えて"}[page] in text.replace("\n", " ")
     assert max(real) < 0.03

@@ -12,6 +12,7 @@ from nemo_kcpt.files import atomic_write, read_json
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.pages import environment, escape_markdown
 from nemo_kcpt.report import formats, render, views
+from nemo_kcpt.report.retention import headline_arm
 from nemo_kcpt.stats.statistics import least_p
 
 ENDING = ".md.j2"
@@ -136,6 +137,7 @@ def page(
         "decimal": decimal,
         "least_p": least_p,
     }
+    jinja.globals |= {"kept": headline_arm}
     jinja.globals |= {"metric_names": metrics.labels, "truth_names": formats.TRUTH_NAMES, "row_of": views.row_of}
     rendered = jinja.get_template(f"{template}{ENDING}").render(report=report, second=second, drawn=list(drawn))
     return _wrapped(rendered)
