@@ -27,6 +27,10 @@ READER_CHANGES = {
     "mail_signatures": "Mails whose signatures were left out",
     "ocr": "Pages of pictures whose text is what an OCR engine (ocr=) read, and not stored text",
     "notebook_outputs": "Outputs of notebooks that are too long to be text, and were left out",
+    "wiki_redirects": "Pages of wikis that are redirects, and no documents; counted with the page that follows",
+    "wiki_other_pages": "Pages of wikis outside of the main namespace, no documents either; counted in the same way",
+    "wiki_templates": "Templates of wikis that cannot be expanded, and were left out",
+    "wiki_templates_kept": "Templates of wikis that cannot be expanded and hold numbers: they stay as they are written",
     "unmapped_pages": "Pages of PDFs with a font that does not say which characters its glyphs are",
 }
 """What readers change or doubt and no cleaning step does: the name of the count -> what it counts."""

@@ -76,7 +76,7 @@ def root_of(path: Path) -> Root:
             head = stream.read(HEAD)
     except OSError:
         return Root("")
-    return _root_in(_head_text(head))
+    return root_in(_head_text(head))
 
 
 def _head_text(head: bytes) -> str:
@@ -92,7 +92,7 @@ def _head_text(head: bytes) -> str:
     return _DECLARATION.sub("", text.removeprefix("\ufeff"), count=1)
 
 
-def _root_in(text: str) -> Root:
+def root_in(text: str) -> Root:
     """How a document begins; declarations are looked at and never used."""
     found: dict[str, Any] = {"name": "", "doctype": "", "entities": []}
     parser = expat.ParserCreate(namespace_separator="\n")
@@ -128,7 +128,7 @@ def parse(text: str) -> Any:
     """
     import lxml.etree
 
-    root = _root_in(text[:HEAD])
+    root = root_in(text[:HEAD])
     if not root.name:
         raise BadXml(f"no XML element begins in its first {HEAD >> 10} KiB: is it XML at all?")
     if root.entities:

@@ -125,7 +125,7 @@ def layout(place: Place, path: Path) -> Layout:
     """
     encoding = place.encoding
     if encoding == "auto":
-        with _opened(path) as stream:
+        with open_packed(path) as stream:
             head = stream.read(HEAD)
         try:
             encoding = detect_head(head)
@@ -146,13 +146,14 @@ def _is_packed(path: Path) -> bool:
     return path.name.lower().endswith(".gz")
 
 
-def _opened(path: Path) -> BinaryIO:
+def open_packed(path: Path) -> BinaryIO:
+    """A file's bytes; of a .gz what it unpacks to, under a guard that raises `Overflow`."""
     return io.BufferedReader(_Unpacking(path), BLOCK) if _is_packed(path) else path.open("rb", buffering=BLOCK)
 
 
 def open_bytes(path: Path, encoding: str) -> tuple[BinaryIO, str]:
     """A file of lines as bytes in which a line ends in 0x0A, and the encoding of these bytes."""
-    stream = _opened(path)
+    stream = open_packed(path)
     if _by_bytes(encoding):
         return stream, encoding
     return io.BufferedReader(_Converting(stream, encoding), BLOCK), "utf-8"
