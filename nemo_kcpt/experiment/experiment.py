@@ -78,6 +78,10 @@ class Training:
     """causal over the whole window, or block_diagonal: within each paper."""
     kinds: list[str] = field(default_factory=list)
     """Kinds of synthetic data in it; empty: all."""
+    distill: dict[str, Any] = field(default_factory=dict)
+    """The starting model teaches: keys of kcpt distill, and kl_weight, ce_weight; empty: it does not."""
+    self_replay: dict[str, Any] = field(default_factory=dict)
+    """What the starting model says by itself is in the pack: keys of kcpt replay, and share; empty: it is not."""
     seeds: list[int] = field(default_factory=list)
     """Trained once for each, with the windows in another order; NAME@SEED in tables."""
     mix: list[float] = field(default_factory=list)
@@ -121,7 +125,7 @@ class Config:
     mode: str = "concat"
     """Packing of those."""
     trainings: list[Training] = field(default_factory=list)
-    """Trainings with names: [{name, mode, seq_length, attention, kinds, seeds}]."""
+    """Trainings with names: [{name, mode, seq_length, attention, kinds, seeds, distill, self_replay}]."""
     sets: list[str] = field(default_factory=list)
     """Instruction sets of kcpt sft-data, each of which tunes every training; empty: no tuning."""
     tuning_length: int = 0

@@ -10,6 +10,7 @@ from nemo_kcpt.experiment.experiment import BASE, Config, Training, all_training
 from nemo_kcpt.experiment.nodes import Cell, Launch, Node, kcpt, needed, report_node, stage_node
 from nemo_kcpt.experiment.small_base import base_documents, base_packs
 from nemo_kcpt.experiment.sweeps import add_sweep, add_validation
+from nemo_kcpt.experiment.taught import add_replay, add_teacher, check_taught, same_pack
 from nemo_kcpt.experiment.testing import Tested, own_sets
 from nemo_kcpt.recipe_calls import call
 
@@ -20,6 +21,8 @@ class Graph:
     def __init__(self, config: Config) -> None:
         self.config, self.run = config, config.out
         self.trainings = all_trainings(config)
+        for training in self.trainings:
+            check_taught(training, config.pack)
         self.nodes: dict[str, Node] = {}
         self.cells: list[Cell] = []
         self._documents()
@@ -38,8 +41,7 @@ class Graph:
         return self.run / "packs" / self._packed_first(training).name
 
     def _packed_first(self, training: Training) -> Training:
-        wanted = training.mode, training.seq_length, training.kinds
-        return next(one for one in self.trainings if (one.mode, one.seq_length, one.kinds) == wanted)
+        return next(one for one in self.trainings if same_pack(one) == same_pack(training))
 
     def hf(self, name: str) -> Path:
         """Folder of a model for inference."""
@@ -161,6 +163,7 @@ class Graph:
         seed: int | None = None,
         steps_like: Path | None = None,
         cells: Sequence[str] = (),
+        taught: Mapping[str, Any] | None = None,
     ) -> str:
         """A training. `restore` is the training or import whose weights it starts from."""
         config, folder = self.config, self.folder(name)
@@ -171,7 +174,7 @@ class Graph:
         named |= {} if weights is None else {"restore": str(weights)}
         named |= {} if steps_like is None else {"steps_like": str(steps_like)}
         named |= {"processes": config.processes} if config.processes > 1 else {}
-        named |= config.arguments
+        named |= {**config.arguments, **(taught or {})}
         overrides = list(config.overrides if pretrain else config.tuning_overrides)
         if pretrain and training.attention != "causal" and not name.startswith(BASE):
             overrides.append(f"data.attention={training.attention}")
@@ -208,6 +211,7 @@ class Graph:
             packs = list(dict.fromkeys([*packs, self._pack(like)]))
         cells = [name] if len(config.sets) <= 1 else [f"{name}-{one}" for one in config.sets]
         start = self.weights_node
+        taught, teacher = add_teacher(self, training, packs[0])
         pretrained = self.nemo(
             f"pretrain-{name}",
             "pretrain",
@@ -215,14 +219,15 @@ class Graph:
             self.pack(training),
             config.epochs,
             start,
-            [*packs, start],
+            [*packs, *teacher, start],
             seed,
             self.pack(like) if len(packs) > 1 and like else None,
             cells,
+            taught,
         )
         sets: list[str | None] = [*config.sets]
         for cell, given in zip(cells, sets or [None]):
-            trained, chain = pretrained, [packs[0], pretrained]
+            trained, chain = pretrained, [packs[0], *teacher, pretrained]
             if given is not None:
                 pack = self._instruction_pack(given, config.tuning_length or training.seq_length)
                 trained = self.nemo(
@@ -256,8 +261,9 @@ class Graph:
             ]
             keys += [f"synthetic={self.run}/synthetic"] if training.mode != "raw" else []
             keys += words_of({"kinds": training.kinds}) if training.kinds else []
-            after = ["synthetic"] if training.mode != "raw" else ["corpus"]
-            self._add_pack(name, keys, self.pack(training), after)
+            replay, said = add_replay(self, training)
+            after = ["synthetic" if training.mode != "raw" else "corpus", *said]
+            self._add_pack(name, [*keys, *replay], self.pack(training), after)
         return name
 
     def _instruction_pack(self, given: str, length: int) -> str:

@@ -21,10 +21,10 @@ from nemo_kcpt.experiment.slurm import (
 from nemo_kcpt.experiment.states import DONE, States
 
 KINDS = (
-    "world", "corpus", "synthesize", "questions", "sft-data", "documents", "import", "pack", "pretrain", "finetune",
-    "export", "answers", "verdicts", "scores", "report",
+    "world", "corpus", "synthesize", "questions", "sft-data", "documents", "import", "replay", "pack", "distill",
+    "pretrain", "finetune", "export", "answers", "verdicts", "scores", "report",
 )  # fmt: skip
-GPU_KINDS = ("synthesize", "pretrain", "finetune", "answers", "scores")
+GPU_KINDS = ("synthesize", "replay", "distill", "pretrain", "finetune", "answers", "scores")
 """Steps that get the GPUs of the site; others get none unless `kinds` says so."""
 
 

@@ -15,6 +15,7 @@ from nemo_kcpt.cli import main
 from nemo_kcpt.config import load_config
 from nemo_kcpt.experiment import demo_stage
 from nemo_kcpt.experiment.experiment import Config as Experiment
+from nemo_kcpt.experiment.experiment import Training
 from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.states import DONE, WAITING, States
 from nemo_kcpt.files import read_json
@@ -134,6 +135,9 @@ def test_a_grid_resumes(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(["grid", "--config", "grid/experiment.yaml", f"only=[{','.join(commands.LIGHT)}]"])
     now, then = (yaml.safe_load(text) for text in ((made / "grid/experiment.yaml").read_text(), saved))
     added = {key: value for key, value in now.items() if key not in then}
+    for one, earlier in zip(now["trainings"], then["trainings"], strict=True):
+        new = {key: one.pop(key) for key in set(one) - set(earlier)}
+        assert all(value == getattr(Training(**earlier), key) for key, value in new.items())
     assert {key: now[key] for key in then} == then
     assert all(value == getattr(Experiment(**then), key) for key, value in added.items()), "a new key changes nothing"
     after = files(made / "grid") | {"experiment.yaml": before["experiment.yaml"]}

@@ -1,0 +1,171 @@
+"""What a distillation costs and keeps: bytes a token and KL to the full distributions by k, and seconds a step.
+
+    .venv/bin/python tools/bench/distillation.py                     exactness, size, teacher's speed and a step's time
+    .venv/bin/python tools/bench/distillation.py --steps 0           without the trainings
+
+The model is SmolLM2-135M-Instruct (tools/smollm2.py), the pack anchored, of fictional English papers. Exactness: for
+every asked token of some windows the full distribution of the teacher p (with the passage) and of the student q (the
+same model, the pair alone) are at hand; KL(p || q) with all others than the k likeliest as one bucket is compared with
+the full one, with log-probabilities in float32 and float16. Time: two trainings of the recipe, plain and distilled, on
+the same windows with the same attention; the first steps are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+BUILD = Path("build/bench-distillation")
+MODEL = Path("build/smollm2-135m-instruct")
+SEQ_LENGTH, TOKENS_PER_STEP = 256, 1024
+KS = (8, 16, 32, 64, 128, 256)
+SKIPPED = 2
+
+
+def _run(*commands: list[str]) -> None:
+    for command in commands:
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def _kcpt(*words: str) -> list[str]:
+    return [sys.executable, "-m", "nemo_kcpt.cli", *words]
+
+
+def prepare() -> None:
+    """Weights, their Megatron form and the pack; what is there is kept."""
+    world, corpus, synthetic = BUILD / "world", BUILD / "corpus", BUILD / "synthetic"
+    _run(
+        [sys.executable, "tools/smollm2.py", "--out", str(MODEL)],
+        _kcpt("convert", "import", str(MODEL), "--to", str(BUILD / "base")),
+        _kcpt("demo-world", f"out={world}", "papers=12", "base_papers=4", "language=en"),
+        _kcpt("corpus", f"input={world}/own/documents.jsonl", f"out={corpus}"),
+        _kcpt("synthesize", f"corpus={corpus}", f"facts={world}/own/facts.jsonl", f"out={synthetic}"),
+        _kcpt("pack", f"seq_length={SEQ_LENGTH}", f"tokenizer={MODEL}", f"corpus={corpus}", f"synthetic={synthetic}",
+              f"out={BUILD / 'pack'}"),
+    )  # fmt: skip
+
+
+def distil(k: int) -> dict[str, Any]:
+    """`kcpt distill` of the pack with this k: its counts and seconds."""
+    out = BUILD / f"teacher-{k}"
+    shutil.rmtree(out, ignore_errors=True)
+    _run(_kcpt("distill", f"pack={BUILD / 'pack'}", f"model={MODEL}", f"out={out}", f"k={k}"))
+    manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text())
+    return {**manifest["counts"], "seconds": manifest["seconds"]}
+
+
+def exactness(windows: int) -> dict[str, Any]:
+    """Mean KL of the full distributions, and of what is kept of them by k and type, over the first windows."""
+    import numpy as np
+    import torch
+
+    from nemo_kcpt.distillation.reading import Reader
+    from nemo_kcpt.distillation.texts import PaperTexts
+    from nemo_kcpt.distillation.views import Wanted
+    from nemo_kcpt.hf.load import load_causal_lm
+    from nemo_kcpt.packing.store import iterate_table, open_tokens
+
+    pack = BUILD / "pack"
+    tokens = open_tokens(pack)
+    rows = list(iterate_table(pack))
+    reader = Reader(tokens, PaperTexts(rows, tokens), Wanted(), SEQ_LENGTH, begin=None, positions=None)
+    model = load_causal_lm(MODEL)
+    kept: dict[str, list[float]] = {"full": []}
+    errors: dict[str, list[float]] = {}
+    masses: dict[int, list[float]] = {k: [] for k in KS}
+
+    def note(name: str, values: Any, full: Any) -> None:
+        kept.setdefault(name, []).extend(values.tolist())
+        errors.setdefault(name, []).extend((full - values).abs().tolist())
+
+    with torch.inference_mode():
+        for window, row in enumerate(rows[:windows]):
+            view = reader.view(window, row)
+            ids = torch.from_numpy(np.asarray(tokens[window]).astype(np.int64))
+            for unit in view.units:
+                reading = unit.reading
+                own = len(reading.places) + 1
+                p = _logprobs(model, torch.from_numpy(reading.ids.astype(np.int64)))[torch.from_numpy(reading.places)]
+                begin = int(unit.places[0])
+                q = _logprobs(model, ids[begin : begin + own])[torch.from_numpy(unit.places.astype(np.int64)) - begin]
+                full = (p.exp() * (p - q)).sum(-1)
+                kept["full"].extend(full.tolist())
+                for k in KS:
+                    values, top = p.topk(k, -1)
+                    masses[k].extend((1 - values.exp().sum(-1)).clamp_min(0).tolist())
+                    for name, stored in (("float32", values), ("float16", values.half().float())):
+                        note(f"{name} k={k}", _bucketed(stored, p, q, top), full)
+    mean = {name: statistics.fmean(values) for name, values in kept.items()}
+    return {
+        "tokens": len(kept["full"]),
+        "kl": mean,
+        "share_of_full": {name: mean[name] / mean["full"] for name in errors},
+        "mean_error": {name: statistics.fmean(values) for name, values in errors.items()},
+        "mean_mass_beyond": {k: statistics.fmean(values) for k, values in masses.items()},
+    }
+
+
+def _logprobs(model: Any, ids: Any) -> Any:
+    """[tokens, vocabulary] in float64."""
+    return model(ids[None]).logits[0].double().log_softmax(-1)
+
+
+def _bucketed(stored: Any, p: Any, q: Any, top: Any) -> Any:
+    """KL with all others than `top` as one bucket, the stored probabilities brought to a sum of 1."""
+    import torch
+
+    rest = p.exp().scatter(-1, top, 0.0).sum(-1, keepdim=True).float()
+    mass = torch.cat([stored.exp(), rest], -1).double()
+    mass /= mass.sum(-1, keepdim=True)
+    others = q.exp().scatter(-1, top, 0.0).sum(-1, keepdim=True).log()
+    theirs = torch.cat([q.gather(-1, top), others], -1)
+    return (torch.special.xlogy(mass, mass) - mass * theirs).sum(-1)
+
+
+def training(name: str, k: int, steps: int, keys: str, *overrides: str) -> dict[str, float]:
+    """Seconds a step of the recipe, first steps left out."""
+    out = BUILD / f"training-{name}"
+    shutil.rmtree(out, ignore_errors=True)
+    factory = (
+        f"kcpt_smollm2_135m(pack='{BUILD}/pack',dir='{out}',restore='{BUILD}/base',"
+        f"tokens_per_step={TOKENS_PER_STEP},distillation='{BUILD}/teacher-{k}',{keys})"
+    )
+    words = [f"trainer.max_steps={steps}", "log.ckpt.every_n_train_steps=100000", *overrides]
+    nemo = str(Path(sys.executable).with_name("nemo"))
+    started = time.perf_counter()
+    _run([nemo, "llm", "pretrain", "--factory", factory, "--yes", *words])
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    seconds = [later["seconds"] - line["seconds"] for line, later in zip(lines[SKIPPED:], lines[SKIPPED + 1 :])]
+    memory = max(line["memory_gib"] for line in lines)
+    return {"seconds_a_step": statistics.median(seconds), "memory_gib": memory, "all": time.perf_counter() - started}
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--windows", type=int, default=8, help="windows of which the exactness is measured")
+    parser.add_argument("--steps", type=int, default=12, help="steps of each training; 0 for none")
+    parser.add_argument("--k", type=int, default=64, help="of the distillation that is trained on")
+    given = parser.parse_args()
+    prepare()
+    result: dict[str, Any] = {"exactness": exactness(given.windows), "distill": {given.k: distil(given.k)}}
+    if given.steps:
+        # The same view and windows; without kl_weight the teacher's rows are read and not used.
+        plain = training("plain", given.k, given.steps, "kl_weight=0")
+        warm = training("distilled", given.k, given.steps, "kl_weight=1")
+        result["training"] = {"plain": plain, "distilled": warm}
+        result["training"]["ratio"] = warm["seconds_a_step"] / plain["seconds_a_step"]
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
