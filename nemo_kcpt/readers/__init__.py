@@ -164,13 +164,21 @@ def _of_folder(place: Place) -> list[Reader]:
             f"which is the corpus? Give format={data[0]} or format={'+'.join(documents)}"
         )
     if not there:
-        looked = ", ".join((*_endings(), *(ending for reader in known.values() for ending in reader.suffixes)))
+        endings = (*_endings(), *(ending for reader in known.values() for ending in reader.suffixes))
+        looked = ", ".join(dict.fromkeys(endings))
         raise BadInput(f"{path}: the corpus is empty: no document in this folder (looked for {looked})")
     return [known[name] for name in data or documents]
 
 
 def _there(place: Place, known: Mapping[str, Reader]) -> dict[str, list[Path]]:
-    return {name: files for name, reader in known.items() if (files := reader.files(_all_splits(place)))}
+    there: dict[str, list[Path]] = {}
+    claimed: set[Path] = set()
+    for name, reader in known.items():
+        files = reader.files(_all_splits(place))
+        if files and not (claimed.issuperset(files) and all(map(place.outside, files))):  # links that none may open
+            there[name] = files
+            claimed.update(files)
+    return there
 
 
 def _all_splits(place: Place) -> Place:

@@ -31,6 +31,8 @@ READER_CHANGES = {
     "wiki_other_pages": "Pages of wikis outside of the main namespace, no documents either; counted in the same way",
     "wiki_templates": "Templates of wikis that cannot be expanded, and were left out",
     "wiki_templates_kept": "Templates of wikis that cannot be expanded and hold numbers: they stay as they are written",
+    "confluence_other_pages": "Drafts, older versions and comments of a Confluence space, which are no documents",
+    "confluence_macros": "Macros of Confluence whose content is not in the export",
     "unmapped_pages": "Pages of PDFs with a font that does not say which characters its glyphs are",
 }
 """What readers change or doubt and no cleaning step does: the name of the count -> what it counts."""

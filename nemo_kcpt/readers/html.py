@@ -13,10 +13,12 @@ import logging
 import re
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file
+from nemo_kcpt.readers.confluence import is_confluence_page
 from nemo_kcpt.readers.html_formulas import write_formulas
 from nemo_kcpt.readers.html_loose import wrap_loose_text
 from nemo_kcpt.readers.html_raised import INLINE, write_raised_text
@@ -206,4 +208,9 @@ def _is_layout(table: Any) -> bool:
     )
 
 
-READER = Reader(name="html", suffixes=(".html", ".htm", ".xhtml"), read=read, documents=True)
+def is_page(path: Path) -> bool:
+    """Whether a file is a page that no other reader knows better."""
+    return path.suffix.lower() != ".html" or not is_confluence_page(path)
+
+
+READER = Reader(name="html", suffixes=(".html", ".htm", ".xhtml"), read=read, documents=True, recognises=is_page)

@@ -6,19 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file
+from nemo_kcpt.readers.confluence import is_confluence_root
 from nemo_kcpt.readers.jats import is_jats_root
 from nemo_kcpt.readers.mediawiki import is_mediawiki_root
 from nemo_kcpt.readers.safe_xml import root_of
 from nemo_kcpt.readers.tei import is_tei_root
 
-READ = "JATS (<article>), TEI (<TEI>), MediaWiki (<mediawiki>)"
+READ = "JATS (<article>), TEI (<TEI>), MediaWiki (<mediawiki>), Confluence (<hibernate-generic>)"
 """What is read of XML, for messages."""
 
 
 def is_other(path: Path) -> bool:
     """Whether a file is XML that no reader knows."""
     root = root_of(path)
-    return not (is_jats_root(root) or is_tei_root(root) or is_mediawiki_root(root))
+    return not any(test(root) for test in (is_jats_root, is_tei_root, is_mediawiki_root, is_confluence_root))
 
 
 def read(place: Place, piece: Piece) -> Iterator[Found]:
