@@ -133,7 +133,8 @@ class Config:
     compare: list[list[str]] = field(default_factory=list)
     """Pairs of trainings whose difference the report tells, beside that of each to the base: [[one, other]]."""
     goals: list[dict[str, Any]] = field(default_factory=list)
-    """What was to be reached: [{text, better, than, metric, at_least}], [{text, spearman, at_least}]."""
+    """What was to be reached: [{text, better, than, metric, at_least}], [{text, spearman, at_least}],
+    [{text, retention: NAME, at_least}] or [{text, perplexity: NAME, at_most}], which is times the base's."""
     world: dict[str, Any] = field(default_factory=dict)
     """Fictional papers instead of documents: keys of kcpt demo-world."""
     corpus: dict[str, Any] = field(default_factory=dict)
@@ -287,7 +288,7 @@ def check_compared(config: Config, models: Sequence[str], groups: Sequence[str])
     known = list(dict.fromkeys([*chain(*zip(models, groups)), *(training.name for training in all_trainings(config))]))
     named = [(f"compare: {pair}", name) for pair in config.compare for name in pair]
     for goal in config.goals:
-        named += [(f"goals: {key}", goal[key]) for key in ("better", "than") if key in goal]
+        named += [(f"goals: {key}", goal[key]) for key in ("better", "than", "retention", "perplexity") if key in goal]
     if uneven := [pair for pair in config.compare if len(pair) != 2]:
         raise BadInput(f"compare: {uneven[0]}: two names are needed, as [anchored-1024, concat-1024]")
     for where, name in named:

@@ -73,12 +73,20 @@ class Metrics:
         if goal["kind"] == "spearman":
             low, high = goal["ci95"] or (None, None)
             return "ρ = " + estimate({"value": goal["value"], "low": low, "high": high})
+        if goal["kind"] == "retention":
+            return f"{self.number(goal['value'], 'exact_match')} ({self.interval(goal['ci95'], 'exact_match')})"
+        if goal["kind"] == "perplexity":
+            return f"{goal['value']:.2f} times"
         return f"{self.signed(goal['value'], goal['metric'])} ({self.interval(goal['ci95'], goal['metric'])})"
 
     def wanted(self, goal: Mapping[str, Any]) -> str:
         """The least that a goal asks for."""
         if goal["kind"] == "spearman":
             return f"{goal['at_least']:.2f}"
+        if goal["kind"] == "retention":
+            return self.number(goal["at_least"], "exact_match")
+        if goal["kind"] == "perplexity":
+            return f"at most {goal['at_most']:.2f}"
         return self.signed(goal["at_least"], goal["metric"])
 
 

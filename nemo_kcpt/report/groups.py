@@ -147,46 +147,87 @@ class Groups:
         return rows
 
 
+GOALS: dict[str, tuple[str, ...]] = {
+    "difference": ("better", "than", "metric", "at_least"),
+    "spearman": ("spearman", "at_least"),
+    "retention": ("retention", "at_least"),
+    "perplexity": ("perplexity", "at_most"),
+}
+"""Kinds of goals and the fields that each must have: a gain, a score's rank correlation with the truth, what an arm has
+to keep of the starting model, and how many times the starting model's perplexity it may have."""
+
+
 def goal_rows(
-    goals: Iterable[Mapping[str, Any]], found: Groups, agreement: Sequence[Mapping[str, Any]]
+    goals: Iterable[Mapping[str, Any]],
+    found: Groups,
+    agreement: Sequence[Mapping[str, Any]],
+    frontier: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Each goal with what was measured: `value`, `ci95`, `n`, `state` (met, missed, not measured) and why it was not.
 
     A goal is met or missed by its value; `certain` says whether the whole interval lies on that side.
+
+    Args:
+        goals: as in cells.json.
+        found: the groups.
+        agreement: of scores with the truth.
+        frontier: of report.json, with what every arm kept.
 
     Raises:
         BadInput: a goal of another form, or about an unknown metric.
     """
     rows = []
     for goal in goals:
-        difference = {"better", "than", "metric", "at_least"} <= set(goal)
-        if not difference and not {"spearman", "at_least"} <= set(goal):
-            raise BadInput(
-                f"goals: {dict(goal)}: expected text, better, than, metric and at_least, or text, spearman and at_least"
-            )
-        measured = goal["metric"] if difference else goal["spearman"]
-        if measured not in found.metrics:
+        kind = next((name for name, fields in GOALS.items() if set(fields) <= set(goal)), None)
+        if kind is None:
+            forms = ", or ".join(f"text, {', '.join(fields)}" for fields in GOALS.values())
+            raise BadInput(f"goals: {dict(goal)}: expected {forms}")
+        measured = goal.get("metric", goal.get("spearman")) if kind in ("difference", "spearman") else None
+        if measured is not None and measured not in found.metrics:
             raise BadInput(f"goals: {measured!r} is not one of {', '.join(found.metrics)}")
         row: dict[str, Any] = {
-            "text": str(goal.get("text") or _words(goal)),
-            "kind": "difference" if difference else "spearman",
+            "text": str(goal.get("text") or _words(goal, kind)),
+            "kind": kind,
             **{key: goal.get(key) for key in ("better", "than", "metric", "spearman")},
-            "at_least": float(goal["at_least"]),
+            "at_least": float(goal["at_least"]) if "at_least" in goal else None,
+            **{key: goal[key] for key in ("retention", "perplexity", "at_most") if key in goal},
             "value": None,
             "ci95": None,
             "n": None,
             "truth": None,
             "why": None,
         }
-        row |= _difference(goal, found) if difference else _spearman(goal, agreement)
+        if kind == "difference":
+            row |= _difference(goal, found)
+        else:
+            row |= _spearman(goal, agreement) if kind == "spearman" else _kept(goal, kind, frontier)
         rows.append(row | _verdict(row))
     return rows
 
 
-def _words(goal: Mapping[str, Any]) -> str:
-    if "spearman" in goal:
-        return f"Spearman of {goal['spearman']} at least {goal['at_least']}"
-    return f"{goal['better']} at least {goal['at_least']} above {goal['than']} by {goal['metric']}"
+def _words(goal: Mapping[str, Any], kind: str) -> str:
+    return {
+        "spearman": "Spearman of {spearman} at least {at_least}",
+        "retention": "{retention} keeps at least {at_least} of what the base knows",
+        "perplexity": "{perplexity} has at most {at_most} times the base's perplexity",
+        "difference": "{better} at least {at_least} above {than} by {metric}",
+    }[kind].format(**goal)
+
+
+def _kept(goal: Mapping[str, Any], kind: str, frontier: Mapping[str, Any] | None) -> dict[str, Any]:
+    name = goal[kind]
+    arm = next((one for one in (frontier or {"arms": ()})["arms"] if name in (one["name"], *one["models"])), None)
+    if arm is None:
+        return {"why": f"no gain and retention of {name}"}
+    if kind == "perplexity":
+        known = arm["perplexity_ratio"] is not None
+        return {"value": arm["perplexity_ratio"]} if known else {"why": f"no perplexity of {name} and the base"}
+    if not arm["enough"]:
+        right = (
+            "no answers to general questions" if arm["of"] is None else f"only {arm['of']} right answers of the base"
+        )
+        return {"why": f"{right} to measure it on"}
+    return {"value": arm["retention"], "ci95": arm["retention_ci95"], "n": arm["of"]}
 
 
 def _difference(goal: Mapping[str, Any], found: Groups) -> dict[str, Any]:
@@ -212,8 +253,9 @@ def _spearman(goal: Mapping[str, Any], agreement: Sequence[Mapping[str, Any]]) -
 def _verdict(row: Mapping[str, Any]) -> dict[str, Any]:
     if row["value"] is None:
         return {"state": "not measured", "certain": None}
-    goal, bounds = row["at_least"], row["ci95"]
-    met = row["value"] >= goal - 1e-12
+    sign, goal = (-1, row["at_most"]) if row["kind"] == "perplexity" else (1, row["at_least"])
+    value, goal, bounds = sign * row["value"], sign * goal, row["ci95"]
+    met = value >= goal - 1e-12
     certain = None if bounds is None else bounds[0] >= goal - 1e-12 if met else bounds[1] < goal
     return {"state": "met" if met else "missed", "certain": certain}
 

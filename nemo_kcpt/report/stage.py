@@ -225,7 +225,7 @@ def build_report(config: Config) -> dict[str, Any]:
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "base": config.base,
         "headline": head,
-        "goals": groups.goal_rows(plan["goals"], grouped, agreement),
+        "goals": [],
         "counts": counts,
         "models": rows,
         "differences": differences,
@@ -268,8 +268,8 @@ def build_report(config: Config) -> dict[str, Any]:
         **({"sweeps": read_sweeps(read.paths(config.choices))} if config.choices else {}),
         **({"parts": config.parts} if config.parts else {}),
     }
-    found["frontier"] = retention.frontier(found, grouped, head["metric"] if head else None)
-    return found
+    edge = retention.frontier(found, grouped, head["metric"] if head else None)
+    return found | {"frontier": edge, "goals": groups.goal_rows(plan["goals"], grouped, agreement, edge)}
 
 
 def run(config: Config, redo: bool = False) -> None:

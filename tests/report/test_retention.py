@@ -152,3 +152,28 @@ def test_what_does_not_belong_together_is_refused(keys: dict[str, Any], tmp_path
         join_divergence(keys["divergence"])
     write_json(Path(one) / "divergence.json", {"base": "base", "models": []})
     assert join_divergence(None) is None
+
+
+def test_goals_about_what_is_kept(keys: dict[str, Any], tmp_path: Path) -> None:
+    goals: list[dict[str, Any]] = [
+        {"retention": "raw", "at_least": 0.8},
+        {"retention": "anchored-256", "at_least": 0.9},
+        {"perplexity": "raw", "at_most": 1.5},
+        {"perplexity": "raw", "at_most": 1.01},
+        {"retention": "anchored-2048", "at_least": 0.9},
+    ]
+    plan = read_json(keys["cells"]) | {"goals": goals}
+    write_json(keys["cells"].with_name("goals.json"), plan)
+    found = build_report(Config(**keys | {"cells": keys["cells"].with_name("goals.json")}))
+    rows = found["goals"]
+    assert [row["state"] for row in rows] == ["met", "missed", "met", "missed", "not measured"]
+    arm = _arm(found, "raw")
+    assert (
+        rows[0]["value"] == arm["retention"] and rows[0]["n"] == arm["of"] and rows[0]["ci95"] == arm["retention_ci95"]
+    )
+    assert rows[2]["value"] == arm["perplexity_ratio"] and rows[2]["at_most"] == 1.5
+    assert rows[4]["why"] == "no gain and retention of anchored-2048"
+    for text in (render(found), render_markdown(found)):
+        assert "raw keeps at least 0.8 of what the base knows" in text and "at most 1.50" in text
+        assert f"{100 * arm['retention']:.1f} % (" in text and f"{arm['perplexity_ratio']:.2f} times" in text
+    assert "anchored-2048" in csv_tables(found)["goals"]
