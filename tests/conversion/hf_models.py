@@ -48,17 +48,17 @@ LLAMAS: dict[str, dict[str, Any]] = {
 
 
 FAMILIES: dict[str, dict[str, Any]] = {
-    "llama, odd": {**ODD},
+    "llama odd": {**ODD},
     "qwen2": {"model_type": "qwen2"},
-    "qwen2, tied": {"model_type": "qwen2", "tie_word_embeddings": True, "num_key_value_heads": 4},
-    "qwen2, odd": {"model_type": "qwen2", **ODD},
+    "qwen2 tied": {"model_type": "qwen2", "tie_word_embeddings": True, "num_key_value_heads": 4},
+    "qwen2 odd": {"model_type": "qwen2", **ODD},
     "qwen3": {"model_type": "qwen3", "head_dim": 20},
-    "qwen3, tied": {"model_type": "qwen3", "tie_word_embeddings": True, "head_dim": 12, "num_key_value_heads": 4},
-    "qwen3, odd": {"model_type": "qwen3", **ODD},
+    "qwen3 tied": {"model_type": "qwen3", "tie_word_embeddings": True, "head_dim": 12, "num_key_value_heads": 4},
+    "qwen3 odd": {"model_type": "qwen3", **ODD},
     "mistral": {"model_type": "mistral", "sliding_window": None},
-    "mistral, window": {"model_type": "mistral", "sliding_window": 16},
-    "mistral, odd and tied": {"model_type": "mistral", "sliding_window": 9, "tie_word_embeddings": True, **ODD},
-    "qwen2, window": {"model_type": "qwen2", "use_sliding_window": True, "sliding_window": 16, "max_window_layers": 0},
+    "mistral window": {"model_type": "mistral", "sliding_window": 16},
+    "mistral odd and tied": {"model_type": "mistral", "sliding_window": 9, "tie_word_embeddings": True, **ODD},
+    "qwen2 window": {"model_type": "qwen2", "use_sliding_window": True, "sliding_window": 16, "max_window_layers": 0},
 }
 KINDS = LLAMAS | FAMILIES
 

@@ -16,7 +16,7 @@ from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.mapping import hf_sizes, hf_tensors
 from tests import forks
 from tests.conversion import layout_program
-from tests.conversion.hf_models import KINDS, save_model
+from tests.conversion.hf_models import FAMILIES, KINDS, save_model
 from tests.conversion.layout_program import Job, Layout
 
 FEATURES = ("grouped", "tied", "wide heads", "scaled", "padded", "bfloat16", "base 500000", "local names")
@@ -24,11 +24,17 @@ FEATURES = ("grouped", "tied", "wide heads", "scaled", "padded", "bfloat16", "ba
 
 @dataclass(frozen=True)
 class Architecture:
-    """A tiny Llama that has some of `FEATURES`; where it lacks one it has the other of two values."""
+    """A tiny model that has some of `FEATURES`; where it lacks one it has the other of two values.
+
+    A Llama, or one of the other families' in `FAMILIES`, whose values are its own.
+    """
 
     features: frozenset[str]
+    kind: str = ""
 
     def __str__(self) -> str:
+        if self.kind:
+            return self.kind
         return " + ".join(name for name in FEATURES if name in self.features) or "none"
 
     @property
@@ -46,7 +52,9 @@ class Architecture:
             "rope_scaling": KINDS["llama 3 scaling"]["rope_scaling"] if has("scaled") else None,
             "vocab_size": ROWS if has("padded") else PADDED_ROWS,
             "rope_theta": 500_000 if has("base 500000") else 10_000,
-        } | ({"head_dim": 20} if has("wide heads") else {})
+            **({"head_dim": 20} if has("wide heads") else {}),
+            **FAMILIES.get(self.kind, {}),
+        }
 
 
 ROWS, PADDED_ROWS, DIVISIBLE_BY = 203, 256, 128
@@ -62,8 +70,12 @@ def architectures() -> list[Architecture]:
     return found
 
 
-ARCHITECTURES = {str(one): one for one in architectures()}
-FEW = [name for name, one in ARCHITECTURES.items() if len(one.features) in (0, len(FEATURES))]
+LLAMAS = {str(one): one for one in architectures()}
+DIVISIBLE = [name for name, sizes in FAMILIES.items() if sizes.get("num_attention_heads") is None]
+"""Models of other families whose heads two ranks can share."""
+OTHERS = {name: Architecture(frozenset({"padded", "grouped"}), name) for name in DIVISIBLE}
+ARCHITECTURES = LLAMAS | OTHERS
+FEW = [name for name, one in LLAMAS.items() if len(one.features) in (0, len(FEATURES))]
 SOAK = bool(os.environ.get("KCPT_SOAK"))
 """Whether every layout is to have every architecture (`make soak`), and not a quarter of them each."""
 
@@ -75,7 +87,7 @@ def quarter(first: bool, second: bool) -> list[str]:
     names meets any one of the other features in all four combinations.
     """
     found = []
-    for name, one in ARCHITECTURES.items():
+    for name, one in LLAMAS.items():
         differs = [len(one.features & {a, b}) == 1 for a, b in (("grouped", "tied"), ("wide heads", "scaled"))]
         if SOAK or differs == [first, second]:
             found.append(name)
@@ -88,17 +100,19 @@ LAYOUTS: dict[str, Layout] = {
     "PP2": Layout(quarter(True, False), pp=2, stacked=False),
     "DP2": Layout(quarter(True, True), dp=2, optimizer="distributed"),
     "TP2 PP2 DP2": Layout(FEW, tp=2, pp=2, dp=2, optimizer="distributed"),
+    "TP2 families": Layout(DIVISIBLE, tp=2, optimizer="plain"),
+    "PP2 families": Layout(DIVISIBLE, pp=2),
 }
-"""In the last, whose eight ranks take time, the architectures with no feature and with all."""
+"""With eight ranks, which take time, the architectures with no feature and with all."""
 PAIRS = [(layout, name) for layout, one in LAYOUTS.items() for name in one.architectures]
 
 every_pair = pytest.mark.parametrize(("layout", "architecture"), PAIRS)
 
 
 def test_any_three_features_meet_in_every_way() -> None:
-    assert len(ARCHITECTURES) == 16
+    assert len(LLAMAS) == 16
     for three in combinations(FEATURES, 3):
-        assert len({one.features & frozenset(three) for one in ARCHITECTURES.values()}) == 8
+        assert len({one.features & frozenset(three) for one in LLAMAS.values()}) == 8
 
 
 def test_every_architecture_is_in_some_layout_and_features_meet_in_each() -> None:
@@ -154,11 +168,11 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> Layouts:
 @pytest.fixture(scope="module")
 def expected(layouts: Layouts) -> dict[str, torch.Tensor]:
     """transformers' float32 logits for each architecture, (prompts, positions, vocabulary)."""
-    from transformers import LlamaForCausalLM
+    from transformers import AutoModelForCausalLM
 
     found = {}
     for name in ARCHITECTURES:
-        model = LlamaForCausalLM.from_pretrained(layouts.hf / name, dtype=torch.float32).eval()
+        model = AutoModelForCausalLM.from_pretrained(layouts.hf / name, dtype=torch.float32).eval()
         with torch.no_grad():
             found[name] = model(prompts()).logits
     return found

@@ -1,0 +1,44 @@
+"""A model of each family, from its folder through a training and back: the loss falls, and a rerun resumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from nemo_kcpt.checkpoints.checkpoint import find_checkpoint, read_shape
+from nemo_kcpt.files import read_json, read_jsonl
+from nemo_kcpt.hf.families import families
+from nemo_kcpt.hf.model_shape import read_hf_shape
+from tests import forks
+from tests.conversion.hf_models import FAMILIES, save_model
+
+TRAINED = {name: next(kind for kind in reversed(FAMILIES) if kind.split()[0] == name) for name in families()}
+"""Of each family one of the small models."""
+LAST = 12
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("family", TRAINED)
+def test_a_folder_is_trained_resumed_and_exported(family: str, packs: Path, tmp_path: Path) -> None:
+    sizes = FAMILIES[TRAINED[family]]
+    hf = save_model(tmp_path / "hf", **{**sizes, "vocab_size": 1024})
+    convert = ["kcpt", "convert"]
+    forks.command([*convert, "import", hf, "--to", tmp_path / "base"], log=tmp_path / "import.log")
+    call = f"kcpt_llama(model='{hf}',pack='{packs}/concat',dir='{tmp_path}/run',restore='{tmp_path}/base',gpus=1)"
+    small = ["data.global_batch_size=4", "data.micro_batch_size=2", "optim.config.lr=1e-2"]
+    for steps in (LAST // 2, LAST):
+        words = ["nemo", "llm", "pretrain", "--factory", call, "--yes", *small, f"trainer.max_steps={steps}"]
+        forks.command(words, log=tmp_path / f"{steps}.log")
+    lines = list(read_jsonl(tmp_path / "run/metrics.jsonl"))
+    assert [line["step"] for line in lines] == [*range(1, LAST + 1)]
+    losses = [line["loss"] for line in lines]
+    assert fmean(losses[-3:]) < fmean(losses[5:8]) < fmean(losses[:3])
+    shape = read_hf_shape(hf)
+    assert read_shape(find_checkpoint(tmp_path / "run")) == shape and shape.family.name == family
+    export = [*convert, "export", tmp_path / "run", "--to", tmp_path / "out", f"tokenizer={packs}/tokenizer"]
+    forks.command(export, log=tmp_path / "export.log")
+    assert read_hf_shape(tmp_path / "out") == shape
+    assert read_json(tmp_path / "out/parity.json")["max_abs_diff"] <= 1e-4
