@@ -97,8 +97,10 @@ def test_transformers_5_says_the_same_in_other_words(kind: str) -> None:
     shape = shape_from_hf(SIZES | KINDS[kind])
     given = shape.hf_config()
     rope = {"rope_type": "default", **(given.pop("rope_scaling") or {}), "rope_theta": given.pop("rope_theta")}
-    layers = "sliding_attention" if shape.sliding_window else "full_attention"
-    kinds = {} if shape.family.name == "llama" else {"layer_types": [layers] * shape.num_layers}
+    layers = ["sliding_attention" if shape.sliding_window else "full_attention"] * shape.num_layers
+    if "window_attn_skip_freq" in shape.family.flags:
+        layers[1::2] = ["full_attention"] * len(layers[1::2])
+    kinds = {} if shape.family.name == "llama" else {"layer_types": layers}
     assert shape_from_hf({**given, **kinds, "rope_parameters": rope}) == shape
 
 
@@ -138,6 +140,15 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"model_type": "qwen3", "layer_types": ["full_attention"]},
         "the kinds of 3 layers were expected",
     ),
+    "a Gemma with other caps": (
+        {"model_type": "gemma2", "attn_logit_softcapping": None},
+        "attn_logit_softcapping is None; of a Gemma 2 only 50.0 is known",
+    ),
+    "a Gemma with other windows": (
+        {"model_type": "gemma2", "layer_types": ["full_attention"] * 3},
+        "layer_types is not sliding_attention and full_attention in turn",
+    ),
+    "a Gemma without windows": ({"model_type": "gemma2", "sliding_window": None}, "sliding_window is None"),
     "no window": ({"model_type": "mistral", "sliding_window": 0}, "sliding_window is 0; a number of tokens"),
     "no number": ({"model_type": "mistral", "sliding_window": "4k"}, "sliding_window is '4k'"),
     "a key missing": ({"model_type": "qwen2", "intermediate_size": None}, "int"),

@@ -180,3 +180,23 @@ def test_everything_is_loaded_in_one_place() -> None:
         for path in (ROOT / "nemo_kcpt").rglob("*.py")
     }
     assert {name: count for name, count in found.items() if count} == allowed
+
+
+def test_a_gemmas_scores_are_capped(tmp_path: Path) -> None:
+    """transformers' default attention leaves the cap out and gives other logits without a word."""
+    from transformers import AutoModelForCausalLM
+
+    folder = save_model(tmp_path, **KINDS["gemma2"])
+    loaded = load_causal_lm(folder)
+    with torch.no_grad():
+        for parameter in loaded.parameters():
+            parameter.mul_(8)  # scores far beyond 50
+        loaded.save_pretrained(folder)
+        ids = torch.arange(60)[None]
+        ours = load_causal_lm(folder)(ids).logits
+        by_attention = {
+            name: AutoModelForCausalLM.from_pretrained(folder, **options)(ids).logits
+            for name, options in (("eager", {"attn_implementation": "eager"}), ("default", {}))
+        }
+    assert torch.equal(ours, by_attention["eager"])
+    assert (by_attention["default"] - ours).abs().max() > 1

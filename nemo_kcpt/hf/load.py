@@ -238,15 +238,19 @@ def load_causal_lm(folder: Path, dtype: str = "float32") -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, GenerationConfig
 
+    config = load_config(folder)
+    # transformers' default attention passes over the cap of a Gemma 2's scores without a word.
+    capped = {"attn_implementation": "eager"} if getattr(config, "attn_logit_softcapping", None) else {}
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
             folder,
-            config=load_config(folder),
+            config=config,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
+            **capped,
         )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)

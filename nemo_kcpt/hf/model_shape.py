@@ -147,6 +147,7 @@ def shape_from_megatron(config: Mapping[str, Any], where: str = "the model's con
             original_positions=config["rope_original_positions"],
         ),
         sliding_window=config.get("sliding_window"),
+        query_scalar=config.get("query_scalar"),
     )
 
 

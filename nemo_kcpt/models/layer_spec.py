@@ -12,24 +12,9 @@ from megatron.core.transformer.transformer_block import TransformerBlockSubmodul
 from megatron.core.transformer.transformer_config import TransformerConfig
 from nemo.collections.llm.gpt.model.base import transformer_engine_layer_spec
 
+from nemo_kcpt.models.gemma import add_post_norms, gemma2_transformer_engine_spec
+from nemo_kcpt.models.rms_norm import SequenceParallelRMSNorm
 from nemo_kcpt.models.sdpa_attention import SdpaAttention
-
-
-class SequenceParallelRMSNorm(torch.nn.RMSNorm):
-    """``torch.nn.RMSNorm`` that also works under sequence parallelism, which Megatron's ``WrappedTorchNorm`` refuses.
-
-    Under sequence parallelism each rank normalises its part of the sequence, so the weight's gradient must be summed
-    over the tensor-parallel group; Megatron does that for parameters marked ``sequence_parallel``.
-
-    Args:
-        config: The model's configuration.
-        hidden_size: Size of the last dimension.
-        eps: Added to the mean square.
-    """
-
-    def __init__(self, config: TransformerConfig, hidden_size: int, eps: float = 1e-5) -> None:
-        super().__init__(hidden_size, eps=eps, dtype=config.params_dtype)
-        self.weight.sequence_parallel = config.sequence_parallel
 
 
 def uses_transformer_engine() -> bool:
@@ -48,7 +33,11 @@ def llama_layer_spec(config: TransformerConfig, vp_stage: int | None = None) -> 
         Transformer Engine's layer spec, or this pipeline stage's block of local layers.
     """
     if uses_transformer_engine():
-        return transformer_engine_layer_spec(config)
+        return (
+            gemma2_transformer_engine_spec(config)
+            if getattr(config, "post_norms", False)
+            else transformer_engine_layer_spec(config)
+        )
     return local_block_spec(config, vp_stage)
 
 
@@ -65,6 +54,8 @@ def local_block_spec(config: TransformerConfig, vp_stage: int | None = None) -> 
     attention.core_attention = SdpaAttention
     if config.qk_layernorm:
         attention.q_layernorm = attention.k_layernorm = SequenceParallelRMSNorm
+    if getattr(config, "post_norms", False):
+        add_post_norms(layer)
     return TransformerBlockSubmodules(
         layer_specs=[layer] * get_num_layers_to_build(config, vp_stage), layer_norm=SequenceParallelRMSNorm
     )

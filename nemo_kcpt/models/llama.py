@@ -31,6 +31,7 @@ from nemo_kcpt.models.distillation_loss import (
     Weights,
     distillation_loss,
 )
+from nemo_kcpt.models.gemma import ACTIVATIONS, finish
 from nemo_kcpt.models.layer_spec import llama_layer_spec, uses_transformer_engine
 from nemo_kcpt.models.z_loss import cross_entropy_with_z_loss
 from nemo_kcpt.planning.rope import check_positions
@@ -172,6 +173,14 @@ class KcptLlamaConfig(llm.LlamaConfig):
     """Of the model, as `model_type` in its `config.json` (nemo_kcpt.hf.families)."""
     sliding_window: Optional[int] = None
     """Tokens that each token sees, itself and those before it; None: all."""
+    query_scalar: Optional[float] = None
+    """Attention scores are divided by its square root; None: by that of the head size."""
+    activation: str = "silu"
+    """Of the MLP, and the five that follow: what a Gemma 2 has and a Llama has not."""
+    post_norms: bool = False
+    scale_embeddings: bool = False
+    attn_logit_softcapping: Optional[float] = None
+    final_logit_softcapping: Optional[float] = None
     z_loss: float = 0.0
     """Coefficient of the z-loss in training; validation measures the cross entropy alone."""
     kl_weight: float = 0.0
@@ -200,6 +209,10 @@ class KcptLlamaConfig(llm.LlamaConfig):
     def _settle_for_family(self) -> None:
         for name, value in family_of(self.family, "model.config.family").flags.items():
             setattr(self, name, value)
+        self.activation_func = ACTIVATIONS[self.activation]
+        if self.activation != "silu":  # of the gated ones Megatron fuses this alone
+            self.bias_activation_fusion = False
+        self.softmax_scale = None if self.query_scalar is None else self.query_scalar**-0.5
         # Megatron counts the tokens to the left of a token. A window that holds all of them is none.
         window = self.sliding_window
         self.window_size = (window - 1, 0) if window is not None and window < self.seq_length else None
@@ -255,6 +268,7 @@ class KcptLlamaConfig(llm.LlamaConfig):
             )
         self.vocab_size = get_vocab_size(self, self.vocab_rows, self.make_vocab_size_divisible_by)
         model = super().configure_model(tokenizer, pre_process, post_process, vp_stage)
+        finish(model, self)
         if self.rope_scaling_factor is not None:
             # Megatron's own rope_scaling has the other three constants written out.
             model.rotary_pos_emb.inv_freq = apply_rope_scaling(
@@ -309,6 +323,7 @@ def config_options(shape: ModelShape, seq_length: int, base: float) -> dict[str,
         "share_embeddings_and_output_weights": shape.tied,
         "vocab_rows": shape.vocab_rows,
         "sliding_window": shape.sliding_window,
+        "query_scalar": shape.query_scalar,
         "base_positions": shape.positions,
         "base_rotary_base": shape.rotary_base,
         **scaled,

@@ -56,7 +56,9 @@ class SdpaAttention(MegatronModule):
         groups = pg_collection or ProcessGroupCollection.use_mpu_process_groups(required_pgs=["tp"])
         heads = divide(config.num_attention_heads, groups.tp.size())
         self.queries_per_group = divide(heads, divide(config.num_query_groups, groups.tp.size()))
-        self.softmax_scale = softmax_scale if softmax_scale is not None else config.kv_channels**-0.5
+        given = softmax_scale if softmax_scale is not None else config.softmax_scale
+        self.softmax_scale = given if given is not None else config.kv_channels**-0.5
+        self.softcap: float | None = getattr(config, "attn_logit_softcapping", None)
         if config.apply_query_key_layer_scaling:
             self.softmax_scale /= max(1, layer_number)
         own = is_layer_window_attention(config.window_size, config.window_attn_skip_freq, layer_number)
@@ -108,6 +110,8 @@ class SdpaAttention(MegatronModule):
     def _causal(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """(batch, heads, sequence, head size) for all three, key and value with fewer heads."""
         tokens = query.size(2)
+        if self.softcap is not None:
+            return self._capped(query, key, value, self.softcap)
         if self.window is not None and tokens > self.window:
             mask = _within(tokens, self.window, query.device)
             return scaled_dot_product_attention(
@@ -118,6 +122,14 @@ class SdpaAttention(MegatronModule):
         return scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=self.softmax_scale, enable_gqa=self.queries_per_group > 1
         )
+
+    def _capped(self, query: Tensor, key: Tensor, value: Tensor, cap: float) -> Tensor:
+        """As :meth:`_causal`, with scores kept below `cap` by tanh, which no fused attention does."""
+        key, value = (part.repeat_interleave(self.queries_per_group, dim=1) for part in (key, value))
+        scores = (query @ key.transpose(2, 3)).float() * (self.softmax_scale / cap)
+        seen = _within(query.size(2), self.window or query.size(2), query.device)
+        scores = (scores.tanh() * cap).masked_fill(~seen, float("-inf"))
+        return scores.softmax(dim=-1).to(value.dtype) @ value
 
 
 @lru_cache(maxsize=2)

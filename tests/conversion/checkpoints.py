@@ -18,6 +18,7 @@ def model_yaml(shape: ModelShape, **more: Any) -> dict[str, Any]:
     config = {
         "family": shape.family.name,
         "sliding_window": shape.sliding_window,
+        "query_scalar": shape.query_scalar,
         "num_layers": shape.num_layers,
         "hidden_size": shape.hidden_size,
         "ffn_hidden_size": shape.ffn_hidden_size,

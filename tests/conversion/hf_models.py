@@ -58,6 +58,15 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "mistral": {"model_type": "mistral", "sliding_window": None},
     "mistral window": {"model_type": "mistral", "sliding_window": 16},
     "mistral odd and tied": {"model_type": "mistral", "sliding_window": 9, "tie_word_embeddings": True, **ODD},
+    "gemma2": {"model_type": "gemma2", "head_dim": 12, "query_pre_attn_scalar": 18, "sliding_window": 16},
+    "gemma2 untied": {
+        "model_type": "gemma2",
+        "head_dim": 20,
+        "query_pre_attn_scalar": 20,
+        "tie_word_embeddings": False,
+        "num_key_value_heads": 4,
+    },
+    "gemma2 odd": {"model_type": "gemma2", **ODD, "query_pre_attn_scalar": 15, "sliding_window": 9},
     "qwen2 window": {"model_type": "qwen2", "use_sliding_window": True, "sliding_window": 16, "max_window_layers": 0},
 }
 KINDS = LLAMAS | FAMILIES

@@ -14,6 +14,7 @@ import torch
 from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint, read_shape
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.mapping import hf_sizes, hf_tensors
+from nemo_kcpt.hf.load import load_causal_lm
 from tests import forks
 from tests.conversion import layout_program
 from tests.conversion.hf_models import FAMILIES, KINDS, save_model
@@ -168,11 +169,9 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> Layouts:
 @pytest.fixture(scope="module")
 def expected(layouts: Layouts) -> dict[str, torch.Tensor]:
     """transformers' float32 logits for each architecture, (prompts, positions, vocabulary)."""
-    from transformers import AutoModelForCausalLM
-
     found = {}
     for name in ARCHITECTURES:
-        model = AutoModelForCausalLM.from_pretrained(layouts.hf / name, dtype=torch.float32).eval()
+        model = load_causal_lm(layouts.hf / name)
         with torch.no_grad():
             found[name] = model(prompts()).logits
     return found

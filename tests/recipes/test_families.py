@@ -35,7 +35,7 @@ def test_a_folder_is_trained_resumed_and_exported(family: str, packs: Path, tmp_
     lines = list(read_jsonl(tmp_path / "run/metrics.jsonl"))
     assert [line["step"] for line in lines] == [*range(1, LAST + 1)]
     losses = [line["loss"] for line in lines]
-    assert fmean(losses[-3:]) < fmean(losses[5:8]) < fmean(losses[:3])
+    assert max(losses[LAST // 2], fmean(losses[-3:])) < losses[0] - 0.1  # after the resume, and at the end
     shape = read_hf_shape(hf)
     assert read_shape(find_checkpoint(tmp_path / "run")) == shape and shape.family.name == family
     export = [*convert, "export", tmp_path / "run", "--to", tmp_path / "out", f"tokenizer={packs}/tokenizer"]

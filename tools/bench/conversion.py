@@ -1,13 +1,14 @@
-"""Hugging Face to NeMo and back, on synthetic Llamas: seconds, and peak memory against the largest tensor and model.
+"""Hugging Face to NeMo and back, on synthetic models: seconds, and peak memory against the largest tensor and model.
 
-    .venv/bin/python tools/bench/conversion.py [--keep]
+    .venv/bin/python tools/bench/conversion.py [--family qwen2] [--layers 6,12] [--keep]
 
-1.1 billion weights in the shape of llm-jp-3-1.8b with fewer layers, and the same with half of the layers, in bf16;
-made on the spot and deleted after. `import` and `export` are the commands; `import: weights` is the first without
-NeMo, whose imports take their time and memory whatever the model: an import ends with NeMo writing the context.
-`export: NeMo` is NeMo's own exporter (`HFLlamaExporter`) on the same checkpoint. It is given a tokenizer that has
-nothing but its size, which it asks for, and the names of two norms as they are without Transformer Engine. Memory is
-the process's peak resident set, pages of the mapped safetensors included.
+1.1 billion weights of a family in the sizes of llm-jp-3-1.8b with fewer layers, and the same with half of the layers,
+in bf16; made on the spot and deleted after. `import` and `export` are the commands; `import: weights` is the first
+without NeMo, whose imports take their time and memory whatever the model: an import ends with NeMo writing the context.
+`import: NeMo` and `export: NeMo` are NeMo's own importer and exporter of the family (`HFQwen2Importer` …), where it has
+them, on the same folder and checkpoint. They are given our model, which a CPU can build, no tokenizer or one that has
+nothing but its size, and the names of two norms as they are without Transformer Engine. Memory is the process's peak
+resident set, pages of the mapped safetensors included.
 """
 
 from __future__ import annotations
@@ -26,11 +27,19 @@ from typing import Any
 
 from nemo_kcpt.checkpoints.mapping import hf_sizes, megatron_parts
 from nemo_kcpt.files import write_json
+from nemo_kcpt.hf.families import families
 from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
 from nemo_kcpt.processes import peak_memory
 
 BUILD = Path("build/bench-conversion")
-MODELS = {layers: replace(KNOWN["llm-jp-3-1.8b"], num_layers=layers) for layers in (6, 12)}
+NEMO = {"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwen3": "Qwen3"}
+"""Families that NeMo converts, with the name in its classes; their modules have the family's. Its classes for Gemma 2
+need Transformer Engine."""
+NAMES = {
+    ".self_attention.linear_qkv.layer_norm_weight": ".input_layernorm.weight",
+    ".mlp.linear_fc1.layer_norm_weight": ".pre_mlp_layernorm.weight",
+}
+"""Ends of the names of norms: Transformer Engine's, which NeMo asks for, and those of local layers."""
 
 
 def make_folder(shape: ModelShape, folder: Path) -> None:
@@ -80,34 +89,77 @@ def export_command(hf: Path, checkpoint: Path, out: Path) -> None:
     run(Config(checkpoint=checkpoint, out=out, check=False), bare=True)
 
 
-def nemos_export(hf: Path, checkpoint: Path, out: Path) -> None:
-    """NeMo's exporter, which builds the Megatron model and transformers' model."""
-    from nemo.collections.llm.gpt.model import llama
+def _local(name: str) -> str:
+    """A parameter's name as local layers have it."""
+    end = next((end for end in NAMES if name.endswith(end)), None)
+    return name if end is None else name.removesuffix(end) + NAMES[end]
+
+
+def _nemos_class(family: str, what: str) -> Any:
+    """NeMo's importer or exporter of a family, on a CPU and with local layers."""
+    import importlib
+
     from nemo.lightning import io
 
-    from nemo_kcpt.checkpoints.checkpoint import read_shape
     from nemo_kcpt.training import cpu_backend
 
     cpu_backend.activate()
-    names = {
-        "decoder.layers.*.self_attention.linear_qkv.layer_norm_weight": "decoder.layers.*.input_layernorm.weight",
-        "decoder.layers.*.mlp.linear_fc1.layer_norm_weight": "decoder.layers.*.pre_mlp_layernorm.weight",
-    }
     apply = io.apply_transforms
 
-    def renamed(source: Any, target: Any, mapping: dict[str, str], transforms: list[Any]) -> Any:
-        return apply(source, target, {names.get(ours, ours): theirs for ours, theirs in mapping.items()}, transforms)
+    def renamed(source: Any, target: Any, mapping: dict[str, str], transforms: list[Any], **more: Any) -> Any:
+        names = {_local(one): _local(other) for one, other in mapping.items()}
+        return apply(source, target, names, transforms, **more)
 
-    class Exporter(llama.HFLlamaExporter):
-        tokenizer = SimpleNamespace(vocab_size=read_shape(checkpoint).vocab_rows, bos_id=1, eos_id=2)
+    io.apply_transforms = renamed
+    module = importlib.import_module(f"nemo.collections.llm.gpt.model.{family}")
+    return getattr(module, f"HF{NEMO[family]}{what}")
 
-    llama.io.apply_transforms = renamed
-    Exporter(checkpoint).apply(out)
+
+def nemos_import(hf: Path, checkpoint: Path, out: Path) -> None:
+    """NeMo's importer, which builds transformers' model and the Megatron model, in bf16 as ours writes it."""
+    import torch
+
+    from nemo_kcpt.hf.model_shape import read_hf_shape
+    from nemo_kcpt.models.llama import KcptLlamaConfig, KcptLlamaModel, config_options
+
+    shape = read_hf_shape(hf)
+
+    def init(self: Any) -> KcptLlamaModel:
+        return KcptLlamaModel(KcptLlamaConfig(**config_options(shape, shape.positions, shape.rotary_base)))
+
+    settle = KcptLlamaConfig._settle_for_cpu
+
+    def in_bf16(config: Any) -> None:
+        settle(config)
+        config.bf16, config.params_dtype, config.pipeline_dtype = True, torch.bfloat16, torch.bfloat16
+
+    setattr(KcptLlamaConfig, "_settle_for_cpu", in_bf16)  # noqa: B010 - mypy forbids to assign a method
+    kind = _nemos_class(shape.family.name, "Importer")
+    type("Importer", (kind,), {"init": init, "tokenizer": None})(hf).apply(out)
+
+
+def nemos_export(hf: Path, checkpoint: Path, out: Path) -> None:
+    """NeMo's exporter, which builds the Megatron model and transformers' model."""
+    from nemo_kcpt.checkpoints.checkpoint import read_shape
+
+    shape = read_shape(checkpoint)
+    tokenizer = SimpleNamespace(vocab_size=shape.vocab_rows, bos_id=1, eos_id=2, save_pretrained=lambda path: None)
+    kind = _nemos_class(shape.family.name, "Exporter")
+
+    def config(self: Any) -> Any:
+        found = kind.config.fget(self)
+        found.vocab_size = (
+            shape.vocab_rows
+        )  # which NeMo takes from the tokenizer, or from a field that ours leaves open
+        return found
+
+    type("Exporter", (kind,), {"tokenizer": tokenizer, "config": property(config)})(checkpoint).apply(out)
 
 
 ARMS = {
     "import: weights": import_weights,
     "import": import_command,
+    "import: NeMo": nemos_import,
     "export": export_command,
     "export: NeMo": nemos_export,
 }
@@ -134,9 +186,43 @@ def same_weights(one: Path, other: Path) -> bool:
     return all(torch.equal(first.read(name), second.read(name)) for name in hf_sizes(first.shape))
 
 
+def compare(shape: ModelShape, keep: bool) -> None:
+    """Print a row for each arm on a model of `shape`, and ours against NeMo's."""
+    hf, checkpoint, out = (BUILD / name for name in ("hf", "checkpoint", "out"))
+    make_folder(shape, hf)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    model = shape.parameters() * 2
+    largest = max(math.prod(part.size) for part in megatron_parts(shape)) * 2
+    limit = 2 * largest + 10**9
+    print(
+        f"  {shape.family.title}, {model / 2e9:.2f} B weights, {model / 1e9:.2f} GB, "
+        f"largest tensor {largest / 1e9:.2f} GB"
+    )
+    found = {}
+    for arm in ARMS:
+        if arm.endswith("NeMo") and shape.family.name not in NEMO:
+            continue
+        found[arm] = seconds, peak = measured(arm, hf, checkpoint, out)
+        print(
+            f"    {arm:15s} {seconds:5.1f} s   peak {peak / 1e9:4.2f} GB: {peak / model:4.2f} x the model, "
+            f"{peak / limit:4.2f} x the limit",
+            flush=True,
+        )
+        if arm.startswith("export"):
+            assert same_weights(hf, out), f"{arm}: other weights than the model's"
+    for arm in ("import", "export"):
+        if f"{arm}: NeMo" in found:
+            (ours, own), (theirs, other) = found[arm], found[f"{arm}: NeMo"]
+            print(f"    {arm} against NeMo's: {ours / theirs:.2f} of the time, {own / other:.2f} of the peak")
+    if not keep:
+        shutil.rmtree(BUILD)
+
+
 def main() -> None:
     """Print a row for each model and arm."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", default="llama", choices=[*families(), "all"], help="of the models")
+    parser.add_argument("--layers", default="6,12", help="numbers of layers of the models, 12 for 1.1 billion weights")
     parser.add_argument("--keep", action="store_true", help="leave the folders in build/bench-conversion")
     parser.add_argument("--arm", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -147,28 +233,12 @@ def main() -> None:
         print(json.dumps([time.perf_counter() - started, peak_memory()]))
         return
     print("bf16 models; limit: twice the largest tensor and 1 GB")
-    for layers, shape in MODELS.items():
-        hf, checkpoint, out = BUILD / f"hf-{layers}", BUILD / f"checkpoint-{layers}", BUILD / f"out-{layers}"
-        make_folder(shape, hf)
-        shutil.rmtree(checkpoint, ignore_errors=True)
-        model = shape.parameters() * 2
-        largest = max(math.prod(part.size) for part in megatron_parts(shape)) * 2
-        limit = 2 * largest + 10**9
-        print(f"  {model / 2e9:.2f} B weights, {model / 1e9:.2f} GB, largest tensor {largest / 1e9:.2f} GB")
-        found = {}
-        for arm in ARMS:
-            found[arm] = seconds, peak = measured(arm, hf, checkpoint, out)
-            print(
-                f"    {arm:15s} {seconds:5.1f} s   peak {peak / 1e9:4.2f} GB: {peak / model:4.2f} x the model, "
-                f"{peak / limit:4.2f} x the limit",
-                flush=True,
-            )
-            if arm.startswith("export"):
-                assert same_weights(hf, out), f"{arm}: other weights than the model's"
-        (ours, own), (theirs, other) = found["export"], found["export: NeMo"]
-        print(f"    export against NeMo's: {ours / theirs:.2f} of the time, {own / other:.2f} of the peak")
-        if not given.keep:
-            shutil.rmtree(BUILD)
+    for name in families() if given.family == "all" else [given.family]:
+        scalar = 128.0 if name == "gemma2" else None
+        for layers in map(int, given.layers.split(",")):
+            known = KNOWN["llm-jp-3-1.8b"]
+            shape = replace(known, num_layers=layers, family=families()[name], query_scalar=scalar)
+            compare(shape, given.keep)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import torch
 
 from nemo_kcpt.checkpoints.adapters import Lora, base_of_adapters, options, read_lora
 from nemo_kcpt.checkpoints.checkpoint import WEIGHTS, check_complete, read_shape
+from nemo_kcpt.conversion.verify import states as state_names
 from nemo_kcpt.conversion.verify.states import OUTPUT, Model, States, hf_states, names, round_weights, tapped
 from nemo_kcpt.hf.families.base import EMBEDDING
 from nemo_kcpt.hf.families.base import OUTPUT as OUTPUT_LAYER
@@ -86,6 +87,8 @@ def megatron_states(
             mask = torch.zeros(1, dtype=torch.bool, device=device)
             with tapped(modules) as states, torch.no_grad():
                 logits = model(tokens, torch.arange(len(ids), device=device)[None], mask)
+            if model.config.scale_embeddings:  # transformers' module gives them before they are scaled
+                states[state_names.EMBEDDING] /= model.config.hidden_size**0.5
             found = {name: states[name][:, 0] for name in modules} | {OUTPUT: logits[0, :, :rows].float()}
             return {name: state.cpu() for name, state in found.items()}
 

@@ -175,7 +175,9 @@ class ModelShape:
     """Whether embedding and output layer are one matrix."""
     rope_scaling: RopeScaling | None = None
     sliding_window: int | None = None
-    """Tokens that each token sees, itself and those before it; None: all. Of every layer."""
+    """Tokens that each token sees, itself and those before it; None: all. Of every layer, or as the family has it."""
+    query_scalar: float | None = None
+    """Attention scores are divided by its square root; None: by that of the head size."""
 
     @property
     def query_size(self) -> int:
