@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from nemo_kcpt.checkpoints.checkpoint import WEIGHTS
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
-from nemo_kcpt.checkpoints.mapping import Part, fuse, megatron_parts
+from nemo_kcpt.checkpoints.mapping import Part, fuse, hf_sizes, megatron_parts
 from nemo_kcpt.checkpoints.torch_dist import write_weights
 from nemo_kcpt.cli import main
 from nemo_kcpt.conversion.verify.logits import Worst
@@ -26,9 +26,9 @@ from nemo_kcpt.conversion.verify.weights import compare_tensors, compare_weights
 from nemo_kcpt.conversion.verify_stage import Config, run
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.files import read_json, write_json
-from nemo_kcpt.hf.model_shape import ModelShape
+from nemo_kcpt.hf.model_shape import ModelShape, read_hf_shape
 from tests.conversion.checkpoints import imported
-from tests.conversion.hf_models import save_model
+from tests.conversion.hf_models import FAMILIES, KINDS, save_model
 from tests.tiny_tokenizer import make_tokenizer
 
 SERVABLE: dict[str, Any] = {"vocab_size": 512, "head_dim": 32, "max_position_embeddings": 512}
@@ -68,19 +68,21 @@ def hf(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["narrow heads, tied", *FAMILIES])
 def test_a_folder_and_its_checkpoint_are_equal(
-    dtype: torch.dtype, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kind: str, dtype: torch.dtype, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hf = save_model(tmp_path / "hf", dtype, num_key_value_heads=1, tie_word_embeddings=True)
+    hf = save_model(tmp_path / "hf", dtype, **KINDS[kind])
+    tensors = len(hf_sizes(read_hf_shape(hf)))
     checkpoint = imported(hf, tmp_path / "training/checkpoints/step=1")
     for a, b in ((hf, checkpoint), (tmp_path / "training", hf), (checkpoint, checkpoint), (hf, hf)):
         found = verify(a, b, tmp_path / "result.json", **OFF)
         assert found["passed"] and found["not_checked"] == ["token_ids", "logits", "vllm"]
-        assert found["parts"]["weights"]["bit_equal"] == found["parts"]["weights"]["tensors"] == 3 * 9 + 2
+        assert found["parts"]["weights"]["bit_equal"] == found["parts"]["weights"]["tensors"] == tensors
         assert found["parts"]["weights"]["bit_equal_as"] == [str(dtype).removeprefix("torch.")]
         assert found["a"]["path"] == str(checkpoint if a != hf else hf)
     printed = capsys.readouterr().out
-    assert "weights    passed       29 of 29 tensors equal bit for bit\n" in printed
+    assert f"weights    passed       {tensors} of {tensors} tensors equal bit for bit\n" in printed
     assert "vllm       not checked  vllm=false was given\n" in printed
     assert "passed: config, weights; not checked: token_ids, logits, vllm\n" in printed
 
@@ -225,6 +227,15 @@ def test_where_models_depart(change: Change, where: str | None, hf: Path, tmp_pa
     before = list(logits["states"]).index(where) if where else 6
     sizes = [one["relative"] for one in logits["states"].values()]
     assert all(size == 0 for size in sizes[:before]) and all(size != 0 for size in sizes[before:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3", "mistral window", "gemma2"])
+def test_no_layer_of_megatrons_model_departs(kind: str, tmp_path: Path) -> None:
+    hf = save_model(tmp_path / "hf", **KINDS[kind])
+    checkpoint = imported(hf, tmp_path / "checkpoint")
+    found = verify(hf, checkpoint, tmp_path / "r.json", weights=False, token_ids=False, vllm=False)
+    assert found["parts"]["logits"]["state"] == "passed" and found["parts"]["logits"]["first_departs_at"] is None
 
 
 def test_rope_and_rounding_show_in_the_logits(hf: Path, tmp_path: Path) -> None:

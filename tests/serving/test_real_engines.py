@@ -48,6 +48,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral": ("MistralConfig", {"sliding_window": 16}),
     "gemma3_text": ("Gemma3TextConfig", {"sliding_window": 32, "layer_types": ["sliding_attention", "full_attention"]}),
     "qwen3_moe": ("Qwen3MoeConfig", EXPERTS),
+    "gemma2": ("Gemma2Config", {"sliding_window": 32, "query_pre_attn_scalar": 32}),
 }
 MODELS: list[tuple[str, str, str, Thinking]] = [
     ("llama", "unigram", "harmony", NO_THOUGHTS),
@@ -57,6 +58,7 @@ MODELS: list[tuple[str, str, str, Thinking]] = [
     ("gemma3_text", "unigram", "headings", NO_THOUGHTS),
     ("qwen3_moe", "llama3", "deepseek-r1", NO_THOUGHTS),
     ("llama", "qwen", "smollm3", Thinking(allowed=True)),
+    ("gemma2", "unigram", "headings", NO_THOUGHTS),
 ]
 OWN_CODE = 6
 """The model whose card says that it loads with code of its own."""
