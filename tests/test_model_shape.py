@@ -63,7 +63,7 @@ def test_llama_3_scaling_is_kept_in_the_words_of_transformers_4_and_5() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "gpt_neox"}, "model_type is 'gpt_neox'.*know llama, mistral, qwen2, qwen3"),
+        ({"model_type": "gpt_neox"}, "model_type is 'gpt_neox'.*know gemma2, llama, mistral, qwen2, qwen3"),
         ({"attention_bias": True}, "attention_bias is True"),
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu'"),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 2}}, "RoPE scaling of type 'yarn'"),
