@@ -19,6 +19,7 @@ from nemo_kcpt.data.windows import SPLIT
 from nemo_kcpt.distillation.shards import read_distillation
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.model_shape import ModelShape
+from nemo_kcpt.planning.adapters import TARGETS, AdapterPlan
 from nemo_kcpt.records.packs import PackInfo
 from nemo_kcpt.runs import MANIFEST, read_manifest
 from nemo_kcpt.training.cpu_speed import CpuSpeed
@@ -233,7 +234,7 @@ def tuning(recipe: run.Partial, own_name: str, lr: float) -> run.Partial:
     return recipe
 
 
-LORA_TARGETS = "linear_qkv,linear_proj,linear_fc1,linear_fc2"
+LORA_TARGETS = "+".join(TARGETS)
 """All linear layers, which loses least against full training (Biderman et al. 2024, LoRA Learns Less and Forgets Less,
 arXiv 2405.09673, section 5)."""
 
@@ -252,10 +253,7 @@ def adapters(
         if alone := [name for name, there in given.items() if there]:
             raise BadInput(f"{alone[0]}: goes with lora=RANK")
         return recipe
-    known = LORA_TARGETS.split(",")
-    names = [name.strip() for name in targets.split(",")]
-    if wrong := [name for name in names if name not in known]:
-        raise BadInput(f"lora_targets: '{wrong[0]}' is not one of {', '.join(known)}; {nearest(wrong[0], known)}")
+    names = _layers(targets)
     alpha = 2 * rank if alpha is None else alpha
     if rank < 0 or not alpha > 0 or not 0 <= dropout < 1:
         raise BadInput(
@@ -267,6 +265,23 @@ def adapters(
     recipe.model.model_transform = lora
     recipe.trainer.callbacks.append(lora)
     return recipe
+
+
+def _layers(targets: str) -> list[str]:
+    """Names of linear layers, with + between them: NeMo's command line divides arguments at commas.
+
+    Raises:
+        BadInput: one that a model does not have.
+    """
+    names = [name.strip() for name in targets.replace(",", "+").split("+")]
+    if wrong := [name for name in names if name not in TARGETS]:
+        raise BadInput(f"lora_targets: '{wrong[0]}' is not one of {', '.join(TARGETS)}; {nearest(wrong[0], TARGETS)}")
+    return names
+
+
+def adapter_plan(rank: int, targets: str, embeddings: bool) -> Optional[AdapterPlan]:
+    """What the planner is to know of adapters."""
+    return AdapterPlan(rank=rank, targets=tuple(_layers(targets)), embeddings=embeddings) if rank > 0 else None
 
 
 def bf16(recipe: run.Partial, data_parallel: int) -> None:

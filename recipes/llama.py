@@ -88,7 +88,7 @@ def arguments(
         ce_weight: weight of the cross entropy on the written tokens beside it (1).
         lora: rank of low-rank adapters (LoRA), trained in place of the weights, which stay as they are; 0: none.
         lora_alpha: the adapters' output is multiplied by this over their rank; None: twice the rank.
-        lora_targets: linear layers that get them, separated by commas.
+        lora_targets: linear layers that get them, with + between them.
         lora_dropout: share of the adapters' inputs that is left out in training.
         lora_embeddings: train the embedding and the output layer, too, whole.
     """
@@ -161,7 +161,8 @@ def _build(
         # Attention that stops between samples, or pairs, does not go with context parallelism: nemo_kcpt.models.llama.
         fixed = {**fixed, **tuning_fixed(fixed["micro_batch_size"])}
     cluster = Cluster(nodes=nodes, gpus_per_node=gpus, gpu=known_gpu(gpu))
-    layout = chosen(shape, info.seq_length, batch, cluster, fixed).layout
+    adapters = common.adapter_plan(lora, lora_targets, lora_embeddings)
+    layout = chosen(shape, info.seq_length, batch, cluster, fixed, adapters).layout
     tokens = batch * info.seq_length if tuning else TOKENS_PER_STEP
     steps = steps_for(read_info(Path(steps_like or pack)).step_tokens, epochs, tokens)
     config = config_options(shape, info.seq_length, rotary_base(shape, info.seq_length, rope))

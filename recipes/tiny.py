@@ -57,7 +57,7 @@ def kcpt_tiny(
         ce_weight: weight of the cross entropy on the written tokens beside it (1).
         lora: rank of low-rank adapters (LoRA), trained in place of the weights, which stay as they are; 0: none.
         lora_alpha: the adapters' output is multiplied by this over their rank; None: twice the rank.
-        lora_targets: linear layers that get them, separated by commas.
+        lora_targets: linear layers that get them, with + between them.
         lora_dropout: share of the adapters' inputs that is left out in training.
         lora_embeddings: train the embedding and the output layer, too, whole.
     """

@@ -84,6 +84,8 @@ class Training:
     """What the starting model says by itself is in the pack: keys of kcpt replay, and share; empty: it is not."""
     seeds: list[int] = field(default_factory=list)
     """Trained once for each, with the windows in another order; NAME@SEED in tables."""
+    lora: dict[str, Any] = field(default_factory=dict)
+    """Low-rank adapters in place of the weights: {rank: 64}, and alpha, targets, dropout, embeddings of the recipes."""
     mix: list[float] = field(default_factory=list)
     """Shares of it in mixtures with the base, as [0.25, 0.5, 0.75]; the one that kcpt choose takes is NAME~mix."""
 

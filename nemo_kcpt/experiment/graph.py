@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt.experiment.adapters import check_lora, lora_arguments
 from nemo_kcpt.experiment.experiment import BASE, Config, Training, all_trainings, check_compared, words_of
 from nemo_kcpt.experiment.nodes import Cell, Launch, Node, kcpt, needed, report_node, stage_node
 from nemo_kcpt.experiment.small_base import base_documents, base_packs
@@ -23,6 +24,7 @@ class Graph:
         self.trainings = all_trainings(config)
         for training in self.trainings:
             check_taught(training, config.pack)
+            check_lora(training, config.sets)
         self.nodes: dict[str, Node] = {}
         self.cells: list[Cell] = []
         self._documents()
@@ -223,7 +225,7 @@ class Graph:
             seed,
             self.pack(like) if len(packs) > 1 and like else None,
             cells,
-            taught,
+            {**taught, **lora_arguments(training)},
         )
         sets: list[str | None] = [*config.sets]
         for cell, given in zip(cells, sets or [None]):

@@ -8,6 +8,7 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.model_shape import ModelShape
+from nemo_kcpt.planning.adapters import AdapterPlan
 from nemo_kcpt.planning.hardware import Cluster
 from nemo_kcpt.planning.layout import RECOMPUTES, Layout, refusals
 from nemo_kcpt.planning.memory import Memory, memory
@@ -83,7 +84,12 @@ def check_fixed(cluster: Cluster, fixed: Mapping[str, Any]) -> None:
 
 
 def plans(
-    shape: ModelShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any] | None = None
+    shape: ModelShape,
+    seq_length: int,
+    global_batch_size: int,
+    cluster: Cluster,
+    fixed: Mapping[str, Any] | None = None,
+    adapters: AdapterPlan | None = None,
 ) -> list[Plan]:
     """Every layout of a model on a cluster: those that fit, the fastest first, then those refused.
 
@@ -95,6 +101,7 @@ def plans(
         global_batch_size: windows of an optimizer step.
         cluster: what there is.
         fixed: fields of `Layout` to hold fixed, by name; None as a value leaves one free.
+        adapters: that are trained in place of the weights.
 
     Raises:
         BadInput: what is fixed cannot be.
@@ -105,11 +112,12 @@ def plans(
     room = cluster.gpu.memory_gb * 1e9
     for layout in _every(cluster, fixed):
         reasons = refusals(shape, seq_length, layout, global_batch_size, cluster.gpus, cluster.gpus_per_node)
+        reasons += adapters.refusals(layout) if adapters else []
         if reasons:
             found.append(Plan(layout=layout, refused=tuple(reasons)))
             continue
         micro_batches = global_batch_size // (layout.micro_batch_size * layout.data_parallel)
-        needed = memory(shape, seq_length, layout, micro_batches)
+        needed = memory(shape, seq_length, layout, micro_batches, adapters)
         if needed.bytes > room:
             over = f"{needed.bytes / 1e9:,.1f} GB a rank, the GPU has {cluster.gpu.memory_gb:g}"
             reasons = [f"{over}; most is {max(needed.components().items(), key=lambda item: item[1])[0]}"]
@@ -150,7 +158,12 @@ def _order(plan: Plan) -> tuple[Any, ...]:
 
 
 def chosen(
-    shape: ModelShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any]
+    shape: ModelShape,
+    seq_length: int,
+    global_batch_size: int,
+    cluster: Cluster,
+    fixed: Mapping[str, Any],
+    adapters: AdapterPlan | None = None,
 ) -> Plan:
     """The best plan; where every size is fixed that very one, whether or not its memory seems to suffice.
 
@@ -159,22 +172,27 @@ def chosen(
     """
     free = [name for name, size in fixed.items() if size is None]
     if free:
-        return best(shape, seq_length, global_batch_size, cluster, fixed)
-    (plan,) = plans(shape, seq_length, global_batch_size, cluster, fixed)
+        return best(shape, seq_length, global_batch_size, cluster, fixed, adapters)
+    (plan,) = plans(shape, seq_length, global_batch_size, cluster, fixed, adapters)
     if plan.memory is None:
         raise BadInput(f"this layout cannot train this model: {'; '.join(plan.refused)}")
     return plan
 
 
 def best(
-    shape: ModelShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any] | None = None
+    shape: ModelShape,
+    seq_length: int,
+    global_batch_size: int,
+    cluster: Cluster,
+    fixed: Mapping[str, Any] | None = None,
+    adapters: AdapterPlan | None = None,
 ) -> Plan:
     """The first plan that fits; see :func:`plans`.
 
     Raises:
         BadInput: none fits; the message has the one that lacks least and what would help.
     """
-    every = plans(shape, seq_length, global_batch_size, cluster, fixed)
+    every = plans(shape, seq_length, global_batch_size, cluster, fixed, adapters)
     if not every[0].refused:
         return every[0]
     tight = [plan for plan in every if plan.memory is not None]

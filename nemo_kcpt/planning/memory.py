@@ -22,6 +22,7 @@ from nemo_kcpt.planning.activations import (
     padded_rows,
     working_terms,
 )
+from nemo_kcpt.planning.adapters import AdapterPlan, adapter_parameters
 from nemo_kcpt.planning.layout import Layout
 from nemo_kcpt.planning.terms import Term, term, total
 
@@ -60,13 +61,27 @@ def stage_parameters(shape: ModelShape, layout: Layout, stage: int) -> int:
 
     Tied embeddings stand on the first stage and, where that is another one, on the last.
     """
-    t, h = layout.tensor_parallel, shape.hidden_size
+    t = layout.tensor_parallel
     weights = [(weight.elements(shape), weight.is_split) for weight in shape.family.layer]
     layer = sum(number // t if divided else number for number, divided in weights)
-    vocabulary = padded_rows(shape, t) // t * h
+    norm = shape.hidden_size if stage == layout.pipeline_parallel - 1 else 0
+    return shape.num_layers // layout.pipeline_parallel * layer + vocabulary_parameters(shape, layout, stage) + norm
+
+
+def vocabulary_parameters(shape: ModelShape, layout: Layout, stage: int) -> int:
+    """Of those the ones in the embedding and the output layer."""
     first, last = stage == 0, stage == layout.pipeline_parallel - 1
     embeddings = first + (last and not (shape.tied and first))
-    return shape.num_layers // layout.pipeline_parallel * layer + embeddings * vocabulary + (h if last else 0)
+    t = layout.tensor_parallel
+    return int(embeddings) * (padded_rows(shape, t) // t * shape.hidden_size)
+
+
+def trained_parameters(shape: ModelShape, adapters: AdapterPlan) -> int:
+    """Weights that a training of adapters trains, over all ranks."""
+    parts = ("tensor_parallel", "pipeline_parallel", "context_parallel", "data_parallel", "micro_batch_size")
+    whole = Layout(**dict.fromkeys(parts, 1), recompute="none")
+    embeddings = vocabulary_parameters(shape, whole, 0) if adapters.embeddings else 0
+    return adapter_parameters(shape, whole, adapters) + embeddings
 
 
 def in_flight(layout: Layout, stage: int, micro_batches: int) -> int:
@@ -88,8 +103,12 @@ def stage_memory(
     micro_batches: int,
     stage: int,
     modules: Modules = TRANSFORMER_ENGINE,
+    adapters: AdapterPlan | None = None,
 ) -> Memory:
-    """Memory of a rank of pipeline stage `stage`."""
+    """Memory of a rank of pipeline stage `stage`; with `adapters` gradients and optimizer are those of what is trained.
+
+    Activations are then those of a training of all weights, which is an upper bound, and what A gives.
+    """
     parameters = stage_parameters(shape, layout, stage)
     share = Share(
         seq_length=seq_length,
@@ -107,14 +126,22 @@ def stage_memory(
     # The head's activations are free again when the layers' backward passes need room to work.
     moment = max(head, working_terms(shape, share, modules, layout.recompute), key=total)
     replicas = layout.data_parallel * layout.context_parallel
-    weights = term("weights, bf16", {"w": parameters, "2": 2})
-    gradients = term("gradients, float32", {"w": parameters, "4": 4})
-    optimizer = term("main weights and Adam's moments, float32", {"w": parameters, "12": 12}, {"r": replicas})
+    weights = [term("weights, bf16", {"w": parameters, "2": 2})]
+    trained, symbol = parameters, "w"
+    if adapters is not None:
+        own = adapter_parameters(shape, layout, adapters)
+        trained, symbol = own + adapters.embeddings * vocabulary_parameters(shape, layout, stage), "a"
+        weights.append(term("adapters, bf16", {"k": own, "2": 2}))
+        given = {"l": layers, "i": flying, "s": share.seq_length, "b": share.micro_batch_size, "2": 2}
+        outputs = {**given, "q": adapters.rank * len(adapters.targets)}
+        kept.append(term("what A gives", outputs, {"c": share.context_parallel}))
+    gradients = term("gradients, float32", {symbol: trained, "4": 4})
+    optimizer = term("main weights and Adam's moments, float32", {symbol: trained, "12": 12}, {"r": replicas})
     activations = (*kept, *moment)
-    used = total([weights, gradients, optimizer, *activations])
+    used = total([*weights, gradients, optimizer, *activations])
     return Memory(
         stage=stage,
-        weights=(weights,),
+        weights=tuple(weights),
         gradients=(gradients,),
         optimizer=(optimizer,),
         activations=activations,
@@ -125,9 +152,12 @@ def stage_memory(
     )
 
 
-def memory(shape: ModelShape, seq_length: int, layout: Layout, micro_batches: int) -> Memory:
+def memory(
+    shape: ModelShape, seq_length: int, layout: Layout, micro_batches: int, adapters: AdapterPlan | None = None
+) -> Memory:
     """Memory of the rank that needs most; every stage is worked out."""
     stages = [
-        stage_memory(shape, seq_length, layout, micro_batches, stage) for stage in range(layout.pipeline_parallel)
+        stage_memory(shape, seq_length, layout, micro_batches, stage, adapters=adapters)
+        for stage in range(layout.pipeline_parallel)
     ]
     return max(stages, key=lambda one: one.bytes)

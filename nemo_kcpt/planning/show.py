@@ -12,8 +12,10 @@ from rich.table import Table
 
 from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.activations import TRANSFORMER_ENGINE, Share, symbols
+from nemo_kcpt.planning.adapters import AdapterPlan
 from nemo_kcpt.planning.hardware import Cluster
 from nemo_kcpt.planning.layouts import Plan
+from nemo_kcpt.planning.memory import trained_parameters
 from nemo_kcpt.planning.rope import rotary_base
 from nemo_kcpt.planning.throughput import (
     CONTEXT_PARALLEL_COST,
@@ -48,6 +50,8 @@ class Training:
     """Optimizer steps."""
     batch: int
     """Windows of a step."""
+    adapters: AdapterPlan | None = None
+    """Trained in place of the weights."""
 
 
 def _console() -> Console:
@@ -61,7 +65,7 @@ def show(training: Training, rows: list[dict[str, Any]], top: int, refused: bool
     console.print(
         f"{training.model}: {shape.parameters() / 1e9:.2f} billion weights; windows of {training.seq_length:,} tokens, "
         f"RoPE base {rotary_base(shape, training.seq_length):g}; {batch} windows a step, {training.steps:,} steps of "
-        f"{batch * training.seq_length:,} tokens\n"
+        f"{batch * training.seq_length:,} tokens{_trained(training)}\n"
         f"{cluster.nodes} × {cluster.gpus_per_node} GPUs of {cluster.gpu.memory_gb:g} GB and {cluster.gpu.tflops:g} "
         f"TFLOPS, mfu {cluster.mfu:g}: {len(going)} of {len(rows)} layouts fit"
     )
@@ -73,6 +77,14 @@ def show(training: Training, rows: list[dict[str, Any]], top: int, refused: bool
     if refused or not going:
         for one in [one for one in rows if one["refused"]][: None if refused else 5]:
             console.print(f"{one['name']}: {'; '.join(one['refused'])}")
+
+
+def _trained(training: Training) -> str:
+    """Of a training of adapters how many weights it trains."""
+    if training.adapters is None:
+        return ""
+    number = trained_parameters(training.shape, training.adapters)
+    return f"; LoRA of rank {training.adapters.rank}, {number / 1e6:,.1f} million weights trained"
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
@@ -116,6 +128,9 @@ def explain(training: Training, plan: Plan) -> None:
         "c": "an allowance, assumed",
         "u": "all the rest",
     }
+    if training.adapters is not None:
+        meanings |= {"k": "weights of the rank's adapters", "a": "weights that the rank trains"}
+        meanings |= {"q": f"rank {training.adapters.rank} × {len(training.adapters.targets)} adapted layers"}
     console.print(f"\nMemory of a rank of pipeline stage {plan.memory.stage}, the one that needs most, in GB:")
     for name, total in plan.memory.components().items():
         console.print(f"  {name:12s} {total / 1e9:8.3f}")

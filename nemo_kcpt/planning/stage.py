@@ -10,7 +10,7 @@ an estimate from the share of the GPUs' peak that is given (mfu) less what bubbl
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from nemo_kcpt.config import MISSING, nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import write_json
 from nemo_kcpt.hf.model_shape import KNOWN, ModelShape, read_hf_shape
+from nemo_kcpt.planning.adapters import TARGETS, AdapterPlan
 from nemo_kcpt.planning.hardware import Cluster, known_gpu
 from nemo_kcpt.planning.layouts import Plan, plans
 from nemo_kcpt.planning.megatron_memory import theoretical_memory
@@ -67,6 +68,12 @@ class Config:
     """Windows of a forward pass."""
     recompute: str | None = None
     """none, selective (attention's products) or full (each layer)."""
+    lora: int = 0
+    """Rank of low-rank adapters that are trained in place of the weights; 0: none."""
+    lora_targets: list[str] = field(default_factory=lambda: list(TARGETS))
+    """Linear layers that get them."""
+    lora_embeddings: bool = False
+    """The embedding and the output layer are trained, too, whole."""
     top: int = 10
     """Layouts to show."""
     refused: bool = False
@@ -122,6 +129,22 @@ def _fixed(config: Config) -> dict[str, Any]:
     return {name: getattr(config, name) for name in names}
 
 
+def _adapters(config: Config) -> AdapterPlan | None:
+    """What `lora=` asks for.
+
+    Raises:
+        BadInput: a rank below 0, layers that a model does not have, or Megatron's formula, which knows none.
+    """
+    if wrong := [name for name in config.lora_targets if name not in TARGETS]:
+        raise BadInput(f"lora_targets: '{wrong[0]}' is not one of {', '.join(TARGETS)}; {nearest(wrong[0], TARGETS)}")
+    if config.lora < 0 or (config.lora and config.formula == MEGATRON):
+        raise BadInput(f"lora={config.lora}: a rank from 0 on is needed, and formula=ours where it is not 0")
+    if not config.lora:
+        return None
+    targets = tuple(config.lora_targets)
+    return AdapterPlan(rank=config.lora, targets=targets, embeddings=config.lora_embeddings)
+
+
 def row(plan: Plan, steps: int, step_tokens: int, gpus: int) -> dict[str, Any]:
     """A plan in plain numbers: gigabytes, tokens a second, hours; `step_tokens` are those of whole windows."""
     gigabytes = {} if plan.memory is None else plan.memory.components()
@@ -152,7 +175,8 @@ def run(config: Config, redo: bool = False) -> None:
             raise BadInput(f"{name}: {value} was given; a positive number is needed")
     shape, cluster, steps = model_shape(config.model), cluster_of(config), steps_of(config)
     batch = windows_per_step(config.seq_length, config.tokens_per_step)
-    every = plans(shape, config.seq_length, batch, cluster, _fixed(config))
+    adapters = _adapters(config)
+    every = plans(shape, config.seq_length, batch, cluster, _fixed(config), adapters)
     rows = [row(plan, steps, batch * config.seq_length, cluster.gpus) for plan in every]
     if config.formula == MEGATRON:
         _put_megatron(rows, every, shape, config.seq_length, batch)
@@ -161,7 +185,13 @@ def run(config: Config, redo: bool = False) -> None:
         rope = rotary_base(shape, config.seq_length)
         write_json(config.json, {**about, "rotary_base": rope, "parameters": shape.parameters(), "plans": rows})
     training = Training(
-        model=config.model, shape=shape, seq_length=config.seq_length, cluster=cluster, steps=steps, batch=batch
+        model=config.model,
+        shape=shape,
+        seq_length=config.seq_length,
+        cluster=cluster,
+        steps=steps,
+        batch=batch,
+        adapters=adapters,
     )
     show(training, rows, config.top, config.refused)
     if config.explain:

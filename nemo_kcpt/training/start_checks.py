@@ -15,8 +15,10 @@ from nemo_kcpt.checkpoints.weights_identity import of_checkpoint
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.model_shape import ModelShape, shape_from_megatron
 from nemo_kcpt.models.llama import KcptLlamaConfig
+from nemo_kcpt.planning.adapters import AdapterPlan
 from nemo_kcpt.planning.layout import Layout, refusals
-from nemo_kcpt.training.lora import check_lora
+from nemo_kcpt.planning.memory import trained_parameters
+from nemo_kcpt.training.lora import check_lora, lora_of
 
 SPARE_BYTES = 1 << 30
 """Left free beside the checkpoints, for logs."""
@@ -110,9 +112,9 @@ def _check_teacher(strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
         )
 
 
-def checkpoint_bytes(shape: ModelShape, *, mixed_precision: bool) -> int:
+def checkpoint_bytes(parameters: int, *, mixed_precision: bool) -> int:
     """Size of a checkpoint with its optimizer: weights, float32 main weights if those are bf16, and Adam's moments."""
-    return shape.parameters() * (2 + 4 + 8 if mixed_precision else 4 + 8)
+    return parameters * (2 + 4 + 8 if mixed_precision else 4 + 8)
 
 
 def _check_disk(shape: ModelShape, strategy: nl.MegatronStrategy, trainer: pl.Trainer) -> None:
@@ -122,11 +124,15 @@ def _check_disk(shape: ModelShape, strategy: nl.MegatronStrategy, trainer: pl.Tr
     place = Path(folder)
     while not place.exists():
         place = place.parent
+    parameters = shape.parameters()
     mixed = strategy.precision_plugin.precision != "32-true"
     # The newest checkpoint is deleted only after the next one is complete; one may also be kept as the best.
+    if (peft := lora_of(trainer)) is not None:
+        adapters = AdapterPlan(rank=peft.dim, targets=tuple(peft.target_modules), embeddings=peft.embeddings)
+        parameters = trained_parameters(shape, adapters)
     copies = 2 + max(0, getattr(trainer.checkpoint_callback, "save_top_k", 0))
     there = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
-    needed = copies * checkpoint_bytes(shape, mixed_precision=mixed) + SPARE_BYTES
+    needed = copies * checkpoint_bytes(parameters, mixed_precision=mixed) + SPARE_BYTES
     free = shutil.disk_usage(place).free + there
     if free < needed:
         raise BadInput(

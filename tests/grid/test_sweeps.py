@@ -107,3 +107,27 @@ def test_a_small_sweep(tmp_path: Path) -> None:
         for name in ("questions", "validation")
     ]
     assert all(asked) and not asked[0] & asked[1]
+
+
+def test_adapters_are_arguments_of_the_arms_own_recipe() -> None:
+    """Not of the small base's trainings, and of no other arm."""
+    arm = "{name: x, mode: anchored, seq_length: 64, lora: {rank: 8, alpha: 4.0, targets: [linear_qkv, linear_fc1]}}"
+    found = graph("tiny", f"trainings=[{arm}]", "sets=[]", "compare=[]", "goals=[]")
+    recipes = {name: node.launch.recipe for name, node in found.nodes.items() if node.launch is not None}
+    assert "lora=8,lora_alpha=4.0,lora_targets='linear_qkv+linear_fc1'" in recipes["pretrain-x"]
+    assert not [name for name, recipe in recipes.items() if "lora" in recipe and name != "pretrain-x"]
+
+
+@pytest.mark.parametrize(
+    ("lora", "sets", "said"),
+    [
+        ("{rang: 8}", "[]", "unknown key 'rang'; did you mean 'rank'"),
+        ("{alpha: 8}", "[]", "rank is None"),
+        ("{rank: 0}", "[]", "rank is 0"),
+        ("{rank: 8}", "[zero_shot]", "cannot start from adapters alone"),
+    ],
+)
+def test_adapters_that_cannot_be_trained(lora: str, sets: str, said: str) -> None:
+    arm = f"{{name: x, seq_length: 64, lora: {lora}}}"
+    with pytest.raises(BadInput, match=said):
+        graph("tiny", f"trainings=[{arm}]", f"sets={sets}", "compare=[]", "goals=[]")

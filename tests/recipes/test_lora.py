@@ -24,7 +24,7 @@ def recipe(packs: Path) -> Any:
 def test_adapters_are_the_models_transform_and_a_callback(recipe: Any) -> None:
     from nemo_kcpt.training.lora import KcptLora
 
-    found = recipe(lora=8, lora_targets="linear_qkv, linear_fc2", lora_dropout=0.1, lora_embeddings=True)
+    found = recipe(lora=8, lora_targets="linear_qkv+linear_fc2", lora_dropout=0.1, lora_embeddings=True)
     lora = fdl.build(found.model.model_transform)
     assert isinstance(lora, KcptLora) and (lora.dim, lora.alpha, lora.dropout) == (8, 16, 0.1)
     assert lora.target_modules == ["linear_qkv", "linear_fc2"] and lora.embeddings
