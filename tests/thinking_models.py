@@ -97,6 +97,25 @@ TEMPLATES: dict[str, str] = {
         "{%- if thinking_budget is defined -%}{{- '<|im_start|>system\nThink for at most ' ~ thinking_budget "
         "~ ' tokens<|im_end|>\n' -}}{%- endif -%}",
     ),
+    "minicpm5": _chatml("", "{%- if enable_thinking is defined and not enable_thinking -%}" + _EMPTY + "{%- endif -%}"),
+    "glm": (
+        "{%- for m in messages -%}{%- if m.role == 'assistant' -%}{{- '<|im_start|><think></think>\n' ~ m.content -}}"
+        "{%- else -%}{{- '<|im_end|>\n' ~ m.content -}}{%- endif -%}{%- endfor -%}{%- if add_generation_prompt -%}"
+        "{{- '<|im_start|>' ~ ('' if enable_thinking is not defined or enable_thinking else '<think></think>') -}}"
+        "{%- endif -%}"
+    ),
+    "command": (
+        "{%- for m in messages -%}{%- if m.role == 'assistant' -%}{{- '<|start|><|call|>' ~ m.content ~ '<|end|>' -}}"
+        "{%- else -%}{{- '<|im_start|>' ~ m.content ~ '<|im_end|>' -}}{%- endif -%}{%- endfor -%}"
+        "{%- if add_generation_prompt -%}{{- '<|start|>' -}}"
+        "{{- '<think></think>' if enable_thinking is defined and not enable_thinking -}}{%- endif -%}"
+    ),
+    "recipients": (
+        "{%- for m in messages -%}{%- if m.role == 'assistant' -%}{{- '<|start|>assistant to=user<|message|>' -}}"
+        "{%- else -%}{{- '<|start|>' ~ m.role ~ '<|message|>' -}}{%- endif -%}"
+        "{{- m.content ~ '<|end|>' -}}{%- endfor -%}"
+        "{%- if add_generation_prompt -%}{{- '<|start|>assistant' -}}{%- endif -%}"
+    ),
     "chatml": (
         "{%- for m in messages -%}" + _TURN + "{%- endfor -%}"
         "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}"
@@ -107,8 +126,10 @@ TEMPLATES: dict[str, str] = {
         "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '\n\n### 応答:\n' }}{% endif %}"
     ),
 }  # fmt: skip
-THINKING = [name for name in TEMPLATES if name not in ("chatml", "headings")]
-ENDS = {"harmony": "<|return|>"} | dict.fromkeys(("deepseek-r1", "deepseek-v3.1", "effort-none", "headings"), "</s>")
+THINKING = [name for name in TEMPLATES if name not in ("recipients", "chatml", "headings")]
+ENDS = {"harmony": "<|return|>", "command": "<|end|>", "recipients": "<|end|>"} | dict.fromkeys(
+    ("deepseek-r1", "deepseek-v3.1", "effort-none", "glm", "headings"), "</s>"
+)
 """Tokens that end a reply, where it is not the turn's."""
 QWEN_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
@@ -24,6 +24,7 @@ EFFORT, BUDGET = "reasoning_effort", "thinking_budget"
 REPLY, THOUGHT = "\ue002reply\ue003", "\ue002thought\ue003"
 """Stand for a reply and a thought while a template is rendered (private-use characters)."""
 _USER = {"role": "user", "content": "?"}
+_PROBES = (([_USER], True), ([_USER, {"role": "assistant", "content": REPLY}], False))
 
 Render = Callable[..., str]
 """Messages, whether a generation prompt follows, and variables of the template: the text."""
@@ -73,13 +74,17 @@ _ON = Thinking(allowed=True)
 class Form:
     """How a template is asked for a reply.
 
-    `options`: variables that it gets; `cut`: the prompt is what it writes before a reply of its own, in place of its
-    generation prompt; `thinks`: it has forms for thoughts.
+    `options`: variables that it gets; `thinks`: it has forms of its own for thoughts or channels; `cut`: the prompt is
+    what it writes before a reply of its own, in place of its generation prompt; `spliced`: its generation prompt has
+    something, as an empty thought, that it leaves out of a finished conversation: there it is put back; `unended`: it
+    writes no token that ends the last reply.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
-    cut: bool = False
     thinks: bool = False
+    cut: bool = False
+    spliced: bool = False
+    unended: bool = False
 
     @property
     def reply(self) -> str | None:
@@ -119,30 +124,76 @@ def options_for(template: str, thinking: Thinking) -> dict[str, Any]:
     return found
 
 
-def form_of(template: str, thinking: Thinking, render: Render) -> Form:
+def form_of(template: str, thinking: Thinking, render: Render, ends: Callable[[str], bool]) -> Form:
     """The form in which a template is asked.
-
-    A template without marks of thoughts has one form; so has one with marks that writes the same before any reply.
 
     Args:
         template: its text.
         thinking: how much the model may think.
         render: renders it.
+        ends: whether a text holds a token that ends a reply.
 
     Raises:
-        BadInput: see :func:`options_for`; or thoughts are asked of a template that has none.
+        BadInput: see :func:`options_for`; or thoughts are asked of a template that has none; or it opens a thought
+            before each reply and has no form without.
     """
-    options, off = options_for(template, thinking), options_for(template, NO_THOUGHTS)
     marked = bool(marks_in(template))
-    if options or marked:
-        before, asked = before_reply(render, [_USER], off), render([_USER], True, off)
-        variants = (render([_USER], True, one) for one in ({}, options_for(template, _ON)))
-        switched = any(one != asked for one in variants)
-        if switched or (marked and before != asked):
-            return Form(options=options, cut=not thinking.allowed and before != asked, thinks=True)
-    if thinking.allowed and not marked:
+    if thinking.allowed and not marked and not may_think(template):
         raise BadInput(f"thinking={thinking}: the chat template has no form for thoughts; leave thinking= away")
-    return Form()
+    off = _effective(options_for(template, NO_THOUGHTS), render)
+    before, asked = before_reply(render, [_USER], off), render([_USER], True, off)
+    switched = any(render([_USER], True, one) != asked for one in ({}, options_for(template, _ON)))
+    header = before.removeprefix(asked) if before.startswith(asked) else None
+    if header is not None and not header.strip():
+        mark = opening_at_end(asked)
+        if mark is not None and not thinking.allowed:
+            raise BadInput(
+                f"the chat template opens a thought before each reply ({mark}) and has no form without one; give "
+                "chat_template= a copy of it that has"
+            )
+        form = Form(thinks=switched)
+    elif (header is not None and asked != render([_USER], False, off)) or (marked and not switched):
+        form = Form(thinks=True, cut=True)
+    else:
+        form = Form(thinks=switched, spliced=switched)
+    if thinking.allowed:
+        form = replace(form, cut=False, spliced=False)
+    options = _effective(options_for(template, thinking), render) if form.thinks else {}
+    return replace(form, options=options, unended=form.thinks and _is_unended(render, off, ends))
+
+
+def _effective(options: Mapping[str, Any], render: Render) -> dict[str, Any]:
+    """Options without those switches that change nothing."""
+    found = dict(options)
+    for name in SWITCHES:
+        if name in found:
+            other = {**found, name: not found[name]}
+            if all(render(messages, prompt, found) == render(messages, prompt, other) for messages, prompt in _PROBES):
+                del found[name]
+    return found
+
+
+def _is_unended(render: Render, options: Mapping[str, Any], ends: Callable[[str], bool]) -> bool:
+    """Whether a template shows a reply and writes no token that ends it."""
+    _, found, rest = render(_PROBES[1][0], False, options).rpartition(REPLY)
+    return bool(found) and not ends(rest)
+
+
+def reply_header(before: str, asked: str) -> str:
+    """What a template writes between its generation prompt and a reply's text, where that prompt has more in it than
+    the finished conversation.
+
+    Args:
+        before: all that it writes before the reply's text.
+        asked: its generation prompt.
+    """
+    differ = (place for place, pair in enumerate(zip(before, asked)) if pair[0] != pair[1])
+    common = next(differ, min(len(before), len(asked)))
+    mark = before.rfind("<", 0, common)
+    if mark >= 0 and ">" not in before[mark:common]:
+        common = mark  # not within a mark
+    rest = before[common:]
+    return "" if asked.endswith(rest.rstrip()) else rest
 
 
 def before_reply(render: Render, messages: Any, options: Mapping[str, Any]) -> str:
@@ -150,7 +201,8 @@ def before_reply(render: Render, messages: Any, options: Mapping[str, Any]) -> s
     does not appear."""
     text = render([*messages, {"role": "assistant", "content": REPLY}], False, options)
     place = text.rfind(REPLY)
-    return render(messages, True, options) if place < 0 else text[:place]
+    # A blank before the reply's first word belongs to its token.
+    return render(messages, True, options) if place < 0 else text[:place].rstrip(" ")
 
 
 def closing_text(template: str, thinking: Thinking, render: Render) -> str:
@@ -175,4 +227,4 @@ def closing_text(template: str, thinking: Thinking, render: Render) -> str:
             f"thinking={thinking}: the chat template does not show how a thought ends ({opening or 'no mark'}), so "
             "that none can be cut off; give thinking=on or off"
         )
-    return f"\n{mark}\n\n"
+    return mark if mark.startswith(("<|", "<channel")) else f"\n{mark}\n\n"

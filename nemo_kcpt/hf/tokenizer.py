@@ -20,7 +20,16 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.chat_template import DATE, PLAIN, SEPARATE, compile_template, own_template, template_inputs, variables
 from nemo_kcpt.hf.remote_code import check_tokenizer_code
 from nemo_kcpt.hf.special_tokens import SPECIAL_MAP, reads_map, template_tokens, token_text, tokenizer_config
-from nemo_kcpt.hf.thinking import NO_THOUGHTS, Form, Thinking, before_reply, closing_text, form_of, may_think
+from nemo_kcpt.hf.thinking import (
+    NO_THOUGHTS,
+    Form,
+    Thinking,
+    before_reply,
+    closing_text,
+    form_of,
+    may_think,
+    reply_header,
+)
 from nemo_kcpt.hf.written_out import WrittenOut
 from nemo_kcpt.text.thoughts import marks_in
 
@@ -216,13 +225,14 @@ class PackTokenizer:
         return self._render(messages, add_generation_prompt, self.form.options)
 
     def _render(self, messages: Messages, add_generation_prompt: bool, options: Mapping[str, Any]) -> str:
-        from jinja2 import TemplateError
-
         given = {"messages": messages, "add_generation_prompt": add_generation_prompt, **self._variables, **options}
         try:
             return str(self._template(**given))
-        except TemplateError as error:
-            raise BadInput(f"{self.folder}: its chat template fails on a conversation: {error}") from None
+        except BadInput:
+            raise
+        except Exception as error:  # a template is a program; whatever it fails with is its own fault
+            said = f"{type(error).__name__}: {error}"
+            raise BadInput(f"{self.folder}: its chat template fails on a conversation: {said}") from None
 
     @cached_property
     def form(self) -> Form:
@@ -232,9 +242,10 @@ class PackTokenizer:
             BadInput: it has no such form.
         """
         try:
-            return form_of(self.chat_template, self.thinking, self._render)
+            return form_of(self.chat_template, self.thinking, self._render, self._written.holds_special)
         except BadInput as error:
-            raise BadInput(f"{self.folder}: {error}") from None
+            said = str(error).removeprefix(f"{self.folder}: ")
+            raise BadInput(f"{self.folder}: {said}") from None
 
     @cached_property
     def closing_ids(self) -> list[int]:
@@ -269,6 +280,23 @@ class PackTokenizer:
         added = self._with_control.get_added_tokens_decoder()
         return frozenset(number for number, token in added.items() if token.special)
 
+    def conversation(self, messages: Messages) -> str:
+        """A whole conversation as it is trained on: the template's own text, whose last reply follows the prompt that
+        is asked, and is ended by the end-of-sequence token where the template writes none.
+
+        Raises:
+            BadInput: the template does not write the conversation that it was asked in.
+        """
+        text = self.render(messages)
+        if not messages or messages[-1]["role"] != "assistant":
+            return text
+        if self.form.spliced:
+            before, asked = before_reply(self._render, messages[:-1], self.form.options), self.prompt(messages[:-1])
+            if not text.startswith(before):
+                raise BadInput(f"{self.folder}: its chat template renders a prompt differently when a reply follows")
+            text = asked + reply_header(before, asked) + text[len(before) :]
+        return text + (self._token("eos_token") or "") if self.form.unended else text
+
     def prompt_ids(self, messages: Messages) -> list[int]:
         """Ids of a prompt, ending where the model's reply begins; control tokens written out in it stay text."""
         if self._written.found_in(messages):
@@ -301,7 +329,7 @@ class PackTokenizer:
             for messages in conversations
         ]
         plain = [index for index, found in enumerate(result) if found is None]
-        texts = [self.render(conversations[index]) for index in plain]
+        texts = [self.conversation(conversations[index]) for index in plain]
         spans = [self._reply_spans(conversations[index], text) for index, text in zip(plain, texts)]
         encodings = self._with_control.encode_batch(texts, add_special_tokens=False)
         for index, text, found, encoding in zip(plain, texts, spans, encodings):
@@ -337,7 +365,7 @@ class PackTokenizer:
         if len(ends) < 2 or not self.form.thinks:
             return [messages]
         masked = self._written.masked(messages)
-        spans = self._reply_spans(masked, self.render(masked))
+        spans = self._reply_spans(masked, self.conversation(masked))
         return [messages] if len(spans) == len(ends) else [messages[:end] for end in ends]
 
     @cached_property
@@ -346,7 +374,7 @@ class PackTokenizer:
 
     def _chat_with_control(self, messages: Messages) -> ChatIds:
         masked = self._written.masked(messages)
-        text = self.render(masked)
+        text = self.conversation(masked)
         pieces = self._written.pieces(text)
         starts = np.array([start for _, found in pieces for start in found])
         reply = np.zeros(len(starts), dtype=np.bool_)

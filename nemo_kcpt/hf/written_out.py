@@ -57,6 +57,10 @@ class WrittenOut:
         later.encode_special_tokens = True
         return later
 
+    def holds_special(self, text: str) -> bool:
+        """Whether a special token is in a text."""
+        return self._special.search(text) is not None
+
     def special_in(self, messages: Sequence[Mapping[str, str]]) -> bool:
         """Whether a message holds a special token, which a tokenizer's own chat template would take for one."""
         return any(self._special.search(message["content"]) for message in messages)

@@ -12,15 +12,15 @@ import re
 UNFINISHED = "unfinished_thought"
 """Name of the fault of a reply that ends before its thought does."""
 
-_TAGS = ("think", "thinking", "thought", "thoughts", "reasoning", "seed:think")
+_TAGS = ("think", "thinking", "thought", "thoughts", "reasoning", "seed:think", "mm:think")
 _NAMES = "|".join(_TAGS)
 _OPENS = re.compile(
-    rf"<(?:{_NAMES})>|\[THINK\]|<\|(?:begin_of_thought|START_THINKING|inner_prefix)\|>|◁think▷"
+    rf"<(?:{_NAMES})>|\[THINK\]|<\|(?:begin_of_thought|START_THINKING|inner_prefix|think)\|>|◁think▷"
     r"|<\|channel\|>\s*(?:analysis|commentary)\b|<\|channel>\s*thought\b",
     re.I,
 )
 _CLOSES = re.compile(
-    rf"</(?:{_NAMES})>|\[/THINK\]|<\|(?:end_of_thought|inner_suffix)\|>|◁/think▷|<channel\|>"
+    rf"</(?:{_NAMES})>|\[/THINK\]|<\|(?:end_of_thought|inner_suffix)\|>|◁/think▷|<channel\|>|<\|content\|>"
     r"|<\|END_THINKING\|>(?:\s*<\|START_RESPONSE\|>)?"
     r"|<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>",
     re.I,
@@ -50,13 +50,20 @@ MARKS = frozenset(f"{bracket}{name}>" for name in (*_TAGS, "answer") for bracket
     "<|constrain|>",
     "<|channel>",
     "<channel|>",
+    "<|think|>",
+    "<|content|>",
 }
 """Tokens that tell a thought from the answer; a tokenizer may count them among its special ones."""
 
 
-_CLOSERS = {"[THINK]": "[/THINK]", "◁think▷": "◁/think▷", "<|begin_of_thought|>": "<|end_of_thought|>"} | {
-    f"<{name}>": f"</{name}>" for name in _TAGS
-}
+_CLOSERS = {
+    "[THINK]": "[/THINK]",
+    "◁think▷": "◁/think▷",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|inner_prefix|>": "<|inner_suffix|>",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|channel>thought": "<channel|>",
+} | {f"<{name}>": f"</{name}>" for name in _TAGS}
 """The mark that closes a thought, by the one that opens it; of those that stand alone around it."""
 
 

@@ -27,10 +27,16 @@ WRITTEN = {
     "harmony": "<|start|>assistant<|channel|>final<|message|>",
     "effort-none": "<|im_start|>再現率は何％ですか？<|im_end|>",
     "budget": "<|im_start|>assistant\n",
+    "minicpm5": "<|im_start|>assistant\n<think>\n\n</think>\n\n",
+    "glm": "<|im_start|><think></think>",
+    "command": "<|start|><think></think>",
+    "recipients": "<|start|>assistant to=user<|message|>",
     "chatml": "<|im_start|>assistant\n",
     "headings": "\n\n### 応答:\n",
 }
 """How each template's prompt without a thought ends."""
+HEADERS = {"glm": "\n", "command": "<|call|>"}
+"""What some write between such a prompt and the answer."""
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +59,14 @@ def test_a_pair_is_the_prompt_that_is_asked_the_answer_and_the_end(
     asked = [SYSTEM, *QUESTION] if system else QUESTION
     prompt = tokenizer.prompt(asked)
     assert prompt.endswith(WRITTEN[name])
-    rest = tokenizer.render([*asked, reply()]).removeprefix(prompt + ANSWER)
+    header = HEADERS.get(name, "")
+    rest = tokenizer.conversation([*asked, reply()]).removeprefix(prompt + header + ANSWER)
     assert rest.rstrip("\n") == ENDS.get(name, "<|im_end|>")
     chat = tokenizer.chat_ids([*asked, reply()])
     ids, count = tokenizer.prompt_ids(asked), int(np.flatnonzero(chat.reply)[0])
     assert chat.reply[count:].all() and chat.ids[:count].tolist() == ids
-    assert tokenizer.decode(chat.ids[count:].tolist()).lstrip().startswith(ANSWER)
+    said = tokenizer.decode(chat.ids[count:].tolist()).removeprefix(header)
+    assert said.lstrip().startswith(ANSWER)
     assert tokenizer.token_id("eos_token") in chat.ids[count:]
 
 
@@ -75,7 +83,7 @@ def test_ids_are_those_of_transformers(kind: str, name: str, folders: dict[tuple
         tokenizer = PackTokenizer(folder, thinking=thinking)
         options: dict[str, Any] = dict(tokenizer.form.options)
         options |= {"strftime_now": date.fromisoformat(DATE).strftime, "tokenize": True, "return_dict": False}
-        if not thinking.allowed:
+        if not (thinking.allowed or tokenizer.form.spliced or tokenizer.form.unended):
             pair = [*QUESTION, reply()]
             assert list(theirs.apply_chat_template(pair, **options)) == tokenizer.chat_ids(pair).ids.tolist()
         if not tokenizer.form.cut:
@@ -111,7 +119,7 @@ def test_marks_in_a_message_are_text(kind: str, name: str, folders: dict[tuple[s
     answer = "モデルは<think>で考え</think>で終える。<|im_end|>は札である。"
     chat = tokenizer.chat_ids([{"role": "user", "content": "</think>とは？"}, reply(answer)])
     said = tokenizer.decode(chat.ids[chat.reply].tolist()).replace(" ", "")
-    assert said.startswith(answer)
+    assert said.removeprefix(HEADERS.get(name, "")).startswith(answer)
 
 
 def test_what_is_asked_with_thoughts(folders: dict[tuple[str, str], Path]) -> None:
@@ -189,3 +197,21 @@ def test_blanks_that_a_control_token_takes_along_are_taken_everywhere(
     whole = tokenizer.encode(ours.render(QUESTION), add_special_tokens=False).ids
     assert ours.prompt_ids(QUESTION) == whole
     assert [one for ids, _ in ours._written.pieces(ours.render(QUESTION)) for one in ids] == whole
+
+
+def test_a_template_that_opens_a_thought_before_each_reply_is_refused(tmp_path: Path) -> None:
+    """As Nemotron Nano v2's: an answer would be taken for a thought that does not end."""
+    template = (
+        "{% for m in messages %}{% if m.role == 'user' %}<|im_start|>{{ m.content }}<|im_end|><think>\n{% else %}"
+        "{{ m.content }}<|im_end|>{% endif %}{% endfor %}"
+    )
+    folder = save_tokenizer(tmp_path, "qwen", template)
+    with pytest.raises(BadInput, match="opens a thought before each reply .<think>. and has no form without one"):
+        PackTokenizer(folder).prompt(QUESTION)
+    assert PackTokenizer(folder, thinking=Thinking(allowed=True)).prompt(QUESTION).endswith("<think>\n")
+
+
+def test_a_template_that_fails_is_named(tmp_path: Path) -> None:
+    folder = save_tokenizer(tmp_path, "qwen", "{% for tool in tools %}{{ tool }}{% endfor %}{{ messages[0].content }}")
+    with pytest.raises(BadInput, match="its chat template fails on a conversation: TypeError: 'NoneType'"):
+        PackTokenizer(folder).prompt(QUESTION)
