@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import publish
+from nemo_kcpt.files import atomic_write
 from nemo_kcpt.runs import MANIFEST, read_manifest
 
 STAGE = "distill"
@@ -36,11 +36,13 @@ def shard_path(folder: Path, number: int) -> Path:
 
 def write_shard(folder: Path, number: int, tensors: Mapping[str, NDArray[Any]], fingerprint: str) -> Path:
     """Write a shard, atomically, marked with the run that it belongs to."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    temporary = folder / f".shard-{number:06d}.tmp"
-    save_file(dict(tensors), temporary, metadata={"fingerprint": fingerprint})
-    return publish(temporary, shard_path(folder, number))
+    path = shard_path(folder, number)
+    # Not save_file, whose files nobody else on a cluster may read (0600).
+    with atomic_write(path, "wb") as stream:
+        stream.write(save(dict(tensors), metadata={"fingerprint": fingerprint}))
+    return path
 
 
 def is_of(path: Path, fingerprint: str) -> bool:

@@ -223,6 +223,8 @@ def run(config: Config, redo: bool = False) -> None:
         with progress() as bar:
             made = bar.track(shards.make(current.fingerprint), total=shards.count, description="distill: shards")
             paths = list(made)
+        for left in {*config.out.glob(SHARDS)} - {*paths}:  # of a run with other keys that was killed
+            left.unlink()
         _refuse_nothing(config, reader.counts)
         current.add(*paths)
         current.counts = {

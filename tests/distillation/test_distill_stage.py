@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,15 @@ def made(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Distillation:
     return Distillation(out)
 
 
+@pytest.fixture(scope="module")
+def concat(small: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Distillation]:
+    """A pack whose pairs are cut at windows' ends and stand far from their passages, and its distillation."""
+    folder = tmp_path_factory.mktemp("concat")
+    pack = make_pack(small, str(folder / "pack"), mode="concat", seq_length=48)
+    distill.run(config(small, folder / "teacher", pack=pack, stored="float32"))
+    return pack, Distillation(folder / "teacher")
+
+
 def paper_text(pack: Path, paper_id: str) -> dict[int, int]:
     """A paper's tokens by their place in it, gathered from the windows."""
     tokens, found = open_tokens(pack), {}
@@ -57,13 +67,31 @@ def after(model: Any, seen: list[int], own: list[int]) -> np.ndarray:
 
 def test_rows_are_what_the_model_says_after_passage_or_first_half(small: Path, made: Distillation) -> None:
     """Every row of the pack, against transformers' own logits of one sequence at a time."""
-    pack, model = small / "pack", load_causal_lm(small / "model")
+    checked = check_rows(small, small / "pack", made)
+    counts = read_json(made.info.folder / "manifest.json")["counts"]
+    assert checked == counts["asked_tokens"] > 100
+    assert counts["passage"] == 12 and counts["before"] > 3 and counts["alone"] > 0 and counts["no_teacher"] > 3
+    assert all(path.stat().st_mode & 0o444 == 0o444 for path in made.info.folder.glob("shard-*"))
+
+
+def test_passages_are_found_in_other_windows_and_cut_pairs_have_theirs(
+    small: Path, concat: tuple[Path, Distillation]
+) -> None:
+    pack, found = concat
+    counts = read_json(found.info.folder / "manifest.json")["counts"]
+    assert check_rows(small, pack, found) == counts["asked_tokens"]
+    assert counts["passage"] > 12 and not counts["lost_passages"], "a cut pair is two blocks"
+
+
+def check_rows(small: Path, pack: Path, made: Distillation) -> int:
+    """Compare every row of a distillation; how many there were."""
+    model, length = load_causal_lm(small / "model"), read_info(pack).seq_length
     begin = PackTokenizer(small / "model").token_id("bos_token")
     tokens, checked = open_tokens(pack), 0
     for window, row in enumerate(iterate_table(pack)):
         ids, borders, rows = tokens[window].tolist(), made.blocks(window).tolist(), made.rows(window)
         starts = dict(zip(row["segment_starts"], range(len(row["segment_starts"]))))
-        assert borders[0] == 0 and borders[-1] == 96 and borders == sorted(set(borders))
+        assert borders[0] == 0 and borders[-1] == length and borders == sorted(set(borders))
         at = dict(zip(rows.places.tolist(), range(len(rows.places))))
         assert len(at) == len(rows.places)
         before: tuple[int, int] | None = None
@@ -97,9 +125,7 @@ def test_rows_are_what_the_model_says_after_passage_or_first_half(small: Path, m
                 assert kept[K] == pytest.approx(1 - np.exp(full[top]).sum(), abs=1e-4)
                 checked += 1
             before = (start, end)
-    counts = read_json(made.info.folder / "manifest.json")["counts"]
-    assert checked == counts["asked_tokens"] > 100
-    assert counts["passage"] == 12 and counts["before"] > 3 and counts["alone"] > 0 and counts["no_teacher"] > 3
+    return checked
 
 
 def test_the_passage_changes_what_the_teacher_says(small: Path, made: Distillation, tmp_path: Path) -> None:
@@ -124,6 +150,14 @@ def test_outputs_only_asks_for_replies(small: Path, tmp_path: Path) -> None:
         places = found.rows(window).places
         assert {role[place + 1] for place in places.tolist()} <= {"output"}
         assert len(places) == sum(one == "output" for one in role.values())
+
+
+def test_what_a_killed_run_with_other_keys_left_is_not_taken(small: Path, made: Distillation, tmp_path: Path) -> None:
+    shutil.copytree(made.info.folder, tmp_path / "out")
+    (tmp_path / "out/manifest.json").unlink()
+    distill.run(config(small, tmp_path / "out", k=4, shard_tokens=2000))
+    found = Distillation(tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("shard-*"))) == 1 and found.rows(0).ids.shape[1] == 4
 
 
 def test_float16_keeps_probabilities_to_a_thousandth(small: Path, made: Distillation, tmp_path: Path) -> None:
@@ -172,8 +206,6 @@ def test_packs_without_passages_are_refused_unless_none_is_wanted(small: Path, t
 
 
 def test_an_old_table_without_support_is_refused(small: Path, tmp_path: Path) -> None:
-    import shutil
-
     import pyarrow.parquet as pq
 
     shutil.copytree(small / "pack", tmp_path / "pack")

@@ -131,6 +131,43 @@ def _bucketed(stored: Any, p: Any, q: Any, top: Any) -> Any:
     return (torch.special.xlogy(mass, mass) - mass * theirs).sum(-1)
 
 
+def loss_seconds(k: int, rounds: int = 7) -> dict[str, float]:
+    """CPU seconds of Megatron's cross entropy and of the distilled loss, forward and backward, in turn: medians.
+
+    On the logits of one step; processor time, which other work on the machine changes less than the clock's.
+    """
+    import torch
+    from megatron.core.tensor_parallel import vocab_parallel_cross_entropy
+
+    from nemo_kcpt.models.distillation_loss import Weights, distillation_loss
+    from nemo_kcpt.training import cpu_backend
+    from nemo_kcpt.training.single_process import single_process_groups
+
+    cpu_backend.activate()
+    vocabulary = json.loads((MODEL / "config.json").read_text())["vocab_size"]
+    labels = torch.randint(vocabulary, (TOKENS_PER_STEP,))
+    made = torch.randn(TOKENS_PER_STEP, vocabulary)
+    top, ids = made.softmax(-1).topk(k, -1)
+    mass = torch.cat([top, 1 - top.sum(-1, keepdim=True)], -1)
+    weights = Weights(ce=1.0, kl=1.0, temperature=1.0, z_loss=0.0)
+
+    def distilled(logits: Any) -> Any:
+        return distillation_loss(logits, labels, ids.int(), mass, weights)[0]
+
+    found: dict[str, list[float]] = {"plain": [], "distilled": []}
+    with single_process_groups():
+        for _ in range(rounds):
+            for name, loss in (
+                ("plain", lambda one: vocab_parallel_cross_entropy(one, labels)),
+                ("distilled", distilled),
+            ):
+                logits = made.clone().requires_grad_()
+                started = time.process_time()
+                loss(logits * 1.0).sum().backward()
+                found[name].append(time.process_time() - started)
+    return {name: statistics.median(seconds[1:]) for name, seconds in found.items()}
+
+
 def training(name: str, k: int, steps: int, keys: str, *overrides: str) -> dict[str, float]:
     """Seconds a step of the recipe, first steps left out."""
     out = BUILD / f"training-{name}"
@@ -157,7 +194,9 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=64, help="of the distillation that is trained on")
     given = parser.parse_args()
     prepare()
-    result: dict[str, Any] = {"exactness": exactness(given.windows), "distill": {given.k: distil(given.k)}}
+    result: dict[str, Any] = {"exactness": exactness(given.windows), "loss": loss_seconds(given.k)}
+    print(json.dumps(result, indent=2), flush=True)
+    result = {"distill": {given.k: distil(given.k)}}
     if given.steps:
         # The same view and windows; without kl_weight the teacher's rows are read and not used.
         plain = training("plain", given.k, given.steps, "kl_weight=0")
