@@ -15,7 +15,7 @@ from nemo_kcpt.evaluation.scoring.retention import retention_row
 from nemo_kcpt.files import file_in, read_jsonl
 from nemo_kcpt.records.inputs import Key, read_questions
 from nemo_kcpt.report import inputs as read
-from nemo_kcpt.report.groups import Groups, groups_of
+from nemo_kcpt.report.groups import Groups, groups_of, split_name
 from nemo_kcpt.stats.retention import LEAST
 
 Report = Mapping[str, Any]
@@ -166,6 +166,13 @@ def headline_arm(report: Report) -> Mapping[str, Any] | None:
     return next((one for one in arms if plottable(one) and (name == one["name"] or name in one["models"])), None)
 
 
+def _general_share(report: Report, name: str) -> str | None:
+    """The share of general questions that an arm answers right, the mean over its seeds; None where none was asked."""
+    rows = (report["general"] or {"models": ()})["models"]
+    found = _mean([row["exact_match"] for row in rows if name in (row["name"], split_name(row["name"])[0])])
+    return None if found is None else f"{100 * found:.1f} %"
+
+
 def beside(report: Report, name: str) -> tuple[str, str]:
     """What stands beside a headline's gain: the retention of this arm, and of what it is; or that it was not measured.
 
@@ -176,12 +183,13 @@ def beside(report: Report, name: str) -> tuple[str, str]:
     arm = next((one for one in arms if name == one["name"] or name in one["models"]), None)
     base = report["base"]
     if arm is None or arm["of"] is None:
-        rows = {row["name"]: row["exact_match"] for row in (report["general"] or {"models": ()})["models"]}
-        shares = "".join(
-            f"; {100 * rows[base]:.1f} % of the general questions right before, {100 * rows[name]:.1f} % after"
-            for _ in range(base in rows and name in rows)
+        before, after = (_general_share(report, one) for one in (base, name))
+        shares = (
+            ""
+            if before is None or after is None
+            else f"; of the general questions {before} right before, {after} after"
         )
-        return "not measured", f"retention: kcpt questions retention=, docs/retention.md{shares}"
+        return "not measured", f"retention: docs/retention.md says how{shares}"
     kept = f"{arm['kept']:.1f}".removesuffix(".0")
     if not arm["enough"]:
         told = f"{kept} of {arm['of']} kept, too few for a share" if arm["of"] else "so there is nothing to keep"

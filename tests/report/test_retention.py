@@ -11,13 +11,19 @@ import pytest
 from rich.console import Console
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_json, read_jsonl, write_json
+from nemo_kcpt.evaluation.answers import stage as generate
+from nemo_kcpt.evaluation.questions import stage as questions
+from nemo_kcpt.evaluation.scoring import divergence_stage as divergence
+from nemo_kcpt.evaluation.scoring import stage as score
+from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.report.render import render, render_markdown, summary_table
 from nemo_kcpt.report.retention import LATER_FIELDS, beside, headline_arm, join_divergence
 from nemo_kcpt.report.stage import Config, build_report, run
 from nemo_kcpt.report.tables import csv_tables, latex_tables
 from nemo_kcpt.stats.retention import LEAST
 from nemo_kcpt.stats.statistics import wilson_interval
+from tests.evaluation.small import make_model
+from tests.evaluation.small import questions as small_questions
 from tests.report.grids import write_study
 from tests.report.retained import study_with_retention, write_retention
 
@@ -126,6 +132,8 @@ def test_reports_of_earlier_versions_still_show(name: str) -> None:
         for text in (page, markdown, terminal):
             assert "not measured" in text and "docs/retention.md" in text
     assert csv_tables(old) and latex_tables(old)
+    if name == OLD[0]:
+        assert "of the general questions 75.0 % right before, 2.5 % after" in page
 
 
 def test_general_questions_stand_in_and_few_say_nothing(tmp_path: Path) -> None:
@@ -177,3 +185,30 @@ def test_goals_about_what_is_kept(keys: dict[str, Any], tmp_path: Path) -> None:
         assert "raw keeps at least 0.8 of what the base knows" in text and "at most 1.50" in text
         assert f"{100 * arm['retention']:.1f} % (" in text and f"{arm['perplexity_ratio']:.2f} times" in text
     assert "anchored-2048" in csv_tables(found)["goals"]
+
+
+def test_from_the_questions_to_the_page(tmp_path: Path) -> None:
+    """The stages one after another, with models that know nothing: what they say then."""
+    models = {name: str(make_model(tmp_path / name, seed)) for seed, name in enumerate(("base", "trained"))}
+    write_jsonl(tmp_path / "own.jsonl", small_questions())
+    questions.run(questions.Config(out=tmp_path / "asked", retention="ja"))
+    few = [one for place, one in enumerate(read_jsonl(tmp_path / "asked/questions.jsonl")) if place % 12 == 0]
+    write_jsonl(tmp_path / "few.jsonl", few)
+    told: dict[str, Any] = {"base": "base", "out": tmp_path / "report"}
+    for name, key in (("own", ""), ("few", "retention")):
+        asked, out = tmp_path / f"{name}.jsonl", tmp_path / name
+        told[key or "questions"] = asked
+        answers, scores = (f"{key}_{kind}".strip("_") for kind in ("answers", "scores"))
+        told |= {answers: str(out / "answers"), scores: str(out / "scores")}
+        given = {"models": models, "engine": "transformers", "max_new_tokens": 3}
+        generate.run(generate.Config(out=out / "answers", questions=asked, **given))
+        score.run(score.Config(out=out / "scores", questions=asked, answers=out / "answers", encoder="none"))
+    moved = {"models": models, "questions": tmp_path / "few.jsonl", "answers": tmp_path / "few/answers", "n": 3}
+    divergence.run(divergence.Config(out=tmp_path / "moved", **moved))
+    run(Config(**told, divergence=str(tmp_path / "moved")))
+    found = read_json(tmp_path / "report/report.json")
+    assert found["retention"]["instructions"] == sum("checks" in one for one in few) > 0
+    (arm,) = found["frontier"]["arms"]
+    assert arm["name"] == "trained" and arm["kl"] > 0 and not arm["enough"]
+    page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    assert "not measured" in page and f"{arm['kl']:.3f}" in page
