@@ -40,6 +40,8 @@ _RULE = re.compile(r"\s*(?:[-=*_+#~－＝＊＿―─━═☆★◆◇■□●
 _CONTACT = re.compile(
     r"@|https?://|\bTel\b|\bFax\b|\bPhone\b|TEL|FAX|電話|〒|内線|株式会社|大学|Inc\.|Ltd\.|研究室|\+\d{2}", re.I
 )
+_NO_SIGN = b"\x81\xad"
+"""Two bytes that mean nothing in CP932, and become U+FFFD."""
 LONGEST_SIGNATURE = 15
 """Lines of a signature at most."""
 
@@ -65,14 +67,14 @@ def decoded(data: bytes, charset: str | None) -> str:
     if name and name not in ("us-ascii", "ascii", "unknown-8bit", "binary", "default"):
         try:
             return data.decode(name)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, ValueError):  # a name of no encoding; bytes that do not fit
             pass
     try:
         return decode(data).text
     except UnknownEncoding:
         try:
             return data.decode(name or "ascii", "replace")
-        except LookupError:
+        except (LookupError, ValueError):
             return data.decode("ascii", "replace")
 
 
@@ -101,10 +103,13 @@ def _two_bytes(piece: bytes) -> str:
             place += 1
             continue
         second = piece[place + 1]
+        place += 2
+        if not (first < 0x7F and 0x20 < second < 0x7F):
+            made += _NO_SIGN
+            continue
         odd = first % 2
         made.append((first - 0x21) // 2 + (0x81 if first < 0x5F else 0xC1))
         made.append(second + (0x1F if second < 0x60 else 0x20) if odd else second + 0x7E)
-        place += 2
     return made.decode("cp932", "replace")
 
 

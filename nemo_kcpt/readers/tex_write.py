@@ -27,6 +27,8 @@ from nemo_kcpt.readers.tex_works import Works
 DEEPEST = 60
 """Environments and arguments within each other."""
 PAR, LINE = "\x01", "\x02"
+_DOLLAR = "\x10"
+"""Stands for a dollar sign of the text until it is known whether formulas stand beside it."""
 _BLOCK = re.compile("\x03(\\d+)\x03")
 _PARTS = re.compile("(\x03\\d+\x03|\x01)")
 _LIGATURE = re.compile("|".join(map(re.escape, LIGATURES)))
@@ -207,6 +209,8 @@ class Writer:
             handler(self, name)
         elif name == "begin":
             self._begin(self.program.word())
+        elif name in ("$", "textdollar"):
+            self.put(_DOLLAR)
         elif name in ACCENTS:
             self._accent(ACCENTS[name])
         elif (sign := symbol(name)) is not None:
@@ -278,7 +282,7 @@ class Writer:
             elif part != PAR:
                 lines = (close_up(line).strip() for line in part.split(LINE))
                 if joined := "\n".join(filter(None, lines)):
-                    found.append(joined)
+                    found.append(joined.replace(_DOLLAR, r"\$" if "$" in joined else "$"))
         return found
 
     def line(self, text: str) -> str:

@@ -72,17 +72,11 @@ def wiki_markdown(text: str, title: str, site: Site) -> tuple[str, dict[str, int
     builder = _Builder(title, site)
     builder.add(mwparserfromhell.parse(_MAGIC.sub("", text)).nodes)
     builder.end()
-    for number, (mark, note) in enumerate(builder.notes.items()):
-        made = element("p", builder.root, text=f"[^{mark}]: ")
-        inner = _Builder(title, site, builder.notes, builder.counts, builder.depth + 1)
-        inner.add(note)
-        inner.end()
-        for one in inner.root.iter("p"):
-            append_text(made, one.text)
-            for piece in list(one):
-                made.append(piece)
-        if number > 5000:
-            break
+    written = 0
+    while written < len(builder.notes):  # notes may hold notes
+        for mark in list(builder.notes)[written:]:
+            builder.write_note(mark)
+            written += 1
     found, raised = document_markdown(builder.root)
     return found, {**builder.counts, "raised": raised}, builder.categories
 
@@ -176,6 +170,17 @@ class _Builder:
             self.line = element("p", self.root)
             return
         self.line = element(name, self.lists[-1][1])
+
+    def write_note(self, mark: str) -> None:
+        """Append a note as a paragraph of its own."""
+        made = element("p", self.root, text=f"[^{mark}]: ")
+        inner = _Builder(self.title, self.site, self.notes, self.counts, self.depth + 1)
+        inner.named = self.named
+        inner.add(self.notes[mark])
+        for one in inner.root.iter("p"):
+            append_text(made, one.text)
+            for piece in list(one):
+                made.append(piece)
 
     # nodes of mwparserfromhell
 

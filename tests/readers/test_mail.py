@@ -66,6 +66,8 @@ def test_iso_2022_jp_with_the_signs_that_it_has_not() -> None:
     assert decoded(TEXT[:17].encode("iso2022_jp"), "iso-2022-jp") == TEXT[:17]
     assert decoded(b'\x1b$B-!-j\x1b(B 5\n\x1b$B$"\x1b(B', "ISO-2022-JP") == "①㈱ 5\nあ"
     assert decoded(b"\x1b(I1\x1b(B1", None) == "ｱ1"
+    assert "\ufffd" in decoded(b'\x1b$B\xff\xff$"\x1b(B5', "iso-2022-jp")
+    assert decoded(b"5", "no\0name") == decoded(b"5", "rot13") == decoded(b"5", "undefined") == "5"
 
 
 def test_quoted_printable_and_flowed_lines(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ def lines(tmp_path: Path, body: str, preamble: str = "", kind: str = "article") 
         (r"\ce{2H2 + SO4^2- -> Na+}", "2H₂ + SO₄²⁻ → Na⁺"),
         (r"$v=\SI{3}{m/s}$ and $N=\num{12400}$", r"$v=\text{3 m/s}$ and $N=12400$"),
         (r"\vskip 2pt 5 men \kern-2pt 7 \parindent=0pt 8 \vspace{9mm} 4", "5 men 7 8 4"),
+        (r"\$5 and $x$ and \$6", r"\$5 and $x$ and \$6"),
+        (r"\$5 and \$6", "$5 and $6"),
         # letters, quotes, white space
         (r"caf\'e na\"ive \v{S}koda \c{c}a \~n \^{\i} \o re \ss{} \AA{} \'{E}", "café naïve Škoda ça ñ î øre ß Å É"),
         ("``quoted'' `it' don't", "“quoted” ‘it’ don’t"),
