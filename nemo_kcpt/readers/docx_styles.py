@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from nemo_kcpt.readers.office import attribute, child, local
@@ -53,16 +52,19 @@ class Styles:
         defaults = (node for node in paragraphs if attribute(node, "default") in ("1", "true", "on"))
         self._default = attribute(next(defaults, None), "styleId") or ""
         self._document = child(root, "docDefaults", "rPrDefault", "rPr") if root is not None else None
-        self._chain = lru_cache(maxsize=None)(self._chain_of)
-        self._inherited = lru_cache(maxsize=None)(self._inherited_by)
+        self._chains: dict[str, tuple[Any, ...]] = {}
+        self._looks: dict[tuple[str, str], Look] = {}
 
-    def _chain_of(self, name: str) -> tuple[Any, ...]:
+    def _chain(self, name: str) -> tuple[Any, ...]:
         """A style and those that it is based on."""
-        found: list[Any] = []
-        while (node := self._styles.get(name)) is not None and node not in found:
-            found.append(node)
-            name = attribute(child(node, "basedOn")) or ""
-        return tuple(found)
+        if name not in self._chains:
+            found: list[Any] = []
+            base = name
+            while (node := self._styles.get(base)) is not None and node not in found:
+                found.append(node)
+                base = attribute(child(node, "basedOn")) or ""
+            self._chains[name] = tuple(found)
+        return self._chains[name]
 
     def of_paragraph(self, properties: Any) -> tuple[Any, ...]:
         """The styles of a paragraph with such properties (pPr, or None), the nearest first."""
@@ -110,7 +112,12 @@ class Styles:
         inherited = self._inherited(style or "", self._name(paragraph))
         return _with(inherited, run) if run is not None and len(run) else inherited
 
-    def _inherited_by(self, run_style: str, paragraph_style: str) -> Look:
+    def _inherited(self, run_style: str, paragraph_style: str) -> Look:
+        if (run_style, paragraph_style) not in self._looks:
+            self._looks[run_style, paragraph_style] = self._look_of(run_style, paragraph_style)
+        return self._looks[run_style, paragraph_style]
+
+    def _look_of(self, run_style: str, paragraph_style: str) -> Look:
         """How runs are set that say nothing themselves: toggles of two kinds of styles cancel each other (17.7.3)."""
         document = _with(NOTHING, self._document) if self._document is not None else NOTHING
         looks = []

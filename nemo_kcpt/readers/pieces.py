@@ -61,7 +61,7 @@ def written(pieces: Sequence[Piece], noted: Collection[str] = ()) -> Written:
 
 def on_one_line(text: str) -> str:
     """Lines as one, for a cell or a heading: parted by a space, but numbers by a semicolon, since 12 400 may be one."""
-    return _SPACE.sub(" ", _BETWEEN_NUMBERS.sub("; ", text)).strip()
+    return _SPACE.sub(" ", _BETWEEN_NUMBERS.sub("; ", text) if "\n" in text else text).strip()
 
 
 def _shown(piece: Piece, before: str, after: str, noted: Collection[str]) -> str:

@@ -225,6 +225,14 @@ def test_tables_with_merged_cells_and_tables_in_cells(tmp_path: Path) -> None:
     )
 
 
+def test_vertical_text_is_read_in_its_order(tmp_path: Path) -> None:
+    upright = '<w:textDirection w:val="tbRl"/>'
+    combined = r("12", '<w:eastAsianLayout w:id="1" w:vert="1" w:vertCompress="1"/>')
+    body = p(r("昭和") + combined + r("年")) + rows(cell("縦", upright) + cell("横"), cell("一") + cell("二"))
+    section = f"<w:sectPr>{upright}</w:sectPr>"
+    assert text_of(tmp_path, body + section) == "昭和12年\n\n| 縦 | 横 |\n| --- | --- |\n| 一 | 二 |"
+
+
 def test_deleted_rows_go_and_a_frame_is_no_table(tmp_path: Path) -> None:
     gone = f"<w:tr><w:trPr><w:del w:id='1'/></w:trPr>{cell('x')}{cell('y')}</w:tr>"
     assert text_of(

@@ -13,7 +13,7 @@ import pytest
 from nemo_kcpt.corpus.stage import Config, run
 from nemo_kcpt.files import read_json
 from tests.readers.office_files import p, r, shape, up, write_docx, write_pptx, write_xlsx
-from tests.readers.reading import found, problem
+from tests.readers.reading import found, peak_of, problem
 from tests.readers.test_zipped import LAUGHS, OLE
 
 SHEET = '<sheetData><row r="1"><c r="A1"><v>12</v></c></row></sheetData>'
@@ -156,6 +156,24 @@ def test_a_corpus_of_good_and_bad_files_names_and_counts_them(tmp_path: Path) ->
     dropped = (tmp_path / "out" / "dropped.jsonl").read_text(encoding="utf-8")
     assert all(text in dropped for text in ("Word file of 97 to 2003", "HTML under another name", "cut off"))
     assert str(tmp_path) not in dropped
+
+
+def test_memory_is_that_of_a_few_documents_however_many_there_are(tmp_path: Path) -> None:
+    write_docx(tmp_path / "a.docx", "".join(p(f"Kasumi {number}") for number in range(3_000)))
+    write_pptx(tmp_path / "a.pptx", [shape(f"Hayate {number}", "title") for number in range(100)])
+    rows = "".join(f"<row><c><v>{number}</v></c><c><v>{number}.5</v></c></row>" for number in range(3_000))
+    write_xlsx(tmp_path / "a.xlsx", {"Minato": f"<sheetData>{rows}</sheetData>"})
+    program = """
+def grown(times):
+    for _ in range(times):
+        for name in sys.argv[1:]:
+            assert all(not one.problem for one in found(name))
+    return peak()
+few = grown(3)
+print(grown(15) - few)
+"""
+    _, more = peak_of(program, *(tmp_path / f"a.{name}" for name in FORMATS))
+    assert more < 12
 
 
 @pytest.mark.parametrize("name", FORMATS)
