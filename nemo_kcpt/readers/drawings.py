@@ -79,7 +79,10 @@ def chart_lines(root: Any, *, values: bool = True) -> list[str]:
 
 def _series_lines(chart: Any) -> list[str]:
     series = list(chart.iter("{*}ser"))
-    names = [_first(child(node, "tx")) or _text(child(node, "tx")) for node in series]
+    names = [
+        _first(child(node, "tx")) or _text(child(node, "tx")) or f"Series{number}"
+        for number, node in enumerate(series, 1)
+    ]
     categories: list[str] = []
     values: list[dict[int, str]] = []
     for node in series:
@@ -100,6 +103,15 @@ def _series_lines(chart: Any) -> list[str]:
 def _points(node: Any) -> dict[int, str]:
     """The stored values of a series by their places, as their format shows them."""
     found: dict[int, str] = {}
+    levels = list(node.iter("{*}lvl")) if node is not None else []
+    for level in levels:  # of names within names, the innermost first
+        last = ""
+        outer = {int(attribute(one, "idx") or 0): child(one, "v").text or "" for one in level.iterchildren("{*}pt")}
+        for place in sorted(found) if found else sorted(outer):
+            last = outer.get(place, last)
+            found[place] = f"{last} {found[place]}" if place in found else last
+    if levels:
+        return found
     for cache in node.iter("{*}numCache", "{*}strCache", "{*}numLit", "{*}strLit") if node is not None else ():
         code = (child(cache, "formatCode").text or "") if child(cache, "formatCode") is not None else ""
         for point in cache.iter("{*}pt"):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import lxml.etree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_kcpt.cleaning import clean
+from nemo_kcpt.readers.drawings import chart_lines
 from nemo_kcpt.readers.pptx_order import Box, reading_order
 from tests.readers.office_files import ap, shape, write_pptx
 from tests.readers.reading import found, problem, records
@@ -125,6 +127,21 @@ def test_charts_and_diagrams_and_what_is_embedded(tmp_path: Path) -> None:
     assert text == "推移\n\n|  | 売上 |\n| --- | --- |\n| 2020 | 12,400 |\n| 2021 | 13 |"
     embedded = frame('<p:oleObj progId="Excel.Sheet.12"/>')
     assert flaws_of(tmp_path, shape("a") + embedded) == [("parts left out", "object Excel.Sheet.12")]
+
+
+def test_names_within_names_of_a_chart() -> None:
+    def level(*names: str) -> str:
+        return "".join(f'<pt idx="{place}"><v>{name}</v></pt>' for place, name in enumerate(names) if name)
+
+    inner, outer = level("Tokyo", "Osaka", "Leeds"), level("Japan", "", "England")
+    series = (
+        f"<ser><cat><multiLvlStrRef><multiLvlStrCache><lvl>{inner}</lvl><lvl>{outer}</lvl></multiLvlStrCache>"
+        f"</multiLvlStrRef></cat><val><numCache>{level('1', '2', '3')}</numCache></val></ser>"
+    )
+    chart = f"<x><chart><plotArea>{series}</plotArea></chart></x>"
+    assert chart_lines(lxml.etree.fromstring(chart))[1].split("\n")[2:] == [
+        "| Japan Tokyo | 1 |", "| Japan Osaka | 2 |", "| England Leeds | 3 |",
+    ]  # fmt: skip
 
 
 def test_a_slide_that_is_only_a_picture_is_named_with_its_number(tmp_path: Path) -> None:
