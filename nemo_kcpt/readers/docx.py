@@ -182,10 +182,13 @@ class Body:
     def note_blocks(self) -> Iterator[Block]:
         """The notes that the text refers to, in order; also those that notes refer to."""
         roots = {kind: self._root(f"{kind}s") for kind in ("footnote", "endnote")}
-        done = 0
+        done, read = 0, set()
         while done < len(self.notes.order):
             kind, number, mark = self.notes.order[done]
             done += 1
+            if (kind, number) in read:
+                continue  # a reference to the same note
+            read.add((kind, number))
             nodes = (
                 node for node in (roots[kind] if roots[kind] is not None else ()) if attribute(node, "id") == number
             )

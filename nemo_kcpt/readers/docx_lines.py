@@ -242,6 +242,7 @@ class Notes:
     def __init__(self, settings: list[Any]) -> None:
         self.order: list[tuple[str, str, str]] = []
         """Kind, id, mark."""
+        self._used: dict[str, str] = {}
         self._forms = {"footnote": "decimal", "endnote": "lowerRoman"}
         self._last = {"footnote": 0, "endnote": 0}
         for root in settings:
@@ -259,7 +260,7 @@ class Notes:
             return ""
         self._last[kind] += 1
         text = counted(self._last[kind], self._forms[kind]) or str(self._last[kind])
-        while any(text == other and kind != of for of, _, other in self.order):
+        while self._used.setdefault(text, kind) != kind:
             text = f"{text}*"  # footnotes and endnotes that are counted alike
         self.order.append((kind, number, text))
         return text

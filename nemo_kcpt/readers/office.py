@@ -47,6 +47,7 @@ class Package:
     def __init__(self, container: Container) -> None:
         self.container = container
         self._relations: dict[str, dict[str, Relation]] = {}
+        self._roots: dict[str, Any] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self.container
@@ -60,6 +61,12 @@ class Package:
         if name not in self.container:
             raise BadContainer(f"its part {name or 'that holds the document'} is missing: damaged; save it anew")
         return parse_xml(_STRICT.sub(_OPEN, self.container.read(name)), name)
+
+    def shared_xml(self, name: str) -> Any:
+        """The same for a part that many others refer to: it is read once and must not be changed."""
+        if name not in self._roots:
+            self._roots[name] = self.xml(name)
+        return self._roots[name]
 
     def relations(self, part: str = "") -> dict[str, Relation]:
         """Id -> relation of a part, of the whole file without one; empty if it has none."""

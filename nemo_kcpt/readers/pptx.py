@@ -71,7 +71,7 @@ class Slide:
         self.pictures = 0
         layout = package.related(part, "slideLayout")
         master = package.related(layout, "slideMaster") if layout else ""
-        self._above = [package.xml(one) for one in (layout, master) if one]
+        self._above = [package.shared_xml(one) for one in (layout, master) if one]
         self._vertical = 0
 
     def text(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from nemo_kcpt.readers.base import Found, Piece, Place, Reader, too_large
 from nemo_kcpt.readers.drawings import chart_lines, diagram_lines
-from nemo_kcpt.readers.office import Contents, Package, attribute, child, documents, local
+from nemo_kcpt.readers.office import LEFT_OUT, Contents, Package, attribute, child, documents, local
 from nemo_kcpt.readers.pieces import on_one_line
 from nemo_kcpt.readers.xlsx_cells import Cells, column_name, place_of
 from nemo_kcpt.readers.xlsx_regions import Block, Regions
@@ -66,8 +66,11 @@ def fill(package: Package, contents: Contents, place: Place) -> None:
 
 def _sheet(package: Package, part: str, name: str, cells: Cells, contents: Contents) -> Iterator[Block]:
     """The blocks of a sheet."""
-    if not part:
-        raise BadContainer(f"its sheet {name} is missing: damaged; save it anew")
+    if not part:  # a module of macros in old files
+        contents.flaw(
+            LEFT_OUT, f"sheet {name}", "it is not in the file; open it in Excel and save it, if that shows it"
+        )
+        return
     covered = Covered(_merged(package, part))
     regions = Regions()
     gone = hidden_rows = 0

@@ -90,6 +90,7 @@ class Cells:
         """Cells of the present sheet."""
         self.without_format: list[str] = []
         self._shared: list[list[Piece]] = []
+        self._place, self._left = place, place.max_bytes
         size = 0
         for node in package.container.stream_xml(strings, "{*}si") if strings else ():
             pieces = text_pieces(node)
@@ -104,7 +105,17 @@ class Cells:
         Args:
             cell: its element.
             name: B3, for messages.
+
+        Raises:
+            BadContainer: the cells so far hold more text than a document may; many may refer to one long text.
         """
+        text = self._shown(cell, name)
+        self._left -= len(text)
+        if self._left < 0:
+            raise BadContainer(too_large(self._place.max_bytes - self._left, self._place))
+        return text
+
+    def _shown(self, cell: Any, name: str) -> str:
         kind, style = cell.get("t") or "n", cell.get("s")
         value = child(cell, "v")
         inline = child(cell, "is") if value is None else None

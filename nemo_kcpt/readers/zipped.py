@@ -25,6 +25,8 @@ RATIO = 200
 """A file may unpack to so many times its size; XML packs to a twentieth, tables of zeros to a hundredth."""
 SMALL = 32 << 20
 """Bytes up to which `RATIO` does not count."""
+AGAIN = 3
+"""So many times, on average, an entry may be read; a file may refer to one from a million places."""
 BLOCK = 1 << 18
 ZIP, OLE = b"PK", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """How ZIP files, and the files of Office 97 to 2003, begin."""
@@ -80,6 +82,7 @@ class Container:
             raise BadContainer(_damaged(error)) from None
         try:
             self._entries = _checked(self._zip.infolist(), path.stat().st_size)
+            self._left = AGAIN * sum(entry.file_size for entry in self._entries.values()) + SMALL
             if "mimetype" in self:
                 _refuse_other(self.read("mimetype")[:100].decode("latin-1"), wanted)
         except BaseException:
@@ -114,8 +117,7 @@ class Container:
         """
         if self.size(name) > self.place.max_bytes:
             raise BadContainer(f"{name}: {too_large(self.size(name), self.place)}")
-        with self.open(name) as stream:
-            return b"".join(_blocks(stream, name))
+        return b"".join(self.blocks(name))
 
     def open(self, name: str) -> BinaryIO:
         """A stream of an entry's bytes, of any size; errors as for `read`, without the limit, also while it is read."""
@@ -130,7 +132,11 @@ class Container:
     def blocks(self, name: str) -> Iterator[bytes]:
         """The bytes of an entry of any size, block by block; errors as for `open`."""
         with self.open(name) as stream:
-            yield from _blocks(stream, name)
+            for block in _blocks(stream, name):
+                self._left -= len(block)
+                if self._left < 0:
+                    raise BadContainer("refers to the same parts again and again: a mistake or a bomb; save it anew")
+                yield block
 
     def xml(self, name: str) -> Any:
         """The root element of an entry that is XML; errors as for `read`, also for XML that is damaged or hostile."""
@@ -144,19 +150,18 @@ class Container:
         import lxml.etree
 
         parser = lxml.etree.XMLPullParser(events=("end",), tag=tags, **_SAFE)
-        with self.open(name) as stream:
-            try:
-                for number, block in enumerate(_blocks(stream, name)):
-                    if number == 0 and _declares(block):
-                        raise BadContainer(_entities(name))
-                    parser.feed(block)
-                    for _, node in parser.read_events():
-                        _refuse_entities(node, name)
-                        yield node
-                        _free(node)
-                parser.close()
-            except lxml.etree.LxmlError as error:
-                raise BadContainer(f"{name}: {_damaged(error)}") from None
+        try:
+            for number, block in enumerate(self.blocks(name)):
+                if number == 0 and _declares(block):
+                    raise BadContainer(_entities(name))
+                parser.feed(block)
+                for _, node in parser.read_events():
+                    _refuse_entities(node, name)
+                    yield node
+                    _free(node)
+            parser.close()
+        except lxml.etree.LxmlError as error:
+            raise BadContainer(f"{name}: {_damaged(error)}") from None
 
 
 _SAFE: dict[str, Any] = {

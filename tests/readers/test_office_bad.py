@@ -128,6 +128,22 @@ def _hurt(data: bytes, draw: random.Random) -> bytes:
     return data[:at] + data[end:] + data[at:end]
 
 
+def test_a_text_or_a_part_that_is_referred_to_without_end(tmp_path: Path) -> None:
+    """Small files that would become gigabytes of text, as one with a long shared text in every cell."""
+    strings = f"<si><t>{'x' * 500_000}</t></si>"
+    rows = "<row>" + '<c t="s"><v>0</v></c>' * 400 + "</row>"
+    sheet = f"<sheetData>{rows * 50}</sheetData>"
+    assert "max_document_mb=" in problem(
+        write_xlsx(tmp_path / "a.xlsx", {"a": sheet}, strings=strings), max_bytes=4 << 20
+    )
+    slides = write_pptx(tmp_path / "a.pptx", [shape("x" * 1_000_000)], order=[1] * 200)
+    assert "again and again" in problem(slides)
+    note = f'<w:footnote w:id="1">{p("y" * 100_000)}</w:footnote>'
+    body = p('<w:r><w:footnoteReference w:id="1"/></w:r>' * 2_000)
+    (one,) = found(write_docx(tmp_path / "a.docx", body, footnotes=note))
+    assert one.record["text"].count("y") == 100_000
+
+
 def test_deep_nesting_is_no_crash(tmp_path: Path) -> None:
     inner = p("12")
     for _ in range(60):
