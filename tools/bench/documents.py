@@ -35,7 +35,8 @@ HERE = Path(__file__).parent
 ENVIRONMENTS = ROOT / "build" / "bench-documents"
 PACKAGES = {
     "light": [
-        "markitdown[docx,pptx,xlsx,pdf]==0.1.9", "pdfminer.six", "pymupdf4llm", "reportlab", "japanize-matplotlib",
+        "markitdown[docx,pptx,xlsx,pdf]==0.1.9", "pdfminer.six==20260107", "pymupdf4llm==1.28.2",
+        "reportlab==5.1.0", "japanize-matplotlib==1.1.3",
         "setuptools<81",
     ],
     "docling": ["docling==2.143.0"],
@@ -43,6 +44,7 @@ PACKAGES = {
 """Environment -> what is installed into it."""
 READS = {
     "nemo_kcpt": ("", ("docx", "pptx", "xlsx", "tex", "xml", "html", "pdf")),
+    "reading alone": ("", ("docx", "pptx", "xlsx", "tex", "xml", "html", "pdf")),
     "markitdown": ("light", ("docx", "pptx", "xlsx", "tex", "xml", "html", "pdf")),
     "docling": ("docling", ("docx", "pptx", "xlsx", "tex", "xml", "html", "pdf")),
     "pdfminer.six": ("light", ("pdf",)),
@@ -157,7 +159,7 @@ def convert(tool: str, files: Sequence[Path]) -> Result:
         subprocess.SubprocessError: it cannot be installed, or its process ended.
     """
     command = [python_of(READS[tool][0]), "-m", "truth.converters", tool, *map(str, files)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)} if tool == "nemo_kcpt" else {**os.environ, "PYTHONPATH": ""}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)} if not READS[tool][0] else {**os.environ, "PYTHONPATH": ""}
     done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, timeout=TIME, check=True)
     *lines, last = map(json.loads, done.stdout.splitlines())
     return Result(
@@ -203,7 +205,7 @@ def row(form: Format, tool: str, language: str, documents: Sequence[Document], f
 
 
 HEAD = (
-    "| format | language | tool | characters in order | numbers | order (tau) | cells | ms a page | peak MiB |\n"
+    "| format | language | tool | characters in order | numbers | order (tau) | cells | CPU ms a page | peak MiB |\n"
     "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 

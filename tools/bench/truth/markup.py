@@ -119,7 +119,9 @@ def jats(document: Document, path: Path) -> None:
     body = body.replace('</list list-type="bullet">', "</list>")
     listed = "".join(f'<fn id="fn{number}"><p>{escape(note)}</p></fn>' for number, note in enumerate(notes, 1))
     path.write_text(
-        '<?xml version="1.0" encoding="UTF-8"?>\n<article xmlns:xlink="http://www.w3.org/1999/xlink" '
+        '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE article PUBLIC "-//NLM//DTD JATS (Z39.96) Journal Archiving '
+        'and Interchange DTD v1.2 20190208//EN" "JATS-archivearticle1.dtd">\n'
+        '<article xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'xml:lang="{document.language}"><front><article-meta><title-group><article-title>'
         f"{escape(title.pieces[0].text)}</article-title></title-group></article-meta></front>"
         f"<body>{body}</body><back><fn-group>{listed}</fn-group></back></article>\n",

@@ -52,7 +52,7 @@ def numbers(text: str) -> Counter[str]:
     """The numbers of a text, as often as they are there."""
     text = _NOTE.sub(" ", text)
     text = re.sub(r"<sup>\s*(.*?)\s*</sup>", r"^\1", text)
-    text = re.sub(r"</?[a-z]+[^>]*>", "", text)
+    text = re.sub(r"</?[a-z]+[^>]*>", "", text).replace("$", "")
     text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+", lambda match: "^" + match[0].translate(_RAISED), text)
     text = text.translate(_LOWERED)
     text = re.sub(r"\^\s*[({]\s*([-−\d]+)\s*[)}]", r"^\1", text)
