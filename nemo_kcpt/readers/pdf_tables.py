@@ -7,6 +7,7 @@ other, with wide gaps between them, each of which begins, ends or is centred whe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -19,6 +20,9 @@ ALIGNED = 0.35
 """Share of the size by which the edges or middles of cells may differ."""
 APART = 4.0
 """Times the size that the baselines of two rows are apart at most."""
+_JAPANESE = re.compile("[ぁ-ゖァ-ヺー一-鿿]")
+_HALF = re.compile(r"\d,\d{1,2}$")
+_REST = re.compile(r"\d{1,2}(?![\d,.])")
 ROWS = {2: 3}
 """Columns -> rows that are a table at least; two for three columns and more."""
 
@@ -35,36 +39,86 @@ def with_tables(found: Sequence[Stretch]) -> list[Stretch]:
             end += 1
         columns = len(lines[start])
         is_table = columns > 1 and end - start >= ROWS.get(columns, 2) and not _is_contents(lines[start:end])
-        rows = [_row(line) for line in lines[start:end]] if is_table else []
-        if rows:
-            rule = replace(rows[0], text=f"|{' --- |' * columns}", space="\n")
-            first = rows[0] if written else replace(rows[0], space=lines[start][0].space)
-            written += [first, rule, *rows[1:]]
+        if is_table:
+            rows = [[one.text.strip() for one in line] for line in lines[start:end]]
+            if columns > 2:
+                more, end = _more_rows(lines, start, end)
+                rows = [*rows[:-1], *more]
+            first = lines[start][0]
+            space = _line_end(first.space) if written else first.space
+            written += [replace(first, text=_row(rows[0]), space=space)]
+            written += [replace(first, text=f"|{' --- |' * columns}", space="\n")]
+            written += [replace(first, text=_row(row), space="\n") for row in rows[1:]]
         else:
             for line in lines[start:end]:
-                first, *rest = line
-                written += [replace(first, space=_line_end(first.space)) if after_table else first, *rest]
+                head, *rest = line
+                written += [replace(head, space=_line_end(head.space)) if after_table else head, *rest]
                 after_table = False
-        after_table = bool(rows)
+        after_table = is_table
         start = end
     return written
 
 
 def _lines(found: Sequence[Stretch]) -> list[list[Stretch]]:
-    """The stretches line by line: on one baseline, from left to right, without a line's end between them."""
+    """The stretches line by line: on one baseline, from left to right."""
     lines: list[list[Stretch]] = []
     for one in found:
         last = lines[-1][-1] if lines else None
-        if (
-            last is not None
-            and "\n" not in one.space
-            and abs(one.base - last.base) < 0.3 * one.size
-            and one.left > last.right
-        ):
+        if last is not None and abs(one.base - last.base) < 0.3 * one.size and one.left > last.right:
             lines[-1].append(one)
         else:
             lines.append([one])
     return lines
+
+
+def _more_rows(lines: Sequence[list[Stretch]], start: int, end: int) -> tuple[list[list[str]], int]:
+    """The last row of a table and those below it whose cells have several lines; and the first line that is none.
+
+    The cells of a row are drawn from left to right, each with all its lines: a row ends where the columns begin anew.
+
+    Args:
+        lines: of the page.
+        start: of the table.
+        end: of its rows with a line each.
+    """
+    rows = lines[start:end]
+    lefts = [min(row[column].left for row in rows) for column in range(len(rows[0]))]
+    size = rows[-1][0].size
+    limits = [*lefts[1:], float("inf")]
+    found = [[one.text.strip() for one in rows[-1]]]
+    at, column, lowest = [end], len(lefts) - 1, rows[-1][0].base
+    number = end
+    while number < len(lines):
+        places = [_column(one, lefts, limits, size) for one in lines[number]]
+        near = lowest - APART * size <= lines[number][0].base <= lowest + APART * size
+        if not near or None in places:
+            break
+        for one, place in zip(lines[number], places):
+            assert place is not None
+            if place < column:
+                found.append([""] * len(lefts))
+                at.append(number)
+            found[-1][place] = _cell(found[-1][place], one.text.strip())
+            column, lowest = place, min(lowest, one.base)
+        number += 1
+    while len(found) > 1 and sum(map(bool, found[-1])) < 2:  # a heading below the table, say
+        found.pop()
+        number = at.pop()
+    return found, number
+
+
+def _column(one: Stretch, lefts: Sequence[float], limits: Sequence[float], size: float) -> int | None:
+    """The column in which a stretch is; None if it is in none, or in several."""
+    fits = (n for n, (left, limit) in enumerate(zip(lefts, limits)) if one.left >= left - size and one.right < limit)
+    return next(fits, None)
+
+
+def _cell(above: str, below: str) -> str:
+    """Two lines of a cell as one; a number that the cell's width has broken (7,185,78 and 5) is one number."""
+    if not above or not below:
+        return above or below
+    broken = _HALF.search(above) and _REST.match(below)
+    return above + ("" if broken or (_JAPANESE.match(above[-1]) and _JAPANESE.match(below)) else " ") + below
 
 
 def _is_row_below(above: Sequence[Stretch], below: Sequence[Stretch]) -> bool:
@@ -88,9 +142,8 @@ def _is_contents(lines: Sequence[Sequence[Stretch]]) -> bool:
     return all(one <= two for one, two in pairwise(numbers))
 
 
-def _row(line: Sequence[Stretch]) -> Stretch:
-    cells = " | ".join(one.text.strip().replace("|", "\\|") for one in line)
-    return replace(line[0], text=f"| {cells} |", space=_line_end(line[0].space), right=line[-1].right)
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _line_end(space: str) -> str:

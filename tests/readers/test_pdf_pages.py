@@ -202,6 +202,31 @@ def test_cells_that_are_centred_or_end_below_each_other() -> None:
     assert "| 長い項目の名 | 3 |" in read(*shows).text
 
 
+def test_cells_of_several_lines() -> None:
+    """Drawn cell by cell; a number that a narrow cell has broken is one, and a heading below the table no row of it."""
+    rows = [
+        ("Item", "Count", "Remark"),
+        ("Minato model", "12", "no"),
+        ("Kasumi\nestimator", "1,157,5\n16", "within\nlimits"),
+    ]
+    rows += [("湊の\n方式", "48", "該当\nなし")]
+    shows, y = [], 700
+    for row in rows:
+        for column, cell in enumerate(row):
+            shows += [Show(50 + 180 * column, y - 12 * n, line) for n, line in enumerate(cell.split("\n"))]
+        y -= 12 * max(cell.count("\n") + 1 for cell in row) + 2
+    text = read(
+        *shows, Show(50, y - 20, "4 Results"), Show(50, y - 40, "The results of the whole work are given below.")
+    ).text
+    assert text.split("\n")[2:] == [
+        "| Minato model | 12 | no |",
+        "| Kasumi estimator | 1,157,516 | within limits |",
+        "| 湊の方式 | 48 | 該当なし |",
+        "4 Results",
+        "The results of the whole work are given below.",
+    ]
+
+
 def test_a_bar_in_a_cell_is_no_border() -> None:
     assert "| 甲\\|乙 | 二つ |" in read(*in_rows([("項目", "値だ"), ("甲|乙", "二つ"), ("丙", "三つ")])).text
 
