@@ -33,6 +33,8 @@ SHARE_OF_RUN = 0.4
 ROUNDS = 10
 """Times the search is repeated, since what furniture hid can be furniture too; real documents need two."""
 
+TITLE = 10
+"""Letters of a running title that has a number of its own ("Report on …, edition 2"); a date with a word has fewer."""
 _DASH = "[-‐-―−─━ー–—~〜～・·•*]"
 _DASHED = re.compile(rf"(?:{_DASH}{{1,3}}\s*(\d{{1,5}})\s*{_DASH}{{1,3}}|<\s*(\d{{1,5}})\s*>)$")
 _PAGE = re.compile(
@@ -157,7 +159,9 @@ def _recurring(edges: Sequence[_Edge], pages: int, top: bool) -> set[tuple[int, 
         share, share_of_run = len(where) / pages, len(where) / (where[-1] - where[0] + 1)
         if share < SHARE and (len(where) <= PAGES or share_of_run < SHARE_OF_RUN):
             continue
-        if top and where[0] == 0 and "0" not in key and len(key) > 3 and not _COPYRIGHT.search(group[0].text):
+        same = len({edge.numbers for edge in group}) == 1 and sum(map(str.isalpha, key)) >= TITLE
+        titled = same or ("0" not in key and len(key) > 3)
+        if top and where[0] == 0 and titled and not _COPYRIGHT.search(group[0].text):
             group = [edge for edge in group if edge.page != 0]
         found.update((edge.page, edge.line) for edge in group)
     return found

@@ -75,10 +75,13 @@ def _follows(last: Stretch, piece: Piece) -> bool:
 
 def _is_below(last: Stretch, piece: Piece) -> bool:
     """Whether a piece is on a line below, which PDFium takes for vertical writing if it is a single character: 7 over 3
-    is not 73. Japanese letters below each other are."""
-    if piece.kind or (_JAPANESE.match(last.text[-1:]) and _JAPANESE.match(piece.text)):
+    is not 73, while Japanese letters below each other are one text; or far above, as a header that is drawn last."""
+    down, size = last.base - piece.base, last.size or 1
+    if piece.kind or down < -2 * size:
+        return not piece.kind
+    if _JAPANESE.match(last.text[-1:]) and _JAPANESE.match(piece.text):
         return False
-    return last.base - piece.base > 0.9 * (last.size or 1) and piece.left < last.right
+    return down > 0.9 * size and piece.left < last.right
 
 
 def reading_order(found: Sequence[Stretch]) -> tuple[str, int, int]:

@@ -144,3 +144,20 @@ def test_lines_go_whole_and_in_order_or_not_at_all(text: str) -> None:
     kept = [line for line in re.split("[\n\f]", changed.text) if line]
     assert all(any(line == other for other in lines) for line in kept)
     assert changed.text.count("\f") == text.count("\f")
+
+
+@pytest.mark.parametrize(
+    "title", ["霞方式の処理時間に関する報告", "霞方式の処理時間に関する報告（第4版）", "Report on Kasumi 2, edition 10"]
+)
+def test_a_title_that_runs_on_every_page_stays_on_the_first_with_its_number_or_without(title: str) -> None:
+    lines = [
+        "背景を述べる文であり",
+        "方法を述べる文であり",
+        "測定の値を示す文である",
+        "誤差を論じる文である",
+        "計画を記す文である",
+    ]
+    pages = ["\n".join([title, f"架空資料 {n}", *(f"{'甲乙丙丁'[n]}の{line}" for line in lines)]) for n in range(4)]
+    text = page_furniture("\f".join(pages)).text
+    assert text.startswith(title)
+    assert text.count(title) == 1
