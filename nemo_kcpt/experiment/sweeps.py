@@ -1,8 +1,9 @@
 """Mixtures of the base and a trained model in an experiment: each is asked validation questions, and one is taken.
 
-The steps of a training with `mix`: its mixtures (`kcpt convert mix`), the validation and general questions put to each
-and to the trained model itself, the choice (`kcpt choose`), and the chosen mixture as a model of its own, CELL~mix, the
-only one of them that is asked the test questions. Papers of validation questions are asked about in no others.
+The steps of a training with `mix`: its mixtures (`kcpt convert mix`), the validation questions and those of retention
+(`retention`, else `general`) put to each and to the trained model itself, the choice (`kcpt choose`), and the chosen
+mixture as a model of its own, CELL~mix, the only one of them that is asked the test questions. Papers of validation
+questions are asked about in no others.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from nemo_kcpt.experiment.experiment import BASE, words_of
 from nemo_kcpt.experiment.nodes import Cell, Node, kcpt, stage_node
+from nemo_kcpt.experiment.testing import asking
 
 if TYPE_CHECKING:
     from nemo_kcpt.experiment.graph import Graph
@@ -41,17 +43,18 @@ def add_sweep(graph: Graph, cell: Cell, after: Sequence[str]) -> None:
     assert cell.training is not None
     run, out = graph.run, graph.run / "choices" / cell.name
     candidates = {cell.name: 1.0}
-    steps, asked = [], [_ask(graph, cell.name, after, general=False)]
+    measure = next((key for key in ("retention", "general") if getattr(graph.config, key)), "")
+    steps, asked = [], [_ask(graph, cell.name, after, "")]
     for alpha in cell.training.mix:
         name = f"{cell.name}~{alpha:g}"
         candidates[name] = alpha
         steps.append(_mix(graph, name, cell, f"alpha={alpha}", after))
-        asked.append(_ask(graph, name, steps[-1:], general=bool(graph.config.general)))
+        asked.append(_ask(graph, name, steps[-1:], measure))
     keys = [f"questions={run}/{VALIDATION}", f"candidates={json.dumps(candidates)}", f"base={BASE}"]
     keys += words_of({"scores": [f"{run}/validation-scores/{name}" for name in candidates]})
     before = list(asked)
-    if graph.config.general:
-        keys += words_of({"general_scores": [f"{run}/general-scores/{name}" for name in (BASE, *candidates)]})
+    if measure:
+        keys += words_of({"general_scores": [f"{run}/{measure}-scores/{name}" for name in (BASE, *candidates)]})
         before += [f"scores-{name}" for name in (BASE, cell.name)]
     keys += words_of(graph.config.choose)
     choice = f"choose-{cell.name}"
@@ -82,8 +85,8 @@ def _mix(graph: Graph, name: str, cell: Cell, which: str, after: Sequence[str]) 
     return f"mix-{name}"
 
 
-def _ask(graph: Graph, name: str, after: Sequence[str], general: bool) -> str:
-    """Answers and scores of a model on the validation questions and, unless its own steps do that, general ones."""
+def _ask(graph: Graph, name: str, after: Sequence[str], measure: str) -> str:
+    """Answers and scores of a model on the validation questions and those of `measure`, which a cell has of its own."""
     config, run, model = graph.config, graph.run, f"models={name}={graph.hf(name)}"
     generate = words_of({**graph.system, **config.generate})
     asked = f"questions={run}/{VALIDATION}"
@@ -91,13 +94,14 @@ def _ask(graph: Graph, name: str, after: Sequence[str], general: bool) -> str:
     score = ["score", asked, f"answers={answers}", f"papers={run}/corpus", f"out={scores}", *words_of(config.score)]
     score += [f"facts={graph.facts}"] if graph.facts else []
     commands = [["generate", asked, model, f"out={answers}", *generate], score]
-    if general:
-        asked, answers = f"questions={run}/general", run / "general-answers" / name
-        commands.append(["generate", asked, model, f"out={answers}", *generate])
+    if measure:
+        asked, answers = f"questions={run}/{measure}", run / f"{measure}-answers" / name
+        given = asking(measure, {**graph.system, **config.generate})
+        commands.append(["generate", asked, model, f"out={answers}", *words_of(given)])
         words = ["score", asked, f"answers={answers}", "encoder=none", "fact_checks=false"]
-        commands.append([*words, f"out={run}/general-scores/{name}"])
+        commands.append([*words, f"out={run}/{measure}-scores/{name}"])
     folders = [Path(word[4:]) for command in commands for word in command if word.startswith("out=")]
-    needs = [VALIDATION, *(["general"] if general else []), *after]
+    needs = [VALIDATION, *([measure] if measure else []), *after]
     graph.add(
         Node(
             name=f"{VALIDATION}-{name}",

@@ -21,6 +21,13 @@ def own_sets(config: Config) -> list[str]:
     return [key for key in OWN_SETS if getattr(config, key)]
 
 
+def asking(key: str, keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of kcpt generate for the questions of one of `OWN_SETS`."""
+    if key != "retention":
+        return dict(keys)
+    return {**keys, "max_new_tokens": max(LEAST_TOKENS, int(keys.get("max_new_tokens", LEAST_TOKENS)))}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tested:
     """A model to be tested.
@@ -53,10 +60,8 @@ class Tested:
         first = [f"questions={run}/questions", model, f"out={run}/answers/{self.name}", *words_of(self._asked)]
         commands = [["generate", *first]]
         for key in own_sets(self.config):
-            given = dict(self._asked)
-            if key == "retention":
-                given["max_new_tokens"] = max(LEAST_TOKENS, int(given.get("max_new_tokens", LEAST_TOKENS)))
-            words = [f"questions={run}/{key}", model, f"out={run}/{key}-answers/{self.name}", *words_of(given)]
+            given = words_of(asking(key, self._asked))
+            words = [f"questions={run}/{key}", model, f"out={run}/{key}-answers/{self.name}", *given]
             commands.append(["generate", *words])
         return commands
 

@@ -51,6 +51,14 @@ def test_steps_of_a_sweep() -> None:
         assert "validation=0.4" in words and [word for word in words if word.startswith("part=")] == part
 
 
+def test_retention_is_measured_on_its_own_set_where_there_is_one() -> None:
+    found = graph("tiny", f"trainings=[{ARM}]", "retention=en", "compare=[]", "goals=[]")
+    (words,) = commands(found, "choose-x")
+    assert any(word.startswith("general_scores=") and "/x/retention-scores/x~0.25" in word for word in words)
+    asked = [line for line in commands(found, "validation-x~0.25") if "questions=/x/retention" in line]
+    assert [line[0] for line in asked] == ["generate", "score"] and "max_new_tokens=128" in asked[0]
+
+
 def test_without_mix_nothing_changes() -> None:
     """A grid that somebody has finished is not made again."""
     found = graph("tiny")

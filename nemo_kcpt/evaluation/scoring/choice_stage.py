@@ -25,6 +25,7 @@ from nemo_kcpt.files import file_in, read_json, read_jsonl, write_json
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.records.inputs import read_questions
 from nemo_kcpt.runs import read_manifest, shaping, stage
+from nemo_kcpt.stats.retention import retained
 from nemo_kcpt.stats.statistics import bootstrap_interval
 
 CHOICE = "choice.json"
@@ -41,7 +42,7 @@ class Config:
     scores: Any = MISSING
     """Folder of kcpt score on these, or several, comma-separated or as a list."""
     general_scores: Any = None
-    """Folder of kcpt score on general questions, or several: of the candidates and the base."""
+    """Folder of kcpt score on the questions of kcpt questions retention= (or general=), or several, with the base's."""
     candidates: dict[str, float] = field(default_factory=dict)
     """Models to choose from, as they are called in scores, and the alpha of each: {half: 0.5, trained: 1}."""
     base: str = "base"
@@ -75,12 +76,6 @@ def _values(folders: Sequence[Path], field: str) -> dict[str, dict[str, float]]:
             if isinstance(value, int | float):
                 found.setdefault(str(record["model"]), {})[str(record["question_id"])] = float(value)
     return found
-
-
-def retention(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[float | None, int]:
-    """The share of the questions right in `before` that are right in `after`, and how many were right before."""
-    right = [key for key, value in before.items() if value == 1 and key in after]
-    return (sum(after[key] for key in right) / len(right) if right else None), len(right)
 
 
 def choose(rows: Sequence[Mapping[str, Any]], floor: float) -> Mapping[str, Any]:
@@ -126,11 +121,12 @@ def _rows(config: Config, questions: Mapping[str, Mapping[str, Any]]) -> list[di
         if general and name not in general:
             raise BadInput(f"general_scores: no scores of '{name}' (found: {', '.join(general)})")
         values = [knowledge[name][key] for key in questions]
-        share, of = retention(general[config.base], general[name]) if general else (None, 0)
+        kept = retained(general[config.base], general[name]) if general else None
         papers = [str(record.get("paper_id")) for record in questions.values()]
         rows.append(
             {"model": name, "alpha": alpha, "knowledge": sum(values) / len(values)}
-            | {"ci95": [*bootstrap_interval(values, papers)], "retention": share, "retention_of": of}
+            | {"ci95": [*bootstrap_interval(values, papers)]}
+            | {"retention": kept.share if kept else None, "retention_of": kept.of if kept else 0}
         )
     return rows
 
