@@ -106,6 +106,18 @@ def test_from_the_command_line_on_one_rank_and_two_and_resumed(packs: Path, star
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_adapters_learn_from_a_teacher_too(packs: Path, starting: Path, tmp_path: Path) -> None:
+    """LoRA trains in place of the weights, and starts where the teacher is but for what only the teacher has seen."""
+    source = f"pack='{packs}/anchored',restore='{starting}/base',distillation='{starting}/teacher'"
+    factory = f"kcpt_tiny({source},dir='{tmp_path}/x',lora=4,kl_weight=2)"
+    train(tmp_path / "log", "pretrain", factory, "trainer.max_steps=3", "optim.config.lr=1e-2").result()
+    found = [json.loads(line) for line in (tmp_path / "x/metrics.jsonl").read_text().splitlines()]
+    assert len(found) == 3 and all(line["kl"] > 0 and line["ce"] > 0 for line in found)
+    assert all(line["ce"] < line["loss"] < line["ce"] + 2 * line["kl"] for line in found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_another_model_or_random_weights_are_refused(
     packs: Path, starting: Path, trained: Path, tmp_path: Path
 ) -> None:
