@@ -68,7 +68,7 @@ def _sheet(package: Package, part: str, name: str, cells: Cells, contents: Conte
     """The blocks of a sheet."""
     if not part:  # a module of macros in old files
         contents.flaw(
-            LEFT_OUT, f"sheet {name}", "it is not in the file; open it in Excel and save it, if that shows it"
+            LEFT_OUT, f"sheet {name}", "it is not in the file; open it in Excel and save it"
         )
         return
     covered = Covered(_merged(package, part))
