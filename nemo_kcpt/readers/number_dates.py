@@ -82,6 +82,8 @@ def write_date(tokens: Sequence[Token], number: Decimal, locale: str, numerals: 
     Raises:
         ValueError: the number is no date, or the format needs names in a language that is not known.
     """
+    if number < 0 and since_1904:
+        return f"-{write_date(tokens, -number, locale, numerals, since_1904)}"
     places = max((len(token.text) - 1 for token in tokens if token.kind == "fraction"), default=0)
     at = moment(number, places, since_1904)
     half = any(token.kind == "half" for token in tokens)
@@ -97,9 +99,9 @@ def write_date(tokens: Sequence[Token], number: Decimal, locale: str, numerals: 
         elif token.kind == "fraction":
             shown += f"{at.fraction:.{places}f}"[1:]
         elif token.kind == "half":
-            first, second = token.text.split("/")
+            first, second = token.text.replace("am/pm", "AM/PM").split("/")
             shown += first if at.seconds < 43_200 else second
-        elif token.kind in ("literal", "point", "comma", "digit", "percent"):
+        elif token.kind in ("literal", "slash", "point", "comma", "digit", "percent"):
             shown += token.text
     return shown
 
@@ -142,7 +144,7 @@ def _is_minute(tokens: Sequence[Token], place: int) -> bool:
         return False
     before = next((token for token in reversed(tokens[:place]) if token.kind in ("date", "elapsed")), None)
     after = next((token for token in tokens[place + 1 :] if token.kind in ("date", "elapsed")), None)
-    return (before is not None and before.text[0] == "h") or (after is not None and after.text[0] == "s")
+    return (before is not None and before.text[0] in "hs") or (after is not None and after.text[0] == "s")
 
 
 def _month(at: Moment, count: int, locale: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from nemo_kcpt.readers.number_formats import Token
 
 _FULL = str.maketrans("0123456789", "０１２３４５６７８９")
+_FRACTION = re.compile(r"[Ls]*(?:d+s+)?d+/(?:d+|n+)[Ls]*")
+"""Digits, one space, digits, a slash, digits or a number; anything else around them."""
 _KANJI = ("japaneseCounting", "japaneseLegal")
 
 
@@ -33,11 +36,13 @@ def in_numerals(text: str, numerals: int) -> str:
 
 def write_number(tokens: Sequence[Token], number: Decimal, numerals: int = 0) -> str:
     """A number that is not negative, by the tokens of a section that has digits."""
-    tokens, number = _scaled(tokens, number)
     if any(token.kind == "exponent" for token in tokens):
         return _scientific(tokens, number)
-    slash = next((place for place, token in enumerate(tokens) if token.text == "/" and token.kind == "literal"), None)
+    tokens, number = _scaled(tokens, number)
+    slash = next((place for place, token in enumerate(tokens) if token.kind == "slash"), None)
     if slash is not None and any(token.kind == "digit" for token in tokens[:slash]) and _follows(tokens, slash):
+        if not _FRACTION.fullmatch("".join(map(_letter, tokens))):
+            raise ValueError("a fraction in a form that is not known")
         return _fraction(tokens, number, slash)
     if numerals in (1, 2) and not any(token.kind == "point" for token in tokens):
         whole = in_numerals(str(int(number.quantize(Decimal(1), ROUND_HALF_UP))), numerals)
@@ -47,13 +52,23 @@ def write_number(tokens: Sequence[Token], number: Decimal, numerals: int = 0) ->
 
 
 def _other(token: Token) -> str:
-    return token.text if token.kind in ("literal", "percent") else ""
+    return token.text if token.kind in ("literal", "slash", "percent") else ""
+
+
+def _letter(token: Token) -> str:
+    """A letter for a token, by which the shape of a fraction is known."""
+    if token.kind == "digit":
+        return "d"
+    if token.kind == "slash":
+        return "/"
+    if token.kind == "literal" and token.text.isdecimal():
+        return "n"
+    return "s" if token.kind == "space" or token.text == " " else "L"
 
 
 def _follows(tokens: Sequence[Token], slash: int) -> bool:
-    """Whether what follows a slash is a denominator."""
-    rest = [token for token in tokens[slash + 1 :] if token.kind != "space"]
-    return bool(rest) and (rest[0].kind == "digit" or rest[0].text.isdecimal())
+    """Whether a denominator follows a slash."""
+    return any(token.kind == "digit" or token.text.isdecimal() for token in tokens[slash + 1 :])
 
 
 def _scaled(tokens: Sequence[Token], number: Decimal) -> tuple[list[Token], Decimal]:
@@ -70,6 +85,8 @@ def _scaled(tokens: Sequence[Token], number: Decimal) -> tuple[list[Token], Deci
             if digits and place > digits[-1] and all(other.kind == "comma" for other in tokens[digits[-1] + 1 : place]):
                 number /= 1000
                 continue
+            token = token._replace(kind="literal")
+        elif token.kind == "comma" and digits and place < digits[0]:
             token = token._replace(kind="literal")
         kept.append(token)
     return kept, number * 100 ** sum(token.kind == "percent" for token in tokens)
@@ -133,6 +150,9 @@ def _decimals(tokens: Sequence[Token], digits: str) -> str:
 def _scientific(tokens: Sequence[Token], number: Decimal) -> str:
     at = next(place for place, token in enumerate(tokens) if token.kind == "exponent")
     mantissa, rest = tokens[:at], tokens[at + 1 :]
+    kinds = {token.kind for token in tokens}
+    if kinds & {"percent", "comma"} or not rest or rest[0].kind != "digit":
+        raise ValueError("an exponent in a form that is not known")
     point = next((place for place, token in enumerate(mantissa) if token.kind == "point"), at)
     step = max(1, sum(token.kind == "digit" for token in mantissa[:point]))
     places = sum(token.kind == "digit" for token in mantissa[point:])
@@ -144,7 +164,8 @@ def _scientific(tokens: Sequence[Token], number: Decimal) -> str:
         exponent += step
         scaled = number.scaleb(-exponent).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
     sign = "-" if exponent < 0 else "+" if tokens[at].text.endswith("+") else ""
-    return f"{_plain(mantissa, scaled)}E{sign}{_plain(rest, Decimal(abs(exponent)))}"
+    power = _plain(rest, Decimal(abs(exponent))) if exponent else _plain(rest, Decimal(0)) or "0"
+    return f"{_plain(mantissa, scaled)}{tokens[at].text[0]}{sign}{power}"
 
 
 def _fraction(tokens: Sequence[Token], number: Decimal, slash: int) -> str:

@@ -35,7 +35,7 @@ BUILT_IN = {
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.)|_(?P<gap>.)|\*(?P<fill>.)|\[(?P<bracket>[^\]]*)\]'
     r"|(?P<general>General|G/標準|G/通用格式)|(?P<half>AM/PM|A/P|am/pm|a/p|上午/下午|午前/午後)"
-    r"|(?P<fraction>(?<=[sS])\.0+)|(?P<date>[yY]+|[mM]+|[dD]+|[hH]+|[sS]+|[gG]+|[eE](?![-+])[eE]*|[bB]{2,4}|a{3,4}|r+)"
+    r"|(?P<fraction>(?<=[sS\]])\.0+)|(?P<date>[yY]+|[mM]+|[dD]+|[hH]+|[sS]+|[gG]+|[eE](?![-+])[eE]*|[bB]{2,4}|a{3,4}|r+)"
     r"|(?P<exponent>[eE][-+])|(?P<digit>[0#?])|(?P<point>\.)|(?P<comma>,)|(?P<percent>[%％])|(?P<text>@)|(?P<other>.)",
     re.S,
 )
@@ -161,7 +161,7 @@ def _rounded(number: Decimal, places: int) -> Decimal:
 
 
 def _literal(token: Token) -> str:
-    return token.text if token.kind in ("literal", "percent", "comma", "point", "digit", "exponent") else ""
+    return token.text if token.kind in ("literal", "slash", "percent", "comma", "point", "digit", "exponent") else ""
 
 
 @lru_cache(maxsize=1024)
@@ -185,6 +185,8 @@ def parse(code: str) -> tuple[Section, ...]:
 
 
 def _token(kind: str, text: str) -> Token:
+    if kind == "other" and text == "/":
+        return Token("slash", text)
     if kind in ("quoted", "escaped", "other"):
         return Token("literal", "¥" if text == "\\" else text)
     if kind in ("gap", "fill"):
@@ -241,7 +243,10 @@ def _by_condition(sections: tuple[Section, ...], number: Decimal, minus: str) ->
                 return section, minus
         elif _meets(number, *section.condition):
             sign, limit = section.condition
-            return section, "" if sign in ("<", "<=") and limit <= 0 else minus
+            own = len(sections) > 1 and sign in ("<", "<=") and limit <= 0
+            return section, "" if own else minus
+    if len(sections) == 1:
+        return parse("General")[0], minus
     raise UnknownFormat("a value for which its format has no section")
 
 

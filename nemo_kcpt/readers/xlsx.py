@@ -67,9 +67,7 @@ def fill(package: Package, contents: Contents, place: Place) -> None:
 def _sheet(package: Package, part: str, name: str, cells: Cells, contents: Contents) -> Iterator[Block]:
     """The blocks of a sheet."""
     if not part:  # a module of macros in old files
-        contents.flaw(
-            LEFT_OUT, f"sheet {name}", "it is not in the file; open it in Excel and save it"
-        )
+        contents.flaw(LEFT_OUT, f"sheet {name}", "it is not in the file; open it in Excel and save it")
         return
     covered = Covered(_merged(package, part))
     regions = Regions()

@@ -171,6 +171,24 @@ def test_dates_follow_each_other(day: int, second: int) -> None:
         assert show(day, "yyyy-mm-dd") < show(day + 1, "yyyy-mm-dd")
 
 
+@pytest.mark.parametrize(
+    ("code", "value", "shown"),
+    [
+        ("[<10]0.0", 12, "12"), ('[<-10]0" Wow"', -11, "-11 Wow"), ("hh:mm:ss am/pm", 0.6, "02:24:00 PM"),
+        ("h A/P", 0.6, "2 P"), ("[s].000", 3.14159, "271433.376"), ("s:m", 3.14159, "53:23"), ('0"/"0', 12, "1/2"),
+        (",0", 1234567, ",1234567"), ("#.#e+0", 123456.789, "1.2e+5"), ("0E+#", 1, "1E+0"),
+    ],
+)  # fmt: skip
+def test_what_excel_itself_has_stored_of_such_formats(code: str, value: float, shown: str) -> None:
+    assert show(value, code) == shown
+
+
+def test_times_before_the_beginning() -> None:
+    assert show(-3.14159, "[h]:mm:ss", since_1904=True) == "-75:23:53"
+    with pytest.raises(UnknownFormat):
+        show(-3.14159, "[h]:mm:ss")
+
+
 def test_dates_since_1904() -> None:
     assert show(0, "yyyy/m/d", since_1904=True) == "1904/1/1"
     assert show(42460, "yyyy/m/d", since_1904=True) == "2020/4/1"
@@ -179,6 +197,7 @@ def test_dates_since_1904() -> None:
 REFUSED = [
     *[(-1, "yyyy/m/d"), (3e6, "yyyy/m/d"), (1, "[$-40C]mmmm"), (1, "0.0 [weird]"), (4e4, "bbbb"), (5, "[>9]0;[<2]0")],
     *[(0.5, "[DBNum1]General"), (1e9, "[DBNum2]0")],
+    *[(23.75, "#-#:#/#"), (3.5, "#?=/=#"), (5, "0%E+0"), (5, '0E+"x"0')],
 ]
 
 
