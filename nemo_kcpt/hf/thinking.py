@@ -77,7 +77,8 @@ class Form:
     `options`: variables that it gets; `thinks`: it has forms of its own for thoughts or channels; `cut`: the prompt is
     what it writes before a reply of its own, in place of its generation prompt; `spliced`: its generation prompt has
     something, as an empty thought, that it leaves out of a finished conversation: there it is put back; `unended`: it
-    writes no token that ends the last reply.
+    writes no token that ends the last reply; `opens`: the mark of a thought that it opens before each reply, so that
+    none can be trained on without one.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -85,6 +86,7 @@ class Form:
     cut: bool = False
     spliced: bool = False
     unended: bool = False
+    opens: str | None = None
 
     @property
     def reply(self) -> str | None:
@@ -134,8 +136,7 @@ def form_of(template: str, thinking: Thinking, render: Render, ends: Callable[[s
         ends: whether a text holds a token that ends a reply.
 
     Raises:
-        BadInput: see :func:`options_for`; or thoughts are asked of a template that has none; or it opens a thought
-            before each reply and has no form without.
+        BadInput: see :func:`options_for`; or thoughts are asked of a template that has none.
     """
     marked = bool(marks_in(template))
     if thinking.allowed and not marked and not may_think(template):
@@ -145,13 +146,7 @@ def form_of(template: str, thinking: Thinking, render: Render, ends: Callable[[s
     switched = any(render([_USER], True, one) != asked for one in ({}, options_for(template, _ON)))
     header = before.removeprefix(asked) if before.startswith(asked) else None
     if header is not None and not header.strip():
-        mark = opening_at_end(asked)
-        if mark is not None and not thinking.allowed:
-            raise BadInput(
-                f"the chat template opens a thought before each reply ({mark}) and has no form without one; give "
-                "chat_template= a copy of it that has"
-            )
-        form = Form(thinks=switched)
+        form = Form(thinks=switched, opens=opening_at_end(asked))
     elif (header is not None and asked != render([_USER], False, off)) or (marked and not switched):
         form = Form(thinks=True, cut=True)
     else:

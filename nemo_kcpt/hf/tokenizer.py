@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from nemo_kcpt.hf.thinking import (
     may_think,
     reply_header,
 )
+from nemo_kcpt.hf.token_places import ChatIds, TextIds, first_token
 from nemo_kcpt.hf.written_out import WrittenOut
 from nemo_kcpt.text.thoughts import marks_in
 
@@ -63,22 +63,6 @@ def thinks(folder: Path, template: str = "") -> bool:
         return False
     text = template or own_template(folder, tokenizer_config(folder))
     return text is not None and may_think(text) and PackTokenizer(folder, template).form.thinks
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextIds:
-    """A tokenised text: `ids` int32 [n] and the character at which each token starts, `starts` int32 [n]."""
-
-    ids: NDArray[np.int32]
-    starts: NDArray[np.int32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChatIds:
-    """A tokenised conversation: `ids` int32 [n] and whether each token belongs to a reply, `reply` bool [n]."""
-
-    ids: NDArray[np.int32]
-    reply: NDArray[np.bool_]
 
 
 class PackTokenizer:
@@ -285,11 +269,17 @@ class PackTokenizer:
         is asked, and is ended by the end-of-sequence token where the template writes none.
 
         Raises:
-            BadInput: the template does not write the conversation that it was asked in.
+            BadInput: the template does not write the conversation that it was asked in, or has no form for a reply
+                without a thought.
         """
         text = self.render(messages)
         if not messages or messages[-1]["role"] != "assistant":
             return text
+        if self.form.opens and not self.thinking.allowed:
+            raise BadInput(
+                f"{self.folder}: its chat template opens a thought before each reply ({self.form.opens}) and has no "
+                "form without one, so pairs cannot be trained on; give chat_template= a copy of it that has"
+            )
         if self.form.spliced:
             before, asked = before_reply(self._render, messages[:-1], self.form.options), self.prompt(messages[:-1])
             if not text.startswith(before):
@@ -335,7 +325,7 @@ class PackTokenizer:
         for index, text, found, encoding in zip(plain, texts, spans, encodings):
             reply = np.zeros(len(encoding), dtype=np.bool_)
             for begin, end in found:
-                reply[_first_token(encoding, begin, len(text)) : _first_token(encoding, end, len(text))] = True
+                reply[first_token(encoding, begin, len(text)) : first_token(encoding, end, len(text))] = True
             result[index] = ChatIds(ids=np.array(encoding.ids, dtype=np.int32), reply=reply)
         return [found for found in result if found is not None]
 
@@ -382,20 +372,3 @@ class PackTokenizer:
             begin, end = len(self._written.unmasked(text[:begin])), len(self._written.unmasked(text[:end]))
             reply |= (starts >= begin) & (starts < end)
         return ChatIds(ids=np.array([token for ids, _ in pieces for token in ids], dtype=np.int32), reply=reply)
-
-
-def _first_token(encoding: Any, place: int, length: int) -> int:
-    """Number of the first token that starts at character `place` or after it."""
-    while place < length:
-        token = encoding.char_to_token(place)
-        if token is not None:
-            return int(token) if encoding.token_to_chars(token)[0] >= place else _after(encoding, int(token), place)
-        place += 1
-    return len(encoding)
-
-
-def _after(encoding: Any, token: int, place: int) -> int:
-    """The token after one that began before `place`; the bytes of one character start together."""
-    while token < len(encoding) and encoding.token_to_chars(token)[0] < place:
-        token += 1
-    return token
