@@ -14,13 +14,14 @@ from nemo.collections import llm
 
 from nemo_kcpt.data import PackedPretrainingDataModule
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.logs import LOG
 from nemo_kcpt.models.llama import KcptLlamaConfig, KcptLlamaModel, config_options
 from nemo_kcpt.planning.catalogue import FINETUNE, RECIPES, Entry
 from nemo_kcpt.planning.hardware import Cluster, known_gpu
 from nemo_kcpt.planning.layout import Layout
 from nemo_kcpt.planning.layouts import chosen
 from nemo_kcpt.planning.recipes_stage import tuning_fixed
-from nemo_kcpt.planning.rope import rotary_base
+from nemo_kcpt.planning.rope import reason, rotary_base
 from nemo_kcpt.planning.steps import TOKENS_PER_STEP, TUNING_BATCH, steps_for, windows_per_step
 from nemo_kcpt.records.packs import PackInfo, read_info
 from nemo_kcpt_recipes import common
@@ -30,7 +31,7 @@ LEARNING_RATE = 1e-4
 pretrain/installers/v3-megatron-sakura/example/train.sh). From nothing, its 13B took 3e-4
 (github.com/llm-jp/Megatron-LM, scripts/tsubame/13b-llm-jp-v2-cc-100k.sh)."""
 Z_LOSS = 1e-4
-"""That example asks for a z-loss (`--use-z-loss`); the coefficient is PaLM's (Chowdhery et al. 2022, §5)."""
+"""For llm-jp-3: that example asks for it (`--use-z-loss`); the coefficient is PaLM's (Chowdhery et al. 2022, §5)."""
 TUNING_LEARNING_RATE = 2e-5
 """llm-jp's tuning of the family (the method, §4)."""
 CHECKPOINTS = 10
@@ -66,7 +67,7 @@ def arguments(
     """What each recipe here takes, in this order.
 
     Args:
-        model: of `kcpt_llama` and `kcpt_sft_llama` alone: a Hugging Face folder, of which `config.json` is read.
+        model: of `kcpt_model` and `kcpt_sft_model` alone: a Hugging Face folder, of which `config.json` is read.
         pack: folder of kcpt pack.
         dir: log, metrics and checkpoints go there; a run that was interrupted resumes from it.
         restore: checkpoint (`kcpt convert import`), or folder of another training, whose weights to start from.
@@ -115,7 +116,7 @@ def recipe(entry: Entry) -> Callable[..., run.Partial]:
         return _build(entry, **given.arguments)
 
     what = "Instruction tuning" if entry.task == FINETUNE else "Continual pretraining"
-    where = "the Llama in a Hugging Face folder" if entry.from_folder else f"{entry.model} at {entry.seq_length} tokens"
+    where = "the model in a Hugging Face folder" if entry.from_folder else f"{entry.model} at {entry.seq_length} tokens"
     function.__name__ = function.__qualname__ = entry.name
     function.__doc__ = f"{what} of {where}.\n\n" + inspect.cleandoc(arguments.__doc__ or "").split("\n\n", 1)[1]
     function.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
@@ -165,9 +166,11 @@ def _build(
     layout = chosen(shape, info.seq_length, batch, cluster, fixed, adapters).layout
     tokens = batch * info.seq_length if tuning else TOKENS_PER_STEP
     steps = steps_for(read_info(Path(steps_like or pack)).step_tokens, epochs, tokens)
-    config = config_options(shape, info.seq_length, rotary_base(shape, info.seq_length, rope))
+    base = rotary_base(shape, info.seq_length, rope)
+    LOG.info("%s: %s", entry.name, reason(shape, info.seq_length, base))
+    config = config_options(shape, info.seq_length, base)
     config.update(recompute_options(layout))
-    if entry.model is not None and not tuning:
+    if (entry.model or "").startswith("llm-jp-3") and not tuning:
         config["z_loss"] = Z_LOSS
     result = run.Partial(
         llm.pretrain,

@@ -38,6 +38,13 @@ def test_parameters_are_those_of_the_model_card(name: str) -> None:
     assert KNOWN[name].hidden_size == KNOWN[name].num_attention_heads * KNOWN[name].kv_channels
 
 
+def test_llm_jp_4_has_the_parameters_of_its_card() -> None:
+    """The card of llm-jp/llm-jp-4-8b-base counts the output layer among those that are no embeddings."""
+    shape = KNOWN["llm-jp-4-8b"]
+    assert shape.vocab_rows * shape.hidden_size == 805_306_368
+    assert shape.parameters() == 805_306_368 + 7_784_894_464 == 8_590_200_832
+
+
 def test_smollm2_has_its_135_million_parameters() -> None:
     assert KNOWN["smollm2-135m"].parameters() == 134_515_008
 

@@ -200,6 +200,34 @@ KNOWN: dict[str, ModelShape] = {
     "llm-jp-3-3.7b": _sized(28, 3072, 8192, 24),
     "llm-jp-3-7.2b": _sized(32, 4096, 11008, 32),
     "llm-jp-3-13b": _LLM_JP_3,
+    "llm-jp-4-8b": ModelShape(
+        family=_LLAMA,
+        num_layers=32,
+        hidden_size=4096,
+        ffn_hidden_size=14336,
+        num_attention_heads=32,
+        num_query_groups=8,
+        kv_channels=128,
+        vocab_rows=196608,
+        positions=65536,
+        rotary_base=500000,
+        layernorm_epsilon=1e-6,
+        tied=False,
+    ),
+    "qwen3-8b": ModelShape(
+        family=families()["qwen3"],
+        num_layers=36,
+        hidden_size=4096,
+        ffn_hidden_size=12288,
+        num_attention_heads=32,
+        num_query_groups=8,
+        kv_channels=128,
+        vocab_rows=151936,
+        positions=40960,
+        rotary_base=1000000,
+        layernorm_epsilon=1e-6,
+        tied=False,
+    ),
     "smollm2-135m": ModelShape(
         family=_LLAMA,
         num_layers=30,
@@ -218,6 +246,9 @@ KNOWN: dict[str, ModelShape] = {
 """Models that have recipes of their own, base and instruct alike.
 
 Sizes from each model's `config.json` on the Hugging Face hub (llm-jp/llm-jp-3-1.8b, -3.7b, -7.2b, -13b,
-HuggingFaceTB/SmolLM2-135M) and, for llm-jp-3, held against the parameter counts on the model cards
-(tests/test_model_shape.py).
+HuggingFaceTB/SmolLM2-135M, Qwen/Qwen3-8B). Those of llm-jp-4-8b are the model card's (layers, hidden size, heads,
+vocabulary, positions) and its pretraining script's (github.com/llm-jp/scripts, pretrain/scripts/v4-8b-phase1/base/
+params.sh: feed-forward size, query groups, epsilon, and the RoPE base at 4,096 tokens). Its `config.json` could not be
+read, and so not the RoPE base behind the 65,536 positions; a training from imported weights goes by what those have.
+The llm-jp models are held against the parameter counts on their cards (tests/test_model_shape.py).
 """

@@ -8,7 +8,11 @@ from pathlib import Path
 from nemo_kcpt.hf.model_shape import KNOWN, ModelShape, read_hf_shape
 
 PRETRAIN, FINETUNE = "pretrain", "finetune"
-SEQ_LENGTHS = {"1k": 1024, "2k": 2048, "4k": 4096, "8k": 8192, "16k": 16384}
+SEQ_LENGTHS = {"1k": 1024, "2k": 2048, "4k": 4096, "8k": 8192, "16k": 16384, "32k": 32768, "64k": 65536}
+METHOD = ("1k", "2k", "4k", "8k", "16k")
+"""The lengths that the method compares."""
+TUNED = ("1k", "2k", "4k", "8k", "16k")
+"""Lengths of tuning: attention stops between samples, and none of those of `kcpt sft-data` fills a longer window."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,18 +60,29 @@ def _both(name: str, model: str | None, seq_length: int | None = None, *, on_gpu
     ]
 
 
+def _sized(name: str, model: str, labels: tuple[str, ...]) -> list[Entry]:
+    """A recipe for each length, and for tuning at those where it makes sense."""
+    return [
+        entry
+        for label in labels
+        for entry in _both(f"{name}_{label}", model, SEQ_LENGTHS[label])
+        if entry.task == PRETRAIN or label in TUNED
+    ]
+
+
 RECIPES: dict[str, Entry] = {
     entry.name: entry
     for entry in [
         *_both("demo", None, on_gpus=False),
         *_both("tiny", None, on_gpus=False),
         *_both("smollm2_135m", "smollm2-135m", on_gpus=False),
+        *_both("model", None),
         *_both("llama", None),
-        *(
-            entry
-            for model in ("1.8b", "3.7b", "7.2b", "13b")
-            for label, seq_length in SEQ_LENGTHS.items()
-            for entry in _both(f"llmjp3_{model.replace('.', '_')}_{label}", f"llm-jp-3-{model}", seq_length)
-        ),
+        *_sized("llmjp3_1_8b", "llm-jp-3-1.8b", METHOD),
+        *_sized("llmjp3_3_7b", "llm-jp-3-3.7b", METHOD),
+        *_sized("llmjp3_7_2b", "llm-jp-3-7.2b", METHOD),
+        *_sized("llmjp3_13b", "llm-jp-3-13b", METHOD),
+        *_sized("llmjp4_8b", "llm-jp-4-8b", ("4k", "8k", "16k", "32k", "64k")),
+        *_sized("qwen3_8b", "qwen3-8b", ("4k", "8k", "16k", "32k")),
     ]
 }

@@ -1,6 +1,7 @@
 """The recipes of `nemo llm pretrain` and `nemo llm finetune`: model, length, layout, memory of a rank, steps.
 
-Layouts are the planner's for one node and for two; of kcpt_llama they depend on the model: kcpt recipes folder=FOLDER.
+Layouts are the planner's for one node and for two; of kcpt_model they depend on the model: kcpt recipes
+folder=FOLDER.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Config:
     tokens: float = 1e9
     """Tokens of a pack otherwise; steps are those of 2 epochs (1 for tuning)."""
     folder: Path | None = None
-    """Hugging Face folder of the model of kcpt_llama and kcpt_sft_llama."""
+    """Hugging Face folder of the model of kcpt_model and kcpt_sft_model."""
     format: str = "table"
     """table, markdown or json."""
 

@@ -46,6 +46,17 @@ def rotary_base(shape: ModelShape, seq_length: int, choice: str = "auto") -> flo
     return int(given) if given.is_integer() else given
 
 
+def reason(shape: ModelShape, seq_length: int, base: float) -> str:
+    """Why windows of `seq_length` tokens are trained with this RoPE base, in a sentence."""
+    own, windows = shape.rotary_base, f"windows of {seq_length:,} tokens"
+    trained = f"the {shape.positions:,} positions that the model was trained for"
+    if base == own:
+        return f"RoPE base {own:g} stays the model's own: {windows} are within {trained}"
+    if seq_length > shape.positions:
+        return f"RoPE base {base:g} instead of the model's {own:g}: {windows} go beyond {trained}"
+    return f"RoPE base {base:g} as given, instead of the model's {own:g}, though {windows} are within {trained}"
+
+
 def check_positions(seq_length: int, base: float, positions: int, own_base: float) -> None:
     """Refuse windows beyond the positions that a model was trained for with its own RoPE base.
 

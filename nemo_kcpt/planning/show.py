@@ -16,7 +16,7 @@ from nemo_kcpt.planning.adapters import AdapterPlan
 from nemo_kcpt.planning.hardware import Cluster
 from nemo_kcpt.planning.layouts import Plan
 from nemo_kcpt.planning.memory import trained_parameters
-from nemo_kcpt.planning.rope import rotary_base
+from nemo_kcpt.planning.rope import reason, rotary_base
 from nemo_kcpt.planning.throughput import (
     CONTEXT_PARALLEL_COST,
     EXPOSED,
@@ -64,8 +64,9 @@ def show(training: Training, rows: list[dict[str, Any]], top: int, refused: bool
     going = [one for one in rows if not one["refused"]]
     console.print(
         f"{training.model}: {shape.parameters() / 1e9:.2f} billion weights; windows of {training.seq_length:,} tokens, "
-        f"RoPE base {rotary_base(shape, training.seq_length):g}; {batch} windows a step, {training.steps:,} steps of "
-        f"{batch * training.seq_length:,} tokens{_trained(training)}\n"
+        f"{batch} windows a step, {training.steps:,} steps of {batch * training.seq_length:,} tokens"
+        f"{_trained(training)}\n"
+        f"{reason(shape, training.seq_length, rotary_base(shape, training.seq_length))}\n"
         f"{cluster.nodes} × {cluster.gpus_per_node} GPUs of {cluster.gpu.memory_gb:g} GB and {cluster.gpu.tflops:g} "
         f"TFLOPS, mfu {cluster.mfu:g}: {len(going)} of {len(rows)} layouts fit"
     )

@@ -9,7 +9,7 @@ import pytest
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.model_shape import KNOWN
-from nemo_kcpt.planning.catalogue import SEQ_LENGTHS
+from nemo_kcpt.planning.catalogue import FINETUNE, METHOD, RECIPES, SEQ_LENGTHS, Entry
 from nemo_kcpt.planning.hardware import GPUS, Cluster, peak_tflops
 from nemo_kcpt.planning.layout import Layout, refusals
 from nemo_kcpt.planning.layouts import best, chosen, plans
@@ -21,20 +21,28 @@ SHAPE = KNOWN["llm-jp-3-13b"]
 LAYOUT = Layout(
     tensor_parallel=2, pipeline_parallel=2, context_parallel=1, data_parallel=2, micro_batch_size=1, recompute="none"
 )
-MODELS = [name for name in KNOWN if name.startswith("llm-jp")]
+SIZED = [entry for entry in RECIPES.values() if entry.on_gpus and entry.seq_length]
 
 
 @pytest.mark.parametrize("nodes", [1, 2])
-@pytest.mark.parametrize("tuning", [False, True])
-@pytest.mark.parametrize("seq_length", SEQ_LENGTHS.values())
-@pytest.mark.parametrize("model", MODELS)
-def test_the_best_layout_of_every_recipe_fits_its_gpus(model: str, seq_length: int, tuning: bool, nodes: int) -> None:
-    cluster = Cluster(nodes=nodes)
+@pytest.mark.parametrize("entry", SIZED, ids=lambda entry: entry.name)
+def test_the_best_layout_of_every_recipe_fits_its_gpus(entry: Entry, nodes: int) -> None:
+    shape, seq_length, tuning = entry.shape(), entry.seq_length, entry.task == FINETUNE
+    assert shape is not None and seq_length is not None
     batch = TUNING_BATCH if tuning else windows_per_step(seq_length)
-    plan = best(KNOWN[model], seq_length, batch, cluster, tuning_fixed() if tuning else None)
+    plan = best(shape, seq_length, batch, Cluster(nodes=nodes), tuning_fixed() if tuning else None)
     assert plan.memory is not None and plan.memory.bytes <= 80e9
     assert plan.layout.gpus == 8 * nodes
-    assert refusals(KNOWN[model], seq_length, plan.layout, batch, 8 * nodes, 8) == []
+    assert refusals(shape, seq_length, plan.layout, batch, 8 * nodes, 8) == []
+
+
+def test_a_window_that_no_gpu_holds_is_shared_by_context_parallel_ranks_or_tensor_parallel_ones() -> None:
+    """At 64k tokens the softmax over 196,608 rows alone takes 52 GB."""
+    plan = best(KNOWN["llm-jp-4-8b"], 65536, windows_per_step(65536), Cluster(nodes=2))
+    assert plan.layout.context_parallel * plan.layout.tensor_parallel > 1
+    alone = {"tensor_parallel": 1, "context_parallel": 1}
+    with pytest.raises(BadInput, match="no layout fits 16 GPUs"):
+        best(KNOWN["llm-jp-4-8b"], 65536, windows_per_step(65536), Cluster(nodes=2), alone)
 
 
 def test_every_layout_is_there_once_best_first_and_always_in_the_same_order() -> None:
@@ -120,7 +128,8 @@ def test_what_is_fixed_stays() -> None:
 def test_flops_are_six_a_weight_and_twelve_a_position_of_attention(name: str) -> None:
     """Narayanan et al. 2021: 6 for each weight of a matrix, and 12·L·s·h for attention as wide as the model."""
     shape = KNOWN[name]
-    norms = shape.num_layers * 2 * shape.hidden_size + shape.hidden_size
+    layer = sum(weight.elements(shape) for weight in shape.family.layer if not weight.is_matrix)
+    norms = shape.num_layers * layer + shape.hidden_size
     lookup = 0 if shape.tied else shape.vocab_rows * shape.hidden_size
     matrices = shape.parameters() - norms - lookup
     width = shape.num_attention_heads * shape.kv_channels
@@ -154,7 +163,7 @@ def test_a_device_s_peak_is_known_by_its_name(device: str, tflops: float | None)
 
 
 def test_steps_are_matched_over_lengths() -> None:
-    batches = [windows_per_step(length) for length in SEQ_LENGTHS.values()]
+    batches = [windows_per_step(length) for length in (SEQ_LENGTHS[label] for label in METHOD)]
     assert batches == [512, 256, 128, 64, 32]
     assert steps_for(1_000_000_000, 2, 524_288) == 3816  # 3814.7, up to an even number
     with pytest.raises(BadInput, match="epochs: -1 was given"):

@@ -8,7 +8,7 @@ import pytest
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.model_shape import KNOWN
-from nemo_kcpt.planning.rope import ntk_base, rotary_base
+from nemo_kcpt.planning.rope import ntk_base, reason, rotary_base
 
 SHAPE = KNOWN["llm-jp-3-13b"]
 
@@ -54,3 +54,20 @@ def test_ntk_stretches_the_lowest_frequency_by_the_factor_and_keeps_the_highest(
 def test_what_cannot_be_meant_is_refused(seq_length: int, choice: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         rotary_base(SHAPE, seq_length, choice)
+
+
+@pytest.mark.parametrize(
+    ("model", "seq_length", "base", "said"),
+    [
+        ("llm-jp-4-8b", 65536, 500_000, "stays the model's own: windows of 65,536 tokens are within the 65,536"),
+        (
+            "llm-jp-3-13b",
+            8192,
+            500_000,
+            "500000 instead of the model's 10000: windows of 8,192 tokens go beyond the 4,096",
+        ),
+        ("llm-jp-3-13b", 2048, 20_000, "as given, instead of the model's 10000, though windows of 2,048 tokens are"),
+    ],
+)
+def test_the_reason_is_said(model: str, seq_length: int, base: float, said: str) -> None:
+    assert said in reason(KNOWN[model], seq_length, base)

@@ -16,7 +16,7 @@ from nemo_kcpt.checkpoints.checkpoint import find_checkpoint, read_shape
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.families import families
 from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
-from nemo_kcpt.planning.catalogue import FINETUNE, PRETRAIN, RECIPES, SEQ_LENGTHS, Entry
+from nemo_kcpt.planning.catalogue import FINETUNE, METHOD, PRETRAIN, RECIPES, SEQ_LENGTHS, Entry
 from nemo_kcpt.records.packs import read_info
 from nemo_kcpt.several import run
 from tests import forks
@@ -80,7 +80,9 @@ def test_the_catalogue_is_what_nemo_finds() -> None:
         names = {factory.__name__ for factory in list_factories(get_type_namespace(target))}
         registered = {name for name in names if name.startswith("kcpt_")}
         assert registered == {name for name, entry in RECIPES.items() if entry.task == task}
-    assert len(RECIPES) == 2 * (4 * 5 + 4)
+    wanted = {f"kcpt_llmjp3_13b_{label}" for label in ("1k", "2k", "4k", "8k", "16k")}
+    wanted |= {f"kcpt_llmjp4_8b_{label}" for label in ("4k", "8k", "16k", "32k", "64k")}
+    assert wanted | {"kcpt_model", "kcpt_sft_model", "kcpt_qwen3_8b_32k", "kcpt_sft_llmjp4_8b_4k"} <= set(RECIPES)
 
 
 @pytest.mark.parametrize("nodes", [1, 2])
@@ -91,7 +93,12 @@ def test_every_recipe_is_whole(sized: Path, entry: Entry, nodes: int) -> None:
     recipe = make(entry, sized, nodes=nodes)
     config, data, strategy = recipe.model.config, recipe.data, recipe.trainer.strategy
     assert config.seq_length == entry.seq_length
-    assert config.rotary_base == (500_000 if entry.seq_length > 4096 else 10_000)
+    assert entry.model is not None
+    own, positions = {"llm-jp-3": (10_000, 4096), "llm-jp-4": (500_000, 65536), "qwen3-8b": (1_000_000, 40960)}[
+        entry.model[:8]
+    ]
+    assert config.rotary_base == (500_000 if entry.seq_length > positions else own)
+    assert config.z_loss == (1e-4 if entry.model.startswith("llm-jp-3") and entry.task == PRETRAIN else 0.0)
     tuning = entry.task == FINETUNE
     assert data.global_batch_size == (64 if tuning else 524_288 // entry.seq_length)
     assert recipe.trainer.num_nodes * recipe.trainer.devices == 8 * nodes
@@ -108,8 +115,8 @@ def test_every_recipe_is_whole(sized: Path, entry: Entry, nodes: int) -> None:
 
 def test_concat_packs_of_all_lengths_take_the_same_steps(sized: Path) -> None:
     steps = set()
-    for label, length in SEQ_LENGTHS.items():
-        entry = RECIPES[f"kcpt_llmjp3_13b_{label}"]
+    for label in METHOD:
+        entry, length = RECIPES[f"kcpt_llmjp3_13b_{label}"], SEQ_LENGTHS[label]
         recipe = make(entry, sized, pack=str(sized / f"concat-{length}"), epochs=500.0)
         assert recipe.data.global_batch_size * length == 128 * 4096
         steps.add(recipe.trainer.max_steps)
