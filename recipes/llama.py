@@ -1,4 +1,4 @@
-"""Continual pretraining and instruction tuning of Llamas on GPUs: one recipe for each GPU entry of the catalogue.
+"""Continual pretraining and instruction tuning on GPUs: one recipe for each GPU entry of the catalogue.
 
 All have the arguments of :func:`arguments`, and differ in model, sequence length and task alone; so another model or
 length is a line in `nemo_kcpt/planning/catalogue.py`.

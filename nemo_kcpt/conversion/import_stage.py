@@ -1,4 +1,4 @@
-"""Import a Hugging Face Llama folder into a NeMo checkpoint (torch_dist), which recipes take as restore=.
+"""Import a Hugging Face model folder into a NeMo checkpoint (torch_dist), which recipes take as restore=.
 
 The folder must have config.json and safetensors; it is checked whole before anything is written. Tensors are read and
 written one at a time, so memory follows the largest tensor and not the model. The checkpoint appears when it is

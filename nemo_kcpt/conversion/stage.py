@@ -1,4 +1,4 @@
-"""Export a NeMo checkpoint (torch_dist) of a Llama to a Hugging Face folder, and check the result.
+"""Export a NeMo checkpoint (torch_dist) to a Hugging Face folder, and check the result.
 
 Tensors are read and written one at a time, so memory follows the largest tensor and not the model. The folder appears
 when it is complete; an interrupted export resumes at the shard it was at. The check builds the Megatron model from

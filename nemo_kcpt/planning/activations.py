@@ -121,9 +121,22 @@ def _attention(shape: ModelShape, share: Share, modules: Modules, recompute: str
         terms.append(term("attention: v", keys, over))
     terms.append(term("attention: output, input of the projection", queries, over))
     if recompute == "none":
+        terms += _capped_scores(shape, share, modules)
         sums = {"n": share.tokens, "a": shape.num_attention_heads, "4": 4}
         terms.append(term("attention: log-sum-exp, float32", sums, over))
     return terms
+
+
+def _capped_scores(shape: ModelShape, share: Share, modules: Modules) -> list[Term]:
+    """Attention that caps its scores (Gemma 2) is not fused: tanh and softmax in float32, and the weights, are kept.
+
+    As much as one document that fills a window needs; shorter ones need less.
+    """
+    if not shape.family.flags.get("attn_logit_softcapping"):
+        return []
+    kept = {"(8+e)": 8 + modules.element_bytes}
+    scores = {"n": share.tokens, "s": share.positions, "a": shape.num_attention_heads, **kept}
+    return [term("attention: capped scores", scores, {"t": share.tensor_parallel})]
 
 
 def _swiglu(shape: ModelShape, share: Share, modules: Modules) -> list[Term]:
@@ -187,11 +200,14 @@ def head_terms(shape: ModelShape, share: Share, modules: Modules) -> list[Term]:
 def working_terms(shape: ModelShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
     """Bytes that the backward pass of one layer needs for a moment, after those of the head are free again.
 
-    With "full" recompute a layer's own activations, of which the input is kept already. The gradients are an estimate
+    With "full" recompute a layer's own activations, of which the input is kept already, and with "selective" what its
+    attention does not keep. The gradients are an estimate
     of the widest moment: SwiGLU's backward pass, then fc1's with its input gathered from the sequence-parallel ranks.
     """
     e = modules.element_bytes
     again = layer_terms(shape, share, modules, "none")[1:] if recompute == "full" else []
+    if recompute == "selective":
+        again = _capped_scores(shape, share, modules)
     wide = {"3": 3, "n": share.tokens, "f": shape.ffn_hidden_size, "e": e}
     return [
         *again,

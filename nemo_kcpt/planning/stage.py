@@ -34,7 +34,7 @@ class Config:
     """Keys of `kcpt plan`."""
 
     model: str = MISSING
-    """llm-jp-3-1.8b, -3.7b, -7.2b, -13b, smollm2-135m, or the Hugging Face folder of a Llama."""
+    """llm-jp-3-1.8b, -3.7b, -7.2b, -13b, smollm2-135m, or the Hugging Face folder of a model (docs/models.md)."""
     seq_length: int = 4096
     """Tokens of a window."""
     nodes: int = 1

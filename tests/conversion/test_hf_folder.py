@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.hf_weights import INDEX, SINGLE
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.model_shape import read_hf_shape
-from tests.conversion.hf_models import KINDS, save_model
+from tests.conversion.hf_models import FAMILIES, KINDS, save_model
 
 
 @pytest.mark.parametrize("shards", ["5GB", "20KB"])
@@ -60,6 +61,14 @@ def test_old_rotary_buffers_are_passed_over(tmp_path: Path) -> None:
             r"q_proj\.bias in it, which a Llama as in .* does not have; it is of another architecture",
         ),
         (
+            lambda t: t.update({"model.layers.0.self_attn.q_norm.weight": torch.ones(12)}),
+            r"q_norm\.weight in it, which a Llama as in .* does not have",
+        ),
+        (
+            lambda t: t.update({"model.layers.0.mlp.up_proj.weight": torch.ones(80, 48).to(torch.float8_e4m3fn)}),
+            r"up_proj\.weight is of type F8_E4M3; only F32, BF16, F16 are known.* before quantisation",
+        ),
+        (
             lambda t: t.update({"model.embed_tokens.weight": torch.ones(204, 48)}),
             r"model\.embed_tokens\.weight is 204 × 48, .*config\.json makes it 203 × 48",
         ),
@@ -72,6 +81,17 @@ def test_old_rotary_buffers_are_passed_over(tmp_path: Path) -> None:
 def test_tensors_that_do_not_fit_are_named(change: Callable[[Tensors], object], message: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=message):
         HfFolder(changed(save_model(tmp_path), change))
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_tensor_that_is_missing_is_named_whatever_the_family(kind: str, tmp_path: Path) -> None:
+    """Each of the last layer's in turn."""
+    folder = save_model(tmp_path, **KINDS[kind])
+    tensors = load_file(folder / SINGLE)
+    for name in [name for name in tensors if name.startswith("model.layers.2.")]:
+        save_file({other: tensor for other, tensor in tensors.items() if other != name}, folder / SINGLE)
+        with pytest.raises(BadInput, match=rf"{re.escape(name)} missing, of the tensors that"):
+            HfFolder(folder)
 
 
 @pytest.mark.parametrize(

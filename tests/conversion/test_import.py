@@ -95,16 +95,22 @@ def test_a_padded_vocabulary_is_the_loaders_affair(kind: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_nemos_own_import_is_the_same(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["grouped queries", "qwen2", "qwen3", "mistral window", "gemma2"])
+def test_nemos_own_import_and_export_are_the_same(kind: str, tmp_path: Path) -> None:
     from nemo.collections import llm
+    from safetensors.torch import load_file
 
     from nemo_kcpt.models.llama import KcptLlamaModel, KcptTinyConfig
 
+    folder = save_model(tmp_path / "hf", **KINDS[kind])
     run(Config(hf=folder, out=tmp_path / "ours"))
     given = KcptLlamaModel(KcptTinyConfig(vocab_rows=8))
     out = llm.import_ckpt(given, f"hf://{folder}", output_path=tmp_path / "nemos")
     assert contents(out) == contents(tmp_path / "ours") != {}
     assert read_shape(out) == read_hf_shape(folder)
+    back = llm.export_ckpt(out, target="hf", output_path=tmp_path / "back")
+    there, found = (load_file(one / "model.safetensors") for one in (folder, back))
+    assert there.keys() == found.keys() and all(torch.equal(found[name], tensor) for name, tensor in there.items())
     with pytest.raises(FileExistsError):
         llm.import_ckpt(given, f"hf://{folder}", output_path=out)
 

@@ -11,7 +11,16 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
 from nemo_kcpt.models.llama import KcptLlamaConfig, config_options, llama_forward_step
-from nemo_kcpt.planning.activations import LOCAL, Share, angle_terms, embedding_terms, head_terms, layer_terms
+from nemo_kcpt.planning.activations import (
+    LOCAL,
+    TRANSFORMER_ENGINE,
+    Share,
+    angle_terms,
+    embedding_terms,
+    head_terms,
+    layer_terms,
+    working_terms,
+)
 from nemo_kcpt.planning.terms import total
 from nemo_kcpt.training import cpu_backend
 from nemo_kcpt.training.single_process import single_process_groups
@@ -106,3 +115,20 @@ def test_what_autograd_keeps(name: str, seq_length: int, micro_batch: int, recom
         layers = SHAPES[name].num_layers
         one = total(layer_terms(SHAPES[name], share, LOCAL, "none")[1:])  # its input is kept already
         assert layers * one == pytest.approx(again, rel=0.01)
+
+
+def test_a_gemmas_scores_are_counted_which_no_fused_attention_keeps() -> None:
+    from nemo_kcpt.hf.families import families
+
+    share, llama = Share(seq_length=4096, micro_batch_size=1), KNOWN["llm-jp-3-1.8b"]
+    gemma = replace(llama, family=families()["gemma2"], query_scalar=128.0)
+    kept = {
+        (shape.family.name, recompute): total(layer_terms(shape, share, TRANSFORMER_ENGINE, recompute))
+        for shape in (llama, gemma)
+        for recompute in ("none", "selective", "full")
+    }
+    scores = 4096 * 4096 * 16 * (4 + 4 + 2)  # tanh, softmax and the weights in bf16
+    assert kept["gemma2", "none"] - kept["llama", "none"] == scores
+    assert all(kept["gemma2", recompute] == kept["llama", recompute] for recompute in ("selective", "full"))
+    works = [total(working_terms(shape, share, TRANSFORMER_ENGINE, "selective")) for shape in (llama, gemma)]
+    assert works[1] - works[0] == scores

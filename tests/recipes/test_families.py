@@ -27,7 +27,7 @@ def test_a_folder_is_trained_resumed_and_exported(family: str, packs: Path, tmp_
     hf = save_model(tmp_path / "hf", **{**sizes, "vocab_size": 1024})
     convert = ["kcpt", "convert"]
     forks.command([*convert, "import", hf, "--to", tmp_path / "base"], log=tmp_path / "import.log")
-    call = f"kcpt_llama(model='{hf}',pack='{packs}/concat',dir='{tmp_path}/run',restore='{tmp_path}/base',gpus=1)"
+    call = f"kcpt_model(model='{hf}',pack='{packs}/concat',dir='{tmp_path}/run',restore='{tmp_path}/base',gpus=1)"
     small = ["data.global_batch_size=4", "data.micro_batch_size=2", "optim.config.lr=1e-2"]
     for steps in (LAST // 2, LAST):
         words = ["nemo", "llm", "pretrain", "--factory", call, "--yes", *small, f"trainer.max_steps={steps}"]
