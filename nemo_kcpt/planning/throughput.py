@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 from nemo_kcpt.hf.model_shape import ModelShape
+from nemo_kcpt.planning.adapters import AdapterPlan
 from nemo_kcpt.planning.hardware import Cluster
 from nemo_kcpt.planning.layout import Layout
+from nemo_kcpt.planning.memory import trained_parameters
 
 TENSOR_PARALLEL_COST, CONTEXT_PARALLEL_COST, PIPELINE_COST = 0.06, 0.05, 0.02
 """Share of time that each doubling of a dimension costs in communication that is not hidden. Assumptions, by the order
@@ -31,9 +33,18 @@ def forward_flops_per_token(shape: ModelShape, seq_length: int) -> float:
     return shape.num_layers * layer + 2 * shape.hidden_size * shape.vocab_rows
 
 
-def flops_per_token(shape: ModelShape, seq_length: int) -> float:
-    """Model FLOPs of a training step, a token: three forward passes' worth, recomputation not counted."""
-    return 3 * forward_flops_per_token(shape, seq_length)
+def flops_per_token(shape: ModelShape, seq_length: int, adapters: AdapterPlan | None = None) -> float:
+    """Model FLOPs of a training step, a token: three forward passes' worth, recomputation not counted.
+
+    With `adapters` frozen matrices have no gradient of their own, a third of that; the adapters cost 6 a weight.
+    """
+    forward = forward_flops_per_token(shape, seq_length)
+    if adapters is None:
+        return 3 * forward
+    attention = 4 * seq_length * shape.num_attention_heads * shape.kv_channels * shape.num_layers
+    head = 2 * shape.hidden_size * shape.vocab_rows if adapters.embeddings else 0
+    own = trained_parameters(shape, AdapterPlan(rank=adapters.rank, targets=adapters.targets))
+    return 3 * forward - (forward - attention - head) + 6 * own
 
 
 def recompute_factor(shape: ModelShape, seq_length: int, recompute: str) -> float:

@@ -17,6 +17,7 @@ from nemo_kcpt.checkpoints.adapters import Lora, base_of_adapters, read_lora, wr
 from nemo_kcpt.checkpoints.checkpoint import WEIGHTS
 from nemo_kcpt.checkpoints.weights_identity import of_checkpoint
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.planning.adapters import AdapterPlan
 
 EMBEDDINGS = ("word_embeddings", "output_layer")
 """Modules with a row for each token of the vocabulary."""
@@ -36,6 +37,11 @@ class KcptLora(llm.peft.LoRA):
     """Train the embedding and the output layer, too, whole and not as adapters."""
     base_weights: str | None = field(default=None, init=False, repr=False)
     """Identity of the weights that the adapters go with, once it is known."""
+
+    @property
+    def plan(self) -> AdapterPlan:
+        """What the planner's arithmetic is to know of them."""
+        return AdapterPlan(rank=self.dim, targets=tuple(self.target_modules), embeddings=self.embeddings)
 
     def described(self) -> str:
         """In words, for a model card."""

@@ -14,6 +14,7 @@ from nemo_kcpt.hf.model_shape import shape_from_megatron
 from nemo_kcpt.planning.hardware import peak_tflops
 from nemo_kcpt.planning.throughput import flops_per_token
 from nemo_kcpt.processes import peak_memory
+from nemo_kcpt.training.lora import lora_of
 
 METRICS, SUMMARY = "metrics.jsonl", "training.json"
 
@@ -57,7 +58,9 @@ class MetricsFile(pl.Callback, IOMixin):
         self._started = self._last = time.perf_counter()
         self._last_step = trainer.global_step
         config: Any = pl_module.config
-        self._flops = flops_per_token(shape_from_megatron(vars(config)), config.seq_length)
+        peft = lora_of(trainer)
+        shape = shape_from_megatron(vars(config))
+        self._flops = flops_per_token(shape, config.seq_length, peft.plan if peft else None)
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
         self._peak = peak_tflops(device)
 

@@ -15,7 +15,6 @@ from nemo_kcpt.checkpoints.weights_identity import of_checkpoint
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.model_shape import ModelShape, shape_from_megatron
 from nemo_kcpt.models.llama import KcptLlamaConfig
-from nemo_kcpt.planning.adapters import AdapterPlan
 from nemo_kcpt.planning.layout import Layout, refusals
 from nemo_kcpt.planning.memory import trained_parameters
 from nemo_kcpt.training.lora import check_lora, lora_of
@@ -128,8 +127,7 @@ def _check_disk(shape: ModelShape, strategy: nl.MegatronStrategy, trainer: pl.Tr
     mixed = strategy.precision_plugin.precision != "32-true"
     # The newest checkpoint is deleted only after the next one is complete; one may also be kept as the best.
     if (peft := lora_of(trainer)) is not None:
-        adapters = AdapterPlan(rank=peft.dim, targets=tuple(peft.target_modules), embeddings=peft.embeddings)
-        parameters = trained_parameters(shape, adapters)
+        parameters = trained_parameters(shape, peft.plan)
     copies = 2 + max(0, getattr(trainer.checkpoint_callback, "save_top_k", 0))
     there = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
     needed = copies * checkpoint_bytes(parameters, mixed_precision=mixed) + SPARE_BYTES

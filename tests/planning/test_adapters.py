@@ -10,6 +10,7 @@ from nemo_kcpt.cli import main
 from nemo_kcpt.hf.model_shape import KNOWN
 from nemo_kcpt.planning.adapters import TARGETS, AdapterPlan, adapter_parameters
 from nemo_kcpt.planning.memory import memory, vocabulary_parameters
+from nemo_kcpt.planning.throughput import flops_per_token
 from tests.planning.test_memory import BASE, SHAPE
 
 RANK = AdapterPlan(rank=64)
@@ -42,6 +43,17 @@ def test_only_what_is_trained_has_gradients_and_an_optimizer() -> None:
     assert low["activations"] == pytest.approx(whole["activations"] + kept)
     both = memory(SHAPE, 4096, BASE, 8, replace(RANK, embeddings=True)).components()
     assert both["gradients"] == 4 * (number + vocabulary_parameters(SHAPE, BASE, 0))
+
+
+def test_frozen_weights_cost_no_gradient_of_their_own() -> None:
+    """4 FLOPs a frozen weight of a matrix, 6 a trained one, and attention as ever."""
+    matrices = sum(weight.elements(SHAPE) for weight in SHAPE.family.layer if weight.is_matrix) * SHAPE.num_layers
+    head = SHAPE.vocab_rows * SHAPE.hidden_size
+    attention = 12 * SHAPE.num_layers * 4096 * SHAPE.num_attention_heads * SHAPE.kv_channels
+    own = adapter_parameters(SHAPE, BASE, RANK)
+    assert flops_per_token(SHAPE, 4096, RANK) == 4 * (matrices + head) + 6 * own + attention
+    whole = replace(RANK, embeddings=True)
+    assert flops_per_token(SHAPE, 4096, whole) == 4 * matrices + 6 * (head + own) + attention
 
 
 def test_a_tied_embedding_is_trained_once() -> None:
