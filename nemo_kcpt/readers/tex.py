@@ -66,6 +66,7 @@ def _record(text: str, path: Path, sources: Sources) -> dict[str, Any]:
     program = Program(text, str(path), sources.open, ACTS, KEPT)
     program.macros["empty"] = program.macros["@empty"] = Macro(())
     writer = Writer(program, TABLE, works)
+    sources.begun = lambda: writer.begun
     if not re.search(r"\\document(?:class|style)\b", text):
         program.push(tokens_of(_BEFORE))
     works.by_author = works.by_author and not re.search(

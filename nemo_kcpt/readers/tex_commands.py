@@ -128,6 +128,7 @@ def document(writer: Writer, name: str) -> None:
     """The document itself."""
     if writer.depth == 0:  # what was written in the preamble is no text
         writer.out.clear()
+        writer.begun = True
         writer.state.notes.clear()
         writer.state.unknown.clear()
         writer.run(name)

@@ -125,6 +125,12 @@ def let(program: Program, name: str) -> None:
         program.push([Token("text", token.text[1:])])
         token = Token("text", token.text[0])
     known = program.macros.get(token.text) if token.kind == "cmd" else None
+    meaning = program.meanings.get(token.text, token.text)
+    if token.kind == "cmd" and known is None:
+        if target.text not in program.kept and target.text != meaning:
+            program.macros.pop(target.text, None)
+            program.meanings[target.text] = meaning
+        return
     program.define(target.text, known or Macro([token]))
 
 

@@ -7,7 +7,7 @@ An arXiv folder holds one document in many files. A file with \\documentclass is
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -55,6 +55,8 @@ class Sources:
         self.folders = [main.parent]
         """The folders that files are looked for in, the last one first."""
         self.packages: set[str] = set()
+        self.begun: Callable[[], bool] = lambda: False
+        """Whether the document's text has begun: a file with a head of its own is then read without it."""
         self.numeric = False
         """Whether works are cited by numbers though the list has authors and years."""
         self.works_file: Path | None = bbl_of(main)
@@ -100,8 +102,10 @@ class Sources:
             return None
         if path.parent not in self.folders:
             self.folders.append(path.parent)
-        if found := re.search(r"\\begin\s*\{document\}(.*?)(?:\\end\s*\{document\}|$)", text, re.S):
-            text = found[1]  # a subfile, with a head of its own
+        found = (
+            re.search(r"\\begin\s*\{document\}(.*?)(?:\\end\s*\{document\}|$)", text, re.S) if self.begun() else None
+        )
+        text = found[1] if found else text
         return Lexer(text, str(path))
 
     def _find(self, name: str) -> Path | str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from nemo_kcpt.readers.tex_lexer import CLOSE, OPEN, Lexer, Token, tokens_of
 from nemo_kcpt.readers.tex_tokens import Tokens, TooMuch
 
-EXPANSIONS = 200_000
+EXPANSIONS = 2_000_000
 """Macros that a document may expand."""
 DEPTH = 25
 """Files that may be open within each other."""
@@ -97,6 +97,8 @@ class Program(Tokens):
         self.math = False
         """Whether a formula is being read."""
         self.unless = False
+        self.meanings: dict[str, str] = {}
+        """What \\let made of a command that is no macro: the command whose meaning it has, whatever becomes of that."""
         self.dropped: set[str] = set()
         """Environments of the package comment that a document switches off."""
         self.undo: list[dict[str, Macro | None]] = []
@@ -107,7 +109,12 @@ class Program(Tokens):
         """The next token after expansion; None at the end."""
         while (token := self.raw()) is not None:
             if token.kind == "cmd":
-                if not self._expanded(token):
+                meaning = self.meanings.get(token.text)
+                if meaning is not None:
+                    token = token._replace(text=meaning)
+                if (meaning is None and not self._expanded(token)) or (
+                    meaning is not None and not self._primitive(token)
+                ):
                     return token
             else:
                 if token.kind == "{":
@@ -125,6 +132,15 @@ class Program(Tokens):
                 self.macros[name] = macro
 
     # expansion
+
+    def _primitive(self, token: Token) -> bool:
+        """Whether a command is one of the program's own, and done; macros of its name do not matter."""
+        act = self.acts.get(token.text)
+        if act is not None:
+            act(self, token.text)
+        elif token.text in ("begin", "end"):
+            return self._environment(token.text)
+        return act is not None
 
     def _expanded(self, token: Token) -> bool:
         """Whether a command was one of the program's, and done."""
@@ -238,6 +254,7 @@ class Program(Tokens):
         """Give a command a meaning until the group ends."""
         if name in self.kept or name in self.acts:
             return
+        self.meanings.pop(name, None)
         if self.undo and not everywhere:
             self.undo[-1].setdefault(name, self.macros.get(name))
         self.macros[name] = macro

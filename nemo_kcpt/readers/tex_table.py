@@ -133,7 +133,7 @@ COMMANDS: dict[str, Handler] = {
             " ", _drop("m")),
     "hspace": inline.space,
     **_each(
-        "setlength addtolength settowidth markboth PassOptionsToPackage crefname Crefname fontsize "
+        "setlength addtolength settowidth markboth PassOptionsToPackage fontsize "
         "addtocontents hyperdef pdfbookmark DeclareUnicodeCharacter setbeamertemplate", _drop("omm")),
     **_each("addcontentsline definecolor titlespacing DeclarePairedDelimiter", _drop("mmm")),
     **_each(
@@ -148,8 +148,9 @@ COMMANDS: dict[str, Handler] = {
         "floatsep intextsep dbltextfloatsep parfillskip hangindent penalty hangafter tolerance "
         "emergencystretch hyphenpenalty widowpenalty clubpenalty", _drop("=")),
     **_each("AtBeginDocument AtEndDocument", inline.content), "refstepcounter": text.step_and_mark,
-    "rule": _drop("omm"), "thanks": text.thanks, "titleformat": _drop("smmmm"),
-    "DeclarePairedDelimiter": _drop("mmm"), "bibpunct": _drop("ommmmmm"), "colorlet": _drop("mm"), "line": _drop(""),
+    "rule": _drop("omm"), "thanks": text.thanks, "titleformat": _drop("smommmmo"),
+    "DeclarePairedDelimiter": _drop("mmm"), "bibpunct": _drop("ommmmmm"), "crefname": _drop("mmm"),
+    "Crefname": _drop("mmm"), "colorlet": _drop("mm"), "line": _drop(""),
     "affiliation": _drop("om"), "affil": _drop("om"), "address": _drop("om"), "email": _drop("om"),
     "institute": _drop("om"),
     "IEEEauthorblockN": inline.content, "IEEEauthorblockA": _drop("m"), "orcidID": _drop("m"), "inst": _drop("m"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nemo_kcpt.readers.tex_lexer import Lexer, Token, written
 
-TOKENS = 4_000_000
+TOKENS = 12_000_000
 """Tokens that their expansions may hold together."""
 
 

@@ -90,6 +90,8 @@ class Writer:
         self.blocks: list[str] = []
         self.out: list[str] = []
         self.depth = 0
+        self.begun = False
+        """Whether \\begin{document} has been read."""
         self.lists: list[Any] = []
         """The lists that are being read, the outermost first (tex_lists.py)."""
         self.ends = 0

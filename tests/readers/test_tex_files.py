@@ -49,6 +49,16 @@ def test_a_folder_is_one_document(tmp_path: Path) -> None:
     assert details(tmp_path) == []
 
 
+def test_a_head_that_only_sets_options_may_read_the_whole_document(tmp_path: Path) -> None:
+    main = r"\documentclass{article}\input{macros}\begin{document}\kasumi{} and \option.\end{document}"
+    write(
+        tmp_path, letter_tex=r"\def\option{5}\input{main}", main_tex=main, macros_tex=r"\newcommand{\kasumi}{Kasumi 6}"
+    )
+    first, second = found(tmp_path)
+    assert (first.source, first.record["text"]) == ("letter.tex", "Kasumi 6 and 5.")
+    assert second.source == "main.tex"
+
+
 def test_what_nobody_includes_is_a_document_of_its_own(tmp_path: Path) -> None:
     write(tmp_path, a__main_tex=MAIN % r"\input{part}", a__part_tex="Part 2.", a__alone_tex=r"Alone 3. \input{under}",
           a__under_tex="Under 4.", a__fig_tex=r"\documentclass{standalone}\begin{document}5\end{document}",
