@@ -30,6 +30,7 @@ _SUSPENDED = frozenset(("and", "or", "to", "und", "oder", "et", "ou", "y", "o", 
 """What follows a hyphen that stands for the rest of a compound: "pre-" + "and post-training"."""
 _NUMBER = "[0-9\uff10-\uff19]+(?:[.,\uff0e\uff0c][0-9\uff10-\uff19]+)*"
 _NUMBER_LAST = re.compile(f"[{JAPANESE}{JAPANESE_PUNCTUATION}]{_NUMBER}$")
+_POINT_LAST = re.compile(f"[{JAPANESE}{JAPANESE_PUNCTUATION}]{_NUMBER}[.,\uff0e\uff0c]$")
 _NUMBER_FIRST = re.compile(f"{_NUMBER}[{JAPANESE}{JAPANESE_PUNCTUATION}%]")
 """A number within Japanese, where nothing but the line's end parts two numbers."""
 _SIGN_LAST = re.compile("(?<![A-Za-z0-9])[-\u2212\u2010\uff0d]$")
@@ -83,6 +84,8 @@ class Joiner:
         if _WRITING.match(last) and _WRITING.match(first):
             return ""
         if last.isdigit() and first.isdigit() and _NUMBER_LAST.search(left[-40:]) and _NUMBER_FIRST.match(right):
+            return ""
+        if first.isdigit() and _POINT_LAST.search(left[-40:]) and _NUMBER_FIRST.match(right):
             return ""
         if _WRITING.match(last) or _WRITING.match(first):
             one, other = (first, last) if _WRITING.match(last) else (last, first)

@@ -54,6 +54,8 @@ _UNDERLINE = re.compile(r" {0,3}(?:=+|-+)$")
 _GOES_ON = re.compile(f"[{JAPANESE}、，,a-z]$")
 
 _ABBREVIATION = re.compile(r"[A-Za-z]\.$")
+_POINT = re.compile(f"[{JAPANESE}{JAPANESE_PUNCTUATION}][0-9\uff10-\uff19]+[.,\uff0e\uff0c]$")
+_DIGIT_FIRST = re.compile(f"[0-9\uff10-\uff19]+[{JAPANESE}%％、。]")
 _PARTICLE = re.compile("[がをはにでとのもや]")
 _QUOTES = '「『“"'
 
@@ -139,6 +141,8 @@ def _classified(text: str) -> list[_Line]:
             kind = _Kind.ITEM if is_item(bare) and not goes_on else _Kind.PROSE
         if before and _ABBREVIATION.search(before.text) and _PARTICLE.match(bare):
             before.unfinished = True
+        if before and _POINT.search(before.text) and _DIGIT_FIRST.match(bare):
+            before.unfinished = True  # a number that is broken behind its point
         lines.append(_Line(bare, kind, display_width(bare), bool(bare) and not ends_sentence(bare)))
     return lines
 
