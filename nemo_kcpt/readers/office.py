@@ -172,7 +172,8 @@ def _record(path: Path, source: str, contents: Contents, metadata: dict[str, str
                 f"holds only pictures ({contents.pictures:,}); save it as a PDF and run OCR, for instance ocrmypdf -l "
                 "jpn in.pdf out.pdf"
             )
-        raise BadContainer("there is no text in it")
+        left_out = f" ({contents.flaws[0][0]}: {contents.flaws[0][1]})" if contents.flaws else ""
+        raise BadContainer(f"there is no text in it{left_out}")
     if len(text.encode("utf-8", "replace")) > place.max_bytes:
         raise BadContainer(too_large(len(text.encode("utf-8", "replace")), place))
     title = contents.title or title_of(metadata.pop("title", ""), text[:3000])

@@ -158,6 +158,11 @@ def test_what_is_hidden_is_left_out_and_named(tmp_path: Path) -> None:
     assert one.record["text"] == "# a\n\n1" and one.flaws[0].where.endswith("sheet b")
 
 
+def test_a_workbook_of_which_everything_is_hidden_says_so(tmp_path: Path) -> None:
+    path = write_xlsx(tmp_path / "a.xlsx", {"a": data("1")}, states={"a": "hidden"})
+    assert "hidden and left out: sheet a" in problem(path)
+
+
 def test_a_formula_without_a_value_is_named_and_not_guessed(tmp_path: Path) -> None:
     sheet = data("a | b", "1 | <c><f>A2*2</f></c>")
     assert text_of(tmp_path, sheet) == "| a | b |\n| --- | --- |\n| 1 |  |"
