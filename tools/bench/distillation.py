@@ -168,6 +168,35 @@ def loss_seconds(k: int, rounds: int = 7) -> dict[str, float]:
     return {name: statistics.median(seconds[1:]) for name, seconds in found.items()}
 
 
+def step_seconds(k: int, rounds: int) -> dict[str, float]:
+    """CPU seconds of forward and backward of the whole model, plain and distilled, in turn: medians without the first.
+
+    Random weights of the model's shape, two windows of the pack in one micro-batch, the same for both.
+    """
+    from nemo_kcpt.data.windows import WindowDataset
+    from nemo_kcpt.hf.model_shape import read_hf_shape
+    from nemo_kcpt.models.llama import KcptLlamaConfig, config_options, llama_forward_step
+    from nemo_kcpt.training import cpu_backend
+    from nemo_kcpt.training.single_process import single_process_groups
+
+    cpu_backend.activate()
+    shape = read_hf_shape(MODEL)
+    taught = BUILD / f"teacher-{k}"
+    windows = WindowDataset(BUILD / "pack", samples=9, seed=1, attention="split", distillation=taught)
+    batch = windows.collate_fn([windows[0], windows[1]])
+    found: dict[str, list[float]] = {"plain": [], "distilled": []}
+    with single_process_groups():
+        model = KcptLlamaConfig(**config_options(shape, SEQ_LENGTH, shape.rotary_base)).configure_model(None).train()
+        for _ in range(rounds + 1):
+            for name, weight in (("plain", 0.0), ("distilled", 1.0)):
+                model.config.kl_weight = weight
+                model.zero_grad()
+                started = time.process_time()
+                (llama_forward_step(model, dict(batch)).view(-1) * batch["loss_mask"].view(-1)).sum().backward()
+                found[name].append(time.process_time() - started)
+    return {name: statistics.median(seconds[1:]) for name, seconds in found.items()}
+
+
 def training(name: str, k: int, steps: int, keys: str, *overrides: str) -> dict[str, float]:
     """Seconds a step of the recipe, first steps left out."""
     out = BUILD / f"training-{name}"
@@ -196,7 +225,7 @@ def main() -> None:
     prepare()
     result: dict[str, Any] = {"exactness": exactness(given.windows), "loss": loss_seconds(given.k)}
     print(json.dumps(result, indent=2), flush=True)
-    result = {"distill": {given.k: distil(given.k)}}
+    result = {"distill": {given.k: distil(given.k)}, "step": step_seconds(given.k, 5)}
     if given.steps:
         # The same view and windows; without kl_weight the teacher's rows are read and not used.
         plain = training("plain", given.k, given.steps, "kl_weight=0")
