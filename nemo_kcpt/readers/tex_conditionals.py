@@ -164,3 +164,18 @@ def choose(program: Program, name: str) -> None:
     then = program.argument() if not name.endswith("F") or name.endswith("TF") else []
     otherwise = program.argument() if not name.endswith("T") else []
     program.push(then if holds else otherwise)
+
+
+def if_next_char(program: Program, name: str) -> None:
+    """\\@ifnextchar and \\@ifstar: what is read depends on what follows, which \\@ifstar takes away."""
+    program.skip_space()
+    wanted = Token("text", "*") if name == "@ifstar" else _one(program)
+    then, otherwise = program.argument(), program.argument()
+    program.skip_space()
+    following = _one(program)
+    if wanted is not None and wanted.kind == "cmd" and wanted.text in ("bgroup", "egroup"):
+        wanted = Token("{" if wanted.text == "bgroup" else "}", "{" if wanted.text == "bgroup" else "}")
+    holds = wanted is not None and following is not None and wanted[:2] == following[:2]
+    if following is not None and not (holds and name == "@ifstar"):
+        program.push([following])
+    program.push(then if holds else otherwise)

@@ -137,7 +137,8 @@ class Lexer:
         if name in ("makeatletter", "makeatother"):
             self.at_is_letter = name == "makeatletter"
         if name and (name[0].isalpha() or name[0] == "@"):
-            self._skip_space()
+            if not name.endswith("*"):
+                self._skip_space()
         elif name in (" ", "\n", "\t", ""):
             return Token("cmd", " ")
         if name in _ADDRESSES and self.text[self.place : self.place + 1] == "{":

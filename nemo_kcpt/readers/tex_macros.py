@@ -94,6 +94,8 @@ class Program(Tokens):
         self.counters: Counter[str] = Counter()
         self.within: dict[str, list[str]] = {}
         """Counter -> those that begin anew when it goes up."""
+        self.same: dict[str, str] = {}
+        """Counter -> the one that it is another name of."""
         self.math = False
         """Whether a formula is being read."""
         self.unless = False
@@ -174,6 +176,7 @@ class Program(Tokens):
 
     def step(self, counter: str) -> None:
         """Let a counter go up by one."""
+        counter = self.same.get(counter, counter)
         self.counters[counter] += 1
         for other in self.within.get(counter, ()):
             self.counters[other] = 0

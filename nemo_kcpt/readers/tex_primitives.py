@@ -49,6 +49,11 @@ def _nothing(program: Program, name: str) -> None:
     """A command without a trace in the text."""
 
 
+def _one_argument(program: Program, name: str) -> None:
+    """A command without a trace, with its argument."""
+    program.argument()
+
+
 def _input(program: Program, name: str) -> None:
     program.skip_space()
     token = program.raw()
@@ -93,6 +98,21 @@ def _new_counter(program: Program, name: str) -> None:
     if outer:
         program.within.setdefault(outer, []).append(counter)
     program.define(f"the{counter}", Macro(tokens_of(rf"\arabic{{{counter}}}")), everywhere=True)
+
+
+def _alias_counter(program: Program, name: str) -> None:
+    """\\newaliascnt: another name of a counter, so that theorems of several kinds are counted together."""
+    counter, other = program.word(), program.word()
+    program.same[counter] = program.same.get(other, other)
+    program.define(f"the{counter}", Macro([Token("cmd", f"the{other}")]), everywhere=True)
+
+
+def _math_choice(program: Program, name: str) -> None:
+    """\\mathchoice: the form for formulas within a line."""
+    program.argument()
+    chosen = program.argument()
+    program.argument(), program.argument()
+    program.push(chosen)
 
 
 def _number_within(program: Program, name: str) -> None:
@@ -213,6 +233,8 @@ ACTS: dict[str, Act] = {
     **_each("bgroup egroup begingroup endgroup", _group),
     **_each("numberwithin counterwithin", _number_within),
     **_each("counterwithout", _number_without),
+    **_each("@ifnextchar kernel@ifnextchar @ifstar", conditionals.if_next_char),
+    "newaliascnt": _alias_counter, "aliascntresetthe": _one_argument, "mathchoice": _math_choice,
     "newif": definitions.new_if, "kcptflag": definitions.set_flag, "ifmmode": conditionals.if_math,
     "ifnum": conditionals.ifnum, "unless": conditionals.unless, "else": conditionals.else_,
     "or": conditionals.else_, "fi": conditionals.fi, "ifthenelse": conditionals.if_then_else, "csname": _csname,

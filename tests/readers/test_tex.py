@@ -80,7 +80,18 @@ def lines(tmp_path: Path, body: str, preamble: str = "", kind: str = "article") 
         (r"\newcommand{\m}{M\xspace}\m is, \m.", "M is, M."),
         (r"\let\oldsection\section \newcommand{\unit}[1]{[#1]}\unit{5}", "[5]"),
         (r"\newenvironment{box1}[1]{Box #1: }{ (end)}\begin{box1}{5}in\end{box1}", "Box 5: in (end)"),
+        (r"$\mathchoice{1}{5}{3}{4}$", "$5$"),
+        (
+            r"\newtheorem{thm}{Thm}\newaliascnt{lem}{thm}\newtheorem{lem}[lem]{Lem}\aliascntresetthe{lem}"
+            r"\begin{thm}A\end{thm}\begin{lem}B\end{lem}",
+            "Thm 1. A",
+        ),
         (r"\let\old\emph\renewcommand{\emph}[1]{<\old{#1}>}\emph{5} \old{6}", "<5> 6"),
+        (
+            r"\makeatletter\def\s{\@ifstar{star}{\@ifnextchar\bgroup{\@b}{none}}}\def\@b#1{<#1>}\makeatother "
+            r"\s* \s{5} \s x",
+            "star <5> nonex",
+        ),
         # what is switched off
         (r"a\iffalse 777 \fi b \iftrue 1\else 2\fi", "ab 1"),
         (r"\newif\ifdraft\drafttrue\ifdraft 1\else 2\fi\draftfalse\ifdraft 3\else 4\fi", "14"),
