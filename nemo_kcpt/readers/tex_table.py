@@ -112,6 +112,7 @@ COMMANDS: dict[str, Handler] = {
     **_each("includegraphics includesvg includepdf epsfig psfig", inline.graphics), "today": inline.today,
     **_each("frametitle framesubtitle", inline.frame_title), "ce": inline.chemistry,
     **_each(
+
         "centering raggedright raggedleft noindent indent sloppy small footnotesize scriptsize tiny "
         "normalsize large Large LARGE huge Huge bf it rm sf tt sl sc em bfseries itshape rmfamily "
         "sffamily ttfamily mdseries scshape upshape slshape normalfont gtfamily mcfamily hline "
@@ -120,8 +121,9 @@ COMMANDS: dict[str, Handler] = {
         "boldmath unboldmath nonumber notag qed qedhere bmod pause onehalfspacing doublespacing "
         "singlespacing makeindex hrulefill dotfill balance FloatBarrier justifying columnbreak bottomrule "
         "toprule midrule @ fussy ttdefault peerreviewmaketitle IEEEpeerreviewmaketitle newblock and "
-        "frenchspacing nonfrenchspacing appendixpage smallbreak medbreak bigbreak goodbreak filbreak "
-        "break endfirsthead endhead endfoot endlastfoot singlespace normalem ttfamily", _drop("")),
+        "frenchspacing nonfrenchspacing appendixpage arraybackslash phantomsection selectfont "
+        "cleartooddpage smallbreak medbreak bigbreak goodbreak filbreak break endfirsthead endhead "
+        "endfoot endlastfoot singlespace normalem ttfamily", _drop("")),
     **_each("vspace vspace* hspace* pagestyle thispagestyle pagenumbering bibliographystyle color pagecolor "
             "fontfamily fontseries fontshape usetheme usecolortheme usetikzlibrary graphicspath hyphenation "
             "index glossary markright nocite phantom hphantom vphantom "
