@@ -80,10 +80,12 @@ def write_date(tokens: Sequence[Token], number: Decimal, locale: str, numerals: 
     """A serial number as a date or time by the tokens of a section.
 
     Raises:
-        ValueError: the number is no date, or the format needs names in a language that is not known.
+        ValueError: the number is no date, or the format needs names in a language that is not known, or has the unit
+            of an elapsed time once more ([s] and ss).
     """
     if number < 0 and since_1904:
         return f"-{write_date(tokens, -number, locale, numerals, since_1904)}"
+    _refuse_repeated_units(tokens)
     places = max((len(token.text) - 1 for token in tokens if token.kind == "fraction"), default=0)
     at = moment(number, places, since_1904)
     half = any(token.kind == "half" for token in tokens)
@@ -104,6 +106,19 @@ def write_date(tokens: Sequence[Token], number: Decimal, locale: str, numerals: 
         elif token.kind in ("literal", "slash", "point", "comma", "digit", "percent"):
             shown += token.text
     return shown
+
+
+def _refuse_repeated_units(tokens: Sequence[Token]) -> None:
+    """Of `[s] ss` the second is what programs show differently; it is not guessed."""
+    elapsed = [token.text[0] for token in tokens if token.kind == "elapsed"]
+    dated = [
+        token.text[0]
+        for place, token in enumerate(tokens)
+        if token.kind == "date" and (token.text[0] != "m" or _is_minute(tokens, place))
+    ]
+    for unit in elapsed:
+        if (dated + elapsed).count(unit) > 1:
+            raise ValueError(f"a time that has its {unit} twice")
 
 
 def _counted(text: str, letters: str, numerals: int) -> str:

@@ -189,6 +189,13 @@ def test_times_before_the_beginning() -> None:
         show(-3.14159, "[h]:mm:ss")
 
 
+@pytest.mark.parametrize("code", ["[s] ss", "[h]:hh", "[mm]:ss mm", "[h] [h]"])
+def test_an_elapsed_time_that_repeats_its_unit_is_not_guessed(code: str) -> None:
+    with pytest.raises(UnknownFormat):
+        show(1.5123, code)
+    assert show(1.5, "[h]:mm:ss mmm") == "36:00:00 Jan"
+
+
 def test_dates_since_1904() -> None:
     assert show(0, "yyyy/m/d", since_1904=True) == "1904/1/1"
     assert show(42460, "yyyy/m/d", since_1904=True) == "2020/4/1"
