@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-TARGET = Path(__file__).parent.parent / "nemo_kcpt" / "corpus" / "readers" / "pdf_box_font.py"
+TARGET = Path(__file__).parent.parent / "nemo_kcpt" / "readers" / "pdf_box_font.py"
 SPACES = (0x20, 0xA0, 0x3000, *range(0x2000, 0x200C))
 JAPANESE_CHINESE_KOREAN = 0x003E0001
 """OS/2 ulCodePageRange1: Latin 1 and the five code pages of East Asia."""
