@@ -18,7 +18,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.families import Family, families
 from nemo_kcpt.hf.model_shape import IGNORED, READ, shape_from_hf
 from nemo_kcpt.planning.catalogue import FINETUNE, RECIPES
-from tests.conversion.hf_models import KINDS, SIZES
+from tests.conversion.hf_models import KINDS, MOE, SIZES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "models.md"
@@ -151,6 +151,16 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a Gemma without windows": ({"model_type": "gemma2", "sliding_window": None}, "sliding_window is None"),
     "no window": ({"model_type": "mistral", "sliding_window": 0}, "sliding_window is 0; a number of tokens"),
     "no number": ({"model_type": "mistral", "sliding_window": "4k"}, "sliding_window is '4k'"),
+    "dense layers between experts": ({**MOE, "decoder_sparse_step": 2}, "decoder_sparse_step is 2.*only 1 is known"),
+    "dense layers by number": ({**MOE, "mlp_only_layers": [0]}, r"mlp_only_layers is \[0\]; only experts in every"),
+    "more experts than there are": ({**MOE, "num_experts_per_tok": 7}, "num_experts_per_tok is 7 of num_experts 6"),
+    "no experts": ({**MOE, "num_experts": 0}, "num_experts_per_tok is 2 of num_experts 0"),
+    "a router that cannot learn": ({**MOE, "num_experts_per_tok": 1}, "every weight is 1 and no router learns"),
+    "windows between experts": ({**MOE, **WINDOW}, "use_sliding_window is True; of a Qwen3 MoE only False"),
+    "the same in 5's words, with experts": (
+        {**MOE, "layer_types": ["sliding_attention"] * 3},
+        "sliding_window is None",
+    ),
     "a key missing": ({"model_type": "qwen2", "intermediate_size": None}, "int"),
 }
 

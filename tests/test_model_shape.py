@@ -45,6 +45,21 @@ def test_llm_jp_4_has_the_parameters_of_its_card() -> None:
     assert shape.parameters() == 805_306_368 + 7_784_894_464 == 8_590_200_832
 
 
+def test_the_mixture_of_experts_has_the_parameters_of_its_card() -> None:
+    """The card of llm-jp/llm-jp-4-32b-a3b-base counts the output layer among those that are no embeddings, and both
+    among those that a token activates."""
+    shape = KNOWN["llm-jp-4-32b-a3b"]
+    embedding = shape.vocab_rows * shape.hidden_size
+    assert embedding == 503_316_480
+    assert shape.parameters() - embedding == shape.parameters(embeddings=False) + embedding == 31_635_712_512
+    assert shape.parameters() == 32_139_028_992
+    assert shape.activated() == 3_827_476_992
+
+
+def test_without_experts_a_token_meets_all_weights() -> None:
+    assert KNOWN["llm-jp-4-8b"].activated() == KNOWN["llm-jp-4-8b"].parameters()
+
+
 def test_smollm2_has_its_135_million_parameters() -> None:
     assert KNOWN["smollm2-135m"].parameters() == 134_515_008
 
@@ -70,7 +85,7 @@ def test_llama_3_scaling_is_kept_in_the_words_of_transformers_4_and_5() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "gpt_neox"}, "model_type is 'gpt_neox'.*know gemma2, llama, mistral, qwen2, qwen3"),
+        ({"model_type": "gpt_neox"}, "model_type is 'gpt_neox'.*know gemma2, llama, mistral, qwen2, qwen3, qwen3_moe"),
         ({"attention_bias": True}, "attention_bias is True"),
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu'"),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 2}}, "RoPE scaling of type 'yarn'"),
@@ -97,3 +112,11 @@ def test_differences_name_both_sides() -> None:
     assert KNOWN["llm-jp-3-13b"].differences(replace(KNOWN["llm-jp-3-13b"], positions=16384)) == []
     found = KNOWN["llm-jp-3-1.8b"].differences(KNOWN["llm-jp-3-3.7b"])
     assert "hidden_size 2048 against 3072" in found and "num_layers 24 against 28" in found
+
+
+def test_another_choice_of_experts_is_another_model_and_another_router_loss_is_not() -> None:
+    shape = KNOWN["llm-jp-4-32b-a3b"]
+    assert shape.differences(replace(shape, moe_aux_loss_coeff=0.0)) == []
+    for name, value in {"num_moe_experts": 64, "moe_router_topk": 4, "moe_router_pre_softmax": True}.items():
+        (found,) = shape.differences(replace(shape, **{name: value}))
+        assert found == f"{name} {getattr(shape, name)} against {value}"

@@ -29,7 +29,8 @@ WEIGHTS, CONTEXT, UNFINISHED = "weights", "context", "-unfinished"
 MODEL, LAYERS = "module.", "module.decoder.layers."
 """How the keys of a model's tensors begin in a checkpoint."""
 MOST_LAYERS, LARGEST_SIZE = 10_000, 1 << 31
-"""Of a model: far beyond any there is, and few enough to be listed."""
+MOST_EXPERTS = 1_000_000
+"""Of a model, experts of all layers: far beyond any there is, and few enough to be listed."""
 
 
 def _is_finished(checkpoint: Path) -> bool:
@@ -185,7 +186,19 @@ def read_shape(checkpoint: Path) -> ModelShape:
         optional = field.type == "int | None" and value is None
         if field.type in ("int", "int | None") and not optional and (type(value) is not int or not 0 < value <= most):
             raise BadInput(f"{path}: {field.name} is {str(value)[:40]}; expected a whole number from 1 to {most}")
+    if shape.num_moe_experts is not None:
+        _check_experts(shape, shape.num_moe_experts, path)
     return shape
+
+
+def _check_experts(shape: ModelShape, experts: int, path: Path) -> None:
+    if shape.num_layers * experts > MOST_EXPERTS:
+        raise BadInput(f"{path}: {experts} experts in {shape.num_layers} layers; no model has so many")
+    if shape.moe_ffn_hidden_size is None or not 0 < (shape.moe_router_topk or 0) <= experts:
+        raise BadInput(
+            f"{path}: {experts} experts of size {shape.moe_ffn_hidden_size}, of which moe_router_topk="
+            f"{shape.moe_router_topk} are chosen; a size and a number from 1 to {experts} were expected"
+        )
 
 
 @cache
@@ -280,30 +293,36 @@ class CheckpointReader:
         return tensor
 
     def read(self, part: Part) -> Tensor:
-        """A tensor of the model, of `part.size`; of a stacked one no more than the layer is read.
+        """A tensor of the model, of `part.size`; of a stacked one no more than the layer, or the expert, is read.
 
         Raises:
             BadInput: the checkpoint has it under none of its names, or in another size.
         """
+        expert = () if part.expert is None else (part.expert,)
         for name in part.names:
             if part.layer is None:
                 places: tuple[tuple[str, tuple[int, ...]], ...] = ((f"{MODEL}{name}", ()),)
             else:
-                places = ((f"{LAYERS}{name}", (part.layer,)), (f"{LAYERS}{part.layer}.{name}", ()))
-            for key, layer in places:
+                places = ((f"{LAYERS}{name}", (part.layer, *expert)), (f"{LAYERS}{part.layer}.{name}", expert))
+            for key, place in places:
                 if key in self._metadata:
-                    self._check_size(key, part, stacked=bool(layer))
-                    box = (*(1 for _ in layer), *part.size)
-                    return self.tensor(key, (*layer, *(0 for _ in part.size)), box).reshape(part.size)
-        where = "" if part.layer is None else f" of layer {part.layer}"
+                    self._check_size(key, part, place)
+                    box = (*(1 for _ in place), *part.size)
+                    return self.tensor(key, (*place, *(0 for _ in part.size)), box).reshape(part.size)
         raise BadInput(
-            f"{self.folder}: the checkpoint has no tensor {' or '.join(part.names)}{where}; it is damaged or of "
+            f"{self.folder}: the checkpoint has no tensor {' or '.join(part.names)}{part.where}; it is damaged or of "
             "another architecture"
         )
 
-    def _check_size(self, key: str, part: Part, *, stacked: bool) -> None:
+    def _check_size(self, key: str, part: Part, place: tuple[int, ...]) -> None:
+        """`place` is that of the layer, and the expert, in the dimensions before the tensor's own."""
         found = tuple(getattr(self._metadata[key], "size", ()))
-        own = found[1:] if stacked else found
+        own = found[len(place) :]
+        if part.experts is not None and found[len(place) - 1 : len(place)] != (part.experts,):
+            raise BadInput(
+                f"{self.folder}: {key} is of size {found}, the model's config has {part.experts} experts of "
+                f"{part.size} a layer; experts are missing or of another model"
+            )
         if part.padded and own[1:] == part.size[1:]:
             if own[0] >= part.size[0]:
                 return
@@ -311,8 +330,9 @@ class CheckpointReader:
                 f"{self.folder}: {key} has {own[0]} vocabulary rows, the model's config {part.size[0]}; "
                 "the checkpoint is damaged"
             )
-        if own != part.size or (stacked and found[0] <= (part.layer or 0)):
+        if own != part.size or any(number <= at for number, at in zip(found, place)):
+            each = "" if not place else " a layer" if part.expert is None else " an expert"
             raise BadInput(
-                f"{self.folder}: {key} is of size {found}, the model's config makes it {part.size}"
-                f"{' a layer' if stacked else ''}; the checkpoint is damaged"
+                f"{self.folder}: {key} is of size {found}, the model's config makes it {part.size}{each}; the "
+                "checkpoint is damaged"
             )

@@ -28,8 +28,9 @@ class HfFolder(HfWeights):
 
     def _compare(self, found: dict[str, tuple[int, ...]]) -> None:
         config = self.folder / "config.json"
-        own = sum(len(weight.sources) for weight in self.shape.family.layer)
-        if self.shape.num_layers > len(found):  # before they are listed: the number may be anything
+        own = sum(len(weight.sources) * weight.copies(self.shape) for weight in self.shape.family.layer)
+        # Before they are listed: the numbers may be anything.
+        if self.shape.num_layers * (self.shape.num_moe_experts or 1) > len(found):
             raise BadInput(
                 f"{self.folder}: {len(found)} tensors for {self.shape.num_layers} layers, of which {config} makes each "
                 f"{own}; one of the two is of another model, or damaged"

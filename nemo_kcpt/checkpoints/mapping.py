@@ -24,7 +24,8 @@ class Part:
     Args:
         names: that it may have, the first as checkpoints have it.
         layer: from 0.
-        size: of the tensor; in a checkpoint, where layers are stacked, that of one layer. Without padding.
+        expert: of the layer, from 0, and `experts`, their number; None where it is no expert's.
+        size: of the tensor; in a checkpoint, where layers and experts are stacked, that of one. Without padding.
         sources: one name, query, key and value, or gate and up projection.
         join: how the sources make the tensor.
         padded: whether it may have more rows in a checkpoint: Megatron pads the vocabulary for tensor parallelism.
@@ -36,6 +37,8 @@ class Part:
     sources: tuple[str, ...]
     join: Join = "same"
     padded: bool = False
+    expert: int | None = None
+    experts: int | None = None
 
     @property
     def name(self) -> str:
@@ -45,40 +48,64 @@ class Part:
     @property
     def is_linear(self) -> bool:
         """Whether it is the matrix of one of a layer's linear modules."""
-        return self.layer is not None and len(self.size) > 1
+        return self.layer is not None and len(self.size) > 1 and self.name.split(".")[-2].startswith("linear_")
+
+    @property
+    def where(self) -> str:
+        """Its layer and expert, for error messages."""
+        layer = "" if self.layer is None else f" of layer {self.layer}"
+        return layer if self.expert is None else f" of expert {self.expert}{layer}"
+
+    def stack(self, layers: int) -> tuple[tuple[int, int], ...]:
+        """Its place, and how many places there are, in each dimension that a checkpoint has before its own."""
+        found = [(self.layer, layers), (self.expert, self.experts)]
+        return tuple((place, number) for place, number in found if place is not None and number is not None)
 
 
 Reader = Callable[[Part], "Tensor"]
 """Gives a tensor of `part.size` from a checkpoint."""
 
 
-def _of_layer(shape: ModelShape, layer: int) -> Iterator[tuple[Weight, dict[str, tuple[int, ...]]]]:
-    """A layer's weights, with the names and sizes of their sources."""
+def _of_layer(shape: ModelShape, layer: int) -> Iterator[tuple[Weight, int | None, dict[str, tuple[int, ...]]]]:
+    """A layer's weights, with the expert's number and the names and sizes of their sources."""
     for weight in shape.family.layer:
-        yield weight, {f"model.layers.{layer}.{name}": size for name, size in weight.sizes(shape).items()}
+        sizes = weight.sizes(shape)
+        for expert in range(weight.copies(shape)) if weight.of_experts else (None,):
+            names = {name: name if expert is None else name.format(expert=expert) for name in sizes}
+            yield weight, expert, {f"model.layers.{layer}.{names[name]}": size for name, size in sizes.items()}
 
 
-def _in_order(shape: ModelShape) -> Iterator[tuple[Weight, int | None, dict[str, tuple[int, ...]]]]:
-    yield EMBEDDING, None, EMBEDDING.sizes(shape)
+def _in_order(shape: ModelShape) -> Iterator[tuple[Weight, int | None, int | None, dict[str, tuple[int, ...]]]]:
+    """Each weight with its layer, its expert, and the names and sizes of its sources."""
+    yield EMBEDDING, None, None, EMBEDDING.sizes(shape)
     for layer in range(shape.num_layers):
-        for weight, sizes in _of_layer(shape, layer):
-            yield weight, layer, sizes
+        for weight, expert, sizes in _of_layer(shape, layer):
+            yield weight, layer, expert, sizes
     for weight in (FINAL_NORM, OUTPUT):
         if weight in shape.outside:
-            yield weight, None, weight.sizes(shape)
+            yield weight, None, None, weight.sizes(shape)
 
 
 def hf_sizes(shape: ModelShape) -> dict[str, tuple[int, ...]]:
     """Names and sizes of all tensors of the Hugging Face model, in the order of :func:`megatron_parts`."""
-    return {name: size for _, _, sizes in _in_order(shape) for name, size in sizes.items()}
+    return {name: size for _, _, _, sizes in _in_order(shape) for name, size in sizes.items()}
 
 
 def megatron_parts(shape: ModelShape) -> Iterator[Part]:
     """All tensors of the Megatron model in its order, under the names that checkpoints of every layer spec have."""
-    for weight, layer, sizes in _in_order(shape):
+    for weight, layer, expert, sizes in _in_order(shape):
         rows = sum(size[0] for size in sizes.values())
         rest = next(iter(sizes.values()))[1:]
-        yield Part(weight.names, layer, (rows, *rest), tuple(sizes), weight.join, weight in (EMBEDDING, OUTPUT))
+        yield Part(
+            names=weight.names,
+            layer=layer,
+            size=(rows, *rest),
+            sources=tuple(sizes),
+            join=weight.join,
+            padded=weight in (EMBEDDING, OUTPUT),
+            expert=expert,
+            experts=None if expert is None else shape.num_moe_experts,
+        )
 
 
 def split_qkv(shape: ModelShape, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -29,7 +29,8 @@ FORMAT = {
     "common_backend_version": 1,
 }
 COMMON = {"content_metadata": {"singleton_local_shards": False, "chained_optim_avoid_prefix": True}}
-"""Says that layers are stacked in one tensor, (layers, …); without it NeMo assumes an older layout and says so."""
+"""Says that layers are stacked in one tensor, (layers, …), and experts in (layers, experts, …); without it NeMo assumes
+an older layout and says so."""
 
 
 def _tensor_item(part: Part, layers: int, kind: dtype) -> WriteItem:
@@ -37,16 +38,16 @@ def _tensor_item(part: Part, layers: int, kind: dtype) -> WriteItem:
     from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex, TensorProperties
     from torch.distributed.checkpoint.planner import TensorWriteData, WriteItem, WriteItemType
 
-    inside = part.layer is not None
-    key = f"module.decoder.layers.{part.name}" if inside else f"module.{part.name}"
-    offsets = torch.Size([*([part.layer] if inside else []), *(0 for _ in part.size)])
+    key = f"module.{part.name}" if part.layer is None else f"module.decoder.layers.{part.name}"
+    stack = part.stack(layers)
+    offsets = torch.Size([*(place for place, _ in stack), *(0 for _ in part.size)])
     return WriteItem(
         index=MetadataIndex(key, offsets),
         type=WriteItemType.SHARD,
         tensor_data=TensorWriteData(
-            chunk=ChunkStorageMetadata(offsets=offsets, sizes=torch.Size([*([1] if inside else []), *part.size])),
+            chunk=ChunkStorageMetadata(offsets=offsets, sizes=torch.Size([*(1 for _ in stack), *part.size])),
             properties=TensorProperties(dtype=kind),
-            size=torch.Size([*([layers] if inside else []), *part.size]),
+            size=torch.Size([*(number for _, number in stack), *part.size]),
         ),
     )
 
@@ -58,7 +59,8 @@ def _extra_states(parts: list[Part], layers: int) -> Iterator[WriteItem]:
     for part in parts:
         if not part.is_linear:
             continue
-        key = f"module.decoder.layers.{part.name.removesuffix('weight')}_extra_state/shard_{part.layer}_{layers}"
+        places, numbers = (".".join(map(str, one)) for one in zip(*part.stack(layers), strict=True))
+        key = f"module.decoder.layers.{part.name.removesuffix('weight')}_extra_state/shard_{places}_{numbers}"
         yield WriteItem(index=MetadataIndex(key), type=WriteItemType.BYTE_IO)
 
 
@@ -147,7 +149,7 @@ def write_weights(
             part = by_index[write_item.index.fqn, write_item.index.offset]
             tensor = read(part).to(kind).contiguous()
             seen(part)
-            return tensor if part.layer is None else tensor[None]
+            return tensor[(None,) * len(part.stack(layers))]
 
     class Writer(FileSystemWriter):
         """A file for each group, since PyTorch's writer keeps what it writes until its file is complete."""

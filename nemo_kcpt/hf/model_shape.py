@@ -30,6 +30,10 @@ IGNORED = frozenset({
 })  # fmt: skip
 """Keys of transformers' classes that change nothing that a model computes from its weights."""
 QUANTISED = "quantization_config"
+EXPERTS = (
+    "num_moe_experts", "moe_router_topk", "moe_ffn_hidden_size", "moe_router_pre_softmax", "moe_aux_loss_coeff",
+)  # fmt: skip
+"""Fields of a shape, and of Megatron's config, that a mixture of experts has."""
 
 
 def _rope_scaling(given: Mapping[str, Any] | None, where: str) -> RopeScaling | None:
@@ -148,7 +152,15 @@ def shape_from_megatron(config: Mapping[str, Any], where: str = "the model's con
         ),
         sliding_window=config.get("sliding_window"),
         query_scalar=config.get("query_scalar"),
+        **_experts(config),
     )
+
+
+def _experts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a mixture of experts; Megatron's config has some of them without one, too."""
+    if config.get("num_moe_experts") is None:
+        return {}
+    return {name: config[name] for name in EXPERTS}
 
 
 def read_hf_shape(folder: Path) -> ModelShape:
@@ -228,6 +240,24 @@ KNOWN: dict[str, ModelShape] = {
         layernorm_epsilon=1e-6,
         tied=False,
     ),
+    "llm-jp-4-32b-a3b": ModelShape(
+        family=families()["qwen3_moe"],
+        num_layers=32,
+        hidden_size=2560,
+        ffn_hidden_size=7680,
+        num_attention_heads=40,
+        num_query_groups=4,
+        kv_channels=128,
+        vocab_rows=196608,
+        positions=65536,
+        rotary_base=500000,
+        layernorm_epsilon=1e-6,
+        tied=False,
+        num_moe_experts=128,
+        moe_router_topk=8,
+        moe_ffn_hidden_size=960,
+        moe_aux_loss_coeff=0.01,
+    ),
     "smollm2-135m": ModelShape(
         family=_LLAMA,
         num_layers=30,
@@ -250,5 +280,9 @@ HuggingFaceTB/SmolLM2-135M, Qwen/Qwen3-8B). Those of llm-jp-4-8b are the model c
 vocabulary, positions) and its pretraining script's (github.com/llm-jp/scripts, pretrain/scripts/v4-8b-phase1/base/
 params.sh: feed-forward size, query groups, epsilon, and the RoPE base at 4,096 tokens). Its `config.json` could not be
 read, and so not the RoPE base behind the 65,536 positions; a training from imported weights goes by what those have.
+Those of llm-jp-4-32b-a3b are its card's as well (layers, hidden size, heads, experts, vocabulary, positions), and those
+of the config for its conversion at 4,096 tokens (github.com/llm-jp/scripts, ckpt_converter/
+v4-moe-upstream-megatron-abci/v4-32b-a3.8b/config.json: feed-forward sizes, groups, head size, epsilon, router, and the
+RoPE base there).
 The llm-jp models are held against the parameter counts on their cards (tests/test_model_shape.py).
 """

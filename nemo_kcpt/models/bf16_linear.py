@@ -86,7 +86,7 @@ def linear(x: Tensor, weight: Tensor, rounded: Tensor) -> Tensor:
     """
     # Views are made outside: Megatron's cross entropy overwrites the logits, which a view from within would forbid.
     result: Tensor = _Linear.apply(x.reshape(-1, x.size(-1)), weight, rounded)
-    return result.view(*x.shape[:-1], -1)
+    return result.view(*x.shape[:-1], weight.size(0))  # not -1: an expert may get no token
 
 
 def use_in(model: torch.nn.Module) -> RoundedWeights:

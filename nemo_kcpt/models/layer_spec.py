@@ -46,7 +46,9 @@ def local_block_spec(config: TransformerConfig, vp_stage: int | None = None) -> 
 
     A whole block and not one layer, because with one layer Megatron takes ``WrappedTorchNorm`` as the final norm.
     """
-    spec = get_gpt_layer_local_spec(normalization=config.normalization, qk_layernorm=config.qk_layernorm)
+    spec = get_gpt_layer_local_spec(
+        num_experts=config.num_moe_experts, normalization=config.normalization, qk_layernorm=config.qk_layernorm
+    )
     layer = deepcopy(spec)
     layer.submodules.input_layernorm = SequenceParallelRMSNorm
     layer.submodules.pre_mlp_layernorm = SequenceParallelRMSNorm
@@ -54,6 +56,8 @@ def local_block_spec(config: TransformerConfig, vp_stage: int | None = None) -> 
     attention.core_attention = SdpaAttention
     if config.qk_layernorm:
         attention.q_layernorm = attention.k_layernorm = SequenceParallelRMSNorm
+    if config.num_moe_experts is not None:  # Transformer Engine's layers have the norm under this name in checkpoints
+        del layer.submodules.sharded_state_dict_keys_map["pre_mlp_layernorm."]
     if getattr(config, "post_norms", False):
         add_post_norms(layer)
     return TransformerBlockSubmodules(

@@ -22,7 +22,7 @@ from nemo.lightning.megatron_parallel import MaskedTokenLossReduction
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.families import family_of
-from nemo_kcpt.hf.model_shape import ModelShape
+from nemo_kcpt.hf.model_shape import EXPERTS, ModelShape
 from nemo_kcpt.models.distillation_loss import (
     IDS,
     PARTS,
@@ -226,6 +226,8 @@ class KcptLlamaConfig(llm.LlamaConfig):
         self.gradient_accumulation_fusion = False
         self.masked_softmax_fusion = False
         self.persist_layer_norm = False
+        self.moe_grouped_gemm = False
+        self.moe_token_dispatcher_type = "allgather"
         self.use_cpu_initialization = True
         self.bf16 = self.fp16 = False
         self.params_dtype = self.pipeline_dtype = torch.float32
@@ -327,6 +329,7 @@ def config_options(shape: ModelShape, seq_length: int, base: float) -> dict[str,
         "base_positions": shape.positions,
         "base_rotary_base": shape.rotary_base,
         **scaled,
+        **({} if shape.num_moe_experts is None else {name: getattr(shape, name) for name in EXPERTS}),
     }
 
 

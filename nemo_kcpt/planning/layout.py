@@ -66,7 +66,7 @@ def refusals(
     reasons = [
         _indivisible("attention heads", shape.num_attention_heads, "tensor_parallel", t),
         _indivisible("key-value heads", shape.num_query_groups, "tensor_parallel", t),
-        _indivisible("feed-forward columns", shape.ffn_hidden_size, "tensor_parallel", t),
+        _indivisible("feed-forward columns", shape.moe_ffn_hidden_size or shape.ffn_hidden_size, "tensor_parallel", t),
         _indivisible("layers", shape.num_layers, "pipeline_parallel", p),
     ]
     if c > 1 and seq_length % (2 * c):

@@ -18,6 +18,7 @@ CLOSE = 0.02
 """Share of speed that a layout with more memory to spare may lack, to be preferred."""
 ROUGH_BYTES = 5e9
 MICRO_BATCHES = (1, 2, 4, 8, 16)
+SIZES = ("tensor_parallel", "pipeline_parallel", "context_parallel", "micro_batch_size", "recompute")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +105,15 @@ def plans(
         adapters: that are trained in place of the weights.
 
     Raises:
-        BadInput: what is fixed cannot be.
+        BadInput: what is fixed cannot be, or the model is a mixture of experts.
     """
     fixed = fixed or {}
     check_fixed(cluster, fixed)
+    if shape.num_moe_experts is not None:
+        raise BadInput(
+            f"the model is a mixture of {shape.num_moe_experts} experts, whose memory and speed are not worked out; "
+            f"give its recipe (kcpt_model with its folder) all of {', '.join(SIZES)}"
+        )
     found = []
     room = cluster.gpu.memory_gb * 1e9
     for layout in _every(cluster, fixed):
@@ -168,15 +174,31 @@ def chosen(
     """The best plan; where every size is fixed that very one, whether or not its memory seems to suffice.
 
     Raises:
-        BadInput: none fits, or the one that was fixed cannot run.
+        BadInput: none fits, or the one that was fixed cannot run; a mixture of experts without one, or with adapters.
     """
     free = [name for name, size in fixed.items() if size is None]
+    if shape.num_moe_experts is not None and not free:
+        if adapters is not None:
+            raise BadInput("lora: a mixture of experts takes no adapters yet; train its weights (leave lora= out)")
+        return _unplanned(shape, seq_length, global_batch_size, cluster, fixed)
     if free:
         return best(shape, seq_length, global_batch_size, cluster, fixed, adapters)
     (plan,) = plans(shape, seq_length, global_batch_size, cluster, fixed, adapters)
     if plan.memory is None:
         raise BadInput(f"this layout cannot train this model: {'; '.join(plan.refused)}")
     return plan
+
+
+def _unplanned(
+    shape: ModelShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any]
+) -> Plan:
+    """A layout that was given whole, of a model whose memory cannot be worked out."""
+    check_fixed(cluster, fixed)
+    (layout,) = _every(cluster, fixed)
+    reasons = refusals(shape, seq_length, layout, global_batch_size, cluster.gpus, cluster.gpus_per_node)
+    if reasons:
+        raise BadInput(f"this layout cannot train this model: {'; '.join(reasons)}")
+    return Plan(layout=layout, refused=())
 
 
 def best(

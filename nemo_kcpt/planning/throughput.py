@@ -29,7 +29,11 @@ def forward_flops_per_token(shape: ModelShape, seq_length: int) -> float:
     """
     heads, groups, size = shape.num_attention_heads, shape.num_query_groups, shape.kv_channels
     attention = shape.hidden_size * size * (2 * heads + 2 * groups)
-    layer = 2 * (attention + 3 * shape.hidden_size * shape.ffn_hidden_size) + 4 * seq_length * heads * size
+    mlp = 3 * shape.hidden_size * shape.ffn_hidden_size
+    if shape.num_moe_experts is not None:  # the router, and the experts that a token goes to
+        expert = 3 * (shape.moe_ffn_hidden_size or 0)
+        mlp = shape.hidden_size * (shape.num_moe_experts + (shape.moe_router_topk or 0) * expert)
+    layer = 2 * (attention + mlp) + 4 * seq_length * heads * size
     return shape.num_layers * layer + 2 * shape.hidden_size * shape.vocab_rows
 
 

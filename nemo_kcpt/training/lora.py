@@ -134,6 +134,8 @@ def check_lora(trainer: pl.Trainer, strategy: nl.MegatronStrategy) -> None:
         raise BadInput(f"{checkpoint}: holds adapters alone ({there.described()}), not the weights they go with; {way}")
     if peft is None:
         return
+    if getattr(trainer.lightning_module.config, "num_moe_experts", None) is not None:
+        raise BadInput("lora: a mixture of experts takes no adapters yet; train its weights (leave lora= out)")
     if checkpoint is None:
         raise BadInput("lora: adapters go with trained weights; give restore='CHECKPOINT' (kcpt convert import)")
     ranks = strategy.tensor_model_parallel_size

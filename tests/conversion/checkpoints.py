@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from nemo_kcpt.checkpoints import importing
-from nemo_kcpt.hf.model_shape import ModelShape
+from nemo_kcpt.hf.model_shape import EXPERTS, ModelShape
 
 
 def model_yaml(shape: ModelShape, **more: Any) -> dict[str, Any]:
@@ -38,6 +38,8 @@ def model_yaml(shape: ModelShape, **more: Any) -> dict[str, Any]:
             "rope_high_freq_factor": scaling.high_freq_factor,
             "rope_original_positions": scaling.original_positions,
         }
+    if shape.num_moe_experts is not None:
+        config |= {name: getattr(shape, name) for name in EXPERTS}
     return {"config": config | more}
 
 

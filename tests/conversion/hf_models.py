@@ -46,7 +46,8 @@ LLAMAS: dict[str, dict[str, Any]] = {
     },
 }
 
-
+MOE: dict[str, Any] = {"model_type": "qwen3_moe", "head_dim": 20, "num_experts": 6, "num_experts_per_tok": 2}
+MOE |= {"moe_intermediate_size": 28, "norm_topk_prob": True}
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama odd": {**ODD},
     "qwen2": {"model_type": "qwen2"},
@@ -55,6 +56,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3": {"model_type": "qwen3", "head_dim": 20},
     "qwen3 tied": {"model_type": "qwen3", "tie_word_embeddings": True, "head_dim": 12, "num_key_value_heads": 4},
     "qwen3 odd": {"model_type": "qwen3", **ODD},
+    "qwen3_moe tied": {**MOE, "tie_word_embeddings": True, "num_key_value_heads": 4},
+    "qwen3_moe all of the softmax": {**MOE, "norm_topk_prob": False, "num_experts_per_tok": 1},
+    "qwen3_moe odd": {**MOE, **ODD, "num_experts": 5, "num_experts_per_tok": 3, "moe_intermediate_size": 27},
+    "qwen3_moe": MOE,
     "mistral": {"model_type": "mistral", "sliding_window": None},
     "mistral window": {"model_type": "mistral", "sliding_window": 16},
     "mistral odd and tied": {"model_type": "mistral", "sliding_window": 9, "tie_word_embeddings": True, **ODD},

@@ -95,7 +95,7 @@ def test_a_padded_vocabulary_is_the_loaders_affair(kind: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["grouped queries", "qwen2", "qwen3", "mistral window", "gemma2"])
+@pytest.mark.parametrize("kind", ["grouped queries", "qwen2", "qwen3", "qwen3_moe", "mistral window", "gemma2"])
 def test_nemos_own_import_and_export_are_the_same(kind: str, tmp_path: Path) -> None:
     from nemo.collections import llm
     from safetensors.torch import load_file

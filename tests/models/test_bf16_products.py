@@ -46,6 +46,14 @@ def test_linear_agrees_with_float32(large: int, monkeypatch: pytest.MonkeyPatch)
         assert_close(ours, expected)
 
 
+def test_an_expert_without_tokens_computes_nothing() -> None:
+    x, weight = made(0, 64, seed=1), made(96, 64, seed=2)
+    output, for_x, for_weight = results(
+        lambda x, weight: bf16_linear.linear(x, weight, weight.detach().bfloat16()), x, weight
+    )
+    assert output.shape == (0, 96) and for_x.shape == x.shape and not for_weight.any()
+
+
 def test_parts_are_the_whole() -> None:
     left, right = made(600, 64, seed=1).detach().bfloat16(), made(64, 2**16, seed=2).detach().bfloat16()
     assert left.size(0) * right.size(1) > bf16_linear.LARGE

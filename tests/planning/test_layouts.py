@@ -9,6 +9,7 @@ import pytest
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.model_shape import KNOWN
+from nemo_kcpt.planning.adapters import AdapterPlan
 from nemo_kcpt.planning.catalogue import FINETUNE, METHOD, RECIPES, SEQ_LENGTHS, Entry
 from nemo_kcpt.planning.hardware import GPUS, Cluster, peak_tflops
 from nemo_kcpt.planning.layout import Layout, refusals
@@ -126,12 +127,13 @@ def test_what_is_fixed_stays() -> None:
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_flops_are_six_a_weight_and_twelve_a_position_of_attention(name: str) -> None:
-    """Narayanan et al. 2021: 6 for each weight of a matrix, and 12·L·s·h for attention as wide as the model."""
+    """Narayanan et al. 2021: 6 for each weight of a matrix that a token meets, and 12·L·s·h for attention as wide as
+    the model."""
     shape = KNOWN[name]
     layer = sum(weight.elements(shape) for weight in shape.family.layer if not weight.is_matrix)
     norms = shape.num_layers * layer + shape.hidden_size
     lookup = 0 if shape.tied else shape.vocab_rows * shape.hidden_size
-    matrices = shape.parameters() - norms - lookup
+    matrices = shape.activated() - norms - lookup
     width = shape.num_attention_heads * shape.kv_channels
     assert flops_per_token(shape, 4096) == 6 * matrices + 12 * shape.num_layers * 4096 * width
     assert forward_flops_per_token(shape, 4096) * 3 == flops_per_token(shape, 4096)
@@ -168,3 +170,31 @@ def test_steps_are_matched_over_lengths() -> None:
     assert steps_for(1_000_000_000, 2, 524_288) == 3816  # 3814.7, up to an even number
     with pytest.raises(BadInput, match="epochs: -1 was given"):
         steps_for(1, -1, 1)
+
+
+EXPERTS = KNOWN["llm-jp-4-32b-a3b"]
+GIVEN = {
+    "tensor_parallel": 2,
+    "pipeline_parallel": 2,
+    "context_parallel": 1,
+    "micro_batch_size": 1,
+    "recompute": "full",
+}
+
+
+def test_a_mixture_of_experts_has_no_plan_of_wrong_numbers() -> None:
+    with pytest.raises(BadInput, match="mixture of 128 experts.* give its recipe .* all of tensor_parallel, "):
+        plans(EXPERTS, 4096, 128, Cluster())
+    with pytest.raises(BadInput, match="mixture of 128 experts"):
+        chosen(EXPERTS, 4096, 128, Cluster(), {**GIVEN, "recompute": None})
+
+
+def test_a_mixture_of_experts_takes_a_layout_that_is_given_whole() -> None:
+    plan = chosen(EXPERTS, 4096, 128, Cluster(), GIVEN)
+    assert plan.layout.data_parallel == 2 and plan.memory is None
+    with pytest.raises(BadInput, match="key-value heads 4 do not divide|4 key-value heads"):
+        chosen(EXPERTS, 4096, 128, Cluster(), {**GIVEN, "tensor_parallel": 8, "pipeline_parallel": 1})
+    with pytest.raises(BadInput, match="does not divide"):
+        chosen(EXPERTS, 4096, 128, Cluster(), {**GIVEN, "tensor_parallel": 3})
+    with pytest.raises(BadInput, match="lora: a mixture of experts takes no adapters"):
+        chosen(EXPERTS, 4096, 128, Cluster(), GIVEN, AdapterPlan(rank=8))

@@ -92,6 +92,7 @@ def test_megatron_s_formula_is_another_table(tmp_path: Path, capsys: pytest.Capt
         (["model=llm-jp-3-13b", "tokens_per_step=0"], "tokens_per_step: 0 was given; a positive number"),
         (["model=llm-jp-3-13b", "memory_gb=-5"], "memory_gb: -5.0 was given; a positive number"),
         (["model=llm-jp-3-13b", "top=-1"], "top: -1 was given; a positive number"),
+        (["model=llm-jp-4-32b-a3b"], "the model is a mixture of 128 experts, whose memory and speed"),
         (["model=llm-jp-3-13b", "formula=nvidia"], "'nvidia' is not one of ours, megatron"),
     ],
 )

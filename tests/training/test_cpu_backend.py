@@ -42,6 +42,7 @@ WRONG_WITHOUT = {
     "set_random_seed",
     "distributed_load_state",
     "tied_embeddings",
+    "router_gating_linear",
     "write_results_queue",
     "write_preloaded_data",
 }

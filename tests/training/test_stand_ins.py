@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nemo_kcpt.training import cpu_backend
-from nemo_kcpt.training.cpu_backend import devices, optimizer, rng
+from nemo_kcpt.training.cpu_backend import devices, optimizer, rng, router
 from tests import forks
 from tests.waiting import is_running, wait_for
 
@@ -94,6 +94,20 @@ def test_types_are_named_after_cuda_only_while_the_groups_are_built() -> None:
     with pytest.raises(RuntimeError):
         Optimizer.build(torch.ones(1), fail=True)
     assert torch.ones(1).type() == "torch.FloatTensor"
+
+
+def test_the_router_s_product_is_a_linear_layer_s_in_its_own_type_and_upstream_s_needs_transformer_engine() -> None:
+    from megatron.core.transformer.moe import moe_utils
+
+    x, weight = (torch.randn(size, requires_grad=True) for size in ((3, 2, 8), (5, 8)))
+    found = router.gating_linear(None)(x, weight, None, torch.float64)
+    assert found.dtype == torch.float64 and found.shape == (3, 2, 5)
+    torch.testing.assert_close(found, x.double() @ weight.double().T)
+    found.sum().backward()
+    torch.testing.assert_close(weight.grad, x.sum((0, 1)).expand(5, 8))
+    if not moe_utils.HAVE_TE:
+        with pytest.raises(NameError, match="te_general_gemm"):
+            moe_utils.router_gating_linear(x, weight, None, torch.float32)
 
 
 def test_tied_embeddings_stay_where_they_are_while_set_up() -> None:

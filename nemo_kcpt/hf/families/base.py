@@ -14,6 +14,8 @@ same: it is the tensor; rows: one below the other; groups: query, key and value,
 its heads/groups query heads, its key head, its value head).
 """
 
+ROUTER_NAME = "mlp.router.weight"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RopeScaling:
@@ -33,11 +35,14 @@ class Weight:
         names: Megatron's, the first as checkpoints of every layer spec have it.
         sources: Hugging Face's names, each with its size: names of attributes of :class:`ModelShape`.
         join: how it is made of them. Of a single source, `groups` means query, key and value one below the other.
+        of_experts: whether each expert of a layer has one of its own; the sources' names then have `{expert}` where its
+            number stands.
     """
 
     names: tuple[str, ...]
     sources: Mapping[str, tuple[str, ...]]
     join: Join = "same"
+    of_experts: bool = False
 
     @property
     def is_matrix(self) -> bool:
@@ -46,16 +51,20 @@ class Weight:
 
     @property
     def is_split(self) -> bool:
-        """Whether tensor-parallel ranks divide it; they all have the norms whole."""
-        return self.is_matrix or self.names[0].endswith("bias")
+        """Whether tensor-parallel ranks divide it; they all have the norms, and a router, whole."""
+        return (self.is_matrix or self.names[0].endswith("bias")) and self.names[0] != ROUTER_NAME
+
+    def copies(self, shape: ModelShape) -> int:
+        """How many of it a layer has: one, or as many as there are experts."""
+        return (shape.num_moe_experts or 0) if self.of_experts else 1
 
     def sizes(self, shape: ModelShape) -> dict[str, tuple[int, ...]]:
-        """Of the sources, in a model of `shape`."""
+        """Of the sources, in a model of `shape`; of those of one expert."""
         return {name: tuple(getattr(shape, size) for size in sizes) for name, sizes in self.sources.items()}
 
     def elements(self, shape: ModelShape) -> int:
-        """Number of weights in it."""
-        return sum(map(math.prod, self.sizes(shape).values()))
+        """Number of weights in it, and in all its copies."""
+        return self.copies(shape) * sum(map(math.prod, self.sizes(shape).values()))
 
 
 EMBEDDING = Weight(("embedding.word_embeddings.weight",), {"model.embed_tokens.weight": ("vocab_rows", "hidden_size")})
@@ -178,6 +187,16 @@ class ModelShape:
     """Tokens that each token sees, itself and those before it; None: all. Of every layer, or as the family has it."""
     query_scalar: float | None = None
     """Attention scores are divided by its square root; None: by that of the head size."""
+    num_moe_experts: int | None = None
+    """Experts of each layer, in place of one MLP; None: no mixture of experts."""
+    moe_router_topk: int | None = None
+    """Experts that a token goes to."""
+    moe_ffn_hidden_size: int | None = None
+    """Feed-forward size of an expert."""
+    moe_router_pre_softmax: bool = False
+    """Whether the chosen experts weigh what they have of the softmax over all, else their weights add up to 1."""
+    moe_aux_loss_coeff: float = 0.0
+    """Of the loss that keeps the experts' shares of the tokens alike, in training."""
 
     @property
     def query_size(self) -> int:
@@ -234,6 +253,12 @@ class ModelShape:
             **self.family.write(self),
         }
 
+    def activated(self) -> int:
+        """Number of weights that a token meets: of the experts those of the chosen ones, everything else whole."""
+        experts = sum(weight.elements(self) for weight in self.family.layer if weight.of_experts)
+        idle = 0 if self.num_moe_experts is None else self.num_moe_experts - (self.moe_router_topk or 0)
+        return self.parameters() - self.num_layers * experts * idle // (self.num_moe_experts or 1)
+
     def parameters(self, *, embeddings: bool = True) -> int:
         """Number of weights; without `embeddings` those of layers and norms alone, as model cards count them."""
         layer = sum(weight.elements(self) for weight in self.family.layer)
@@ -242,7 +267,7 @@ class ModelShape:
 
     def differences(self, other: ModelShape) -> list[str]:
         """Names and both values of what makes the weights of the two not fit each other."""
-        free = {"positions", "rotary_base", "rope_scaling", "sliding_window"}
+        free = {"positions", "rotary_base", "rope_scaling", "sliding_window", "moe_aux_loss_coeff"}
         pairs = [
             (field.name, getattr(self, field.name), getattr(other, field.name))
             for field in fields(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nemo_kcpt.training.cpu_backend import checkpoint, devices, optimizer, rng
+from nemo_kcpt.training.cpu_backend import checkpoint, devices, optimizer, rng, router
 from nemo_kcpt.training.cpu_backend.override import Override
 
 _DISTRIBUTED = "megatron.core.optimizer.distrib_optimizer:DistributedOptimizer"
@@ -129,6 +129,17 @@ WRITTEN_OUT_DEVICES = (
     ),
 )
 
+EXPERTS = (
+    Override(
+        name="router_gating_linear",
+        target="megatron.core.transformer.moe.router:router_gating_linear",
+        upstream="megatron/core/transformer/moe/moe_utils.py:958",
+        says="if te_general_gemm is not None and router_dtype != torch.float64:",
+        reason="the name is defined where Transformer Engine is installed alone: a mixture of experts fails without it",
+        replace=router.gating_linear,
+    ),
+)
+
 OPTIMIZER = (
     Override(
         name="clip_grads",
@@ -199,4 +210,4 @@ CHECKPOINT = (
     ),
 )
 
-OVERRIDES: tuple[Override, ...] = (*TORCH_CUDA, *RANDOM, *WRITTEN_OUT_DEVICES, *OPTIMIZER, *CHECKPOINT)
+OVERRIDES: tuple[Override, ...] = (*TORCH_CUDA, *RANDOM, *WRITTEN_OUT_DEVICES, *EXPERTS, *OPTIMIZER, *CHECKPOINT)
