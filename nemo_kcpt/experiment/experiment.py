@@ -175,7 +175,8 @@ class Config:
     report: dict[str, Any] = field(default_factory=dict)
     """More keys of kcpt report, such as people."""
     study: dict[str, Any] = field(default_factory=dict)
-    """For kcpt study, which publishes the results: {page, arm_minutes, study_minutes, validation_seed}."""
+    """For kcpt study, which publishes the results: {page, arm_minutes, study_minutes, validation_seed,
+    least_retention, most_perplexity}."""
     keep_checkpoints: bool = True
     """Keep the trainings' checkpoints when everything made of them is finished; false saves disk."""
     workers: int = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,9 @@ from nemo_kcpt.report.retention import headline_arm
 from nemo_kcpt.stats.statistics import least_p
 
 ENDING = ".md.j2"
-PLOTS = ("length", "agreement", "beside")
-"""Plots of the report that the page shows; that over tokens would show one column, since all arms took equally many."""
+PLOTS = {"study": ("length", "agreement", "beside"), "keep": ("frontier", "sweep")}
+"""Plots of the report that a page shows, by the beginning of their names; that over tokens would show one column, since
+all arms took equally many."""
 
 
 class Code(str):
@@ -29,18 +31,35 @@ def templates() -> list[str]:
     return sorted(path.name.removesuffix(ENDING) for path in Path(__file__).parent.glob(f"*{ENDING}"))
 
 
-def plots(report: Mapping[str, Any]) -> dict[str, str]:
-    """SVG files by name, those of the report's own page; none for a plot that would show nothing."""
+def plots(report: Mapping[str, Any], page: str = "study") -> dict[str, str]:
+    """SVG files of a page by name, as the report itself shows them; none for a plot that would show nothing."""
     from nemo_kcpt.report.drawings import draw
 
     few = {**report, **{key: [] for key in ("packs", "stages", "losses", "trainings", "by_fact", "by_wording")}}
     drawn = draw(few, formats.Metrics(report).run(report))
     found = {}
-    for name in PLOTS:
+    for name in (name for shown in PLOTS[page] for name in drawn if name.split()[0] == shown):
         parts = [f"{part}</svg>" for part in str(drawn[name]).split("</svg>") if "<svg" in part]
         for number, part in enumerate(parts, start=1):
-            found[f"{name}-{number}.svg" if len(parts) > 1 else f"{name}.svg"] = alone(part)
+            stem = "-".join(re.findall(r"[\w.@~]+", name))
+            found[f"{stem}-{number}.svg" if len(parts) > 1 else f"{stem}.svg"] = alone(part)
     return found
+
+
+def holds(training: Mapping[str, Any]) -> Code:
+    """What holds the model to what it was in an arm, in words; its keys as code."""
+    said = []
+    if training.get("distill"):
+        alone_ = training["distill"].get("passage") is False
+        said.append("its own distributions" + ("" if alone_ else ", with the passage before each pair"))
+    if training.get("self_replay"):
+        said.append("conversations that it has with itself")
+    if training.get("lora"):
+        said.append(f"adapters of rank {training['lora'].get('rank')} in place of the weights")
+    if training.get("mix"):
+        said.append("mixed back with the base")
+    keys = {key: training[key] for key in ("distill", "self_replay", "lora", "mix") if training.get(key)}
+    return Code(f"{'; '.join(said)} (`{json.dumps(keys)}`)" if said else "nothing: plain training")
 
 
 def alone(svg: str) -> str:
@@ -138,7 +157,12 @@ def page(
         "least_p": least_p,
     }
     jinja.globals |= {"kept": headline_arm}
-    jinja.globals |= {"metric_names": metrics.labels, "truth_names": formats.TRUTH_NAMES, "row_of": views.row_of}
+    jinja.globals |= {
+        "metric_names": metrics.labels,
+        "truth_names": formats.TRUTH_NAMES,
+        "row_of": views.row_of,
+        "holds": holds,
+    }
     rendered = jinja.get_template(f"{template}{ENDING}").render(report=report, second=second, drawn=list(drawn))
     return _wrapped(rendered)
 
@@ -146,14 +170,14 @@ def page(
 def render_page(docs: Path, name: str = "study") -> str:
     """DOCS/NAME.md from the files in DOCS/NAME alone."""
     report, path = read_json(docs / name / "report.json"), docs / name / "second.json"
-    return page(report, read_json(path) if path.is_file() else None, sorted(plots(report)), name)
+    return page(report, read_json(path) if path.is_file() else None, sorted(plots(report, name)), name)
 
 
 def write_page(docs: Path, name: str = "study") -> None:
     """Write DOCS/NAME.md, the plots and report.html from the JSON files in DOCS/NAME."""
     folder = docs / name
     report = read_json(folder / "report.json")
-    drawn = plots(report)
+    drawn = plots(report, name)
     for old in folder.glob("*.svg"):
         if old.name not in drawn:
             old.unlink()

@@ -10,6 +10,7 @@ from typing import Any
 
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.report.groups import split_name
+from nemo_kcpt.report.retention import plottable
 from nemo_kcpt.stats.statistics import ALPHA
 
 KEYS = (
@@ -88,6 +89,28 @@ def arms(report: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]]) -> l
     return rows
 
 
+def frontier_best(report: Mapping[str, Any], least_retention: float, most_perplexity: float) -> dict[str, Any] | None:
+    """The arm that a page about retention recommends.
+
+    Args:
+        report: of `kcpt report`.
+        least_retention: share of what the base knew that an arm has to keep.
+        most_perplexity: times the base's perplexity that it may have; one that was not measured passes.
+
+    Returns:
+        `name`, `gain`, `retention`, `perplexity_ratio` and `meets`: of the arms that keep so much the one that gains
+        most; where none does, that of the largest gain times retention. None where nothing was measured.
+    """
+    arms = [arm for arm in (report.get("frontier") or {"arms": ()})["arms"] if plottable(arm)]
+    if not arms:
+        return None
+    keeping = [
+        arm for arm in arms if arm["retention"] >= least_retention and (arm["perplexity_ratio"] or 0) <= most_perplexity
+    ]
+    arm = max(keeping, key=lambda arm: arm["gain"]) if keeping else max(arms, key=lambda a: a["gain"] * a["retention"])
+    return {key: arm[key] for key in ("name", "gain", "retention", "perplexity_ratio")} | {"meets": bool(keeping)}
+
+
 def published(
     report: Mapping[str, Any],
     experiment: Mapping[str, Any],
@@ -115,18 +138,21 @@ def published(
     """
     own = experiment.get("study") or {}
     limits = {"arm_minutes": own.get("arm_minutes"), "study_minutes": own.get("study_minutes"), "alpha": ALPHA}
+    kept = {"least_retention": own.get("least_retention", 0.9), "most_perplexity": own.get("most_perplexity", 1.5)}
     study = {
         "commits": list(commits),
         "run": shown,
         "experiment": {key: experiment[key] for key in KEYS if experiment.get(key) not in (None, "", [], {})},
         "validation": {"world_seed": own.get("validation_seed")},
-        "limits": limits,
+        "limits": limits | kept,
         "arms": arms(report, experiment.get("trainings") or []),
         "total_seconds": sum(stage["seconds"] for stage in report["stages"]),
         "jaquad": second,
         "tried": tried,
     }
     whole = {**report, "environment": {**report["environment"], "commit": ", ".join(commits)}, "study": study}
+    if best := frontier_best(report, **kept):
+        whole["frontier_best"] = best
     encoder = Path((experiment.get("score") or {}).get("encoder") or "")
     if encoder.name == report["encoder"] == "model":  # a folder's name that says nothing
         whole["encoder"] = "/".join(encoder.parts[-2:])
