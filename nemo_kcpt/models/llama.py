@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import torch
 from megatron.core import parallel_state
+from megatron.core.num_microbatches_calculator import get_num_microbatches
 from megatron.core.packed_seq_params import PackedSeqParams
 from megatron.core.utils import get_attr_wrapped_model
 from nemo.collections import llm
@@ -33,6 +34,7 @@ from nemo_kcpt.models.distillation_loss import (
 )
 from nemo_kcpt.models.gemma import ACTIVATIONS, finish
 from nemo_kcpt.models.layer_spec import llama_layer_spec, uses_transformer_engine
+from nemo_kcpt.models.router_loss import router_loss, weigh_alike_on_all_ranks
 from nemo_kcpt.models.z_loss import cross_entropy_with_z_loss
 from nemo_kcpt.planning.rope import check_positions
 
@@ -271,6 +273,7 @@ class KcptLlamaConfig(llm.LlamaConfig):
         self.vocab_size = get_vocab_size(self, self.vocab_rows, self.make_vocab_size_divisible_by)
         model = super().configure_model(tokenizer, pre_process, post_process, vp_stage)
         finish(model, self)
+        weigh_alike_on_all_ranks(model)
         if self.rope_scaling_factor is not None:
             # Megatron's own rope_scaling has the other three constants written out.
             model.rotary_pos_emb.inv_freq = apply_rope_scaling(
@@ -369,6 +372,10 @@ class KcptLlamaModel(llm.LlamaModel):
         return self._training_loss_reduction
 
     def loss_parts(self) -> dict[str, float]:
-        """Cross entropy and KL of the last step, right on global rank 0 and called by all; empty without kl_weight."""
+        """Of the last step, right on global rank 0 and called by all: with kl_weight cross entropy and KL, with experts
+        what :func:`router_loss` says."""
         reduction = self.training_loss_reduction
-        return reduction.parts() if isinstance(reduction, DistillationReduction) else {}
+        parts = reduction.parts() if isinstance(reduction, DistillationReduction) else {}
+        if self.config.num_moe_experts is not None:
+            parts |= router_loss(self.config.num_layers, get_num_microbatches())
+        return parts

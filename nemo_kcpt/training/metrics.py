@@ -24,9 +24,10 @@ class MetricsFile(pl.Callback, IOMixin):
     `step, max_steps, loss, lr, tokens, seconds, val_loss, tokens_per_second, mfu, memory_gib`.
 
     A training with kl_weight also has `ce` and `kl`, of which its loss is made: nats for each token that bears loss,
-    and for each token with a teacher. `val_loss` is that of the newest validation, or null. `mfu` is the share of the
-    GPUs' bf16 peak that the model's FLOPs take (Chowdhery et al. 2022, PaLM, appendix B), null on a device whose peak
-    is unknown. `memory_gib` is the peak of this rank so far.
+    and for each token with a teacher. A mixture of experts has `router_loss`: 1 where its experts get the same share of
+    the tokens (:func:`nemo_kcpt.models.router_loss.router_loss`). `val_loss` is that of the newest validation, or null.
+    `mfu` is the share of the GPUs' bf16 peak that the model's FLOPs take (Chowdhery et al. 2022, PaLM, appendix B),
+    null on a device whose peak is unknown. `memory_gib` is the peak of this rank so far.
 
     Args:
         path: the JSON Lines file; made if missing. A resumed training first drops the lines after its checkpoint, so

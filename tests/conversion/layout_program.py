@@ -43,6 +43,8 @@ class Layout:
     tp: int = 1
     pp: int = 1
     dp: int = 1
+    ep: int = 1
+    """Of the data-parallel ranks, so many divide the experts among them."""
     optimizer: str | None = None
     """None, plain or distributed."""
     stacked: bool = True
@@ -92,6 +94,7 @@ def build(checkpoint: Path, shape: ModelShape, layout: Layout, divisible_by: int
         make_vocab_size_divisible_by=divisible_by,
         tensor_model_parallel_size=layout.tp,
         pipeline_model_parallel_size=layout.pp,
+        expert_model_parallel_size=layout.ep,
     )
     model: Any = config.configure_model(None)
     state = load(model.sharded_state_dict(prefix="module."), str(checkpoint / "weights"))
@@ -214,7 +217,7 @@ def run_rank(job: Job, layout: Layout, folder: Path) -> None:
     rank = int(os.environ.get("RANK", "0"))
     rendezvous = f"file://{folder}/rendezvous"
     torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=layout.ranks)
-    parallel_state.initialize_model_parallel(layout.tp, layout.pp)
+    parallel_state.initialize_model_parallel(layout.tp, layout.pp, expert_model_parallel_size=layout.ep)
     model_parallel_cuda_manual_seed(rank)
     assert parallel_state.get_data_parallel_world_size() == layout.dp
     for name in layout.architectures:

@@ -103,6 +103,7 @@ LAYOUTS: dict[str, Layout] = {
     "TP2 PP2 DP2": Layout(FEW, tp=2, pp=2, dp=2, optimizer="distributed"),
     "TP2 families": Layout(DIVISIBLE, tp=2, optimizer="plain"),
     "PP2 families": Layout(DIVISIBLE, pp=2),
+    "EP2 experts": Layout([name for name in DIVISIBLE if "moe" in name], dp=2, ep=2),
 }
 """With eight ranks, which take time, the architectures with no feature and with all."""
 PAIRS = [(layout, name) for layout, one in LAYOUTS.items() for name in one.architectures]

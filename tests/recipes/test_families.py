@@ -42,6 +42,8 @@ def test_a_folder_is_trained_resumed_and_exported(family: str, packs: Path, tmp_
     losses = [line["loss"] for line in lines]
     assert max(losses[LAST // 2], fmean(losses[-3:])) < losses[0] - 0.1  # after the resume, and at the end
     shape = read_hf_shape(hf)
+    if shape.num_moe_experts and shape.moe_router_topk:
+        assert all(0.9 < line["router_loss"] < shape.num_moe_experts / shape.moe_router_topk for line in lines)
     assert read_shape(find_checkpoint(tmp_path / "run")) == shape and shape.family.name == family
     export = [*convert, "export", tmp_path / "run", "--to", tmp_path / "out", f"tokenizer={packs}/tokenizer"]
     forks.command(export, log=tmp_path / "export.log")
