@@ -1,6 +1,6 @@
 """Code that a Hugging Face folder brings along (`auto_map`): it is read, and never run.
 
-A card that says `trust_remote_code=True` names classes in Python files beside the weights. A tokenizer's class is not
+A card that asks for `trust_remote_code` names classes in Python files beside the weights. A tokenizer's class is not
 needed where `tokenizer.json` says what it does; what the class overrides is found in its source, and refused where that
 makes other token ids. A model's class is not needed where `model_type` is one that transformers knows.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MAPPING = "nemo_kcpt/checkpoints/mapping.py"
+FAMILIES = "nemo_kcpt/hf/families/base.py"
 CHECKPOINT = "nemo_kcpt/checkpoints/checkpoint.py"
 WINDOWS = "nemo_kcpt/data/windows.py"
 LLAMA = "nemo_kcpt/models/llama.py"
@@ -15,35 +16,36 @@ MUTATIONS = [
     # Conversion
     (
         "rows of q, k and v are taken across query groups", MAPPING,
-        "fused.reshape(shape.num_query_groups, per_group + 2, shape.kv_channels, shape.hidden_size)",
-        "fused.reshape(per_group + 2, shape.num_query_groups, shape.kv_channels, shape.hidden_size).transpose(0, 1)",
+        "fused.reshape(shape.num_query_groups, per_group + 2, shape.kv_channels, *rest)",
+        "fused.reshape(per_group + 2, shape.num_query_groups, shape.kv_channels, *rest).transpose(0, 1)",
         "tests/conversion/test_mapping.py",
     ),
     (
-        "gate and up projection are swapped both ways", MAPPING,
-        'f"{mlp}gate_proj.weight", f"{mlp}up_proj.weight")', 'f"{mlp}up_proj.weight", f"{mlp}gate_proj.weight")',
+        "gate and up projection are swapped both ways", FAMILIES,
+        '"mlp.gate_proj.weight": ("ffn_hidden_size", "hidden_size"),\n        "mlp.up_proj.weight"',
+        '"mlp.up_proj.weight": ("ffn_hidden_size", "hidden_size"),\n        "mlp.gate_proj.weight"',
         "tests/conversion/test_mapping.py",
     ),
     (
-        "an untied output layer is left out", MAPPING,
-        "    if not shape.tied:\n        yield part(OUTPUT", "    if shape.tied:\n        yield part(OUTPUT",
+        "an untied output layer is left out", FAMILIES,
+        "if self.tied else (EMBEDDING, FINAL_NORM, OUTPUT)", "if self.tied else (EMBEDDING, FINAL_NORM)",
         "tests/conversion/test_mapping.py",
     ),
     (
-        "the names of the local layer spec are forgotten", MAPPING,
+        "the names of the local layer spec are forgotten", FAMILIES,
         '"self_attention.linear_qkv.layer_norm_weight", "input_layernorm.weight")',
         '"self_attention.linear_qkv.layer_norm_weight", "input_layernorm")',
         "tests/conversion/test_mapping.py",
     ),
     (
         "every layer is read as the first one", CHECKPOINT,
-        '((f"{LAYERS}{name}", (part.layer,)),', '((f"{LAYERS}{name}", (0,)),',
+        '((f"{LAYERS}{name}", (part.layer, *expert)),', '((f"{LAYERS}{name}", (0, *expert)),',
         "tests/conversion/test_mapping.py",
     ),
     (
         "a padded vocabulary is read from its end", CHECKPOINT,
-        "return self.tensor(key, (*layer, *(0 for _ in part.size)), box)",
-        "return self.tensor(key, (*layer, *(a - b for a, b in zip(self._metadata[key].size[len(layer):], part.size))), "
+        "return self.tensor(key, (*place, *(0 for _ in part.size)), box)",
+        "return self.tensor(key, (*place, *(a - b for a, b in zip(self._metadata[key].size[len(place):], part.size))), "
         "box)",
         "tests/conversion/test_mapping.py",
     ),
@@ -106,7 +108,7 @@ MUTATIONS = [
     ),
     (
         "prompts bear loss", WINDOWS,
-        'if role == OUTPUT or kind == "replay"', 'if role is not None or kind == "replay"',
+        "if role == OUTPUT or (kind == REPLAY and role == TEXT)", "if role is not None",
         "tests/data/test_windows.py",
     ),
     (
@@ -137,7 +139,7 @@ MUTATIONS = [
         "tests/models/test_sdpa_attention.py",
     ),
     (
-        "gradients of norms are not summed over sequence-parallel ranks", "nemo_kcpt/models/layer_spec.py",
+        "gradients of norms are not summed over sequence-parallel ranks", "nemo_kcpt/models/rms_norm.py",
         "self.weight.sequence_parallel = config.sequence_parallel", "self.weight.sequence_parallel = False",
         TRAININGS + "sequence-resumed",
     ),

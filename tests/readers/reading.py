@@ -48,14 +48,15 @@ def problem(path: Path | str, format: str = "auto", **place: Any) -> str:
 
 
 _READING = """
-import resource, sys
+import sys
+from nemo_kcpt.processes import peak_memory
 from nemo_kcpt.readers import Place, choose_readers, divide, readers
 def found(name, **place):
     place = Place(name=name, **place)
     for piece in divide(place, choose_readers(place)):
         yield from readers()[piece.reader].documents_of(place, piece)
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    return peak_memory() >> 20  # not getrusage, which counts what the parent had when it started this process
 """
 
 
