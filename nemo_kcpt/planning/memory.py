@@ -9,6 +9,7 @@ data- and context-parallel ranks. Activations are counted operation by operation
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.activations import (
@@ -56,14 +57,19 @@ class Memory:
         return sum(self.components().values())
 
 
+@lru_cache(maxsize=64)
+def _layer_elements(shape: ModelShape) -> tuple[tuple[int, bool], ...]:
+    """Elements of each weight of a layer, and whether tensor parallelism divides it: the same in every layout."""
+    return tuple((weight.elements(shape), weight.is_split) for weight in shape.family.layer)
+
+
 def stage_parameters(shape: ModelShape, layout: Layout, stage: int) -> int:
     """Weights of a rank of a pipeline stage: matrices and biases divided by tensor parallelism, norms whole.
 
     Tied embeddings stand on the first stage and, where that is another one, on the last.
     """
     t = layout.tensor_parallel
-    weights = [(weight.elements(shape), weight.is_split) for weight in shape.family.layer]
-    layer = sum(number // t if divided else number for number, divided in weights)
+    layer = sum(number // t if divided else number for number, divided in _layer_elements(shape))
     norm = shape.hidden_size if stage == layout.pipeline_parallel - 1 else 0
     return shape.num_layers // layout.pipeline_parallel * layer + vocabulary_parameters(shape, layout, stage) + norm
 
