@@ -18,7 +18,7 @@ from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file
 from nemo_kcpt.readers.html_markdown import document_markdown
 from nemo_kcpt.readers.jats_fields import fields_of_article, title_of
 from nemo_kcpt.readers.jats_rules import RULES
-from nemo_kcpt.readers.safe_xml import BadXml, Root, decoded, local, parse, root_of
+from nemo_kcpt.readers.safe_xml import BadXml, Root, local, parse_file, root_of
 from nemo_kcpt.readers.xml_elements import Converter, append_text, below, child, children, element, flaws_of, plain
 
 _SHORT = ("graphical", "teaser", "toc", "web-summary", "short", "key-points")
@@ -44,9 +44,7 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
     path = one_file(piece.paths)
     source = place.relative(path)
     try:
-        root = parse(decoded(path.read_bytes(), place.encoding))
-        if local(root) not in _ROOTS:
-            raise BadXml(f"has the root element <{local(root)}>; of JATS, <article> was expected")
+        root = parse_file(path, place.encoding, _ROOTS, "of JATS, <article>")
     except BadXml as error:
         yield Found(str(path), source, {}, str(error))
         return

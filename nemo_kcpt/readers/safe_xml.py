@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html.entities
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,6 +144,18 @@ def parse(text: str) -> Any:
         raise BadXml(f"is not well-formed XML ({error.msg}); it may be cut off: fetch it anew, or repair it") from None
     resolve(tree)
     return tree
+
+
+def parse_file(path: Path, encoding: str, roots: Sequence[str], expected: str) -> Any:
+    """The root element of a file, which must be one of `roots`.
+
+    Raises:
+        BadXml: it cannot be parsed, or has another root; `expected` says which was, as "of TEI, <TEI>".
+    """
+    root = parse(decoded(path.read_bytes(), encoding))
+    if local(root) not in roots:
+        raise BadXml(f"has the root element <{local(root)}>; {expected} was expected")
+    return root
 
 
 def parser() -> Any:

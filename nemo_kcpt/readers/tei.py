@@ -16,7 +16,7 @@ from typing import Any
 from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file
 from nemo_kcpt.readers.html_markdown import document_markdown
 from nemo_kcpt.readers.jats_fields import license_of
-from nemo_kcpt.readers.safe_xml import BadXml, Root, decoded, local, parse, root_of
+from nemo_kcpt.readers.safe_xml import BadXml, Root, local, parse_file, root_of
 from nemo_kcpt.readers.tei_rules import RULES, person
 from nemo_kcpt.readers.xml_elements import Converter, below, child, element, flaws_of, plain
 
@@ -41,9 +41,7 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
     path = one_file(piece.paths)
     source = place.relative(path)
     try:
-        root = parse(decoded(path.read_bytes(), place.encoding))
-        if local(root) not in _ROOTS:
-            raise BadXml(f"has the root element <{local(root)}>; of TEI, <TEI> was expected")
+        root = parse_file(path, place.encoding, _ROOTS, "of TEI, <TEI>")
     except BadXml as error:
         yield Found(str(path), source, {}, str(error))
         return
