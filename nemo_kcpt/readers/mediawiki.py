@@ -8,18 +8,16 @@ that tables, lists and raised text are read as in HTML (wiki_text.py).
 
 from __future__ import annotations
 
-import bz2
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.readers.base import PIECE, Found, Piece, Place, Reader, one_file, too_large
 from nemo_kcpt.readers.safe_xml import HEAD, Root, local, root_in, root_of
-from nemo_kcpt.readers.streams import BLOCK, Overflow, Packed, open_packed
+from nemo_kcpt.readers.streams import BLOCK, Overflow, open_packed
 from nemo_kcpt.readers.wiki_text import Site, wiki_markdown
 
 _PAGE = b"<page>"
@@ -41,37 +39,10 @@ def is_mediawiki(path: Path) -> bool:
     if path.suffix.lower() == ".xml":
         return is_mediawiki_root(root_of(path))
     try:
-        with _opened(path) as stream:
+        with open_packed(path) as stream:
             return is_mediawiki_root(root_in(stream.read(HEAD).decode("utf-8", "replace")))
     except Exception:  # it is asked of any .gz and .bz2, and must not raise; reading it says what is wrong
         return path.name.lower().endswith((".xml.bz2", ".xml.gz"))
-
-
-class _Bz2(io.RawIOBase):
-    """The content of a bzip2 file, under the guard."""
-
-    def __init__(self, path: Path) -> None:
-        self.raw = path.open("rb")
-        self.stream = bz2.BZ2File(self.raw)
-        self.packed = Packed("the bzip2 file", "If it is neither, unpack it yourself and give the file")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self.stream.read(len(buffer))
-        self.packed.add(len(data), self.raw.tell())
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        self.stream.close()
-        self.raw.close()
-        super().close()
-
-
-def _opened(path: Path) -> BinaryIO:
-    return io.BufferedReader(_Bz2(path), BLOCK) if path.suffix.lower() == ".bz2" else open_packed(path)
 
 
 def divide(place: Place, path: Path) -> Iterator[tuple[int, int, int]]:
@@ -165,7 +136,7 @@ def _document(page: _Page, path: Path, source: str, site: Site, place: Place, sk
 
 def _site(path: Path) -> Site | None:
     """What the head of a dump says of its wiki; None if it is none, or declares entities."""
-    with _opened(path) as stream:
+    with open_packed(path) as stream:
         head = stream.read(HEAD).decode("utf-8", "replace").removeprefix("\ufeff")
     root = root_in(re.sub(r"^\s*<\?xml[^>]*\?>", "", head, count=1))
     if not is_mediawiki_root(root) or root.entities:
@@ -216,7 +187,7 @@ def _pages(path: Path, piece: Piece, limit: int) -> Iterator[_Page]:
 
 def _blocks(path: Path, piece: Piece) -> Iterator[bytes]:
     if piece.start == 0 and piece.stop < 0:
-        with _opened(path) as stream:
+        with open_packed(path) as stream:
             while block := stream.read(BLOCK):
                 yield block
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
 import io
@@ -49,12 +50,12 @@ class Packed:
 
 
 class _Unpacking(io.RawIOBase):
-    """The content of a gzip file, under the guard."""
+    """The content of a compressed file, gzip or bzip2, under the guard."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: str = "gzip") -> None:
         self.raw = path.open("rb")
-        self.stream = gzip.GzipFile(fileobj=self.raw)
-        self.packed = Packed("the gzip file", "If it is neither, unpack it yourself and give the file")
+        self.stream = bz2.BZ2File(self.raw) if kind == "bzip2" else gzip.GzipFile(fileobj=self.raw)
+        self.packed = Packed(f"the {kind} file", "If it is neither, unpack it yourself and give the file")
 
     def readable(self) -> bool:
         return True
@@ -147,7 +148,9 @@ def _is_packed(path: Path) -> bool:
 
 
 def open_packed(path: Path) -> BinaryIO:
-    """A file's bytes; of a .gz what it unpacks to, under a guard that raises `Overflow`."""
+    """A file's bytes; of a .gz or .bz2 what it unpacks to, under a guard that raises `Overflow`."""
+    if path.suffix.lower() == ".bz2":
+        return io.BufferedReader(_Unpacking(path, "bzip2"), BLOCK)
     return io.BufferedReader(_Unpacking(path), BLOCK) if _is_packed(path) else path.open("rb", buffering=BLOCK)
 
 
