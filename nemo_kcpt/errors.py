@@ -11,3 +11,9 @@ class BadInput(KcptError):
     """The input cannot be used (exit code 2). The message names file, record, what was expected and the way out."""
 
     exit_code = 2
+
+
+def quoted(value: object) -> str:
+    """A value of a file or a reply for a message: as Python writes it, not longer than is read."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -15,6 +17,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+GUARD = "import os, signal, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), signal.SIGKILL)"
+"""Waits until the other end of its input is closed, as the system does for a process that was killed."""
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: between fork and exec little is safe
 
 
@@ -86,15 +90,72 @@ def pool(
     executor.shutdown()
 
 
-def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start `command` with both outputs appended to `log`; `environment` is added to this process's own."""
+def start(
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    only: Mapping[str, str] | None = None,
+    read: bool = False,
+    group: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start a child process, which ends with this one.
+
+    Args:
+        command: program and arguments.
+        log: file that what it prints is appended to.
+        environment: variables that are added to this process's own.
+        only: all variables that it gets, in place of those.
+        read: what it prints is the caller's to read, from `stdout`; errors alone go to the log.
+        group: it leads a group of its own, for `end_group` and `guard_group`.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
         return subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **(environment or {})},
+            stdout=subprocess.PIPE if read else stream,
+            stderr=stream if read else subprocess.STDOUT,
+            env={**(os.environ if only is None else only), **(environment or {})},
+            start_new_session=group,
             preexec_fn=die_with_parent,
         )
+
+
+def end_group(process: subprocess.Popen[bytes], patience: float = 0.0) -> None:
+    """End a process of `start(group=True)` and all that it has started; asked first if `patience` seconds are given."""
+    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        if patience:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(patience)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def guard_group(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+    """Start a process that ends the group of another one when this one ends, even by SIGKILL.
+
+    `die_with_parent` reaches the group's first process only. Kill the guard before anything else is called so.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", GUARD, str(process.pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def tail(log: Path, lines: int = 12, *, start: int = 0, prefer: Sequence[str] = ()) -> str:
+    """The last lines of a log, indented for a message.
+
+    Args:
+        log: the file.
+        lines: at most so many.
+        start: byte at which what is meant begins.
+        prefer: regular expressions; of the last 200 lines those alone that match the first that matches any.
+    """
+    text = log.read_bytes()[start:].decode("utf-8", errors="replace").splitlines()
+    matching = ([line for line in text[-200:] if re.search(pattern, line)] for pattern in prefer)
+    return "\n  ".join(line[:400] for line in next(filter(None, matching), text)[-lines:])

@@ -40,7 +40,7 @@ def check_folder(folder: Path, *, finished: str = "") -> None:
 
 
 def quoted(text: str) -> str:
-    """A text as it stands in a call: between single quotes, nothing escaped, whatever other quotes are in it."""
+    """A text as it is in a call: between single quotes, nothing escaped, whatever other quotes are in it."""
     return f"'{text}'"
 
 

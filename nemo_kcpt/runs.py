@@ -19,7 +19,7 @@ from typing import Any
 
 import nemo_kcpt
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import canonical_json, read_json, sha256_file, sha256_text, sync, write_json
+from nemo_kcpt.files import canonical_json, read_json, sha256_file, sha256_files, sha256_text, sync, write_json
 
 FORMAT = 1
 """Version of the run folder's layout; raised whenever a later version could misread an older folder."""
@@ -107,7 +107,7 @@ def hash_files(path: Path) -> str:
     files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else []
     if not files:
         raise BadInput(f"{path}: no such file or folder, or nothing in it")
-    return sha256_text(canonical_json([[file.name, sha256_file(file)] for file in files]))
+    return sha256_text(canonical_json([[file.name, digest] for file, digest in zip(files, sha256_files(files))]))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -232,6 +232,7 @@ def _write_manifest(current: Stage, started: float) -> None:
     out = current.out
     for path in sorted({*current.outputs, *(path.parent for path in current.outputs)}):
         sync(path)  # whatever library wrote it: the manifest must not outlive a power cut that its files do not
+    outputs = sorted(current.outputs)
     write_json(
         out / MANIFEST,
         {
@@ -242,8 +243,8 @@ def _write_manifest(current: Stage, started: float) -> None:
             "config": current.config,
             "inputs": current.inputs,
             "outputs": {
-                str(path.relative_to(out)): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-                for path in sorted(current.outputs)
+                str(path.relative_to(out)): {"bytes": path.stat().st_size, "sha256": digest}
+                for path, digest in zip(outputs, sha256_files(outputs))
             },
             "counts": current.counts,
             "seconds": round(time.perf_counter() - started, 3),

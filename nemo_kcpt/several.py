@@ -1,6 +1,6 @@
 """Run several `kcpt` commands in one process, so that Python and the big libraries start once.
 
-Used by the demo: `python -m nemo_kcpt.several '[["corpus", "documents=…"], ["pack", "mode=concat"]]'`.
+Used by experiments: `python -m nemo_kcpt.several '[["corpus", "documents=…"], ["pack", "mode=concat"]]'`.
 """
 
 from __future__ import annotations

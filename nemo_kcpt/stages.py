@@ -16,10 +16,14 @@ STAGES: dict[str, tuple[str, str]] = {
     "replay": ("nemo_kcpt.distillation.replay_stage", "conversations that the starting model has with itself"),
     "distill": ("nemo_kcpt.distillation.stage", "what the starting model says about a pack's tokens, for trainings"),
     "plan": ("nemo_kcpt.planning.stage", "memory, time and layouts of a training, before it runs"),
-    "recipes": ("nemo_kcpt.planning.recipes_stage", "the recipes for `nemo llm`, with layout, memory and steps"),
+    "recipes": (
+        "nemo_kcpt.planning.recipes_stage",
+        "the recipes for `kcpt train` and `nemo llm`, with layout, memory and steps",
+    ),
     "convert": (
         "nemo_kcpt.conversion.stage",
-        "Hugging Face folder to NeMo checkpoint (import), back (export), are they equal (verify), weights of two (mix)",
+        "Hugging Face folder to checkpoint (import), back (export), to the other backend (switch), are they equal "
+        "(verify), weights of two (mix)",
     ),
     "questions": ("nemo_kcpt.evaluation.questions.stage", "train and held-out questions: questions.jsonl"),
     "generate": ("nemo_kcpt.evaluation.answers.stage", "answers from memory with vLLM: answers.jsonl"),
@@ -49,7 +53,11 @@ STAGES: dict[str, tuple[str, str]] = {
 }
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "slurm": ("nemo_kcpt.experiment.slurm.command", "recipes, stages and chains of them as Slurm jobs")
+    "train": (
+        "nemo_kcpt.experiment.train",
+        "train a recipe, with NeMo or with Megatron-Bridge: metrics.jsonl, checkpoints",
+    ),
+    "slurm": ("nemo_kcpt.experiment.slurm.command", "recipes, stages and chains of them as Slurm jobs"),
 }
 """Commands with options of their own; each module has `main(words)`, which returns the exit code."""
 
@@ -63,6 +71,7 @@ ACTIONS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
     "convert": {
         "import": ("nemo_kcpt.conversion.import_stage", ("hf",)),
         "export": ("nemo_kcpt.conversion.stage", ("checkpoint",)),
+        "switch": ("nemo_kcpt.conversion.switch_stage", ("checkpoint",)),
         "verify": ("nemo_kcpt.conversion.verify_stage", ("a", "b")),
         "mix": ("nemo_kcpt.conversion.mix_stage", ("a", "b")),
     },

@@ -11,10 +11,12 @@ wait_briefly()
 
 from nemo_kcpt_recipes.data import kcpt_instructions, kcpt_packed
 from nemo_kcpt_recipes.executors import kcpt_slurm, kcpt_torchrun
-from nemo_kcpt_recipes.llama import GPU_RECIPES
+from nemo_kcpt_recipes.llama import EVERY, GPU_RECIPES
 from nemo_kcpt_recipes.loggers import kcpt_tensorboard, kcpt_wandb
-from nemo_kcpt_recipes.smollm2 import kcpt_sft_smollm2_135m, kcpt_smollm2_135m
-from nemo_kcpt_recipes.tiny import kcpt_demo, kcpt_sft_demo, kcpt_sft_tiny, kcpt_tiny
+
+kcpt_demo, kcpt_sft_demo = EVERY["kcpt_demo"], EVERY["kcpt_sft_demo"]
+kcpt_tiny, kcpt_sft_tiny = EVERY["kcpt_tiny"], EVERY["kcpt_sft_tiny"]
+kcpt_smollm2_135m, kcpt_sft_smollm2_135m = EVERY["kcpt_smollm2_135m"], EVERY["kcpt_sft_smollm2_135m"]
 
 __all__ = [
     "GPU_RECIPES",

@@ -27,6 +27,7 @@ WORKER_BYTES = 4 << 30
 """Memory that a worker of pytest-xdist may need: NeMo imported once, and a training."""
 
 
+@pytest.hookimpl(optionalhook=True)  # Megatron-Bridge's environment has no pytest-xdist
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """`-n auto`: a worker a core, as far as memory goes; more than four find too little to do."""
     return max(1, min(os.cpu_count() or 1, psutil.virtual_memory().total // WORKER_BYTES, 4))

@@ -1,5 +1,7 @@
 """Forks of a process that has imported NeMo: a training, or a command, starts in a moment and not after 13 s of CPU.
 
+In Megatron-Bridge's environment, where NeMo is not, the process has imported that instead.
+
 The process is the standard library's fork server, one for each pytest process, started by the first test that asks. It
 has computed nothing, so no thread is lost in a fork, and each fork has the state of a fresh process: Megatron's groups,
 the CPU backend and torch's random numbers of one test are nothing to the next.
@@ -17,6 +19,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ ALWAYS = {
     "GOMP_SPINCOUNT": "0",
     "PYTHONPATH": f"{ROOT}{os.pathsep}{os.getenv('PYTHONPATH', '')}",
 }
+PRELOAD = "tests.nemo_loaded" if find_spec("nemo") is not None else "tests.bridge.loaded"
 SECONDS = 600.0
 """After which a start that is waited for is killed; a whole test has longer."""
 
@@ -147,7 +151,7 @@ def _server() -> Any:
     before = {name: os.environ.get(name) for name in ALWAYS}
     os.environ.update(ALWAYS)
     try:
-        forkserver.set_forkserver_preload(["tests.nemo_loaded"])
+        forkserver.set_forkserver_preload([PRELOAD])
         forkserver.ensure_running()
     finally:
         for name, value in before.items():
@@ -187,7 +191,7 @@ def _in_the_fork(
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    assert "nemo_run" in sys.modules, "the fork server has not imported NeMo"
+    assert PRELOAD in sys.modules, f"the fork server has not imported {PRELOAD}"
     os.environ.update(environment)
     try:
         result = function(*arguments, **options)

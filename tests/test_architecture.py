@@ -1,6 +1,6 @@
-"""docs/architecture.md shows the rooms as the import contracts have them, each with the first line of its docstring.
+"""docs/architecture.md shows the rooms as the import contracts have them, and how large the house is and may become.
 
-`.venv/bin/python tests/test_architecture.py --write` draws the map again.
+`.venv/bin/python tests/test_architecture.py --write` draws the map again and measures anew.
 """
 
 from __future__ import annotations
@@ -98,6 +98,43 @@ def test_the_map_is_that_of_the_contracts() -> None:
     assert text.split(MARKS[0])[1].split(MARKS[1])[0] == drawn(), WRITE_AGAIN
 
 
+def length(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def sizes() -> dict[str, float]:
+    """What the table of sizes measures, by its first column."""
+    tests, package = [*(ROOT / "tests").rglob("*.py")], [*PACKAGE.rglob("*.py"), *(ROOT / "recipes").glob("*.py")]
+    tools, templates = [*(ROOT / "tools").rglob("*.py")], [*PACKAGE.rglob("*.j2")]
+    lengths = sorted(map(length, package))
+    rooms = [sum(map(length, room.parent.rglob("*.py"))) for room in PACKAGE.glob("*/__init__.py")]
+    skips = [path.read_text(encoding="utf-8").count("# fmt: skip") for path in (*package, *tools, *tests)]
+    return {
+        "lines of the package, recipes, tools and templates": sum(map(length, (*package, *tools, *templates))),
+        "lines of tests": sum(map(length, tests)),
+        "lines of a file of the package, nine of ten files": lengths[len(lengths) * 9 // 10],
+        "largest room, share of the package's lines": round(
+            100 * max(rooms) / sum(map(length, PACKAGE.rglob("*.py"))), 1
+        ),
+        "`# fmt: skip`": sum(skips) - 1,  # but for the one that counts them
+    }
+
+
+SIZE = re.compile(r"^\| (?P<what>[^|]+) \| (?P<now>[\d,.]+)(?P<unit>[ %]*) \| (?P<most>[\d,.]+)[ %]* \|", re.MULTILINE)
+
+
+def test_the_house_has_the_size_that_it_may_have() -> None:
+    allowed = {row["what"]: float(row["most"].replace(",", "")) for row in SIZE.finditer(PAGE.read_text("utf-8"))}
+    found = sizes()
+    assert set(allowed) == set(found)
+    assert {what: value for what, value in found.items() if value > allowed[what]} == {}, (
+        "remove what is not needed, or raise the budget in docs/architecture.md and say why in the commit"
+    )
+
+
 if __name__ == "__main__" and "--write" in sys.argv:
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
-    PAGE.write_text(f"{before}{MARKS[0]}{drawn()}{MARKS[1]}{rest.partition(MARKS[1])[2]}", encoding="utf-8")
+    page = f"{before}{MARKS[0]}{drawn()}{MARKS[1]}{rest.partition(MARKS[1])[2]}"
+    for what, value in sizes().items():
+        page = re.sub(rf"(?<=^\| {re.escape(what)} \| )[\d,.]+", f"{value:,}", page, flags=re.MULTILINE)
+    PAGE.write_text(page, encoding="utf-8")

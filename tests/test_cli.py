@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import nemo_kcpt
-from nemo_kcpt.cli import _overrides, main
+from nemo_kcpt.cli import main
+from nemo_kcpt.config import keys_of
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.stages import STAGES, find_stage
 
@@ -90,9 +91,9 @@ def test_keys_may_be_written_as_options(kcpt: Kcpt, tmp_path: Path, document: Pa
     ],
 )
 def test_keys_that_are_true_or_false_need_no_value(words: list[str], expected: list[str]) -> None:
-    assert _overrides(words, {"json", "keep_all"}) == expected
+    assert keys_of(words, {"json", "keep_all"}) == expected
     with pytest.raises(BadInput, match="--seed needs a value"):
-        _overrides(["--seed"], {"json"})
+        keys_of(["--seed"], {"json"})
 
 
 def test_config_file(kcpt: Kcpt, tmp_path: Path, document: Path) -> None:

@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import importlib
-import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nemo_kcpt.cli import _overrides
-from nemo_kcpt.config import field_of, load_config
+from nemo_kcpt.config import field_docs, field_of, keys_of, load_config
+from nemo_kcpt.cpu_backend.override import Override
+from nemo_kcpt.experiment.demo_stage import KEYS, experiment_of
 from nemo_kcpt.experiment.demo_stage import Config as DemoConfig
-from nemo_kcpt.experiment.demo_steps import Budget, Layout, steps_of
+from nemo_kcpt.experiment.graph import Graph
+from nemo_kcpt.experiment.report import commands_of
+from nemo_kcpt.experiment.train import read
+from nemo_kcpt.hf.model_shape import TINY
 from nemo_kcpt.planning.catalogue import RECIPES
+from nemo_kcpt.planning.recipe_arguments import signature
 from nemo_kcpt.stages import COMMANDS, HIDDEN, STAGES, find_stage
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,7 +137,7 @@ def check_stage(command: Command) -> None:
     fields = dataclasses.fields(config_class)
     flags = {field.name for field in fields if field.type in (bool, "bool")}
     config, rest = split_options(words)
-    keys = _overrides(rest, flags)
+    keys = keys_of(rest, flags)
     unknown = {field_of(config_class, key.partition("=")[0]) for key in keys} - {field.name for field in fields}
     assert command.refused or not unknown, f"{' '.join(command.words)}: unknown keys {unknown}"
     complete = command.whole and not command.refused and "--help" not in command.words
@@ -144,7 +149,9 @@ def check_stage(command: Command) -> None:
 def test_every_kcpt_command_parses(page: Path) -> None:
     for command in commands(page, "kcpt"):
         name = command.words[1]
-        if not name.startswith("-") and ELLIPSIS not in name and name not in COMMANDS:  # see tests/tools/test_slurm.py
+        if name == "train" and command.whole:
+            read(command.words[2:])
+        elif not name.startswith("-") and ELLIPSIS not in name and name not in COMMANDS:  # see tests/slurm
             check_stage(command)
 
 
@@ -169,8 +176,8 @@ class Factory:
 
 
 def factories() -> dict[str, Factory]:
-    """The functions in recipes/ that carry `@run.cli.factory`, read without importing NeMo."""
-    found = {}
+    """The catalogue's recipes, and the functions in recipes/ that carry `@run.cli.factory`, without importing NeMo."""
+    found = {name: Factory(name, entry.task, frozenset(signature(entry).parameters)) for name, entry in RECIPES.items()}
     for path in sorted((ROOT / "recipes").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.FunctionDef):
@@ -183,13 +190,6 @@ def factories() -> dict[str, Factory]:
                 task = ast.unparse(given["target"]).rsplit(".", 1)[-1] if "target" in given else None
                 arguments = [*node.args.args, *node.args.kwonlyargs]
                 found[name] = Factory(name, task, frozenset(argument.arg for argument in arguments))
-            if node.name == "arguments":  # what all recipes for GPUs take, which are made from the catalogue
-                shared = frozenset(argument.arg for argument in node.args.args)
-                found |= {
-                    name: Factory(name, entry.task, shared if entry.from_folder else shared - {"model"})
-                    for name, entry in RECIPES.items()
-                    if entry.on_gpus
-                }
     return found
 
 
@@ -271,15 +271,8 @@ def test_every_filter_and_teacher_is_documented() -> None:
 
 
 def test_the_tiny_model_is_described_as_it_is() -> None:
-    tree = ast.parse((ROOT / "nemo_kcpt/models/llama.py").read_text(encoding="utf-8"))
-    tiny = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == "KcptTinyConfig")
-    values = {
-        node.target.id: ast.literal_eval(node.value)
-        for node in tiny.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None
-    }
     text = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
-    assert f"{values['num_layers']} layers, hidden size {values['hidden_size']}" in " ".join(text.split())
+    assert f"{TINY.num_layers} layers, hidden size {TINY.hidden_size}" in " ".join(text.split())
 
 
 def anchors(page: Path) -> set[str]:
@@ -337,15 +330,44 @@ def test_a_readme_fits_two_screens() -> None:
     assert {name: length for name, length in lengths.items() if length > 130} == {}
 
 
-@EVERY_PAGE
-def test_no_page_has_a_phrase_that_the_list_of_words_rules_out(page: Path) -> None:
-    """Those in quotation marks in the last column of the table in CONTRIBUTING.md."""
+@functools.cache
+def phrases_ruled_out() -> re.Pattern[str]:
+    """Phrases in quotation marks in the last column of the table of words in CONTRIBUTING.md."""
     words = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Words")[1]
     last = [line.split("|")[-2] for line in words.splitlines() if line.startswith("|")]
     phrases = [phrase for cell in last for phrase in re.findall(r'"(.+?)"', cell)]
     assert "is gone on with" in phrases
-    text = " ".join(prose(page).split("## Words")[0].split())
-    assert [phrase for phrase in phrases if re.search(rf"\b{phrase}\b", text)] == []
+    return re.compile(rf"\b(?:{'|'.join(phrases)})\b(?! (?:for|the way)\b)")
+
+
+def ruled_out(text: str) -> list[str]:
+    return phrases_ruled_out().findall(" ".join(text.split()))
+
+
+@EVERY_PAGE
+def test_no_page_has_a_phrase_that_the_list_of_words_rules_out(page: Path) -> None:
+    assert ruled_out(prose(page).split("## Words")[0]) == []
+
+
+PROMPTS = ("synthesis/templates", "evaluation/questions/templates", "evaluation/judging/templates")
+"""What an LLM is asked keeps its words: another word would be another request, to be paid for again."""
+
+
+def test_nothing_that_the_package_says_has_such_a_phrase() -> None:
+    """Docstrings, help, messages and pages."""
+    found = {}
+    for path in [
+        *(ROOT / "nemo_kcpt").rglob("*.py"),
+        *(ROOT / "recipes").glob("*.py"),
+        *(ROOT / "tools").rglob("*.py"),
+    ]:
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        found[path] = [phrase for text in texts for phrase in ruled_out(text)]
+    for path in (ROOT / "nemo_kcpt").rglob("*.j2"):
+        if not str(path.parent.relative_to(ROOT / "nemo_kcpt")).startswith(PROMPTS):
+            found[path] = ruled_out(path.read_text(encoding="utf-8"))
+    assert {str(path.relative_to(ROOT)): phrases for path, phrases in found.items() if phrases} == {}
 
 
 def test_the_demo_tables_of_both_readmes_hold_the_same_numbers() -> None:
@@ -361,15 +383,29 @@ def test_the_demo_tables_of_both_readmes_hold_the_same_numbers() -> None:
 def test_the_readme_tells_the_demo_s_size() -> None:
     for page in READMES:
         text = page.read_text(encoding="utf-8")
-        assert f"{Budget.papers} fictional papers" in text or f"架空の論文 {Budget.papers} 本" in text, page.name
+        assert f"{demo_keys()['papers']} fictional papers" in text or f"架空の論文 {demo_keys()['papers']} 本" in text
 
 
 def test_the_demo_s_keys_are_documented_with_their_defaults() -> None:
     text = (ROOT / "docs/demo.md").read_text(encoding="utf-8")
     written = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", text.split("## Step by step")[0], re.MULTILINE))
-    config = DemoConfig()
-    actual = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    assert written == {name: shown(value) for name, value in actual.items()}, WRITE_AGAIN
+    assert written == demo_keys(), WRITE_AGAIN
+    for name, text in field_docs(DemoConfig).items():
+        told = re.search(r"\(([\d.]+)\)", text)
+        assert told is None or told[1] == written[name], f"the help of {name} tells another default"
+
+
+def demo_keys() -> dict[str, str]:
+    """Each key of the demo and its default: its own, or that of conf/experiment/demo.yaml."""
+    config, experiment = DemoConfig(), experiment_of(DemoConfig())
+    found = {"seq_length": experiment.trainings[0].seq_length, "samples": experiment.sft_data["samples"]}
+    for field in dataclasses.fields(config):
+        value = getattr(experiment, field.name, None) if field.name in KEYS else getattr(config, field.name)
+        if field.name in KEYS and "." in KEYS[field.name][0]:
+            section, _, key = KEYS[field.name][0].partition(".")
+            value = getattr(experiment, section)[key]
+        found.setdefault(field.name, value)
+    return {name: shown(value) for name, value in found.items()}
 
 
 def shown(value: object) -> str:
@@ -378,14 +414,13 @@ def shown(value: object) -> str:
 
 def demo_commands() -> tuple[list[list[str]], list[tuple[str, ...]]]:
     """What the demo runs by default: words of `kcpt` commands, and `nemo llm` commands with their arguments."""
-    steps = steps_of(Layout(run=Path("runs/demo"), budget=Budget()), "ja", 1, "auto", ["full"])
     kcpt: list[list[str]] = []
     nemo: list[tuple[str, ...]] = []
-    for step in steps:
-        if "nemo_kcpt.several" in step.command:
-            kcpt += json.loads(step.command[-1])
+    for record in commands_of(Graph(experiment_of(DemoConfig()))):
+        program, *words = record["command"]
+        if program == "kcpt":
+            kcpt.append(words)
         else:
-            words = list(step.command)
             nemo.append(nemo_call(words[words.index("llm") + 1], words[words.index("--factory") + 1]))
     return kcpt, nemo
 
@@ -409,6 +444,33 @@ def test_the_demo_runs_the_documented_commands() -> None:
         assert set(written) <= set(actual), f"{set(written) - set(actual)} in {actual}? {WRITE_AGAIN}"
     written_nemo = [command.words for command in commands(page, "nemo") if command.whole]
     assert [nemo_call(words[2], words[4]) for words in written_nemo] == nemo, WRITE_AGAIN
+
+
+def demo_paths() -> set[Path]:
+    """Files and folders that the demo with both arms makes, and the folders that they are in."""
+    run = DemoConfig().out
+    nodes = Graph(experiment_of(DemoConfig(arm="raw"))).nodes.values()
+    made = {
+        run / name for name in ("experiment.yaml", "run.json", *(f"report.{end}" for end in ("json", "html", "md")))
+    }
+    made |= {path for node in nodes for path in (*node.products, *node.folders)}
+    words = [
+        word for command in commands_of(Graph(experiment_of(DemoConfig(arm="raw")))) for word in command["command"]
+    ]
+    made |= {Path(path) for word in words for path in re.findall(rf"{run}/[\w./-]+", word)}
+    return {parent for path in made for parent in (path, *path.parents)}
+
+
+def test_every_path_of_the_demo_is_one_that_it_makes() -> None:
+    """Of one arm alone there are no models of the other: answers and scores are named by the models in them."""
+    known = demo_paths() | {Path(f"runs/demo/{what}/base-trained") for what in ("answers", "scores")}
+    sources = [path for room in ("nemo_kcpt", "recipes", "tools", "tests") for path in (ROOT / room).rglob("*.py")]
+    found = {
+        (path, str(file.relative_to(ROOT)))
+        for file in [*PAGES, *sources, *(ROOT / "conf").rglob("*.yaml"), ROOT / "Makefile"]
+        for path in re.findall(r"runs/demo/[\w./-]*\w", file.read_text(encoding="utf-8"))
+    }
+    assert {(path, file) for path, file in found if Path(path) not in known} == set()
 
 
 RUNNABLE = [page for page in PAGES if any(block.mark == "run" for block in blocks(page))]
@@ -437,12 +499,10 @@ def test_marked_blocks_run(page: Path, tmp_path: Path) -> None:
             assert [line.rstrip() for line in shown] == [line.rstrip() for line in written]
 
 
-def overrides_table() -> str:
-    """The CPU backend's overrides as Markdown, in the order of the code."""
-    from nemo_kcpt.training.cpu_backend import OVERRIDES
-
+def overrides_table(overrides: Sequence[Override]) -> str:
+    """A backend's overrides as Markdown, in the order of the code."""
     lines = ["| name | why | what is replaced | upstream line |", "| --- | --- | --- | --- |"]
-    for one in OVERRIDES:
+    for one in overrides:
         module, _, attribute = one.target.partition(":")
         says = one.says.replace("|", "\\|")
         what = f"`{attribute}` of `{module}`"
@@ -450,13 +510,21 @@ def overrides_table() -> str:
     return "\n".join(lines)
 
 
-MARKS = ("<!-- overrides:start -->\n", "\n<!-- overrides:end -->")
+def overrides_of(backend: str) -> tuple[Override, ...]:
+    return importlib.import_module(f"nemo_kcpt.cpu_backend.{backend}").OVERRIDES
 
 
-def test_the_table_of_overrides_is_the_code_s() -> None:
+MARKS = {
+    backend: (f"<!-- overrides-{backend}:start -->\n", f"\n<!-- overrides-{backend}:end -->")
+    for backend in ("nemo", "bridge")
+}
+
+
+@pytest.mark.parametrize("backend", MARKS)
+def test_the_table_of_overrides_is_the_code_s(backend: str) -> None:
     text = (ROOT / "docs/cpu-backend.md").read_text(encoding="utf-8")
-    written = text.split(MARKS[0])[1].split(MARKS[1])[0]
-    assert written == overrides_table(), WRITE_AGAIN
+    written = text.split(MARKS[backend][0])[1].split(MARKS[backend][1])[0]
+    assert written == overrides_table(overrides_of(backend)), WRITE_AGAIN
 
 
 def with_values(line: str, actual: Iterator[dict[str, str]]) -> str:
@@ -472,12 +540,10 @@ def write_demo_values() -> None:
     """Defaults and commands of docs/demo.md; which commands there are, and with which keys, is written by hand."""
     page = ROOT / "docs/demo.md"
     keys, steps = page.read_text(encoding="utf-8").split("## Step by step")
-    config = DemoConfig()
-    for field in dataclasses.fields(config):
-        default = shown(getattr(config, field.name))
-        keys = re.sub(rf"^(\| `{field.name}` \| )[^|]*?( \|)", rf"\g<1>{default}\g<2>", keys, flags=re.MULTILINE)
+    for name, default in demo_keys().items():
+        keys = re.sub(rf"^(\| `{name}` \| )[^|]*?( \|)", rf"\g<1>{default}\g<2>", keys, flags=re.MULTILINE)
     kcpt, nemo = demo_commands()
-    of_kcpt = iter([dict(word.split("=", 1) for word in words[1:]) for words in kcpt])
+    of_kcpt = iter([dict(word.split("=", 1) for word in words[1:] if "=" in word) for words in kcpt])
     of_nemo = iter([dict(word.split("=", 1) for word in words[2:]) for words in nemo])
     lines = [with_values(line, of_nemo if line.startswith("nemo") else of_kcpt) for line in steps.split("\n")]
     page.write_text(keys + "## Step by step" + "\n".join(lines), encoding="utf-8")
@@ -505,6 +571,7 @@ def write_between(page: Path, marks: tuple[str, str], table: str) -> None:
 
 
 if __name__ == "__main__":
-    write_between(ROOT / "docs/cpu-backend.md", MARKS, overrides_table())
+    for backend, marks in MARKS.items():
+        write_between(ROOT / "docs/cpu-backend.md", marks, overrides_table(overrides_of(backend)))
     write_between(ROOT / "docs/recipes.md", RECIPES_MARKS, recipes_table())
     write_demo_values()

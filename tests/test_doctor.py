@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -131,3 +132,39 @@ def test_versions_without_importing() -> None:
     assert found is not None
     assert found["pytest"] == pytest.__version__ and found["no-such-package"] is None
     assert versions(Path("/no/such/python"), ["pytest"]) is None
+
+
+def test_megatron_bridge_is_a_note_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = {name: next(iter(doctor.pins("bridge")[name])) for name in doctor.BRIDGE_PACKAGES}
+    monkeypatch.setattr(doctor, "bridge_python", lambda: Path("/b/python"))
+    for found, state, said in (
+        (pinned, "ok", f"megatron-core {pinned['megatron-core']}"),
+        ({**pinned, "torch": pinned["torch"] + "+cpu"}, "ok", "+cpu"),
+        ({**pinned, "megatron-core": "0.15.3"}, "note", "megatron-core 0.15.3 (pinned 0.19.2)"),
+        ({**pinned, "megatron-bridge": None}, "note", "megatron-bridge missing (pinned 0.6.2)"),
+        (None, "note", "/b/python does not start"),
+    ):
+        monkeypatch.setattr(doctor, "versions", lambda python, packages, found=found: found)
+        (check,) = doctor.bridge_checks()
+        assert check.state == state and said in check.found, check
+        assert bool(check.fix) == (state == "note")
+    monkeypatch.setattr(doctor, "bridge_python", lambda: None)
+    (check,) = doctor.bridge_checks()
+    assert check.state == "note" and check.fix == "make setup-bridge"
+    monkeypatch.undo()
+    monkeypatch.setenv(environments.BRIDGE_VARIABLE, "/no/such/python")
+    (check,) = doctor.bridge_checks()
+    assert "KCPT_BRIDGE_PYTHON=/no/such/python: no executable there" in check.found
+
+
+def test_the_running_python_serves_where_it_has_megatron_bridge(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a container that has everything in one environment."""
+    (tmp_path / "megatron/bridge").mkdir(parents=True)
+    (tmp_path / "megatron/bridge/__init__.py").touch()
+    program = "from nemo_kcpt.environments import bridge_python; print(bridge_python())"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    environment.pop(environments.BRIDGE_VARIABLE, None)
+    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == sys.executable

@@ -28,6 +28,7 @@ print(json.dumps({
     "conf": str(conf_folder()),
     "yaml": sorted(str(path.relative_to(conf_folder())) for path in conf_folder().rglob("*.yaml")),
     "templates": sorted(str(path.relative_to(package)) for path in package.rglob("*.j2")),
+    "context": sorted(str(path.relative_to(package)) for path in package.rglob("context_files/*")),
     "modules": sorted(str(path.relative_to(package)) for path in package.rglob("*.py")),
     "factories": [point.value for point in metadata.entry_points(group="nemo_run.cli") if point.name == "kcpt"],
     "version": metadata.version("nemo-kcpt"),
@@ -78,6 +79,7 @@ def expected(tree: Path) -> dict[str, list[str]]:
     return {
         "yaml": below(tree / "conf", "*.yaml"),
         "templates": below(tree / "nemo_kcpt", "*.j2"),
+        "context": below(tree / "nemo_kcpt", "context_files/*"),
         "modules": below(tree / "nemo_kcpt", "*.py"),
         "factories": ["nemo_kcpt_recipes"],
     }

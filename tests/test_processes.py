@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nemo_kcpt import processes
+from nemo_kcpt.experiment.process import ERRORS
 from tests.conftest import ROOT
 from tests.waiting import is_running, wait_for
 
@@ -38,3 +39,19 @@ def test_a_killed_parent_leaves_no_child(tmp_path: Path) -> None:
         parent.kill()
         parent.wait()
     wait_for(lambda: not is_running(child))
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        (["AttributeError: of a library, which went on", "kcpt train: the weights are of another model", "bye"], [1]),
+        (["step 1", "ValueError: bad", "bye"], [1]),
+        (["step 1", "bye"], [0, 1]),
+    ],
+)
+def test_of_a_log_what_a_user_needs_to_see(lines: list[str], shown: list[int], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("\n".join(["kcpt train: of an earlier run", *lines]))
+    assert processes.tail(log, start=30, prefer=ERRORS).splitlines() == [
+        f"{'  ' if number else ''}{lines[index]}" for number, index in enumerate(shown)
+    ]

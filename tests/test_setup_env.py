@@ -36,12 +36,13 @@ class Recorder:
 def recorder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
     root = Path(__file__).resolve().parent.parent
     (tmp_path / "constraints").mkdir()
-    for name in ("setup.py", "constraints/train.txt", "constraints/serve.txt"):
+    for name in ("setup.py", *(f"constraints/{side}.txt" for side in ("train", "serve", "bridge"))):
         (tmp_path / name).write_text((root / name).read_text())
     recorder = Recorder()
     monkeypatch.setattr(setup_env, "ROOT", tmp_path)
     monkeypatch.setattr(setup_env, "LOGS", tmp_path / "build" / "setup")
-    monkeypatch.setattr(setup_env, "SIDES", {"train": tmp_path / ".venv", "serve": tmp_path / ".venv-serve"})
+    names = {"train": ".venv", "serve": ".venv-serve", "bridge": ".venv-bridge"}
+    monkeypatch.setattr(setup_env, "SIDES", {side: tmp_path / name for side, name in names.items()})
     monkeypatch.setattr(setup_env.Build, "run", lambda *words, **keys: recorder(*words, **keys))
     return recorder
 
@@ -149,6 +150,28 @@ def test_torch_index_and_gpu_are_other_environments(recorder: Recorder) -> None:
     assert make(recorder, "train", "--torch-index", "file:///wheels")[1]
     assert "transformer-engine[pytorch]" in make(recorder, "train", "--gpu")[1]
     assert make(recorder, "serve", "--gpu")[1] == ["virtual environment", "vllm==0.32.0"]
+
+
+def test_megatron_bridge_comes_without_what_it_requires(recorder: Recorder, tmp_path: Path) -> None:
+    code, steps = make(recorder, "bridge")
+    assert code == 0
+    assert steps[2:] == ["torch==2.13.0", "uv", "megatron-bridge==0.6.2 megatron-core==0.19.2"]
+    listed = (tmp_path / "build" / "setup" / "bridge-pins.txt").read_text().splitlines()
+    assert not any(line.startswith(("#", *setup_env.BY_THE_BOOK)) for line in listed)
+    assert any(line.startswith("triton==") for line in listed)
+    assert make(recorder, "bridge") == (0, [])
+
+
+def test_megatron_bridge_gets_its_own_python_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {sys.executable: (3, 11), "python3.12": (3, 12)}
+    monkeypatch.setattr(setup_env, "version_of", versions.get)
+    monkeypatch.setattr(setup_env, "has_gpu", lambda: False)
+    assert setup_env.choose_python("bridge", gpu=False) == sys.executable
+    assert setup_env.choose_python("bridge", gpu=True) == "python3.12"
+    assert setup_env.choose_python("train", gpu=True) == sys.executable
+    monkeypatch.setattr(setup_env, "version_of", {sys.executable: (3, 10)}.get)
+    with pytest.raises(setup_env.SetUpError, match=r"needs Python 3.11"):
+        setup_env.choose_python("bridge", gpu=False)
 
 
 def test_a_real_failure_shows_the_end_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,11 +35,20 @@ _BLOCK = "{{- '<think>\n' ~ thought.strip('\n') ~ '\n</think>\n\n' -}}"
 def _chatml(reply: str, prompt: str, head: str = "") -> str:
     """Messages between turn marks; `reply` writes what stands between the role and the end of a reply."""
     return (
-        _LAST_USER + head + "{%- for m in messages -%}{%- if m.role == 'assistant' -%}" + _SPLIT
-        + "{{- '<|im_start|>assistant\n' -}}" + reply + "{{- said ~ '<|im_end|>\n' -}}"
-        + "{%- else -%}" + _TURN + "{%- endif -%}{%- endfor -%}"
-        + "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}" + prompt + "{%- endif -%}"
-    )  # fmt: skip
+        _LAST_USER
+        + head
+        + "{%- for m in messages -%}{%- if m.role == 'assistant' -%}"
+        + _SPLIT
+        + "{{- '<|im_start|>assistant\n' -}}"
+        + reply
+        + "{{- said ~ '<|im_end|>\n' -}}"
+        + "{%- else -%}"
+        + _TURN
+        + "{%- endif -%}{%- endfor -%}"
+        + "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}"
+        + prompt
+        + "{%- endif -%}"
+    )
 
 
 _IF_LAST = "{%- if loop.index0 > ns.last -%}" + _BLOCK + "{%- endif -%}"
@@ -49,17 +58,21 @@ TEMPLATES: dict[str, str] = {
         _IF_LAST, "{%- if enable_thinking is defined and enable_thinking is false -%}" + _EMPTY + "{%- endif -%}"
     ),
     "qwen3.5": _chatml(
-        _IF_LAST, "{%- if enable_thinking is defined and enable_thinking is false -%}" + _EMPTY
+        _IF_LAST,
+        "{%- if enable_thinking is defined and enable_thinking is false -%}"
+        + _EMPTY
         + "{%- else -%}{{- '<think>\n' -}}{%- endif -%}",
     ),
     "qwen3-thinking-2507": _chatml(_IF_LAST, "{{- '<think>\n' -}}"),
     "smollm3": _chatml(
-        "{%- if not on -%}" + _EMPTY + "{%- endif -%}", "{%- if not on -%}" + _EMPTY + "{%- endif -%}",
+        "{%- if not on -%}" + _EMPTY + "{%- endif -%}",
+        "{%- if not on -%}" + _EMPTY + "{%- endif -%}",
         "{%- set on = enable_thinking if enable_thinking is defined else true -%}"
         "{{- '<|im_start|>system\nMode: ' ~ ('/think' if on else '/no_think') ~ '<|im_end|>\n' -}}",
     ),
     "deepseek-r1": (
-        "{{- bos_token -}}{%- for m in messages -%}{%- if m.role == 'assistant' -%}" + _SPLIT
+        "{{- bos_token -}}{%- for m in messages -%}{%- if m.role == 'assistant' -%}"
+        + _SPLIT
         + "{{- '<|im_start|>' ~ said ~ eos_token -}}{%- else -%}{{- '<|im_end|>' ~ m.content -}}{%- endif -%}"
         "{%- endfor -%}{%- if add_generation_prompt -%}{{- '<|im_start|><think>\n' -}}{%- endif -%}"
     ),
@@ -93,7 +106,8 @@ TEMPLATES: dict[str, str] = {
         "{%- if false -%}<think></think>{%- endif -%}"
     ),
     "budget": _chatml(
-        "{%- if thought -%}" + _BLOCK + "{%- endif -%}", "",
+        "{%- if thought -%}" + _BLOCK + "{%- endif -%}",
+        "",
         "{%- if thinking_budget is defined -%}{{- '<|im_start|>system\nThink for at most ' ~ thinking_budget "
         "~ ' tokens<|im_end|>\n' -}}{%- endif -%}",
     ),
@@ -125,7 +139,7 @@ TEMPLATES: dict[str, str] = {
         "{% elif m.role == 'system' %}{{ m.content }}{% else %}{{ '\n\n### 応答:\n' ~ m.content ~ eos_token }}"
         "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '\n\n### 応答:\n' }}{% endif %}"
     ),
-}  # fmt: skip
+}
 THINKING = [name for name in TEMPLATES if name not in ("recipients", "chatml", "headings")]
 ENDS = {"harmony": "<|return|>", "command": "<|end|>", "recipients": "<|end|>"} | dict.fromkeys(
     ("deepseek-r1", "deepseek-v3.1", "effort-none", "glm", "headings"), "</s>"

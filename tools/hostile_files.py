@@ -88,9 +88,10 @@ def load_weights(checkpoint: Path, out: Path) -> None:
     import modelopt.torch.opt as mto
     from megatron.core.dist_checkpointing import load
 
+    from nemo_kcpt import cpu_backend
     from nemo_kcpt.checkpoints.checkpoint import read_shape
-    from nemo_kcpt.models.llama import KcptLlamaConfig, config_options
-    from nemo_kcpt.training import cpu_backend
+    from nemo_kcpt.hf.megatron_options import config_options
+    from nemo_kcpt.models.llama import KcptLlamaConfig
     from nemo_kcpt.training.single_process import single_process_groups
 
     cpu_backend.activate()

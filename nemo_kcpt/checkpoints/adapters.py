@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemo_kcpt.checkpoints.checkpoint import LAYERS, WEIGHTS, CheckpointReader, find_checkpoint
+from nemo_kcpt.checkpoints.checkpoint import LAYERS, CheckpointReader, find_checkpoint
+from nemo_kcpt.checkpoints.layout import WEIGHTS
 from nemo_kcpt.checkpoints.mapping import Part
 from nemo_kcpt.checkpoints.weights_identity import of_checkpoint
 from nemo_kcpt.errors import BadInput
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 LORA = "lora.json"
 A, B = "adapter.linear_in.weight", "adapter.linear_out.weight"
-"""What stands in a checkpoint in the place of a layer's `weight`."""
+"""What is in a checkpoint in the place of a layer's `weight`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,16 +107,42 @@ def base_of_adapters(checkpoint: Path, lora: Lora, given: Path | None = None) ->
     return found
 
 
+def check_rank(rank: int, tensor_parallel: int) -> None:
+    """Tensor-parallel ranks share the rows of A.
+
+    Raises:
+        BadInput: they do not divide the adapters' rank.
+    """
+    if rank % tensor_parallel:
+        raise BadInput(f"lora={rank} does not divide by tensor_parallel={tensor_parallel}; give a multiple of that")
+
+
+def check_resumed_adapters(checkpoint: Path, theirs: Lora | None, ours: Lora) -> None:
+    """Hold the adapters of a checkpoint against those of the training that resumes it.
+
+    Raises:
+        BadInput: it has none, others, or adapters of weights that are no longer there.
+    """
+    if theirs is None:
+        raise BadInput(f"{checkpoint}: its training was of whole weights; leave lora= out, or give another dir=")
+    for name in ("rank", "alpha", "targets", "embeddings"):
+        if getattr(ours, name) != getattr(theirs, name):
+            raise BadInput(
+                f"{checkpoint}: was trained with {theirs.described()}, this is {ours.described()}; give the same, or "
+                "another dir="
+            )
+    base_of_adapters(checkpoint, theirs)
+
+
 class Adapters:
     """The adapters of a checkpoint, by the part of the model that they go with."""
 
     def __init__(self, checkpoint: Path, lora: Lora) -> None:
         self.lora, self.reader = lora, CheckpointReader(checkpoint)
-        self._keys = set(self.reader.keys())
 
     def has(self, part: Part) -> bool:
         """Whether the checkpoint holds the whole tensor of a part, as a trained embedding."""
-        return any(f"module.{name}" in self._keys for name in part.names) and part.layer is None
+        return any(self.reader.has(name) for name in part.names) and part.layer is None
 
     def factors(self, part: Part) -> tuple[Tensor, Tensor] | None:
         """A [rank, in] and B [out, rank] of a layer's matrix; None where it has no adapter.
@@ -129,7 +156,11 @@ class Adapters:
         found: list[Tensor] = []
         for suffix, size in ((A, (rank, columns)), (B, (rows, rank))):
             names = tuple(name.removesuffix("weight") + suffix for name in part.names)
-            there = [name for name in names if {f"{LAYERS}{name}", f"{LAYERS}{part.layer}.{name}"} & self._keys]
+            there = [
+                name
+                for name in names
+                if self.reader.has(f"{LAYERS}{name}") or self.reader.has(f"{LAYERS}{part.layer}.{name}")
+            ]
             if there:
                 found.append(self.reader.read(replace(part, names=(there[0],), size=size, sources=())))
         if len(found) == 1:

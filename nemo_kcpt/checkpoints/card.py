@@ -11,13 +11,14 @@ from typing import Any
 from nemo_kcpt.checkpoints.adapters import Lora
 from nemo_kcpt.checkpoints.origin import LICENCES, Origin, Training
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import atomic_write, file_in, read_jsonl
+from nemo_kcpt.files import atomic_write
 from nemo_kcpt.hf.chat_template import writes_date
 from nemo_kcpt.hf.load import decoding_rules
 from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.hf.thinking import Form
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.pages import environment
+from nemo_kcpt.records.files import SCORES
 from nemo_kcpt.stats.statistics import bootstrap_interval
 
 USAGE = "<!-- usage -->"
@@ -92,7 +93,7 @@ def measured(scores: Path) -> list[dict[str, Any]]:
         BadInput: there is no scores.jsonl, or no score in it.
     """
     found: dict[tuple[str, str], list[float]] = {}
-    for record in read_jsonl(file_in(scores, "scores.jsonl"), ("question_id", "model")):
+    for record in SCORES.read(scores):
         for metric in METRICS:
             value = record.get(metric)
             if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""Reading a NeMo 2 checkpoint without NeMo: its place, its model's shape, its tensors.
+"""Reading a checkpoint without NeMo and without the Bridge: its place, its model's shape, its tensors.
 
 A checkpoint may come from anybody: its pickles are looked at in :mod:`nemo_kcpt.checkpoints.unpickle`, its names, sizes
 and places here, before PyTorch, Megatron or NeMo load it.
@@ -14,9 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.checkpoints.archive import Slice, check_archive
+from nemo_kcpt.checkpoints.layout import (
+    BRIDGE,
+    ITERATION,
+    STREAM,
+    TRACKER,
+    UNFINISHED,
+    WEIGHTS,
+    Layout,
+    layout_of,
+    weights_folder,
+)
 from nemo_kcpt.checkpoints.mapping import Part
-from nemo_kcpt.checkpoints.torch_dist import FORMAT
-from nemo_kcpt.checkpoints.unpickle import read_metadata
+from nemo_kcpt.checkpoints.metadata import read_metadata
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json
 from nemo_kcpt.hf.model_shape import ModelShape, shape_from_megatron
@@ -25,9 +35,10 @@ if TYPE_CHECKING:
     from torch import Tensor, dtype
     from torch.distributed.checkpoint import LoadPlanner
 
-WEIGHTS, CONTEXT, UNFINISHED = "weights", "context", "-unfinished"
-MODEL, LAYERS = "module.", "module.decoder.layers."
-"""How the keys of a model's tensors begin in a checkpoint."""
+LAYERS = "decoder.layers."
+"""How the names of the layers' tensors begin."""
+ARCHIVES = ("common.pt", "train_state.pt")
+"""Files of `torch.save` that loaders open, where they are there."""
 MOST_LAYERS, LARGEST_SIZE = 10_000, 1 << 31
 MOST_EXPERTS = 1_000_000
 """Of a model, experts of all layers: far beyond any there is, and few enough to be listed."""
@@ -35,13 +46,19 @@ MOST_EXPERTS = 1_000_000
 
 def _is_finished(checkpoint: Path) -> bool:
     marker = checkpoint.with_name(checkpoint.name + UNFINISHED)
-    return (checkpoint / WEIGHTS / ".metadata").is_file() and not marker.exists()
+    return not layout_of(checkpoint).missing(checkpoint) and not marker.exists()
+
+
+def _age(checkpoint: Path) -> int:
+    """What puts the checkpoints of a training in order: the Bridge's by their step, NeMo's by when they were saved."""
+    named = ITERATION.fullmatch(checkpoint.name)
+    return int(named[1]) if named else (weights_folder(checkpoint) / ".metadata").stat().st_mtime_ns
 
 
 def finished_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in `folder` whose saving was not interrupted, oldest first."""
     entries = [entry for entry in (folder.iterdir() if folder.is_dir() else ()) if _is_finished(entry)]
-    return sorted(entries, key=lambda entry: (entry / WEIGHTS / ".metadata").stat().st_mtime_ns)
+    return sorted(entries, key=_age)
 
 
 def unfinished_checkpoints(folder: Path) -> list[Path]:
@@ -50,22 +67,30 @@ def unfinished_checkpoints(folder: Path) -> list[Path]:
     return sorted(entry for entry in entries if entry.is_dir() and not _is_finished(entry))
 
 
+def training_checkpoints(path: Path) -> Path:
+    """The folder of a training's checkpoints: `checkpoints/` in it, or itself, as the Bridge's own `save=` has it."""
+    return path if (path / TRACKER).is_file() else path / "checkpoints"
+
+
 def find_checkpoint(path: Path) -> Path:
     """The checkpoint that `path` means: itself, or the newest finished one of a training folder.
 
     Raises:
         BadInput: there is none, only one whose saving was interrupted, or one that is half there.
     """
-    folder = path / "checkpoints"
+    folder = training_checkpoints(path)
     candidates = finished_checkpoints(folder)
-    if (path / WEIGHTS).is_dir():
+    if (path / WEIGHTS).is_dir() or (path / ".metadata").is_file():
         found = path
     elif candidates:
         found = candidates[-1]
+    elif layout_of(path) is BRIDGE:  # half of one, which is said below
+        found = path
     else:
         halves = ", ".join(entry.name for entry in unfinished_checkpoints(folder))
         raise BadInput(
-            f"{path}: no finished checkpoint in it; expected {path}/weights or {folder}/*/weights"
+            f"{path}: no finished checkpoint in it; expected {path}/weights or {folder}/*/weights of NeMo, or of "
+            f"Megatron-Bridge {path}/{BRIDGE.config} or {folder}/iter_*/{BRIDGE.config}"
             + (f" (the saving of {halves} was interrupted)" if halves else "")
         )
     check_complete(found)
@@ -82,32 +107,40 @@ def check_complete(checkpoint: Path) -> None:
         BadInput: its saving was interrupted; a file is missing or too short, as after an interrupted copy; a pickle
             names what no checkpoint needs; a file is a link out of the checkpoint.
     """
+    layout = layout_of(checkpoint)
     if not _is_finished(checkpoint):
+        missing = layout.missing(checkpoint)
+        what = f"{', '.join(missing)} missing" if missing else f"{checkpoint.name}{UNFINISHED} is beside it"
+        what += ", which trainings of ours write last" if STREAM in missing else ""
         raise BadInput(
-            f"{checkpoint}: half written: its saving was interrupted ({WEIGHTS}/.metadata is missing, or "
-            f"{checkpoint.name}{UNFINISHED} stands beside it); take another checkpoint, or delete it"
+            f"{checkpoint}: half written: its saving was interrupted ({what}); take another checkpoint, or delete it"
         )
-    folder = checkpoint / WEIGHTS
-    _check_files(folder)
+    folder = checkpoint / layout.weights
+    _check_files(folder, layout)
     metadata = read_metadata(folder / ".metadata")
-    common = folder / "common.pt"
-    if common.is_file():
-        with common.open("rb") as stream:
-            check_archive(stream, common.stat().st_size, str(common))
+    for name in ARCHIVES:
+        path = folder / name
+        if path.is_file():
+            with path.open("rb") as stream:
+                check_archive(stream, path.stat().st_size, str(path))
     _check_parts(folder, metadata)
 
 
-def _check_files(folder: Path) -> None:
+def _check_files(folder: Path, layout: Layout) -> None:
     """Nothing but files of its own is in `folder`, in the format whose loader reads no other files."""
     for path in folder.iterdir():
-        if path.resolve().parent != folder.resolve() or not path.is_file():
+        allowed = path.is_file() or (path.is_dir() and path.name in layout.folders)
+        if path.resolve().parent != folder.resolve() or not allowed:
             raise BadInput(
                 f"{path}: a folder, or a link out of {folder}; a checkpoint has files of its own only. Copy the file "
                 "itself there, or use a checkpoint from a source you trust"
             )
     config = folder / "metadata.json"
-    if config.is_file() and read_json(config) != FORMAT:
-        raise BadInput(f"{config}: not of the format torch_dist, which alone is read; expected {FORMAT}")
+    if config.is_file() and read_json(config) != layout.format:
+        raise BadInput(
+            f"{config}: not of the format torch_dist as {layout.title} writes it, which alone is read; expected "
+            f"{layout.format}"
+        )
 
 
 def _check_parts(folder: Path, metadata: Any) -> None:
@@ -154,7 +187,7 @@ def identity(checkpoint: Path) -> str:
 
 
 def read_shape(checkpoint: Path) -> ModelShape:
-    """The model's shape from `context/model.yaml`.
+    """The model's shape, from the file that describes the model in its layout; what that names is never called.
 
     Raises:
         BadInput: the file is missing, is not YAML, lacks what a model needs, is of a family that is not
@@ -167,15 +200,21 @@ def read_shape(checkpoint: Path) -> ModelShape:
 
         def flatten_mapping(self, node: Any) -> None:
             if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
-                raise yaml.YAMLError("it merges mappings, which NeMo never writes")
+                raise yaml.YAMLError("it merges mappings, which no training writes")
 
-    path = checkpoint / CONTEXT / "model.yaml"
+    layout = layout_of(checkpoint)
+    path = checkpoint / layout.config
     if not path.is_file():
         raise BadInput(f"{path}: missing; the checkpoint was saved without its context and cannot be exported")
     try:
-        config = yaml.load(path.read_text(encoding="utf-8"), Loader)["config"].items()
+        config = yaml.load(path.read_text(encoding="utf-8"), Loader)[layout.section].items()
         # Single values only: comparing or printing lists of lists of lists could go on for ever.
         single = {key: value for key, value in config if not isinstance(value, (list, dict))}
+        if layout is BRIDGE and "family" not in single:  # NeMo checkpoints of ours once had none, and were Llamas
+            raise BadInput(
+                f"{path}: the model has no `family`, so a recipe of the Bridge's own trained it; export it with "
+                "AutoBridge.export_ckpt of Megatron-Bridge, and `kcpt convert import` takes what that makes"
+            )
         shape = shape_from_megatron(single, str(path))
     except yaml.YAMLError as error:
         raise BadInput(f"{path}: not YAML ({' '.join(str(error).split())})") from None
@@ -235,7 +274,8 @@ class CheckpointReader:
         from torch.distributed.checkpoint import FileSystemReader
         from torch.distributed.checkpoint.metadata import StorageMeta
 
-        path = checkpoint / WEIGHTS / ".metadata"
+        self.layout = layout_of(checkpoint)
+        path = weights_folder(checkpoint) / ".metadata"
         if not path.is_file():
             raise BadInput(f"{path}: missing; {checkpoint} is not a finished torch_dist checkpoint")
 
@@ -250,14 +290,18 @@ class CheckpointReader:
                 return metadata
 
         self.folder = checkpoint
-        self._reader = SafeReader(checkpoint / WEIGHTS)
+        self._reader = SafeReader(path.parent)
         metadata = self._reader.read_metadata()
         self._reader.set_up_storage_reader(metadata, is_coordinator=True)
         self._metadata = metadata.state_dict_metadata
 
     def keys(self) -> list[str]:
         """Names of the model's tensors."""
-        return [key for key, meta in self._metadata.items() if key.startswith(MODEL) and hasattr(meta, "size")]
+        return [key for key, meta in self._metadata.items() if self.layout.is_of_model(key) and hasattr(meta, "size")]
+
+    def has(self, name: str) -> bool:
+        """Whether it has a tensor of the model of this name, which is a key without what the layout puts before it."""
+        return f"{self.layout.prefix}{name}" in self._metadata
 
     def size(self, key: str) -> tuple[int, ...]:
         """Of a tensor, by its key."""
@@ -266,8 +310,7 @@ class CheckpointReader:
     @property
     def dtypes(self) -> set[dtype]:
         """Types of the model's tensors."""
-        metas = ((key, meta) for key, meta in self._metadata.items() if key.startswith(MODEL))
-        return {meta.properties.dtype for _, meta in metas if hasattr(meta, "properties")}
+        return {self._metadata[key].properties.dtype for key in self.keys()}
 
     def tensor(self, key: str, offsets: tuple[int, ...] | None = None, sizes: tuple[int, ...] | None = None) -> Tensor:
         """A tensor by its key in the checkpoint, or the box of it that starts at `offsets` and has `sizes`.
@@ -301,14 +344,20 @@ class CheckpointReader:
         expert = () if part.expert is None else (part.expert,)
         for name in part.names:
             if part.layer is None:
-                places: tuple[tuple[str, tuple[int, ...]], ...] = ((f"{MODEL}{name}", ()),)
+                places: tuple[tuple[str, tuple[int, ...]], ...] = ((name, ()),)
             else:
                 places = ((f"{LAYERS}{name}", (part.layer, *expert)), (f"{LAYERS}{part.layer}.{name}", expert))
-            for key, place in places:
+            for own, place in places:
+                key = f"{self.layout.prefix}{own}"
                 if key in self._metadata:
                     self._check_size(key, part, place)
                     box = (*(1 for _ in place), *part.size)
                     return self.tensor(key, (*place, *(0 for _ in part.size)), box).reshape(part.size)
+        if part.layer is None and any(".adapter." in key for key in self.keys()):
+            raise BadInput(
+                f"{self.folder}: holds adapters alone, and no lora.json that says which; take a checkpoint of a recipe "
+                "with lora="
+            )
         raise BadInput(
             f"{self.folder}: the checkpoint has no tensor {' or '.join(part.names)}{part.where}; it is damaged or of "
             "another architecture"

@@ -18,6 +18,7 @@ from nemo_kcpt.checkpoints.checkpoint import (
     finished_checkpoints,
     identity,
     read_shape,
+    training_checkpoints,
 )
 from nemo_kcpt.checkpoints.export import Average, write_configs, write_tokenizer_of, write_weights
 from nemo_kcpt.checkpoints.origin import Origin, read_origin
@@ -47,7 +48,7 @@ class Config:
     """Keys of `kcpt convert export`."""
 
     checkpoint: Path = Path(MISSING)
-    """A checkpoint (with weights/ and context/), or a training folder, whose newest finished checkpoint is taken."""
+    """A checkpoint of either backend, or a training folder, whose newest finished checkpoint is taken."""
     out: Path = Path(MISSING)
     """Hugging Face folder to write; --to is short for it."""
     tokenizer: Path | None = None
@@ -57,7 +58,7 @@ class Config:
     average: int = 1
     """Average the last so many checkpoints of a training folder, in float32."""
     max_shard_gb: float = 5.0
-    """Size of a weights file; an interrupted export goes on from the last finished one."""
+    """Size of a weights file; an interrupted export resumes at the first unfinished one."""
     check: bool = True
     """Compare logits with the Megatron model; needs NeMo, and is left out where memory for both models is short."""
     tolerance: float = 1e-4
@@ -65,9 +66,9 @@ class Config:
     scores: Path | None = None
     """Folder of kcpt score whose means go into the model card; an export that is there needs --redo for it."""
     adapter: bool = later(False)
-    """Of a training with lora=, write the adapters alone, as PEFT and vLLM load them beside the base model."""
+    """Adapters alone are exported of a training with lora=, as PEFT and vLLM load them beside the base model."""
     base: Path | None = field(default=None, metadata=LATER)
-    """Of a training with lora=, the checkpoint that it started from, where it is no longer at its place."""
+    """Checkpoint that a training with lora= started from, where it is no longer at its place."""
 
 
 def _sources(path: Path, wanted: int) -> list[Path]:
@@ -76,7 +77,7 @@ def _sources(path: Path, wanted: int) -> list[Path]:
         raise BadInput(f"average: {wanted} was given, the number of checkpoints must be at least 1")
     if wanted == 1:
         return [find_checkpoint(path)]
-    folder = path / "checkpoints"
+    folder = training_checkpoints(path)
     # One state may be there twice, under its own name and as the last.
     found = list({one.name.removesuffix(LAST): one for one in finished_checkpoints(folder)}.values())
     if len(found) < wanted:
@@ -162,7 +163,7 @@ def run(config: Config, redo: bool = False, *, bare: bool = False, compare: Comp
     tokenizer = _tokenizer(config, origin)
     if tokenizer is None and not bare:
         raise BadInput(
-            f"{checkpoint}: it does not say which tokenizer it goes with, or that folder is gone; give tokenizer= the "
+            f"{checkpoint}: it does not say which tokenizer belongs to it, or that folder is gone; give tokenizer= the "
             "Hugging Face folder that the packs were made with"
         )
     adapted = _adapters(config, sources)

@@ -18,9 +18,16 @@ from nemo_kcpt.logs import LOG
 from nemo_kcpt.pages import environment
 
 COPIED = (
-    "tokenizer.json", "tokenizer_config.json", SPECIAL_MAP, "added_tokens.json", "vocab.json", "merges.txt",
-    "tokenizer.model", SEPARATE, "generation_config.json",
-)  # fmt: skip
+    "tokenizer.json",
+    "tokenizer_config.json",
+    SPECIAL_MAP,
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    SEPARATE,
+    "generation_config.json",
+)
 """Files that are taken as they are. Code in a folder is none of them."""
 
 

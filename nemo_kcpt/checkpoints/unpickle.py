@@ -14,13 +14,11 @@ import pickletools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, NoReturn
 
 from nemo_kcpt.errors import BadInput
 
-METADATA_BYTES = 64 << 20
-"""Largest `.metadata`; SmolLM2-135M's with its optimizer's state has 0.2 MB."""
 LARGEST_PATH = 4096
 MOST_DIMENSIONS = 16
 SINGLE = (str, int, float, bytes, type(None))
@@ -45,6 +43,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     (DCP, "Metadata"): "record: the whole of `.metadata`",
     (MEGATRON, "MCoreMetadata"): "record: Megatron's form of it; a stand-in of ours is made",
     (MEGATRON, "MCoreSavePlan"): "record: what a rank saved; a stand-in of ours is made",
+    (PLANNER, "SavePlan"): "record: the same, as Megatron-Core 0.19 has it",
     (PLANNER, "WriteItem"): "record: in such a plan",
     (PLANNER, "WriteItemType"): "kind of such an item, by number",
     (PLANNER, "TensorWriteData"): "record: tensor of such an item",
@@ -65,6 +64,8 @@ STORAGES = {
     "BoolStorage": 1,
 }
 """torch's names of what tensors are kept in, and the bytes of an element."""
+NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray")
+"""Where NumPy 1 and 2 have what makes an array."""
 ALLOWED_IN_ARCHIVES: dict[tuple[str, str], str] = {
     ("torch._utils", "_rebuild_tensor_v2"): "tensor; looked at, not made",
     **{("torch", name): "what a tensor is kept in; its size is held against the archive's" for name in STORAGES},
@@ -76,6 +77,9 @@ ALLOWED_IN_ARCHIVES: dict[tuple[str, str], str] = {
     ("_codecs", "encode"): "bytes, as protocol 2 writes them; looked at, not made",
     ("builtins", "set"): "set; looked at, not made",
     ("__builtin__", "set"): "the same, as protocol 2 calls it",
+    **{(module, "_reconstruct"): "array, made empty; see NumPyArray" for module in NUMPY},
+    ("numpy", "ndarray"): "class of that array",
+    ("numpy", "dtype"): "type of its numbers; see NumPyType",
 }
 """Every name that the pickles of `common.pt` and `.distcp` files may hold, and what for."""
 
@@ -104,6 +108,43 @@ class _Known:
 
     make: Any
     record: bool = False
+
+
+class Filled:
+    """What a call in a pickle made, and the pickle may then fill: a stand-in, which only looks at what it is given."""
+
+    def fill(self, state: Any) -> None:
+        """Refuse what no checkpoint has."""
+        raise NotImplementedError
+
+
+class NumPyType(Filled):
+    """The type of the numbers of NumPy's random generator, the one array that a training of the Bridge saves."""
+
+    def __init__(self, *arguments: Any) -> None:
+        if arguments != ("u4", False, True):
+            raise Refused("an array of NumPy's of another type than its random generator's")
+
+    def fill(self, state: Any) -> None:
+        """Only the byte order."""
+        if state != (3, "<", None, None, None, -1, -1, 0):
+            raise Refused("a type of NumPy's that is filled with more than a byte order")
+
+
+class NumPyArray(Filled):
+    """The state of NumPy's random generator (MT19937), 624 numbers; its bytes are held against that by NumPy."""
+
+    SIZE = (624,)
+
+    def __init__(self, kind: Any, size: Any, *_: Any) -> None:
+        if kind is not _LOOKED_AT or size != (0,):
+            raise Refused("an array of NumPy's that is not made empty")
+
+    def fill(self, state: Any) -> None:
+        """Version, size, type, order and bytes."""
+        known = isinstance(state, tuple) and len(state) == 5 and isinstance(state[2], NumPyType)
+        if not known or state[:2] != (1, self.SIZE) or state[3] is not False:
+            raise Refused("an array of NumPy's that is not its random generator's")
 
 
 class _Operations(dict[int, Callable[[Any], None]]):
@@ -164,6 +205,9 @@ class _Unpickler(_PYTHONS):
     def load_build(self) -> None:
         state = self.stack.pop()
         record = self.stack[-1]
+        if isinstance(record, Filled):
+            record.fill(state)
+            return
         if type(record) not in self._records:
             raise Refused("it sets attributes of what is no record of the list; the file may be hostile")
         if hasattr(record, "__setstate__"):
@@ -182,9 +226,15 @@ class _Unpickler(_PYTHONS):
         super().load_setitems()
 
     def _check_keys(self, keys: list[Any]) -> None:
-        """Single values, or records of them and of sizes: Python dies of hashing tuples in tuples in tuples."""
+        """Single values, few of them in a tuple, or records of them and of sizes.
+
+        Python dies of hashing tuples in tuples in tuples.
+        """
         for key in keys:
             inside = vars(key).values() if type(key) in self._records else [key]
+            if type(key) is tuple and len(key) <= MOST_DIMENSIONS:
+                # Names, such as those of torch's types, are known ones, which are hashed by their identity.
+                inside = [one for one in key if not isinstance(one, _Known)]
             # Of what is derived from tuples, only sizes are ever made.
             if not all(
                 isinstance(one, SINGLE) or (isinstance(one, tuple) and type(one) is not tuple) for one in inside
@@ -229,7 +279,8 @@ def _path(*parts: Any) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def _known_in_metadata() -> dict[tuple[str, str], Any]:
+def known_in_metadata() -> dict[tuple[str, str], Any]:
+    """What the names in a `.metadata` stand for, for :func:`unpickled`."""
     import torch
     from torch.distributed.checkpoint import filesystem, metadata, planner
     from torch.serialization import _get_layout
@@ -256,6 +307,8 @@ KNOWN_IN_ARCHIVES: dict[tuple[str, str], Any] = {
     **{("torch", name): element for name, element in STORAGES.items()},
     ("collections", "OrderedDict"): _Known(lambda: OrderedDict()),
     ("torch", "Size"): _Known(_size),
+    **{(module, "_reconstruct"): _Known(NumPyArray) for module in NUMPY},
+    ("numpy", "dtype"): _Known(NumPyType),
 }
 
 
@@ -280,75 +333,3 @@ def unpickled(content: bytes, where: str, known: Mapping[tuple[str, str], Any], 
         raise BadInput(
             f"{where}: damaged ({type(error).__name__}: {shown}); copy it again, or take another checkpoint"
         ) from None
-
-
-def _read(path: Path) -> bytes:
-    if path.stat().st_size > METADATA_BYTES:
-        raise BadInput(
-            f"{path}: {path.stat().st_size} bytes; no checkpoint's .metadata has more than {METADATA_BYTES}. "
-            "Use a checkpoint from a source you trust"
-        )
-    return path.read_bytes()
-
-
-def read_metadata(path: Path) -> Any:
-    """The contents of a `.metadata` file, a `torch.distributed.checkpoint.metadata.Metadata` with plain fields.
-
-    Raises:
-        BadInput: it names something outside `ALLOWED`, of which nothing is run then, claims what no file can hold (a
-            negative offset, a file outside its folder), or is damaged.
-    """
-    from torch.distributed.checkpoint.metadata import Metadata
-
-    metadata = unpickled(_read(path), str(path), _known_in_metadata(), {})
-    if not isinstance(metadata, Metadata):
-        raise BadInput(f"{path}: expected the metadata of a torch_dist checkpoint, found a {type(metadata).__name__}")
-    try:
-        _check_tensors(metadata)
-        _check_places(metadata)
-    except (Refused, AttributeError, TypeError, ValueError) as error:
-        raise BadInput(f"{path}: {str(error)[:300]}; use a checkpoint from a source you trust") from None
-    return metadata
-
-
-def _whole_numbers(values: Any) -> bool:
-    return all(type(value) is int and 0 <= value < 1 << 63 for value in values)
-
-
-def _check_tensors(metadata: Any) -> None:
-    import torch
-    from torch.distributed.checkpoint.metadata import BytesStorageMetadata
-
-    for key, tensor in metadata.state_dict_metadata.items():
-        if not isinstance(key, str):
-            raise Refused("the name of a tensor is no text")
-        if isinstance(tensor, BytesStorageMetadata):
-            continue
-        if not isinstance(tensor.properties.dtype, torch.dtype):
-            raise Refused(f"{key[:100]} is of no type")
-        boxes = [(part.offsets, part.sizes) for part in tensor.chunks]
-        if not all(isinstance(size, torch.Size) for size in (tensor.size, *(one for box in boxes for one in box))):
-            raise Refused(f"{key[:100]} has a size that is none")
-        for offsets, sizes in boxes:
-            inside = len(offsets) == len(sizes) == len(tensor.size) and all(
-                offset + size <= whole for offset, size, whole in zip(offsets, sizes, tensor.size)
-            )
-            if not inside or not _whole_numbers((*offsets, *sizes)):
-                raise Refused(f"{key[:100]} has a part that is not in it, of size {tuple(sizes)} at {tuple(offsets)}")
-
-
-def _check_places(metadata: Any) -> None:
-    from torch.distributed.checkpoint.filesystem import _StorageInfo
-
-    for place in (metadata.storage_data or {}).values():
-        if not isinstance(place, _StorageInfo):
-            raise Refused(f"a place in a file is a {type(place).__name__}")
-        name = place.relative_path
-        if not isinstance(name, str) or type(place.offset) is not int or type(place.length) is not int:
-            raise Refused("a place in a file is no name with two numbers")
-        if Path(name).name != name:
-            raise Refused(f"a tensor is said to be in '{name[:100]}', which is not the name of a file in weights/")
-        if not _whole_numbers((place.offset, place.length)):
-            raise Refused(f"a tensor is said to be at byte {place.offset}, {place.length} long")
-        if getattr(place, "transform_descriptors", None):
-            raise Refused("tensors are said to be packed, which NeMo never does")

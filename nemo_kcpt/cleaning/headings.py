@@ -10,6 +10,7 @@ import unicodedata
 from typing import NamedTuple
 
 from nemo_kcpt.cleaning.scripts import JAPANESE, SENTENCE_END, display_width
+from nemo_kcpt.text.moments import number_of
 
 WIDEST = 80
 """Columns of a numbered heading at most; a longer line is text that begins with a number."""
@@ -132,13 +133,7 @@ def _parts(number: str) -> tuple[int, ...]:
 
 
 def _counted(number: str) -> int:
-    if number.isdigit():
-        return int(number)
-    tens, _, ones = number.rpartition("十")
-    digits = "一二三四五六七八九"
-    return (10 * (digits.index(tens[0]) + 1 if tens else 1) if "十" in number else 0) + (
-        digits.index(ones[0]) + 1 if ones and ones[0] in digits else 0
-    )
+    return int(number_of(unicodedata.normalize("NFKC", number)))
 
 
 def _roman(number: str) -> int:

@@ -37,6 +37,8 @@ COMMAS = 0.4
 """Share of them that may end with a comma; by chance it is one in twelve."""
 REST = 0.6
 """Share of W that a line in the middle of a wrapped paragraph has at least."""
+ALIKE = 4
+"""Lines of the same number of letters at least that show a grid."""
 LONG = 60
 """Columns of a line at a page's end that is a paragraph and not a label, where nothing is wrapped."""
 
@@ -57,6 +59,8 @@ _ABBREVIATION = re.compile(r"[A-Za-z]\.$")
 _POINT = re.compile(f"[{JAPANESE}{JAPANESE_PUNCTUATION}][0-9\uff10-\uff19]+[.,\uff0e\uff0c]$")
 _DIGIT_FIRST = re.compile(f"[0-9\uff10-\uff19]+[{JAPANESE}%％、。]")
 _PARTICLE = re.compile("[がをはにでとのもや]")
+_NOTE = re.compile(r"\[\^[^\]\s]{1,6}\]: ")
+"""A note at the foot of a page, over which a sentence may go on."""
 _QUOTES = '「『“"'
 
 
@@ -110,6 +114,8 @@ def _join_once(text: str) -> Changed:
     own = {wrap.first: wrap for wrap in wraps}
     for run in runs:
         _judge_run(lines, run, own.get(run.start), wraps, flows, follows)
+    if not wraps:
+        follows.update(_cut_alike(lines))
     pages = sum(line.kind is _Kind.PAGE for line in lines)
     if pages:
         _judge_pages(lines, wraps, follows)
@@ -244,6 +250,25 @@ def _judge_run(
             follows[number] = number + 1
 
 
+def _cut_alike(lines: Sequence[_Line]) -> dict[int, int]:
+    """The lines of a short Japanese text that go on on the next one, if all that do have the same number of letters: so
+    many fit a line of a grid, where headings between them hide that its paragraphs are wrapped."""
+    pairs = [
+        (number, line)
+        for number, line in enumerate(lines[:-1])
+        if line.kind is _Kind.PROSE and line.unfinished and lines[number + 1].kind is _Kind.PROSE
+    ]
+    longest = max((len(line.text) for line in lines if line.kind is _Kind.PROSE), default=0)
+    cut = [(number, line) for number, line in pairs if len(line.text) == longest and _JAPANESE.search(line.text)]
+    others = sum(len(line.text) > REST * longest for _, line in pairs) - len(cut)
+    commas = sum(line.text[-1] in "、，" for _, line in cut)
+    if len(cut) < ALIKE or longest < NARROWEST or others or commas > COMMAS * len(cut):
+        return {}
+    if sum(len(_PUNCTUATION.findall(line.text)) for _, line in cut) < len(cut) / 2:
+        return {}
+    return {number: number + 1 for number, _ in cut if lines[number + 1].text[0] != "\u3000"}
+
+
 def _neighbours(wraps: Sequence[_Wrap], number: int) -> list[_Wrap]:
     """The last wrapped run that begins before a line (or with it) and the first that begins after it."""
     place = bisect(wraps, number, key=_first)
@@ -282,7 +307,7 @@ def _judge_pages(lines: Sequence[_Line], wraps: Sequence[_Wrap], follows: dict[i
     for number, line in enumerate(lines):
         if line.kind is _Kind.PAGE:
             crossed = True
-        elif line.kind is not _Kind.BLANK:
+        elif line.kind is not _Kind.BLANK and not _NOTE.match(line.text):
             if crossed and before is not None and _crosses(lines, before, number, wraps):
                 follows[before] = number
             before, crossed = number, False
@@ -308,11 +333,19 @@ def _assembled(lines: Sequence[_Line], follows: dict[int, int], joiner: Joiner) 
     """The text with lines joined, and a blank line for each page mark that is left."""
     written: list[list[str]] = []
     """A line each, in the pieces it is made of."""
+    notes: list[list[str]] = []
+    """Those within the paragraph that is being put together."""
     next_line = 0
     page = False
-    for number, line in enumerate(lines):
+    for number, line in enumerate([*lines, _Line("", _Kind.BLANK)]):
         if number < next_line:
+            notes += [[line.text]] * bool(_NOTE.match(line.text))
             continue
+        if notes and number != next_line:
+            written += [[""], *notes, *[[""]] * bool(line.text)]
+            notes = []
+        if number == len(lines):
+            break
         if line.kind is _Kind.PAGE:
             page = True
             while written and written[-1] == [""]:

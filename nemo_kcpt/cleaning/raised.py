@@ -1,4 +1,4 @@
-"""Raised and lowered text that stands in a text as HTML: `10<sup>6</sup>` becomes 10⁶, `24<sup>3)</sup>` 24[^3].
+"""Raised and lowered text that is in a text as HTML: `10<sup>6</sup>` becomes 10⁶, `24<sup>3)</sup>` 24[^3].
 
 Markdown has no signs of its own for it, so its authors write HTML. What is raised and what is only a note's mark is
 decided in marks.py, as for every format. A tag that is never closed stays, and so does everything in code.

@@ -13,7 +13,6 @@ JAPANESE_PUNCTUATION = (
     "\u3001-\u3003\u3008-\u3011\u3014-\u301f\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
 )
 """Punctuation that is set without a space around it; full-width forms included, the ideographic space not."""
-OPENING = "「『（〔［｛〈《【〝(\\[{“‘"
 CLOSING = "」』）〕］｝〉》】〟)\\]}”’\"'"
 SENTENCE_END = "。．.｡！!？?"
 

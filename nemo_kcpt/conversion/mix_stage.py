@@ -54,7 +54,7 @@ class Config:
     alpha: float | None = None
     """Share of B in every weight, from 0 to 1; needed with B."""
     choice: Path | None = None
-    """In place of alpha: folder of kcpt choose, or a choice.json; the alpha chosen there is taken."""
+    """Folder of kcpt choose, or a choice.json, in place of alpha: the alpha chosen there is taken."""
     add: list[Path] = field(default_factory=list)
     """Instead of B: models whose differences to minus are added to A, as [models/instruct]."""
     minus: Path | None = None

@@ -18,8 +18,9 @@ from typing import Any
 
 from nemo_kcpt.cleaning import STEPS
 from nemo_kcpt.corpus.datasheet_page import render, render_markdown
-from nemo_kcpt.files import atomic_write, read_json, read_jsonl, write_json
+from nemo_kcpt.files import atomic_write, read_json, write_json
 from nemo_kcpt.readers.base import READER_CHANGES
+from nemo_kcpt.records.files import PAPERS
 
 FORMAT = 1
 MEMORY = "1GB"
@@ -72,6 +73,7 @@ def build_datasheet(
             "name": (Path(name).name if Path(name).is_absolute() else name) or "corpus",
             "documents": _fates(query),
             "formats": _formats(query),
+            "flaws": dict(counts.get("flaws") or {}),
             "duplicates": _pairs(query, "duplicate"),
             "near_duplicates": _pairs(query, "near duplicate"),
             "totals": totals,
@@ -86,7 +88,7 @@ def build_datasheet(
             "sources": _by(query, "source"),
             "structure": {name: _structure(query, name) for name in ("sections", "references")},
             "questions": _questions(query),
-            "samples": _samples(query, out / "papers.jsonl", seed),
+            "samples": _samples(query, out / PAPERS.name, seed),
             "seed": seed,
             "config": json.loads(json.dumps(dict(config), default=str)),
         }
@@ -307,7 +309,7 @@ def _samples(query: Query, papers: Path, seed: int) -> list[dict[str, Any]]:
     )
     missing = {sample["paper_id"] for sample in drawn}
     beginnings: dict[str, str] = {}
-    for record in read_jsonl(papers, ("paper_id", "text")):
+    for record in PAPERS.read(papers):
         if record["paper_id"] in missing:
             missing.remove(record["paper_id"])
             beginnings[record["paper_id"]] = record["text"][:SAMPLE]

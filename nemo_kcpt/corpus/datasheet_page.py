@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.pages import count, environment, plots, share
+from nemo_kcpt.pages import environment, plots
+from nemo_kcpt.pages.numbers import count, share
 
 FATE_NAMES = {
     "bad": "bad: could not be used",

@@ -12,7 +12,7 @@ identifier, a document and what it is a translation of, and titles that one refe
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from nemo_kcpt.logs import LOG
 
 MEMORY = "512MB"
 """What DuckDB may hold in memory before it goes to disk."""
+OPEN = 50
+"""Parts that are read at once."""
 SHARED_BY = 10
 """A title or identifier that more documents share is a form's heading, not one paper in several editions."""
 
@@ -48,11 +50,9 @@ def connect(folder: Path) -> Any:
     }
     connection = duckdb.connect(str(file), config=settings)
     connection.execute("SET preserve_insertion_order = false")
-    parts = str(folder / "*.parquet").replace("'", "''")
-    read = f"read_parquet('{parts}', union_by_name = true)"
-    known = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()]
-    added = "" if "format" in known else ", '' AS format"  # parts of a run that began before there was this column
-    connection.execute(f"CREATE VIEW rows AS SELECT part * 4294967296 + row AS number, *{added} FROM {read}")
+    connection.execute("SET enable_external_file_cache = false")  # every part is read once
+    connection.execute("SET enable_progress_bar = false")  # it goes to standard output
+    _read_rows(connection, sorted(map(str, folder.glob("*.parquet"))))
     connection.execute(
         f"""CREATE TABLE documents AS SELECT * EXCLUDE ({", ".join(name for name in BULKY if name != "text_hash")}),
             CASE WHEN kind <> '' THEN 'bad' WHEN filtered <> '' THEN 'filtered' ELSE '' END AS fate,
@@ -60,6 +60,21 @@ def connect(folder: Path) -> Any:
             NULL::BIGINT AS kept, NULL::DOUBLE AS similarity FROM rows"""
     )
     return connection
+
+
+def _read_rows(connection: Any, parts: Sequence[str]) -> None:
+    """Copy the rows of all parts into a table, some parts at a time: DuckDB holds something of every file it has open,
+    and there are as many files as there are documents, divided by some dozens."""
+    rows = "SELECT part * 4294967296 + row AS number, * FROM read_parquet(?, union_by_name = true)"
+    for start in range(0, len(parts), OPEN):
+        batch = list(parts[start : start + OPEN])
+        if start == 0:
+            connection.execute(f"CREATE TABLE rows AS {rows} LIMIT 0", [batch])
+            connection.execute("ALTER TABLE rows ADD COLUMN IF NOT EXISTS format VARCHAR")
+        connection.execute(f"INSERT INTO rows BY NAME {rows}", [batch])
+        connection.execute("CHECKPOINT")
+    # parts of a run that began before there was this column
+    connection.execute("UPDATE rows SET format = '' WHERE format IS NULL")
 
 
 def mark_same_text(connection: Any) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_json, read_jsonl
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.readers.base import Place
 from nemo_kcpt.readers.squad import Malformed, article_id, is_squad, load_whole, once, parse_article
+from nemo_kcpt.records.files import DROPPED, PAPERS
+from nemo_kcpt.records.inputs import read_split
 from nemo_kcpt.records.kinds import HUMAN
 from nemo_kcpt.text.letters import bare
 
@@ -51,17 +52,12 @@ def read_papers(corpus: Path) -> Papers:
         BadInput: split.json has another form, names a paper that is not there, or has one on both sides.
     """
     path = corpus / "split.json"
-    split = read_json(path)
-    if not isinstance(split, dict) or not all(isinstance(split.get(name), list) for name in SPLITS.values()):
-        raise BadInput(f"{path}: expected an object with the lists train and heldout; make it with `kcpt corpus`")
-    titles = {
-        str(record["paper_id"]): str(record.get("title") or "")
-        for record in read_jsonl(corpus / "papers.jsonl", ("paper_id",))
-    }
+    split = read_split(path, *SPLITS.values())
+    titles = {str(record["paper_id"]): str(record.get("title") or "") for record in PAPERS.read(corpus)}
     for name in SPLITS.values():
         unknown = [paper_id for paper_id in split[name] if paper_id not in titles]
         if unknown:
-            raise BadInput(f"{path}: {name} names paper '{unknown[0]}', which is not in {corpus / 'papers.jsonl'}")
+            raise BadInput(f"{path}: {name} names paper '{unknown[0]}', which is not in {PAPERS.path(corpus)}")
     both = set(split["train"]) & set(split["heldout"])
     if both:
         raise BadInput(
@@ -143,8 +139,8 @@ def from_squad(path: Path, papers: Papers, counts: Counter[str]) -> Iterator[dic
 
 
 def _left_out(corpus: Path) -> set[str]:
-    path = corpus / "dropped.jsonl"
-    return {name_form(str(record.get("paper_id"))) for record in read_jsonl(path)} if path.is_file() else set()
+    path = DROPPED.path(corpus)
+    return {name_form(str(record.get("paper_id"))) for record in DROPPED.read(path)} if path.is_file() else set()
 
 
 def _articles(path: Path, file: Path) -> list[Any]:

@@ -89,7 +89,7 @@ def _refuse(connection: Any, name: str, rules: Rules) -> None:
         problems += same
         ways.append("Keep the first of each text with duplicates=drop")
     if problems:
-        raise BadInput(f"{name}: of {read} documents, {_told(problems)}. {'. '.join(ways)}")
+        raise BadInput(f"{name}: of {read} documents, {_problems_text(problems)}. {'. '.join(ways)}")
     (papers,) = connection.execute("SELECT count(*) FROM documents WHERE fate = ''").fetchone()
     if not papers:
         filtered = connection.execute(
@@ -98,10 +98,10 @@ def _refuse(connection: Any, name: str, rules: Rules) -> None:
         why = f" (left out: {', '.join(f'{count} {reason}' for reason, count in filtered)})" if filtered else ""
         raise BadInput(f"{name}: the corpus is empty: {read} documents read, none with text to keep{why}")
     if bad:
-        LOG.warning("corpus: bad documents left out and listed in dropped.jsonl: %s", _told(bad))
+        LOG.warning("corpus: bad documents left out and listed in dropped.jsonl: %s", _problems_text(bad))
 
 
-def _told(problems: list[tuple[str, int, list[str]]]) -> str:
+def _problems_text(problems: list[tuple[str, int, list[str]]]) -> str:
     return "; ".join(
         f"{count} {what} ({'; '.join(first[:SHOWN])}{' …' if count > SHOWN else ''})" for what, count, first in problems
     )
@@ -193,7 +193,7 @@ def _write_flaws(connection: Any, parts: Path, path: Path) -> dict[str, int]:
                         yield {"paper_id": kept[line][0], **flaw}
 
     write_jsonl(path, records())
-    told = _told([(kind, count, shown[kind]) for kind, count in sorted(counts.items())])
+    told = _problems_text([(kind, count, shown[kind]) for kind, count in sorted(counts.items())])
     LOG.warning("corpus: %s; listed in flaws.jsonl", told)
     return dict(sorted(counts.items()))
 

@@ -55,7 +55,7 @@ class Page:
     path: Path
     source: str
     sha256: str
-    """Of the document."""
+    """The document's."""
     number: int
     """From 1."""
     pictures: Pictures

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, fields, replace
@@ -56,6 +56,9 @@ class Job:
     def done(self) -> bool:
         """True if the part is there."""
         return self.path(".parquet").is_file()
+
+
+Launch = Callable[[Sequence[Job], int], Iterator[Job]]
 
 
 def _schema() -> Any:
@@ -139,6 +142,7 @@ def make_parts(
     workers: int = 0,
     shard: int = 0,
     shards: int = 1,
+    launch: Launch | None = None,
 ) -> None:
     """Make the parts of `pieces` in `folder`; those that are there are kept, so `folder` stands for what shapes them.
 
@@ -150,6 +154,7 @@ def make_parts(
         workers: processes; 0 for all cores.
         shard: make only the pieces whose position divided by `shards` leaves this.
         shards: how many calls share the work.
+        launch: makes the parts of jobs with so many processes, and yields the jobs as they are done; None: `make`.
 
     Raises:
         BadInput: the first documents lack a field that was named, or a data set cannot be opened.
@@ -163,16 +168,21 @@ def make_parts(
     fields = (job for job in missing[:1] if not reader_of(job.piece.reader).documents)
     good = (found for job in fields for found in documents(job) if not found.problem)
     check_fields(list(islice(good, LOOKED_AT)), settings)
-    workers = min(workers or os.cpu_count() or 1, len(missing))
     with progress() as bar:
         task = bar.add_task("reading and cleaning", total=len(jobs), completed=len(jobs) - len(missing))
-        if workers <= 1 and not any(reader_of(job.piece.reader).documents for job in missing):
-            for job in missing:
-                make_part(job)
-                bar.advance(task)
-            return
-        for _ in _in_parallel(missing, workers):
+        for _ in (launch or make)(missing, workers) if missing else ():
             bar.advance(task)
+
+
+def make(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
+    """Make the parts of jobs on this machine, by so many processes (0: one a core); yields jobs as they are done."""
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    if workers > 1 or any(reader_of(job.piece.reader).documents for job in jobs):
+        yield from _in_parallel(jobs, workers)
+        return
+    for job in jobs:
+        make_part(job)
+        yield job
 
 
 def check_complete(pieces: int, folder: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from nemo_kcpt.corpus.duplicates import insert
 from nemo_kcpt.corpus.names import matches
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import atomic_write, read_json
+from nemo_kcpt.files import atomic_write, read_json, read_text
 from nemo_kcpt.logs import LOG
 
 SHOWN = 5
@@ -214,13 +214,9 @@ def _read_list(path: Path) -> set[str]:
         if not isinstance(names, list):
             raise BadInput(f'{path}: expected a split.json with a list "heldout", or a text file with one id a line')
         return {str(name) for name in names}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file (heldout_list)") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from None
-    return {line.strip() for line in lines if line.strip()}
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file (heldout_list)")
+    return {line.strip() for line in read_text(path, "utf-8-sig").splitlines() if line.strip()}
 
 
 def _listed(connection: Any, sides: Mapping[str, bool]) -> None:

@@ -14,6 +14,7 @@ Held out means: the question-answer and keyword data of a paper never reach trai
     kcpt corpus input=papers/ out=runs/mine/corpus --diff 2024/A1-2.pdf     # before and after cleaning
     kcpt corpus input=papers/ out=runs/mine/corpus --shard 0/4              # on each of four machines: 0/4 … 3/4
     kcpt corpus input=papers/ out=runs/mine/corpus --merge                  # then once
+    kcpt corpus input=papers/ out=runs/mine/corpus launcher=ray             # on all machines of a Ray cluster
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from nemo_kcpt.config import MISSING, nearest
 from nemo_kcpt.corpus.datasheet import write_datasheet
 from nemo_kcpt.corpus.diff import show
 from nemo_kcpt.corpus.merge import Rules, merge
+from nemo_kcpt.corpus.on_ray import on_ray
 from nemo_kcpt.corpus.papers import Settings
 from nemo_kcpt.corpus.parts import check_complete, make_parts
 from nemo_kcpt.corpus.split import Draw
@@ -52,9 +54,18 @@ OCR = "ocr"
 """Folder, below `out`, of the journal of a vision model and of what it read; it stays, since it was paid for."""
 OUTPUTS = ("papers.jsonl", "split.json", "documents.parquet", "dropped.jsonl", "questions.jsonl", "flaws.jsonl")
 RUNNING = (
-    "input", "workers", "shard", "merge", "diff", "fresh_split", "ocr_base_url", "ocr_api_key_env", "ocr_concurrency",
+    "input",
+    "workers",
+    "shard",
+    "merge",
+    "diff",
+    "fresh_split",
+    "ocr_base_url",
+    "ocr_api_key_env",
+    "ocr_concurrency",
     "ocr_timeout",
-)  # fmt: skip
+    "launcher",
+)
 """Keys that do not shape a result, or whose content enters the fingerprint instead of their text."""
 
 
@@ -141,7 +152,9 @@ class Config:
     ocr_timeout: float = later(300)
     """Seconds until a page is given up and asked for again."""
     workers: int = 0
-    """Processes that read and clean; 0: one a core."""
+    """Processes that read and clean; 0: one a core, with launcher=ray one for each CPU of the cluster."""
+    launcher: str = later("")
+    """ray: read and clean on the Ray cluster that RAY_ADDRESS names, else on the one that runs here; empty: here."""
     shard: str = ""
     """i/n: read and clean only the i-th of n equal parts, counted from 0, on this machine; --merge unites them."""
     merge: bool = False
@@ -155,6 +168,10 @@ class Config:
         for name in self.without:
             if name not in (*STEPS, "all"):
                 raise ValueError(f"without: no cleaning step '{name}'; {nearest(name, [*STEPS, 'all'])}")
+        if self.launcher not in ("", "ray"):
+            raise ValueError(f"launcher: '{self.launcher}' is not ray; omit it to read on this machine")
+        if self.launcher and self.shard:
+            raise ValueError("shard and launcher: Ray shares the work by itself; omit shard=")
         ways = [key for key in ("heldout_fraction", "heldout_count", "heldout_list") if getattr(self, key) is not None]
         if len(ways) > 1:
             raise ValueError(f"{' and '.join(ways)}: give one of them, they contradict each other")
@@ -255,7 +272,8 @@ def run(config: Config, redo: bool = False) -> None:
             check_complete(len(pieces), parts)
         else:
             _read_pictures(config, place, pieces)
-        make_parts(place, pieces, settings, parts, workers=config.workers)
+        launch = on_ray if config.launcher == "ray" else None
+        make_parts(place, pieces, settings, parts, workers=config.workers, launch=launch)
         current.counts = merge(place.name, parts, config.out, _rules(config, earlier))
         current.add(*(path for name in OUTPUTS if (path := config.out / name).is_file()))
         current.add(

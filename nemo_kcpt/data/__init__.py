@@ -1,5 +1,8 @@
-"""Lightning data modules that feed pack stores to `nemo llm pretrain` and `nemo llm finetune`."""
+"""Pack stores as training data: windows that either backend reads, and NeMo's data modules over them."""
 
-from nemo_kcpt.data.packed import InstructionDataModule, PackedPretrainingDataModule
+from importlib.util import find_spec
 
-__all__ = ["InstructionDataModule", "PackedPretrainingDataModule"]
+if find_spec("nemo") is not None:  # in Megatron-Bridge's environment it is not
+    from nemo_kcpt.data.packed import InstructionDataModule, PackedPretrainingDataModule
+
+    __all__ = ["InstructionDataModule", "PackedPretrainingDataModule"]

@@ -15,6 +15,7 @@ from nemo.lightning.io.mixin import IOMixin
 from nemo.lightning.pytorch.plugins import MegatronDataSampler
 from nemo.utils import logging
 
+from nemo_kcpt.data.stream import check_stream
 from nemo_kcpt.data.taught import check_distillation, check_student
 from nemo_kcpt.data.windows import ATTENTION, BLOCK_DIAGONAL, LOSS_ON, SPLIT, WindowDataset
 from nemo_kcpt.errors import BadInput
@@ -29,7 +30,8 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         pack: folder of the pack.
         micro_batch_size: windows per forward pass and rank.
         global_batch_size: windows per optimizer step over all ranks.
-        loss: "all" tokens (the method's choice) or "outputs", the replies only.
+        loss: "all" tokens (the method's choice), "outputs", the replies only, or "content", all but the prompts of the
+            documents' pairs.
         attention: "causal" over the whole window, or "block_diagonal": no token attends to another paper's, and
             positions restart with each paper; or "split", with a distillation: each pair, and each half of a passage,
             alone. Validation then stops between papers.
@@ -127,7 +129,7 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
 
     def _tell_rule(self, steps: int) -> None:
         """Say how windows become steps, from what the trainer will do after every override."""
-        read, windows = steps * self.global_batch_size, self.info.windows
+        read, windows = steps * self.global_batch_size, self.info.epoch_windows
         logging.info(
             f"{self.pack}: {windows} windows of {self.seq_length} tokens; {steps} steps of {self.global_batch_size} "
             f"windows ({self.global_batch_size * self.seq_length:,} tokens) read {read}, {read / windows:.2f} epochs. "
@@ -177,7 +179,7 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         """
         if self.validation is None:
             return []
-        windows = read_info(Path(self.validation)).windows
+        windows = read_info(Path(self.validation)).epoch_windows
         attention = BLOCK_DIAGONAL if self.attention == SPLIT else self.attention
         return self._loader("validation", self.validation, whole_batches(windows, self.global_batch_size), attention)
 
@@ -202,20 +204,7 @@ class PackedPretrainingDataModule(pl.LightningDataModule, IOMixin):
         """
         from megatron.core.num_microbatches_calculator import update_num_microbatches
 
-        theirs, mine = dict(state_dict.get("made_of", {})), self._made_of()
-        fingerprint = state_dict.get("pack_fingerprint")
-        if fingerprint != self.info.fingerprint or theirs != mine:
-            differing = [
-                f"{name} was {theirs.get(name, 'absent')}, is {mine.get(name, 'absent')}"
-                for name in sorted({*theirs, *mine})
-                if theirs.get(name) != mine.get(name)
-            ]
-            raise BadInput(
-                f"the checkpoint was trained on a pack with fingerprint {fingerprint}, {self.pack} has "
-                f"{self.info.fingerprint}; what differs: {'; '.join(differing) or 'the version of nemo_kcpt'}. "
-                "Resume with the pack and the keys it was made with, or start a new run (another dir) from its weights "
-                "(restore)"
-            )
+        check_stream("the checkpoint", state_dict, self.info, self._made_of())
         consumed = int(state_dict["consumed_samples"])
         self.data_sampler.init_consumed_samples = consumed
         self.data_sampler.prev_consumed_samples = consumed

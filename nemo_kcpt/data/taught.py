@@ -1,4 +1,4 @@
-"""Whether a distillation goes with a pack and with a model."""
+"""Whether a distillation belongs to a pack and fits a model."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.data.windows import SPLIT
-from nemo_kcpt.distillation.shards import DistillationInfo, read_distillation
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.records.distillations import DistillationInfo, read_distillation
 from nemo_kcpt.records.packs import PackInfo
 
 

@@ -9,26 +9,35 @@ import torch
 from torch.utils.data import Dataset, default_collate
 
 from nemo_kcpt.distillation.shards import Distillation
-from nemo_kcpt.packing.segments import OUTPUT, REPLAY, TEXT
+from nemo_kcpt.packing.segments import INSTRUCTION, OUTPUT, REPLAY, TEXT
 from nemo_kcpt.packing.store import iterate_table, open_tokens
 from nemo_kcpt.records.packs import PackInfo, read_info
 
-LOSS_ON = ("all", "outputs")
+ALL, OUTPUTS, CONTENT = "all", "outputs", "content"
+LOSS_ON = (ALL, OUTPUTS, CONTENT)
 CAUSAL, BLOCK_DIAGONAL, SPLIT = "causal", "block_diagonal", "split"
+ROUNDS = 2**32
+"""Before the numbers of rounds of replay, among those of epochs."""
 ATTENTION = (CAUSAL, BLOCK_DIAGONAL, SPLIT)
 
 
-def epoch_order(windows: int, seed: int, epoch: int, replay: int = 0) -> np.ndarray:
-    """The order in which epoch number `epoch` reads the `windows` windows: int64 [windows], another one each epoch.
+def epoch_order(windows: int, seed: int, epoch: int, replay: int = 0, passes: int = 1) -> np.ndarray:
+    """The order in which epoch number `epoch` reads the windows: int64 [windows of an epoch], another one each epoch.
 
     A pure function of its arguments: data-parallel size, workers and micro-batch cannot change the stream. The last
-    `replay` windows hold replay text; they are spread evenly, so that any n consecutive windows hold their share of
-    them to within one window.
+    `replay` of the `windows` windows hold replay text; they are spread evenly, so that any n consecutive windows hold
+    their share of them to within one window. With `passes` above 1 an epoch reads one of so many parts of them, and
+    each is read once, and no window of them twice, until all parts were; a few may be left out of such a round where
+    they cannot be divided.
     """
     random = np.random.Generator(np.random.Philox(key=(seed, epoch)))
     if not replay:
         return random.permutation(windows)
     own, general = random.permutation(windows - replay), windows - replay + random.permutation(replay)
+    if passes > 1:
+        turn, number = divmod(epoch, passes)
+        shuffled = np.random.Generator(np.random.Philox(key=(seed, ROUNDS + turn))).permutation(replay)
+        general = windows - replay + shuffled[: replay // passes * passes].reshape(passes, -1)[number]
     places = np.concatenate([(np.arange(len(part)) + 0.5) / max(1, len(part)) for part in (own, general)])
     return np.concatenate([own, general])[np.argsort(places, kind="stable")]
 
@@ -48,13 +57,21 @@ class _Ragged:
         return int(np.diff(self._borders).max(initial=0))
 
 
+def _bears_loss(loss: str, role: str, kind: str) -> bool:
+    """Whether the tokens of a segment bear loss, with `loss` other than "all"."""
+    if loss == CONTENT:
+        return role != INSTRUCTION or kind == REPLAY
+    return role == OUTPUT or (kind == REPLAY and role == TEXT)
+
+
 class WindowDataset(Dataset[dict[str, torch.Tensor]]):
     """`samples` samples drawn from the pack in `folder`.
 
     Each item holds `tokens, labels` int64, `loss_mask` float32 and `position_ids` int64, all of shape [seq_length].
     Labels are the tokens shifted by one; the last position and padding carry no loss, nor does anything but replies
-    with `loss="outputs"` (a label bears loss by the segment that the *label* stands in; replayed text bears it always,
-    replayed conversations by their replies).
+    with `loss="outputs"` (a label bears loss by the segment that the *label* is in; replayed text bears it always,
+    replayed conversations by their replies). With `loss="content"` all but the prompts of the documents' pairs bears
+    it: texts, replies, and replay whole.
 
     With `attention="block_diagonal"` positions restart at each document, no label is the first token of another
     document, and three more entries say where documents end, in the form that NeMo hands to Transformer Engine's packed
@@ -86,20 +103,20 @@ class WindowDataset(Dataset[dict[str, torch.Tensor]]):
         self._order: tuple[int, np.ndarray] | None = None
 
     def _read_table(self, folder: Path) -> tuple[np.ndarray, _Ragged, _Ragged]:
-        """Real tokens per window; [n, 2] token spans that bear loss, for outputs only; borders of documents."""
+        """Real tokens per window; [n, 2] token spans that bear loss, unless all do; borders of documents."""
         lengths: list[int] = []
         bearing: list[np.ndarray] = []
         borders: list[np.ndarray] = []
         for row in iterate_table(folder):
             lengths.append(row["length"])
-            if self._loss == "outputs":
+            if self._loss != ALL:
                 ends = [*row["segment_starts"][1:], row["length"]]
                 spans = [
                     (start, end)
                     for start, end, role, kind in zip(
                         row["segment_starts"], ends, row["segment_roles"], row["segment_kinds"]
                     )
-                    if role == OUTPUT or (kind == REPLAY and role == TEXT)
+                    if _bears_loss(self._loss, role, kind)
                 ]
                 bearing.append(np.array(spans, dtype=np.int32).reshape(-1, 2))
             if self._attention == BLOCK_DIAGONAL:
@@ -112,9 +129,11 @@ class WindowDataset(Dataset[dict[str, torch.Tensor]]):
 
     def window_of(self, sample: int) -> int:
         """Which window of the pack the sample with this global index is."""
-        epoch, place = divmod(sample, self.info.windows)
+        info = self.info
+        epoch, place = divmod(sample, info.epoch_windows)
         if self._order is None or self._order[0] != epoch:
-            self._order = (epoch, epoch_order(self.info.windows, self._seed, epoch, self.info.replay_windows))
+            order = epoch_order(info.windows, self._seed, epoch, info.replay_windows, info.replay_passes)
+            self._order = (epoch, order)
         return int(self._order[1][place])
 
     def __getitem__(self, sample: int) -> dict[str, torch.Tensor]:
@@ -122,7 +141,7 @@ class WindowDataset(Dataset[dict[str, torch.Tensor]]):
         size = self.info.seq_length
         tokens = torch.from_numpy(np.asarray(self._tokens[window]).astype(np.int64))
         bears_loss = torch.zeros(size, dtype=torch.float32)
-        if self._loss == "outputs":
+        if self._loss != ALL:
             for start, end in self._bearing[window]:
                 bears_loss[start:end] = 1.0
         else:

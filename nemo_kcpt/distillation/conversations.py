@@ -2,7 +2,7 @@
 
 A chat model that is given its template up to where a user's turn begins makes up that turn, and then answers it:
 prompts and answers as its instruction tuning had them (Xu et al. 2024, "Magpie: Alignment Data Synthesis from Scratch
-by Prompting Aligned LLMs with Nothing", arXiv:2406.08464). A base model goes on from its first token.
+by Prompting Aligned LLMs with Nothing", arXiv:2406.08464). A base model continues from its first token.
 """
 
 from __future__ import annotations

@@ -2,27 +2,32 @@
 
 A chat model makes up the user's turn after its template's header and then answers it; a base model (or base=true)
 writes texts from its first token. Empty, short, unfinished, repetitive and broken ones are left out, as are answers
-that only decline, and prompts that were there before; the manifest counts each. Nothing but the model is needed.
+that only decline, and prompts that were there before; the manifest counts each. Nothing but the model is needed. With
+prompts= it answers those of a list, and makes up only what is missing: best are prompts of the kind that users give.
 
   kcpt replay model=FOLDER out=REPLAY n=500
+  kcpt replay model=FOLDER out=REPLAY n=700 prompts=en        # answers to prompts that are given first
   kcpt pack … replay=REPLAY replay_share=0.2 out=PACK
   kcpt distill pack=PACK model=FOLDER out=PACK-teacher        # the KL to the starting model on replay, too
 
-Each answer has a seed of its own; what was sampled is kept in a journal, and a killed run goes on. Writes replay.jsonl:
+Each answer has a seed of its own; what was sampled is kept in a journal, and a killed run resumes. Writes replay.jsonl:
 `messages` (or `text`), which kcpt pack also takes as sft= for an instruction tuning.
 """
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.checkpoints.weights_identity import of_folder
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.distillation.conversations import FAULTS, Spoken, Turn, fault, same_form, spoken, spread, user_turn
+from nemo_kcpt.distillation.given_prompts import prompts_file
 from nemo_kcpt.distillation.sampler import ENGINES, Sampler
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_text, write_jsonl
@@ -30,6 +35,7 @@ from nemo_kcpt.hf.chat_template import DATE, given_template, template_date
 from nemo_kcpt.hf.tokenizer import Messages, with_system
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
+from nemo_kcpt.records.prompts import read_prompts
 from nemo_kcpt.runs import shaping, stage
 from nemo_kcpt.serving.models import DTYPES
 from nemo_kcpt.serving.prompts import JOURNALS, Journal, Prompt, model_files, prompt_tokenizer
@@ -52,12 +58,15 @@ class Config:
     """Hugging Face folder of the starting model."""
     n: int = 500
     """Conversations, or texts, to keep."""
+    prompts: str = ""
+    """Prompts to answer before any is made up: a file with one on each line or JSON Lines with a field prompt, or en or
+    ja for the short general ones that come with nemo_kcpt."""
     attempts: int = 0
     """Most prompts to make up; 0: four times n."""
     base: bool = False
     """Texts of a base model in place of conversations; a folder without a chat template has them in any case."""
     temperature: float = 1.0
-    """Of the sampling; the model's own distribution is that at 1."""
+    """Sampling temperature; 1 samples from the model's own distribution."""
     top_p: float = 1.0
     """Sample among the likeliest tokens that have this share of the probability together."""
     seed: int = 0
@@ -117,9 +126,9 @@ class _Kept:
         self.dropped["duplicate"] += not new
         return new
 
-    def length(self, name: str, said: Spoken) -> None:
+    def length(self, name: str, tokens: int) -> None:
         """Note the length of a text that is kept."""
-        self.lengths.setdefault(name, []).append(len(said.tokens))
+        self.lengths.setdefault(name, []).append(tokens)
 
 
 class _Talk:
@@ -128,11 +137,21 @@ class _Talk:
     def __init__(self, config: Config, sampler: Sampler, turn: Turn | None) -> None:
         self._config, self._sampler, self._turn = config, sampler, turn
         self.kept = _Kept()
-        self.asked = 0
+        self.asked = self.given = 0
 
     @property
     def _left(self) -> int:
         return self._config.n - len(self.kept.records)
+
+    def answer(self, prompts: Sequence[str]) -> Iterator[int]:
+        """Sample an answer to each of these prompts; yields how many are kept after each round."""
+        new = [(f"given-{number:07d}", text.strip()) for number, text in enumerate(prompts) if self.kept.is_new(text)]
+        self.given = len(prompts)
+        while self._left > 0 and new:
+            count = self._left
+            self._answers(dict(new[:count]))
+            del new[:count]
+            yield len(self.kept.records)
 
     def rounds(self) -> Iterator[int]:
         """Sample until there are enough; yields how many are kept after each round."""
@@ -160,7 +179,7 @@ class _Talk:
             said = spoken(self._sampler.tokenizer, *found[prompt.question_id])
             if self._left > 0 and self._passes(said, must_end=False) and self.kept.is_new(said.text):
                 self.kept.records.append({"text": said.text, "origin": ORIGIN})
-                self.kept.length("text_tokens", said)
+                self.kept.length("text_tokens", len(said.tokens))
 
     def _conversations(self, numbers: Sequence[int], turn: Turn) -> None:
         config, tokenizer = self._config, self._sampler.tokenizer
@@ -168,22 +187,31 @@ class _Talk:
         made = self._sampler.sample(headers, config.prompt_tokens)
         asked = {one.question_id: spoken(tokenizer, *made[one.question_id], turn.end) for one in headers}
         good = {name: said for name, said in asked.items() if self._passes(said) and self.kept.is_new(said.text)}
-        prompts = [self._question(name, said.text) for name, said in good.items()]
-        found = self._sampler.sample(prompts, config.answer_tokens)
+        self._answers({name.replace("prompt", "answer"): said.text for name, said in good.items()})
+
+    def _answers(self, asked: Mapping[str, str]) -> None:
+        """Sample an answer to each prompt, by its name, and keep the good ones."""
+        tokenizer = self._sampler.tokenizer
+        prompts = [self._question(name, text) for name, text in asked.items()]
+        found = self._sampler.sample(prompts, self._config.answer_tokens)
         for prompt in prompts:
             said = spoken(tokenizer, *found[prompt.question_id])
-            if self._left > 0 and self._passes(said, refusals=not config.keep_refusals):
+            if self._left > 0 and self._passes(said, refusals=not self._config.keep_refusals):
                 messages = [*prompt.messages, {"role": "assistant", "content": said.text}]
                 self.kept.records.append({"messages": messages, "origin": ORIGIN, "paper_id": None})
-                self.kept.length("prompt_tokens", good[prompt.question_id.replace("answer", "prompt")])
-                self.kept.length("answer_tokens", said)
+                self.kept.length("prompt_tokens", len(tokenizer.text_ids([asked[prompt.question_id]])[0]))
+                self.kept.length("answer_tokens", len(said.tokens))
 
     def _question(self, name: str, text: str) -> Prompt:
         messages: Messages = with_system([{"role": "user", "content": text}], self._config.system)
         tokenizer = self._sampler.tokenizer
         own = tokenizer.holds_special(messages)
-        name = name.replace("prompt", "answer")
         return Prompt(question_id=name, messages=messages, prompt_ids=tokenizer.prompt_ids(messages), own_ids=own)
+
+
+def _in_order(prompts: Sequence[str], seed: int) -> list[str]:
+    """An order that depends on the seed alone, so that `n` of a longer list are of all its parts."""
+    return random.Random(seed).sample(prompts, len(prompts))
 
 
 def _counts(config: Config, talk: _Talk, used: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,6 +219,7 @@ def _counts(config: Config, talk: _Talk, used: Mapping[str, Any]) -> dict[str, A
     texts = [record.get("text") or " ".join(one["content"] for one in record["messages"]) for record in kept.records]
     return {
         "kept": len(kept.records),
+        "given": talk.given,
         "asked": talk.asked,
         "dropped": {name: kept.dropped[name] for name in FAULTS},
         "spread": spread(texts, kept.lengths),
@@ -200,12 +229,17 @@ def _counts(config: Config, talk: _Talk, used: Mapping[str, Any]) -> dict[str, A
 
 
 def run(config: Config, redo: bool = False) -> None:
-    """Write replay.jsonl unless it is there; goes on from the journal of a killed run."""
+    """Write replay.jsonl unless it is there; resumes from the journal of a killed run."""
     template = given_template(config.chat_template)
     inputs: dict[str, Path | str] = {**model_files(config.model)}
     if template:
         inputs["chat_template"] = sha256_text(template)
-    shape = shaping(config, "model", "batch_size", "chat_template", "engine")
+    given = read_prompts(listed) if (listed := prompts_file(config.prompts) if config.prompts else None) else []
+    if listed:
+        inputs["prompts"] = listed
+    if blank := next((number for number, text in enumerate(given, start=1) if not text.strip()), 0):
+        raise BadInput(f"{listed}: prompt {blank} is blank; take it out")
+    shape = shaping(config, "model", "batch_size", "chat_template", "engine", "prompts")
     with stage("replay", config.out, config=shape, inputs=inputs, redo=redo, scrap=JOURNALS) as current:
         if current.done:
             LOG.info("replay: %s is finished", config.out)
@@ -216,15 +250,27 @@ def run(config: Config, redo: bool = False) -> None:
         tokenizer, own = prompt_tokenizer(config.model, template, config.template_date)
         system: Messages = [{"role": "system", "content": config.system}] if config.system else []
         turn = user_turn(tokenizer, system) if tokenizer.has_template and not config.base else None
+        if given and turn is None:
+            raise BadInput(
+                f"prompts: {config.model}: a base model, or base=true, answers no prompts; give chat_template= or "
+                "omit prompts="
+            )
         how = Sampling(temperature=config.temperature, top_p=config.top_p, seed=config.seed)
         sampler = Sampler(
-            config.model, tokenizer, own, config.template_date, journal, how, config.engine, config.dtype,
+            config.model,
+            tokenizer,
+            own,
+            config.template_date,
+            journal,
+            how,
+            config.engine,
+            config.dtype,
             config.batch_size,
-        )  # fmt: skip
+        )
         talk = _Talk(config, sampler, turn)
         with progress() as bar:
             task = bar.add_task("replay: conversations" if turn else "replay: texts", total=config.n)
-            for done in talk.rounds():
+            for done in chain(talk.answer(_in_order(given, config.seed)), talk.rounds()):
                 bar.update(task, completed=done)
         records = talk.kept.records
         if not records:

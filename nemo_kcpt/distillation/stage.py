@@ -10,7 +10,7 @@ given). A pair whose passage the packer could not tell has no teacher: it is tra
   nemo llm pretrain --factory "kcpt_llama(model='FOLDER',pack='PACK',restore='BASE',distillation='PACK-teacher',…)"
 
 Kept of each distribution are the k most likely tokens and the probability of all others together. Shards are written
-one by one; a killed run goes on at the next one. Writes shard-*.safetensors and manifest.json.
+one by one; a killed run resumes at the next one. Writes shard-*.safetensors and manifest.json.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from nemo_kcpt.checkpoints.weights_identity import of_folder
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.distillation.reading import Reader, Unit, View
-from nemo_kcpt.distillation.shards import SHARDS, STAGE, is_of, mean_rest, shard_path, write_shard
+from nemo_kcpt.distillation.shards import SHARDS, is_of, mean_rest, shard_path, write_shard
 from nemo_kcpt.distillation.teacher import Said, Teacher
 from nemo_kcpt.distillation.texts import PaperTexts
 from nemo_kcpt.distillation.views import Wanted
@@ -39,6 +39,7 @@ from nemo_kcpt.packing.stage import TEMPLATE
 from nemo_kcpt.packing.store import SUPPORT_COLUMNS, columns, iterate_table, open_tokens
 from nemo_kcpt.progress import progress
 from nemo_kcpt.recipe_calls import check_folder
+from nemo_kcpt.records.distillations import STAGE
 from nemo_kcpt.records.packs import PackInfo, read_info
 from nemo_kcpt.runs import MANIFEST, shaping, stage
 from nemo_kcpt.serving.models import DTYPES
@@ -191,7 +192,7 @@ class _Shards:
 
 
 def run(config: Config, redo: bool = False) -> None:
-    """Write the distillation unless it is there; a killed run goes on at the next shard."""
+    """Write the distillation unless it is there; a killed run resumes at the next shard."""
     check_folder(config.out, finished=MANIFEST)
     info = read_info(config.pack)
     check_pack(info, config.passage)

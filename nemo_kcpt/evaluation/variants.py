@@ -55,7 +55,7 @@ class Item:
     language: str
     """ja or en."""
     kind: str = ""
-    """Answers of one kind can stand in each other's place: Person, Location, first_author, …"""
+    """Answers of one kind can replace each other: Person, Location, first_author, …"""
     retold: tuple[str, ...] = ()
     """Other sentences that are right, if there are any."""
     context: tuple[str, ...] = ()

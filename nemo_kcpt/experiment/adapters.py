@@ -38,6 +38,6 @@ def check_lora(training: Training, sets: Sequence[str]) -> None:
         raise BadInput(f"{where}: rank is {rank!r}; a whole number above 0 is needed")
     if sets:
         raise BadInput(
-            f"{where}: goes with sets: [] only: an instruction tuning cannot start from adapters alone; train in an "
+            f"{where}: works with sets: [] only: an instruction tuning cannot start from adapters alone; train in an "
             "experiment without sets, export, and tune the merged model in another"
         )

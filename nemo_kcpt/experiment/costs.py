@@ -45,9 +45,20 @@ if TYPE_CHECKING:
     from nemo_kcpt.synthesis.plan import Call, Plan
 
 __all__ = [
-    "COUNT_KEYS", "Asking", "Counts", "PackTokens", "TrainingCost", "counts_of", "judging_cost", "judging_cost_of",
-    "pack_tokens", "shown_tokens", "synthesis_cost", "synthetic_ratio", "training_cost",
-]  # fmt: skip
+    "COUNT_KEYS",
+    "Asking",
+    "Counts",
+    "PackTokens",
+    "TrainingCost",
+    "counts_of",
+    "judging_cost",
+    "judging_cost_of",
+    "pack_tokens",
+    "shown_tokens",
+    "synthesis_cost",
+    "synthetic_ratio",
+    "training_cost",
+]
 
 JUDGED_CHARACTERS = 400
 """Question, reference and answer together, Japanese, assumed."""
@@ -59,7 +70,7 @@ class TrainingCost:
 
     steps: int
     tokens: int
-    """That it reads, in whole windows."""
+    """Tokens that it reads, in whole windows."""
     hours: float
     gpu_hours: float
     tokens_per_second: float

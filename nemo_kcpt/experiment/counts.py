@@ -15,8 +15,8 @@ from typing import Any
 
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import file_in, read_jsonl
 from nemo_kcpt.llm.counting import token_counter
+from nemo_kcpt.records.files import PAPERS, SYNTHETIC
 from nemo_kcpt.records.packs import read_info
 from nemo_kcpt.synthesis.prompts import load_prompts
 from nemo_kcpt.text.language import prompt_language
@@ -131,9 +131,9 @@ def counts_of(
         if key not in COUNT_KEYS:
             raise BadInput(f"{where}: unknown key '{key}'; {nearest(str(key), COUNT_KEYS)}")
     basis = "given"
-    if corpus is not None and (corpus / "papers.jsonl").is_file():
+    if corpus is not None and PAPERS.path(corpus).is_file():
         given, basis = {**given, **_counted(corpus, tokenizer)}, "counted"
-        path = file_in(synthetic, "synthetic.jsonl") if synthetic is not None else None
+        path = SYNTHETIC.path(synthetic) if synthetic is not None else None
         if path is not None and path.is_file():
             given["by_kind"] = {kind: n / given["characters"] for kind, n in _synthetic_characters(path).items()}
     elif missing := [key for key in ("papers", "characters") if key not in given]:
@@ -148,8 +148,8 @@ def counts_of(
 
 
 def _counted(corpus: Path, tokenizer: Path | None) -> dict[str, Any]:
-    lengths, languages, path = [], Counter[str](), corpus / "papers.jsonl"
-    for paper in read_jsonl(path, ("text",)):
+    lengths, languages, path = [], Counter[str](), PAPERS.path(corpus)
+    for paper in PAPERS.read(path):
         lengths.append(len(paper["text"]))
         languages[prompt_language(paper)] += len(paper["text"])
     if not sum(lengths):
@@ -158,7 +158,7 @@ def _counted(corpus: Path, tokenizer: Path | None) -> dict[str, Any]:
     if tokenizer is None or not (tokenizer / "tokenizer.json").is_file():
         return found
     count, _ = token_counter(tokenizer)
-    texts = [paper["text"] for paper in sample(read_jsonl(path, ("text",)), len(lengths))]
+    texts = [paper["text"] for paper in sample(PAPERS.read(path), len(lengths))]
     return {**found, "tokens_per_character": sum(map(count, texts)) / max(1, sum(map(len, texts)))}
 
 
@@ -170,7 +170,7 @@ def sample(records: Iterable[dict[str, Any]], number: int) -> list[dict[str, Any
 
 def _synthetic_characters(path: Path) -> Counter[str]:
     found = Counter[str]()
-    for record in read_jsonl(path, ("kind", "pairs")):
+    for record in SYNTHETIC.read(path):
         found[record["kind"]] += sum(len(pair["instruction"]) + len(pair["output"]) for pair in record["pairs"])
     return found
 

@@ -10,11 +10,26 @@ from nemo_kcpt.experiment.clock import left_seconds, measure_pace
 from nemo_kcpt.experiment.process import clock_time
 from nemo_kcpt.experiment.runner import Say
 from nemo_kcpt.experiment.states import DONE, RUNNING, States
-from nemo_kcpt.files import write_json
 
 LINE_SECONDS = 30
 """Between two lines on the same steps where output is no terminal."""
 REFRESH_SECONDS = 0.5
+TITLES = {
+    "world": "fictional papers",
+    "corpus": "corpus with held-out papers",
+    "synthesize": "synthetic data",
+    "questions": "questions",
+    "documents": "papers of the base model",
+    "sft-data": "instruction data",
+    "pack": "packing",
+    "pretrain": "pretraining",
+    "finetune": "instruction tuning",
+    "export": "export to Hugging Face, logits compared with Megatron's",
+    "answers": "answers from memory",
+    "scores": "exact match, BERTScore with a placeholder encoder",
+    "report": "report",
+}
+"""A kind of step, and what it makes."""
 
 
 class _Show:
@@ -26,7 +41,6 @@ class _Show:
 
         self._states, self._workers = states, workers
         self._numbers = {name: number for number, name in enumerate(states.graph.nodes, 1)}
-        self._timings: list[dict[str, object]] = []
         self._shown = time.monotonic()
         console = Console()
         self._interval = REFRESH_SECONDS if console.is_terminal else LINE_SECONDS
@@ -44,9 +58,6 @@ class _Show:
         seconds = self._states.of(name).seconds or 0.0
         if text in (DONE, "finished before"):
             self._line(name, clock_time(seconds) if text == DONE else f"{text} ({clock_time(seconds)})")
-            title = self._states.graph.nodes[name].title
-            self._timings.append({"name": title, "seconds": round(seconds, 1), "cached": text != DONE})
-            write_json(self._states.graph.run / "timings.json", self._timings)
 
     def tick(self) -> None:
         """Renew or repeat what runs, if it is time."""
@@ -64,7 +75,7 @@ class _Show:
         beside = f" (and {', '.join(running[1:])})" if running[1:] else ""
         if not self.bar.disable:
             share = state.fraction if state.fraction is not None else min(0.99, elapsed / max(node.expected, 1.0))
-            head = f"[{self._numbers[name]}/{len(self._numbers)}] {node.title}{beside}".replace("[", "\\[")
+            head = f"{self._head(name)}{beside}".replace("[", "\\[")
             self.bar.update(
                 self._task, completed=share, description=head, note=f"{clock_time(elapsed)}, about {left} left in all"
             )
@@ -73,18 +84,16 @@ class _Show:
             self._line(name, f"{done}{clock_time(elapsed)}{beside}; about {left} left in all")
 
     def _line(self, name: str, text: str) -> None:
-        title = self._states.graph.nodes[name].title
-        self.bar.console.print(
-            f"[{self._numbers[name]}/{len(self._numbers)}] {title}: {text}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        self.bar.console.print(f"{self._head(name)}: {text}", markup=False, highlight=False, soft_wrap=True)
+
+    def _head(self, name: str) -> str:
+        kind = self._states.graph.nodes[name].kind
+        return f"[{self._numbers[name]}/{len(self._numbers)}] {name}: {TITLES[kind]}"
 
 
 @contextmanager
 def display(states: States, workers: int) -> Iterator[tuple[Say, Callable[[], None]]]:
-    """`say(name, text)` and `tick()` for the runner; also writes RUN/timings.json, [{name, seconds, cached}]."""
+    """`say(name, text)` and `tick()` for the runner."""
     show = _Show(states, workers)
     with show.bar:
         yield show.say, show.tick

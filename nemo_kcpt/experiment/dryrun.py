@@ -148,7 +148,7 @@ def _asking(graph: Graph, counts: costs.Counts | None) -> list[tuple[str, costs.
 
 
 def _tree(graph: Graph) -> Tree:
-    """What all share, and each training with the models that come of it; a step of its own stands in each place."""
+    """What all share, and each training with the models that come of it; a step of its own is in each place."""
     from rich.markup import escape
     from rich.tree import Tree
 
@@ -211,11 +211,13 @@ def show(graph: Graph) -> None:
     if any(row.cost for row in rows):
         console.print(f"all trainings: {total:,.1f} GPU-hours, by the planner (kcpt plan --help)", highlight=False)
     for what, asked in _asking(graph, counts):
-        console.print(f"{what}: {asked if isinstance(asked, str) else _told(asked)}", highlight=False, soft_wrap=True)
+        console.print(
+            f"{what}: {asked if isinstance(asked, str) else _asking_text(asked)}", highlight=False, soft_wrap=True
+        )
     console.print("nothing was run; the same command without --dryrun does", highlight=False)
 
 
-def _told(asked: costs.Asking) -> str:
+def _asking_text(asked: costs.Asking) -> str:
     price = f", price {asked.price:,.2f}" if asked.price is not None else ", no prices given (price_prompt=…)"
     return (
         f"{asked.requests:,} requests, {asked.prompt_tokens / 1e6:,.1f} M prompt and "

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.config import MISSING, nearest, refuse_unknown
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.experiment.backends import BACKENDS, NEMO
+from nemo_kcpt.experiment.keep import sections
 from nemo_kcpt.runs import LATER, later
 from nemo_kcpt.stages import HIDDEN, STAGES
 
@@ -69,7 +71,7 @@ class Training:
     """One continual pretraining."""
 
     name: str = MISSING
-    """What tables and plots call it."""
+    """Name in tables and plots."""
     mode: str = "anchored"
     """anchored, concat or raw, as for kcpt pack."""
     seq_length: int = 4096
@@ -81,13 +83,18 @@ class Training:
     distill: dict[str, Any] = field(default_factory=dict)
     """The starting model teaches: keys of kcpt distill, and kl_weight, ce_weight; empty: it does not."""
     self_replay: dict[str, Any] = field(default_factory=dict)
-    """What the starting model says by itself is in the pack: keys of kcpt replay, and share; empty: it is not."""
+    """Replay written by the starting model itself, in the pack: keys of kcpt replay, and share; empty: it is not."""
     seeds: list[int] = field(default_factory=list)
     """Trained once for each, with the windows in another order; NAME@SEED in tables."""
+    keep: str = ""
+    """What an instruct model is to keep while it learns: its answers to these prompts, en, ja or a file as for kcpt
+    replay. Sets distill, self_replay, lora and the tokens that bear loss, where they are not given (docs/keep.md)."""
     lora: dict[str, Any] = field(default_factory=dict)
     """Low-rank adapters in place of the weights: {rank: 64}, and alpha, targets, dropout, embeddings of the recipes."""
     mix: list[float] = field(default_factory=list)
     """Shares of it in mixtures with the base, as [0.25, 0.5, 0.75]; the one that kcpt choose takes is NAME~mix."""
+    overrides: list[str] = field(default_factory=list)
+    """Words for `nemo llm pretrain` that this training alone has, after those of all, as optim.config.lr=1e-4."""
 
 
 @dataclass(kw_only=True)
@@ -116,10 +123,16 @@ class Config:
     """Passes of instruction tuning."""
     base_epochs: float = 6.0
     """Passes of a small base model over the papers of its own."""
+    base_mode: str = later("concat")
+    """Packing of a small base model's papers, as for kcpt pack."""
+    base_samples: int = later(0)
+    """Samples in the instruction set that tunes a small base model; 0: as many as kcpt sft-data makes by itself."""
+    backend: str = later(NEMO)
+    """What trains: nemo, or bridge for Megatron-Bridge (make setup-bridge)."""
     overrides: list[str] = field(default_factory=list)
-    """More words for `nemo llm pretrain`, as optim.config.lr=1e-4."""
+    """More words for pretraining, in the backend's own: optim.config.lr=1e-4, or optimizer.lr=1e-4 for the Bridge."""
     tuning_overrides: list[str] = field(default_factory=list)
-    """More words for `nemo llm finetune`."""
+    """More words for tuning, likewise."""
     processes: int = 1
     """Ranks of a training on this machine: GPUs, or processes where there is none."""
     lengths: list[int] = field(default_factory=list)
@@ -127,7 +140,8 @@ class Config:
     mode: str = "concat"
     """Packing of those."""
     trainings: list[Training] = field(default_factory=list)
-    """Trainings with names: [{name, mode, seq_length, attention, kinds, seeds, distill, self_replay}]."""
+    """Trainings with names: [{name, mode, seq_length, attention, kinds, seeds, keep, distill, self_replay, lora, mix,
+    overrides}]."""
     sets: list[str] = field(default_factory=list)
     """Instruction sets of kcpt sft-data, each of which tunes every training; empty: no tuning."""
     tuning_length: int = 0
@@ -135,7 +149,7 @@ class Config:
     compare: list[list[str]] = field(default_factory=list)
     """Pairs of trainings whose difference the report tells, beside that of each to the base: [[one, other]]."""
     goals: list[dict[str, Any]] = field(default_factory=list)
-    """What was to be reached: [{text, better, than, metric, at_least}], [{text, spearman, at_least}],
+    """Goals of the experiment: [{text, better, than, metric, at_least}], [{text, spearman, at_least}],
     [{text, retention: NAME, at_least}] or [{text, perplexity: NAME, at_most}], which is times the base's."""
     world: dict[str, Any] = field(default_factory=dict)
     """Fictional papers instead of documents: keys of kcpt demo-world."""
@@ -165,7 +179,7 @@ class Config:
     score: dict[str, Any] = field(default_factory=dict)
     """Keys of kcpt score."""
     validation: float = 0.25
-    """With mix: share of the held-out papers whose questions choose among mixtures; no others are about them."""
+    """Share of the held-out papers whose questions choose among mixtures; no other questions are about them."""
     choose: dict[str, Any] = field(default_factory=dict)
     """Keys of kcpt choose, as {metric: exact_match, retention: 0.9}."""
     perplexity: dict[str, Any] = field(default_factory=dict)
@@ -174,13 +188,18 @@ class Config:
     """Keys of kcpt divergence, with retention."""
     report: dict[str, Any] = field(default_factory=dict)
     """More keys of kcpt report, such as people."""
+    together: bool = later(False)
+    """All models are tested by the same processes, once all are there: for small models, which answer sooner than an
+    engine starts. One that is added later has all of them tested again."""
     study: dict[str, Any] = field(default_factory=dict)
     """For kcpt study, which publishes the results: {page, arm_minutes, study_minutes, validation_seed,
-    least_retention, most_perplexity}."""
+    least_retention, most_perplexity, worlds}."""
     keep_checkpoints: bool = True
     """Keep the trainings' checkpoints when everything made of them is finished; false saves disk."""
     workers: int = 1
     """Processes that run at once on this machine."""
+    seconds: dict[str, float] = field(default_factory=dict, metadata=LATER)
+    """Expected seconds of a step, by its name or its kind; for the estimate of the time left."""
     slurm: dict[str, Any] = field(default_factory=dict)
     """Run on Slurm: account, partition, gpus, … of kcpt slurm, and `kinds` for those of a kind of step."""
     costs: dict[str, Any] = field(default_factory=dict)
@@ -197,16 +216,21 @@ class Config:
     """Run this one step, whose inputs are there; what a Slurm job does."""
 
     ended: bool = False
-    """With node: the training has been run by Slurm and ended well; write that down."""
+    """Training of node= was run by Slurm and ended well; write that down."""
 
     def __post_init__(self) -> None:
         if self.workers < 1 or self.processes < 1:
             raise ValueError("workers, processes: at least 1 is needed")
-        if self.mode not in PACK_MODES:
-            raise ValueError(f"mode: '{self.mode}' is not one of {', '.join(PACK_MODES)}")
+        for name in ("mode", "base_mode"):
+            if getattr(self, name) not in PACK_MODES:
+                raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(PACK_MODES)}")
+        if self.together and any(training.mix for training in self.trainings):
+            raise ValueError("together: a training with mix is tested step by step; omit one of the two")
         for name in self.sets:
             if name not in SETS:
                 raise ValueError(f"sets: '{name}' is not one of {', '.join(SETS)}; {nearest(name, SETS)}")
+        if self.backend not in BACKENDS:
+            raise ValueError(f"backend: '{self.backend}' is not one of {', '.join(BACKENDS)}")
         for name in ("general", "retention"):
             if getattr(self, name) not in ("", "ja", "en", "both"):
                 raise ValueError(f"{name}: '{getattr(self, name)}' is not one of ja, en, both")
@@ -220,6 +244,20 @@ class Config:
             raise ValueError("corpus: give {input: your documents}, or world for fictional ones")
 
 
+def _with_keep(training: Training, config: Config) -> Training:
+    """The training with its `keep` spelt out; what its own sections say goes before that."""
+    if not training.keep:
+        return training
+    meant = sections(training.keep, config.pack.get("system") or "", config.backend, bool(config.sets))
+    return replace(
+        training,
+        distill={**meant["distill"], **training.distill},
+        self_replay={**meant["self_replay"], **training.self_replay},
+        lora={**meant["lora"], **training.lora},
+        overrides=[*meant["overrides"], *training.overrides],
+    )
+
+
 def all_trainings(config: Config) -> list[Training]:
     """Those of `lengths`, then those of `trainings`, checked.
 
@@ -228,7 +266,7 @@ def all_trainings(config: Config) -> list[Training]:
             with a name that is none of them.
     """
     found = [Training(name=f"{config.mode}-{length}", mode=config.mode, seq_length=length) for length in config.lengths]
-    found += config.trainings
+    found += [_with_keep(training, config) for training in config.trainings]
     if not found:
         raise BadInput("lengths, trainings: none given; give lengths=[1024,4096] or trainings in the file")
     seen: set[str] = set()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt.environments import package_path
 from nemo_kcpt.experiment.adapters import check_lora, lora_arguments
+from nemo_kcpt.experiment.backends import BRIDGE, DATA, NEMO
 from nemo_kcpt.experiment.experiment import BASE, Config, Training, all_trainings, check_compared, words_of
 from nemo_kcpt.experiment.nodes import Cell, Launch, Node, kcpt, needed, report_node, stage_node
 from nemo_kcpt.experiment.small_base import base_documents, base_packs
 from nemo_kcpt.experiment.sweeps import add_sweep, add_validation
 from nemo_kcpt.experiment.taught import add_replay, add_teacher, check_taught, same_pack
-from nemo_kcpt.experiment.testing import Tested, own_sets
-from nemo_kcpt.recipe_calls import call
+from nemo_kcpt.experiment.testing import add_tests, own_sets
 
 
 class Graph:
@@ -33,7 +35,9 @@ class Graph:
             seeds: list[int | None] = [*training.seeds]
             for seed in seeds or [None]:
                 self._training(training, seed)
-        self.add(report_node(self.run, [f"scores-{cell.name}" for cell in self.cells]))
+        if config.together:
+            self._test_together()
+        self.add(report_node(self.run, list(dict.fromkeys(f"scores-{cell.tested}" for cell in self.cells))))
         check_compared(config, [cell.name for cell in self.cells], [cell.group for cell in self.cells])
 
     # ---- folders
@@ -73,7 +77,9 @@ class Graph:
         """Enter a node, behind those that it needs."""
         for name in node.after:
             assert name in self.nodes, name
-        self.nodes[node.name] = node
+        seconds = self.config.seconds
+        expected = seconds.get(node.name, seconds.get(node.kind, node.expected))
+        self.nodes[node.name] = replace(node, expected=expected)
 
     def _stage(self, name: str, *given: Any, **more: Any) -> None:
         self.add(stage_node(self.run / name, name, *given, **more))
@@ -121,11 +127,12 @@ class Graph:
         config, run = self.config, self.run
         if config.model is not None:
             out = run / "base"
+            backend = [] if config.backend == NEMO else [f"backend={config.backend}"]
             self.add(
                 Node(
                     name="import",
                     kind="import",
-                    command=kcpt(["convert", "import", str(config.model), "--to", str(out)]),
+                    command=kcpt(["convert", "import", str(config.model), "--to", str(out), *backend]),
                     products=[out / "manifest.json"],
                     folders=[out],
                     reads={"model": config.model},
@@ -143,7 +150,7 @@ class Graph:
         config, first = self.config, self.trainings[0]
         if "base-documents" not in self.nodes:
             self.add(base_documents(config, self.run))
-        packing, pretraining, tuning = base_packs(self.run, self.tokenizer, first.seq_length)
+        packing, pretraining, tuning = base_packs(self.run, self.tokenizer, first.seq_length, config.base_mode)
         self.add(packing)
         trained = self.nemo(
             "base-pretraining", "pretrain", first, pretraining, config.base_epochs, None, [packing.name]
@@ -177,12 +184,23 @@ class Graph:
         named |= {} if steps_like is None else {"steps_like": str(steps_like)}
         named |= {"processes": config.processes} if config.processes > 1 else {}
         named |= {**config.arguments, **(taught or {})}
+        own = pretrain and not name.startswith(BASE)
         overrides = list(config.overrides if pretrain else config.tuning_overrides)
-        if pretrain and training.attention != "causal" and not name.startswith(BASE):
-            overrides.append(f"data.attention={training.attention}")
+        data = DATA[config.backend]
+        if own:
+            overrides += training.overrides
+        if own and training.attention != "causal":
+            overrides.append(f"{data}.attention={training.attention}")
         if seed is not None:
-            overrides.append(f"data.seed={seed}")
-        launch = Launch(task=task, recipe=call(recipe, named), overrides=overrides, processes=config.processes)
+            overrides.append(f"{data}.seed={seed}")
+        launch = Launch(
+            task=task,
+            name=recipe,
+            arguments=named,
+            overrides=overrides,
+            processes=config.processes,
+            backend=config.backend,
+        )
         self.add(
             Node(
                 name=name,
@@ -196,9 +214,12 @@ class Graph:
                 metrics=folder / "metrics.jsonl",
                 disposable=[folder / "checkpoints"],
                 # One OpenMP thread a rank where several ranks share the cores; torchrun children inherit it.
-                environment={"OMP_NUM_THREADS": "1"} if config.processes > 1 else {},
+                environment={
+                    **({"OMP_NUM_THREADS": "1"} if config.processes > 1 else {}),
+                    **(package_path() if config.backend == BRIDGE else {}),
+                },
                 cells=cells,
-                forks=config.processes == 1,
+                forks=config.processes == 1 and config.backend == NEMO,
             )
         )
         return name
@@ -320,20 +341,8 @@ class Graph:
         chain: list[str],
         after: Sequence[str],
     ) -> None:
-        """What tests a model: answers, verdicts, scores."""
-        config, run, own = self.config, self.run, own_sets(self.config)
-        hf, start = self.hf(name), self.hf(BASE)
-        told = Tested(config=config, run=run, name=name, model=hf, base=start, system=self.system, facts=self.facts)
-        reads = {"model": hf} if name == BASE and config.model is not None else {}
-        out = [run / "answers" / name]
-        self._test("answers", name, told.answering(), out, ["questions", *own, *after], 60, "answers.jsonl", reads)
-        scored = [f"answers-{name}"]
-        if config.judge:
-            self._test("verdicts", name, [told.judging()], [run / "verdicts" / name], scored, 120, "verdicts.jsonl")
-            scored = [*scored, f"verdicts-{name}"]
-        before = [f"answers-{BASE}"] if config.retention and name != BASE else []  # KL is measured on its answers
-        self._test("scores", name, told.scoring(), [run / "scores" / name], [*scored, *before], 30, "scores.jsonl")
-        tests = [*chain, *dict.fromkeys([f"answers-{name}", *scored, f"scores-{name}"])]
+        """A model to compare, and what tests it."""
+        tests = [] if self.config.together else add_tests(self, name, [name], after)
         trainings = [node for node in chain if self.nodes[node].launch is not None]
         self.cells.append(
             Cell(
@@ -344,35 +353,17 @@ class Graph:
                 model=self.hf(name),
                 pack=pack,
                 trainings=trainings,
-                nodes=tests,
+                nodes=[*chain, *tests],
+                tested=name,
             )
         )
 
-    def _test(
-        self,
-        kind: str,
-        cell: str,
-        commands: Sequence[Sequence[str]],
-        folders: Sequence[Path],
-        after: Sequence[str],
-        expected: float,
-        product: str,
-        reads: Mapping[str, Path] | None = None,
-    ) -> None:
-        outs = [Path(word[4:]) for command in commands for word in command if word.startswith("out=")]
-        self.add(
-            Node(
-                name=f"{kind}-{cell}",
-                kind=kind,
-                command=kcpt(*commands),
-                products=[folder / product for folder in folders],
-                folders=outs,
-                after=after,
-                reads=reads or {},
-                expected=expected,
-                cells=[cell],
-            )
-        )
+    def _test_together(self) -> None:
+        """Test all models by the same nodes, called after them all: with another model they are others."""
+        names = [cell.name for cell in self.cells]
+        tested = "-".join(names)
+        nodes = add_tests(self, tested, names, [f"export-{name}" for name in names if f"export-{name}" in self.nodes])
+        self.cells = [replace(cell, tested=tested, nodes=[*cell.nodes, *nodes]) for cell in self.cells]
 
     def needed(self, names: Sequence[str]) -> list[str]:
         """The named nodes and all that they need, in order.

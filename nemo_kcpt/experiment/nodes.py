@@ -10,32 +10,42 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.config import nearest
+from nemo_kcpt.environments import bridge_python
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.experiment.backends import BRIDGE, NEMO, bridge_command, nemo_command, on_ranks
 from nemo_kcpt.experiment.experiment import Training
+from nemo_kcpt.recipe_calls import call
 
-NEMO = str(Path(sys.executable).with_name("nemo"))
-"""NeMo's console script in this environment."""
 REPORT = "report"
 """The node that comes last, whatever failed before."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """A training as NeMo's command line and Slurm's launcher take it."""
+    """A training as a backend's command line and Slurm's launcher take it."""
 
     task: str
     """pretrain or finetune."""
-    recipe: str
-    """NAME(argument=value, …)."""
+    name: str
+    """The recipe's."""
+    arguments: Mapping[str, Any]
     overrides: Sequence[str]
     processes: int = 1
+    backend: str = NEMO
+
+    @property
+    def recipe(self) -> str:
+        """NAME(argument=value, …), as NeMo's command line takes it."""
+        return call(self.name, self.arguments)
 
     def command(self) -> list[str]:
-        """`nemo llm TASK --factory …` on this machine."""
-        words = [NEMO, "llm", self.task, "--factory", self.recipe, "--yes", *self.overrides]
-        if self.processes > 1:
-            words += ["run.executor=kcpt_torchrun", f"run.executor.ntasks_per_node={self.processes}"]
-        return words
+        """What trains it on this machine."""
+        if self.backend == BRIDGE:
+            python = str(bridge_python() or ".venv-bridge/bin/python")  # that it is there is looked at before it runs
+            words = bridge_command(python, self.name, self.arguments, self.overrides)
+        else:
+            words = nemo_command(self.task, self.recipe, self.overrides)
+        return on_ranks(self.backend, words, self.processes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +74,6 @@ class Node:
     environment: Mapping[str, str] = field(default_factory=dict)
     cells: Sequence[str] = ()
     """Cells that it serves, if not all."""
-    title: str = ""
-    """What a person is told that it does; empty: its name."""
     forks: bool = False
     """Whether its command needs NeMo and is one process, so that a Python that has imported it may fork for it."""
 
@@ -85,6 +93,8 @@ class Cell:
     """Its training nodes, the pretraining first."""
     nodes: Sequence[str]
     """All nodes that only it or its sisters need, in order."""
+    tested: str
+    """Name of the folders of its answers, verdicts and scores, and behind a dash of the nodes that make them."""
 
     @property
     def group(self) -> str:

@@ -18,12 +18,28 @@ from nemo_kcpt.experiment.slurm import (
     site_from,
     train_job,
 )
+from nemo_kcpt.experiment.slurm.jobs import bridge_on_nodes
 from nemo_kcpt.experiment.states import DONE, States
 
 KINDS = (
-    "world", "corpus", "synthesize", "questions", "sft-data", "documents", "import", "replay", "pack", "distill",
-    "pretrain", "finetune", "export", "answers", "verdicts", "scores", "report",
-)  # fmt: skip
+    "world",
+    "corpus",
+    "synthesize",
+    "questions",
+    "sft-data",
+    "documents",
+    "import",
+    "replay",
+    "pack",
+    "distill",
+    "pretrain",
+    "finetune",
+    "export",
+    "answers",
+    "verdicts",
+    "scores",
+    "report",
+)
 GPU_KINDS = ("synthesize", "replay", "distill", "pretrain", "finetune", "answers", "scores")
 """Steps that get the GPUs of the site; others get none unless `kinds` says so."""
 
@@ -45,12 +61,13 @@ def jobs_of(states: States, names: Sequence[str]) -> tuple[list[Job], Site]:
     left = [name for name in names if states.of(name).word != DONE]
     ends = {name: f"{job_name(name)}-done" if graph.nodes[name].launch else job_name(name) for name in left}
     jobs: list[Job] = []
+    bridge = bridge_on_nodes(graph.config.backend, site.container)
     for name in left:
         node = graph.nodes[name]
         base = common if node.kind in GPU_KINDS else resources_from({"gpus": None, "nodes": None}, common, "slurm")
         size = resources_from(own.get(node.kind, {}), base, f"slurm: kinds: {node.kind}")
         after = [ends[one] for one in node.after if one in left]
-        jobs += _jobs(states, node, size, folder, after, common)
+        jobs += _jobs(states, node, size, folder, after, common, bridge)
     return jobs, site
 
 
@@ -60,7 +77,7 @@ def job_name(node: str) -> str:
 
 
 def _jobs(
-    states: States, node: Node, size: Resources, folder: Path, after: Sequence[str], common: Resources
+    states: States, node: Node, size: Resources, folder: Path, after: Sequence[str], common: Resources, bridge: str
 ) -> list[Job]:
     """A step is one job; a training, which torchrun starts on all its nodes, is followed by one that notes its end."""
     command = ["kcpt", "grid", "--config", str(states.graph.run / "experiment.yaml"), f"node={node.name}"]
@@ -77,6 +94,7 @@ def _jobs(
         task=node.launch.task,
         made=made,
         after=after,
+        bridge=bridge,
     )
     small = resources_from({"gpus": None, "nodes": None}, common, "slurm")
     return [training, command_job(f"{name}-done", [*command, "ended=true"], small, folder, after=[name])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import time
@@ -11,10 +10,13 @@ from pathlib import Path
 
 from nemo_kcpt import forks, processes
 from nemo_kcpt.errors import BadInput, KcptError
+from nemo_kcpt.records.steps import last_step
 
 QUIET = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
 """Environment of every step."""
 STOP_SECONDS = 20
+ERRORS = (r"^kcpt \S+: ", r"Error|error:|Exception")
+"""Lines of a log that a user needs to see: our own, and where there is none, anything that looks like an error."""
 
 
 def relative(text: str, run: Path) -> str:
@@ -31,23 +33,11 @@ def clock_time(seconds: float) -> str:
 
 def fraction_done(metrics: Path | None) -> float | None:
     """How far a training is (0 to 1), from the last line of its metrics file; None where that is not known."""
-    if metrics is None or not metrics.is_file():
-        return None
-    with metrics.open("rb") as stream:
-        stream.seek(max(0, metrics.stat().st_size - 512))
-        lines = stream.read().split(b"\n")[:-1]
+    last = last_step(metrics) if metrics is not None else None
     try:
-        last = json.loads(lines[-1])
-        return float(last["step"]) / float(last["max_steps"])
-    except (IndexError, ValueError, KeyError):
+        return float(last["step"]) / float(last["max_steps"]) if last is not None else None
+    except (ValueError, KeyError):
         return None
-
-
-def _log_tail(log: Path, start: int, lines: int = 12) -> str:
-    """The lines from byte `start` on that a user needs to see: errors where there are some, else the last ones."""
-    text = log.read_bytes()[start:].decode("utf-8", errors="replace").splitlines()
-    wanted = [line for line in text[-200:] if re.search(r"^kcpt \S+: |Error|error:|Exception", line)]
-    return "\n".join(f"  {line[:400]}" for line in (wanted or text)[-lines:])
 
 
 class StepProcess:
@@ -113,5 +103,5 @@ class StepProcess:
         error = BadInput if code == 2 else KcptError
         return error(
             f"step {self.name} {reason}. What is finished is kept; rerun the same command to resume.\n"
-            f"{_log_tail(self.log, self._log_start)}\nwhole log: {self.log}"
+            f"  {processes.tail(self.log, start=self._log_start, prefer=ERRORS)}\nwhole log: {self.log}"
         )

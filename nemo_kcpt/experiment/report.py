@@ -15,7 +15,8 @@ from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.nodes import Cell
 from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED, State, States
 from nemo_kcpt.experiment.testing import own_sets
-from nemo_kcpt.files import write_json
+from nemo_kcpt.experiment.worlds import KEYS
+from nemo_kcpt.files import read_json, write_json
 from nemo_kcpt.report import stage as report
 
 
@@ -26,7 +27,7 @@ def _devices(graph: Graph) -> int:
     return graph.config.processes
 
 
-def _told(reason: str, run: Path) -> str:
+def _main_line(reason: str, run: Path) -> str:
     """The line of a failure that says most: the last of its log's; without the run's place, which differs."""
     lines = [line.strip() for line in reason.splitlines() if line.startswith("  ")] or reason.splitlines()[:1]
     return lines[-1].replace(f"{run}/", "") if lines else "failed"
@@ -38,7 +39,7 @@ def cell_record(graph: Graph, cell: Cell, states: Mapping[str, State], place: Pa
     bad = next((name for word in (FAILED, BLOCKED) for name, state in found.items() if state.word == word), None)
     done = all(state.word == DONE for state in found.values())
     training = cell.training
-    reason = None if done else f"{bad}: {_told(found[bad].reason or '', graph.run)}" if bad else "not finished"
+    reason = None if done else f"{bad}: {_main_line(found[bad].reason or '', graph.run)}" if bad else "not finished"
     metrics = [
         {
             "stage": "tune" if graph.nodes[name].kind == "finetune" else "pretrain",
@@ -87,7 +88,8 @@ def run_report(states: States) -> None:
     """
     graph, run = states.graph, states.graph.run
     found = states.all()
-    done = [cell.name for cell in graph.cells if found[f"scores-{cell.name}"].word == DONE]
+    finished = [cell for cell in graph.cells if found[f"scores-{cell.tested}"].word == DONE]
+    done = [cell.name for cell in finished]
     if BASE not in done or len(done) < 2:
         failed = [name for name, state in found.items() if state.word == FAILED]
         raise KcptError(
@@ -109,7 +111,7 @@ def run_report(states: States) -> None:
     write_json(place / "timings.json", times)
 
     def folders(kind: str) -> list[str]:
-        return [str(run / kind / name) for name in done]
+        return list(dict.fromkeys(str(run / kind / cell.tested) for cell in finished))
 
     keys: dict[str, Any] = {
         "questions": str(run / "questions"),
@@ -140,5 +142,10 @@ def run_report(states: States) -> None:
         keys |= {"perplexity": folders("perplexity"), key: str(run / key)}
         keys |= {f"{key}_answers": folders(f"{key}-answers"), f"{key}_scores": folders(f"{key}-scores")}
     if config.retention:
-        keys["divergence"] = [folder for name, folder in zip(done, folders("divergence")) if name != BASE]
-    report.run(load_config(report.Config, overrides=words_of(keys | config.report)), redo=True)
+        tested = dict.fromkeys(cell.tested for cell in finished if cell.name != BASE)
+        keys["divergence"] = [str(run / "divergence" / name) for name in tested]
+    if exports := [path for cell in finished if cell.training and (path := cell.model / "parity.json").is_file()]:
+        keys["parity"] = str(max(exports, key=lambda path: read_json(path)["max_abs_diff"]))  # the worst of all
+    keys |= config.report
+    write_json(place / KEYS, keys)
+    report.run(load_config(report.Config, overrides=words_of(keys)), redo=True)

@@ -12,12 +12,15 @@ from typing import Any
 from nemo_kcpt import forks
 from nemo_kcpt.environments import has_nvidia_driver
 from nemo_kcpt.errors import BadInput, KcptError
+from nemo_kcpt.experiment.backends import BRIDGE, needed_bridge_python
 from nemo_kcpt.experiment.nodes import REPORT, Node
 from nemo_kcpt.experiment.process import StepProcess
 from nemo_kcpt.experiment.states import BEGUN, BLOCKED, DONE, FAILED, RUNNING, STALE, States
 from nemo_kcpt.runs import MANIFEST, stage
 
 POLL_SECONDS = 0.1
+SERVING = ("import", "distill")
+"""Kinds of steps whose results trainings alone read."""
 NEMO_MODULES = ("nemo.collections.llm", "nemo_kcpt_recipes")
 
 Say = Callable[[str, str], None]
@@ -100,7 +103,11 @@ def abandon(states: States, running: Running) -> None:
         running.hold.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
 
 
-def refuse_stale(states: States, names: Sequence[str], redo: bool) -> None:
+AGAIN = "--redo makes them again and keeps the others; another out= folder keeps both"
+"""What to do about stale nodes."""
+
+
+def refuse_stale(states: States, names: Sequence[str], redo: bool, again: str = AGAIN) -> None:
     """Look for nodes that were made from other inputs; with `redo` delete what they and their heirs made.
 
     Raises:
@@ -112,10 +119,8 @@ def refuse_stale(states: States, names: Sequence[str], redo: bool) -> None:
     if not redo:
         first = stale[0]
         more = f", and {len(stale) - 1} more that come after it" if len(stale) > 1 else ""
-        raise BadInput(
-            f"{states.graph.run}: step {first} was made from something else ({states.differences(first)}){more}. "
-            "--redo makes them again and keeps the others; another out= folder keeps both"
-        )
+        changed = f"step {first} was made from something else ({states.differences(first)}){more}"
+        raise BadInput(f"{states.graph.run}: {changed}. {again}")
     for name in stale:
         clear(states, name)
 
@@ -138,6 +143,14 @@ def _renew_disposed(states: States, names: Sequence[str]) -> None:
             node = states.graph.nodes[before]
             if node.disposable and states.of(before).word == DONE and not all(p.exists() for p in node.disposable):
                 clear(states, before)
+
+
+def without_idle(states: States, names: Sequence[str]) -> list[str]:
+    """Without the steps that serve trainings alone where all of these are done, if on another machine."""
+    nodes = states.graph.nodes
+    heirs = {name: [one for one in names if name in nodes[one].after] for name in names if nodes[name].kind in SERVING}
+    idle = {name for name, own in heirs.items() if own and all(states.of(one).word == DONE for one in own)}
+    return [name for name in names if name not in idle]
 
 
 def dispose(states: States) -> None:
@@ -166,9 +179,14 @@ def run_graph(
 
     Returns:
         The nodes that failed, with the reasons.
+
+    Raises:
+        BadInput: the backend is not installed.
     """
-    _renew_disposed(states, names)
     nodes = states.graph.nodes
+    if any(node.launch is not None and node.launch.backend == BRIDGE for node in nodes.values()):
+        needed_bridge_python()
+    _renew_disposed(states, names)
     done = {name for name in names if states.of(name).word == DONE and name != REPORT}
     for name in names:
         if name in done:

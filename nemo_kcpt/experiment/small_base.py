@@ -17,7 +17,8 @@ def base_documents(config: Config, run: Path) -> Node:
         ["synthesize", f"corpus={folder}/corpus", f"facts={run}/world/base/facts.jsonl",
          *words_of({key: config.synthesize[key] for key in ("kinds",) if key in config.synthesize}),
          f"out={folder}/synthetic"],
-        ["sft-data", f"corpus={folder}/corpus", f"synthetic={folder}/synthetic", f"out={folder}/sft"],
+        ["sft-data", f"corpus={folder}/corpus", f"synthetic={folder}/synthetic",
+         *([f"samples={config.base_samples}"] if config.base_samples else []), f"out={folder}/sft"],
     ]  # fmt: skip
     return Node(
         name="base-documents",
@@ -30,7 +31,7 @@ def base_documents(config: Config, run: Path) -> Node:
     )
 
 
-def base_packs(run: Path, tokenizer: Path, seq_length: int) -> tuple[Node, Path, Path]:
+def base_packs(run: Path, tokenizer: Path, seq_length: int, mode: str) -> tuple[Node, Path, Path]:
     """A tokenizer made from what :func:`base_documents` gives, and packs; with the packs of pretraining and tuning."""
     folder = run / "base-world"
     made = [f"corpus={folder}/corpus", f"synthetic={folder}/synthetic"]
@@ -38,7 +39,7 @@ def base_packs(run: Path, tokenizer: Path, seq_length: int) -> tuple[Node, Path,
     length = f"seq_length={seq_length}"
     commands = [
         ["demo-tokenizer", *made, f"out={tokenizer}"],
-        ["pack", "mode=concat", length, f"tokenizer={tokenizer}", *made, f"out={packs[0]}"],
+        ["pack", f"mode={mode}", length, f"tokenizer={tokenizer}", *made, f"out={packs[0]}"],
         [
             "pack",
             "mode=instruction",

@@ -6,9 +6,9 @@
     kcpt grid --config … slurm.account=mine --submit                         as Slurm jobs, through nemo-run
 
 One continual pretraining for each context length (and seed) feeds a tuning for each instruction set; every model is
-exported, answers the questions and is scored; then comes the report. What is finished is skipped, a killed grid goes on
-with the same command, a failed step stops only what needs it and is tried again the next time. When the file has
-changed, the steps that it changes are named, and --redo makes them and their heirs again.
+exported, answers the questions and is scored; then comes the report. What is finished is skipped; rerun the same
+command to resume a killed grid. A failed step stops only what needs it and is tried again the next time. When the file
+has changed, the steps that it changes are named, and --redo makes them and those behind them again.
 
 Writes out/report (of all that is finished), out/nodes (states), out/logs (what every step printed).
 """
@@ -28,7 +28,7 @@ from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.nodes import REPORT
 from nemo_kcpt.experiment.on_slurm import launch
 from nemo_kcpt.experiment.report import run_report
-from nemo_kcpt.experiment.runner import Say, finish, note_end, refuse_stale, run_graph, start
+from nemo_kcpt.experiment.runner import Say, finish, note_end, refuse_stale, run_graph, start, without_idle
 from nemo_kcpt.experiment.states import DONE, RUNNING, States
 from nemo_kcpt.experiment.table import counts, grid_table
 from nemo_kcpt.files import atomic_write, read_json
@@ -154,4 +154,4 @@ def run(config: Config, redo: bool = False) -> None:
             refuse_stale(states, names, redo)
             launch(states, names)
             return
-        _run_here(config, states, names, redo)
+        _run_here(config, states, names if config.only else without_idle(states, names), redo)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ class State:
     word: str
     """done, running, failed, waiting; stale: made from other inputs; blocked: something that it needs failed."""
     seconds: float | None = None
-    """That it took, or has been running."""
+    """Seconds that it took, or has been running."""
     fraction: float | None = None
     """How far it is, if it says so."""
     reason: str | None = None
@@ -43,10 +45,10 @@ def _identity(path: Path) -> str:
 
 
 class States:
-    """The states of a graph's nodes, read from `OUT/nodes/NAME/`; the demo has another `name` for that folder."""
+    """The states of a graph's nodes, read from `OUT/nodes/NAME/`."""
 
-    def __init__(self, graph: Graph, name: str = "nodes") -> None:
-        self.graph, self._name, self._identities = graph, name, dict[Path, str]()
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self._identities = graph, dict[Path, str]()
         self.stages: dict[str, Stage] = {}
         for name, node in graph.nodes.items():  # in order: what a node needs comes before it
             if name != REPORT:
@@ -54,7 +56,7 @@ class States:
 
     def folder(self, name: str) -> Path:
         """Where a node's state and manifest stand."""
-        return self.graph.run / self._name / name
+        return self.graph.run / "nodes" / name
 
     def log(self, name: str) -> Path:
         """A node's log file."""
@@ -123,7 +125,7 @@ class States:
         made = read_manifest(folder) if (folder / MANIFEST).is_file() else read_json(folder / BEGUN)
         keys = {**made["inputs"], **now.inputs}
         changed = [key for key in keys if made["inputs"].get(key) != now.inputs.get(key)]
-        old, new = made["config"]["command"], now.config["command"]
+        old, new = _words(made["config"]["command"]), _words(now.config["command"])
         if old != new:
             gone, come = [word for word in old if word not in new], [word for word in new if word not in old]
             return f"was {' '.join(gone) or 'without'}, now {' '.join(come) or 'without'}"
@@ -156,3 +158,11 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _words(command: Sequence[str]) -> list[str]:
+    """A step's words; of several commands for one process, which are one word of JSON, all of theirs."""
+    words: list[str] = []
+    for word in command:
+        words += [part for one in json.loads(word) for part in one] if word.startswith("[[") else [word]
+    return words

@@ -5,8 +5,13 @@
 
 1. The experiment as `kcpt grid --config EXPERIMENT out=OUT`, then that of second=, if given.
 2. DOCS/NAME/report.json, report.html and plots, with the numbers of the second experiment in second.json.
-3. DOCS/NAME.md, from these files alone. Nobody edits it by hand: its words are in a template (nemo_kcpt/report/study/),
+3. DOCS/NAME/arms: answers, scores and losses of every arm that is finished, without its weights. A later run, also in
+   another folder or on another machine, takes them up and trains what is missing; each arm may come from another day.
+4. DOCS/NAME.md, from these files alone. Nobody edits it by hand: its words are in a template (nemo_kcpt/report/study/),
    its numbers in report.json. Without a run, page_only=true makes the page again after a change of the words.
+
+With `study: {worlds: [11, 12, 13]}` the whole is done on the fictional papers of each of these seeds, one after the
+other, each with models of its own, and the page is about all papers together as soon as a second world is finished.
 
 NAME and the limits that the page reports on are the experiment's `study`. `make study` prepares models and documents
 of the two experiments in docs/study.md and runs this.
@@ -22,12 +27,16 @@ from typing import Any
 
 from nemo_kcpt.config import load_config
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.experiment import experiment, stage
+from nemo_kcpt.experiment import archive, experiment, stage, worlds
+from nemo_kcpt.experiment.graph import Graph
+from nemo_kcpt.experiment.states import States
 from nemo_kcpt.files import read_json, write_json
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.report.study.page import templates, write_page
 from nemo_kcpt.report.study.record import published
 
+ARMS = "arms"
+"""In the page's folder: what finished arms wrote, from which the study is resumed elsewhere."""
 COMMITS = "study.json"
 """In the run's folder: {commits}, those that made it."""
 
@@ -57,9 +66,16 @@ class Study:
     page: str
     """Name of the page and of its template."""
     study_minutes: float
-    """How long all of it may take on two cores."""
+    """Minutes that the whole study may take on two cores."""
     words: Mapping[str, Any]
     """The whole experiment file."""
+    worlds: Sequence[int] = ()
+    """Seeds of the fictional papers on which the whole experiment is done, each by itself; empty: those of the file."""
+
+    def folders(self, out: Path) -> dict[str, Path]:
+        """The experiments' folders by the names of their worlds: `out`, and others beside it."""
+        names = [f"papers-{seed}" for seed in self.worlds] or [""]
+        return {name: out.with_name(f"{out.name}-{name}") if place else out for place, name in enumerate(names)}
 
 
 def read_study(path: Path) -> Study:
@@ -77,7 +93,12 @@ def read_study(path: Path) -> Study:
             f"{path}: expected study: {{page: NAME, study_minutes: N}}, NAME one of {', '.join(templates())}; "
             "an experiment without a page of its own is run by kcpt grid"
         )
-    return Study(page=section["page"], study_minutes=float(section.get("study_minutes", 0)), words=words)
+    seeds = section.get("worlds") or []
+    own = (words.get("world") or {}).get("seed")
+    if seeds and (len(set(seeds)) < len(seeds) or seeds[0] != own):
+        raise BadInput(f"{path}: study: worlds: {seeds}: expected seeds that differ, the first that of world ({own})")
+    minutes = float(section.get("study_minutes", 0))
+    return Study(page=section["page"], study_minutes=minutes, words=words, worlds=seeds)
 
 
 def _yaml(path: Path) -> Mapping[str, Any]:
@@ -104,10 +125,10 @@ def commit(root: Path) -> str:
     return f"{head} with uncommitted changes" if changed else head
 
 
-def note_commit(run: Path, root: Path) -> None:
-    """Write down in the run's folder by which commits it was made, in order."""
+def note_commit(run: Path, root: Path, before: Sequence[str] = ()) -> None:
+    """Write down in the run's folder by which commits it was made, in order, and by which what it took up `before`."""
     path = run / COMMITS
-    known = read_json(path)["commits"] if path.is_file() else []
+    known = [*(read_json(path)["commits"] if path.is_file() else []), *before]
     run.mkdir(parents=True, exist_ok=True)
     write_json(path, {"commits": list(dict.fromkeys([*known, commit(root)]))})
 
@@ -128,16 +149,46 @@ def grid(file: Path, *words: str, redo: bool = False) -> KcptError | None:
     return None
 
 
+def states_of(config: Config, words: Sequence[str]) -> States:
+    """How the steps of the first experiment stand, with these keys."""
+    found = load_config(experiment.Config, file=config.experiment, overrides=words)
+    experiment.check_sections(found)
+    return States(Graph(found))
+
+
+def words_of_world(name: str, run: Path) -> list[str]:
+    """Keys of the experiment on the papers of a world."""
+    return [f"out={run}", *([f"world.seed={name.removeprefix('papers-')}"] if name else [])]
+
+
+def whole(folders: Mapping[str, Path]) -> dict[str, Path]:
+    """The first experiment, and those of the others that are finished."""
+
+    def done(run: Path) -> bool:
+        path = run / "report/report.json"
+        return path.is_file() and all(cell["state"] == "done" for cell in read_json(path)["cells"])
+
+    first = next(iter(folders))
+    return {name: run for name, run in folders.items() if name == first or (done(folders[first]) and done(run))}
+
+
 def run_all(config: Config, study: Study, redo: bool) -> list[KcptError]:
     """Both experiments as far as they are missing; the errors they ended with."""
     root = Path.cwd()
     last = config.docs / study.page / "report.json"
-    took = read_json(last)["study"]["total_seconds"] if last.is_file() else None
-    before = f"; the published run took {took / 60:.0f} minutes" if took else ""
-    LOG.info("study: at most %.0f minutes on two cores are expected in all%s", study.study_minutes, before)
+    before = read_json(last)["study"] if last.is_file() else None
+    took = before["total_seconds"] if before else None
+    told = f"; the published run took {took / 60:.0f} minutes" if took else ""
+    LOG.info("study: at most %.0f minutes on two cores are expected in all%s", study.study_minutes, told)
     LOG.info("study: after Ctrl-C or a kill rerun the same command to resume")
-    note_commit(config.out, root)
-    errors = [grid(config.experiment, f"out={config.out}", redo=redo)]
+    errors: list[KcptError | None] = []
+    for name, run in study.folders(config.out).items():
+        words, kept = words_of_world(name, run), config.docs / study.page / ARMS / name
+        restored = archive.restore(states_of(config, words), kept) if kept.is_dir() else []
+        if restored:
+            LOG.info("study: finished before, taken from %s: %s", kept, ", ".join(restored))
+        note_commit(run, root, before["commits"] if before and restored else ())
+        errors.append(grid(config.experiment, *words, redo=redo))
     if config.second is not None:
         folder, words = second_run(config.out), []
         if (given := config.second_input) is not None:
@@ -156,6 +207,13 @@ def refresh(run: Path) -> None:
         LOG.warning("study: no newer report of %s", run)
 
 
+def keep_arms(config: Config, study: Study) -> None:
+    """DOCS/NAME/arms from what the runs hold."""
+    for name, run in study.folders(config.out).items():
+        if (run / "nodes").is_dir():
+            archive.save(states_of(config, words_of_world(name, run)), config.docs / study.page / ARMS / name)
+
+
 def publish(config: Config, study: Study) -> bool:
     """DOCS/NAME and DOCS/NAME.md from what the runs hold; false where the first has no report yet."""
     run, folder, root = config.out, config.docs / study.page, Path.cwd()
@@ -165,7 +223,13 @@ def publish(config: Config, study: Study) -> bool:
     state = "run" if second.is_file() else "waiting" if config.second is not None else "absent"
     folder.mkdir(parents=True, exist_ok=True)
     tried = (folder / "tried.md").is_file()
-    write_json(folder / "report.json", _published(source, run, root, f"runs/{study.page}", state, tried))
+    if len(finished := whole(study.folders(run))) > 1:
+        together = run.with_name(f"{run.name}-together")
+        worlds.run(finished, together)
+        source = together / "report/report.json"
+    found = _published(source, run, root, f"runs/{study.page}", state, tried)
+    found["study"]["worlds"] = [*finished] if study.worlds else []
+    write_json(folder / "report.json", found)
     other = folder / "second.json"
     if second.is_file():
         write_json(other, _published(second, second_run(run), root, f"runs/{study.page}-second"))
@@ -190,10 +254,11 @@ def run(config: Config, redo: bool = False) -> None:
     """
     study, errors = read_study(config.experiment), list[KcptError]()
     if config.page_only:
-        for folder in (config.out, second_run(config.out)):
+        for folder in (*study.folders(config.out).values(), second_run(config.out)):
             refresh(folder)
     else:
         errors = run_all(config, study, redo)
+    keep_arms(config, study)
     if not publish(config, study):
         if not config.page_only or not (config.docs / study.page / "report.json").is_file():
             nothing = "has no report yet: the base and one other model must be finished; kcpt study runs them"

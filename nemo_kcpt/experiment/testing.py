@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.experiment.experiment import BASE, Config, words_of
+from nemo_kcpt.experiment.nodes import Node, kcpt
+
+if TYPE_CHECKING:
+    from nemo_kcpt.experiment.graph import Graph
 
 OWN_SETS = ("general", "retention")
 """Keys of an experiment that have the project's own questions asked, beside those about the documents."""
@@ -28,16 +32,20 @@ def asking(key: str, keys: Mapping[str, Any]) -> dict[str, Any]:
     return {**keys, "max_new_tokens": max(LEAST_TOKENS, int(keys.get("max_new_tokens", LEAST_TOKENS)))}
 
 
+def _named(models: Mapping[str, Path]) -> str:
+    return f"models={','.join(f'{name}={folder}' for name, folder in models.items())}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """A model to be tested.
+    """Models to be tested, one of them or all together.
 
     Args:
         config: of the experiment.
         run: its folder.
-        name: of the cell.
-        model: its Hugging Face folder.
-        base: that of the base.
+        name: of the folders that are written.
+        models: the models' names with their Hugging Face folders.
+        base: the base's Hugging Face folder.
         system: keys of the packs that say how a question is put.
         facts: fact sheets of fictional papers.
     """
@@ -45,7 +53,7 @@ class Tested:
     config: Config
     run: Path
     name: str
-    model: Path
+    models: Mapping[str, Path]
     base: Path
     system: Mapping[str, Any]
     facts: Path | None
@@ -56,7 +64,7 @@ class Tested:
 
     def answering(self) -> list[list[str]]:
         """`kcpt generate` on the questions about the documents, then on the project's own."""
-        model, run = f"models={self.name}={self.model}", self.run
+        model, run = _named(self.models), self.run
         first = [f"questions={run}/questions", model, f"out={run}/answers/{self.name}", *words_of(self._asked)]
         commands = [["generate", *first]]
         for key in own_sets(self.config):
@@ -76,6 +84,8 @@ class Tested:
         config, run, name = self.config, self.run, self.name
         given = [f"questions={run}/questions", f"answers={run}/answers/{name}", f"papers={run}/corpus"]
         first = ["score", *given, *words_of(config.score)]
+        if config.score.get("encoder") == "placeholder" and "encoder_tokenizer" not in config.score:
+            first.append(f"encoder_tokenizer={self.base}")
         first += [f"facts={self.facts}"] if self.facts else []
         first += [f"verdicts={run}/verdicts/{name}"] if config.judge else []
         commands = [[*first, f"out={run}/scores/{name}"]]
@@ -84,16 +94,64 @@ class Tested:
             commands.append([*words, "fact_checks=false", f"out={run}/{key}-scores/{name}"])
         if own_sets(config):
             language = config.general or config.retention
-            words = [
-                "perplexity",
-                f"models={name}={self.model}",
-                f"language={language}",
-                f"out={run}/perplexity/{name}",
-            ]
+            words = ["perplexity", _named(self.models), f"language={language}", f"out={run}/perplexity/{name}"]
             commands.append([*words, *words_of(config.perplexity)])
-        if config.retention and name != BASE:
+        trained = {key: model for key, model in self.models.items() if key != BASE}
+        if config.retention and trained:
             put = {key: value for key, value in self._asked.items() if key in TEMPLATE_KEYS}
-            words = [f"models={BASE}={self.base},{name}={self.model}", f"questions={run}/retention"]
-            words += [f"answers={run}/retention-answers/{BASE}", f"out={run}/divergence/{name}"]
+            answers = f"{run}/retention-answers/{name if BASE in self.models else BASE}"
+            words = [_named({BASE: self.base, **trained}), f"questions={run}/retention"]
+            words += [f"answers={answers}", f"out={run}/divergence/{name}"]
             commands.append(["divergence", *words, *words_of({**put, **config.divergence})])
         return commands
+
+
+def add_tests(graph: Graph, name: str, models: Sequence[str], after: Sequence[str]) -> list[str]:
+    """Answers, verdicts and scores of models, in folders called `name`.
+
+    Args:
+        graph: has everything that makes the models.
+        name: of the folders, and behind a dash of the nodes.
+        models: their names.
+        after: nodes after which they are there.
+
+    Returns:
+        The nodes' names.
+    """
+    config, run, own, base = graph.config, graph.run, own_sets(graph.config), graph.hf(BASE)
+    folders = {model: graph.hf(model) for model in models}
+    tested = Tested(
+        config=config, run=run, name=name, models=folders, base=base, system=graph.system, facts=graph.facts
+    )
+
+    def add(
+        kind: str,
+        commands: Sequence[Sequence[str]],
+        after: Sequence[str],
+        expected: float,
+        reads: Mapping[str, Path] | None = None,
+    ) -> None:
+        graph.add(
+            Node(
+                name=f"{kind}-{name}",
+                kind=kind,
+                command=kcpt(*commands),
+                products=[run / kind / name / f"{kind}.jsonl"],
+                folders=[Path(word[4:]) for command in commands for word in command if word.startswith("out=")],
+                after=after,
+                reads=reads or {},
+                expected=expected,
+                cells=[] if config.together else [name],
+                forks=config.together and kind == "scores",  # torch is there already
+            )
+        )
+
+    reads = {"model": base} if BASE in models and config.model is not None else {}
+    add("answers", tested.answering(), ["questions", *own, *after], 60, reads)
+    scored = [f"answers-{name}"]
+    if config.judge:
+        add("verdicts", [tested.judging()], scored, 120)
+        scored = [*scored, f"verdicts-{name}"]
+    before = [f"answers-{BASE}"] if config.retention and BASE not in models else []  # KL is measured on its answers
+    add("scores", tested.scoring(), [*scored, *before], 30)
+    return [*scored, f"scores-{name}"]

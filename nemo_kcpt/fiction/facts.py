@@ -9,13 +9,16 @@ Whether an answer is right is decided by `evaluation.exact_match` from the forms
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any, TypeVar
 
+from nemo_kcpt.errors import BadInput
 from nemo_kcpt.fiction import pools
 from nemo_kcpt.fiction.choice import pick
 from nemo_kcpt.fiction.wordings import wording_for
+from nemo_kcpt.records.files import FACTS_FILE
 
 T = TypeVar("T")
 
@@ -87,6 +90,19 @@ class FactSheet:
                 f"fact sheet {record.get('paper_id', '?')}: missing fields {missing}, unknown fields {unknown}"
             )
         return cls(**record)
+
+
+def read_facts(given: Path) -> Iterator[FactSheet]:
+    """The fact sheets of a facts.jsonl.
+
+    Raises:
+        BadInput: a record is no fact sheet.
+    """
+    for number, record in FACTS_FILE.lines(given):
+        try:
+            yield FactSheet.from_dict(record)
+        except (ValueError, TypeError) as error:
+            raise BadInput(f"{FACTS_FILE.path(given)}, line {number}: {error}") from None
 
 
 def surface(sheet: FactSheet, field: str, language: str) -> str:

@@ -115,12 +115,24 @@ ORGANISATIONS: tuple[Names, ...] = (
 BASE_MODELS: tuple[Names, ...] = tuple(
     (f"{kana}LM", f"{romaji}-LM", f"{kana}LM")
     for kana, romaji in (
-        ("ミズナラ", "Mizunara"), ("ハルカゼ", "Harukaze"), ("アサギリ", "Asagiri"), ("ユウヅキ", "Yuzuki"),
-        ("コモレビ", "Komorebi"), ("シラカバ", "Shirakaba"), ("カワセミ", "Kawasemi"), ("ヤマブキ", "Yamabuki"),
-        ("ホタルビ", "Hotarubi"), ("ツユクサ", "Tsuyukusa"), ("ウミネコ", "Umineko"), ("イワツバメ", "Iwatsubame"),
-        ("ナナカマド", "Nanakamado"), ("オボロヅキ", "Oborozuki"), ("スズカケ", "Suzukake"), ("フユゾラ", "Fuyuzora"),
+        ("ミズナラ", "Mizunara"),
+        ("ハルカゼ", "Harukaze"),
+        ("アサギリ", "Asagiri"),
+        ("ユウヅキ", "Yuzuki"),
+        ("コモレビ", "Komorebi"),
+        ("シラカバ", "Shirakaba"),
+        ("カワセミ", "Kawasemi"),
+        ("ヤマブキ", "Yamabuki"),
+        ("ホタルビ", "Hotarubi"),
+        ("ツユクサ", "Tsuyukusa"),
+        ("ウミネコ", "Umineko"),
+        ("イワツバメ", "Iwatsubame"),
+        ("ナナカマド", "Nanakamado"),
+        ("オボロヅキ", "Oborozuki"),
+        ("スズカケ", "Suzukake"),
+        ("フユゾラ", "Fuyuzora"),
     )
-)  # fmt: skip
+)
 
 DATASET_NAMES: tuple[Names, ...] = tuple(
     (f"{kana}コーパス", f"the {romaji} corpus", f"{kanji}语料库")

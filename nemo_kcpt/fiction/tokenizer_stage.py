@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.fiction.tokenizer import train_tokenizer
-from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.records.files import PAPERS, SYNTHETIC
 from nemo_kcpt.runs import shaping, stage
 
 
@@ -27,9 +27,9 @@ class Config:
 
 
 def _texts(config: Config) -> Iterator[str]:
-    for paper in read_jsonl(config.corpus / "papers.jsonl"):
+    for paper in PAPERS.read(config.corpus):
         yield paper["text"]
-    for record in read_jsonl(config.synthetic / "synthetic.jsonl"):
+    for record in SYNTHETIC.read(config.synthetic):
         for pair in record["pairs"]:
             yield pair["instruction"]
             yield pair["output"]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.files import read_text
 
 SEPARATE, ADDITIONAL = "chat_template.jinja", "additional_chat_templates"
 """The file of a folder's template, and the folder of its further ones, as transformers writes them."""
@@ -70,8 +71,8 @@ def named_templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
     """
     named: dict[str, Any] = {}
     if (folder / SEPARATE).is_file():
-        named["default"] = _read(folder / SEPARATE)
-    named |= {path.stem: _read(path) for path in sorted((folder / ADDITIONAL).glob("*.jinja"))}
+        named["default"] = read_text(folder / SEPARATE)
+    named |= {path.stem: read_text(path) for path in sorted((folder / ADDITIONAL).glob("*.jinja"))}
     given = config.get("chat_template")
     if not named and isinstance(given, list):
         named = {str(one.get("name")): one.get("template") for one in given if isinstance(one, dict)}
@@ -99,17 +100,10 @@ def given_template(choice: str) -> str:
     path = Path(__file__).parent / "templates/plain.j2" if choice == PLAIN else Path(choice).expanduser()
     if not path.is_file():
         raise BadInput(f"chat_template: {path}: no such file; give a file with a Jinja template, or {PLAIN}")
-    text = _read(path)
+    text = read_text(path)
     if not text.strip():
         raise BadInput(f"chat_template: {path}: nothing in it")
     return text
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from None
 
 
 def writes_date(template: str) -> bool:

@@ -22,10 +22,23 @@ from nemo_kcpt.hf.remote_code import check_model_code, check_tokenizer_code
 V4_ROPE_TYPES = ("default", "linear", "dynamic", "yarn", "longrope", "llama3")
 """Kinds of RoPE scaling that transformers 4.57 computes."""
 ROPE_KEYS = (
-    "rope_theta", "rope_type", "type", "factor", "low_freq_factor", "high_freq_factor", "attention_factor", "beta_fast",
-    "beta_slow", "mscale", "mscale_all_dim", "truncate", "short_factor", "long_factor", "partial_rotary_factor",
+    "rope_theta",
+    "rope_type",
+    "type",
+    "factor",
+    "low_freq_factor",
+    "high_freq_factor",
+    "attention_factor",
+    "beta_fast",
+    "beta_slow",
+    "mscale",
+    "mscale_all_dim",
+    "truncate",
+    "short_factor",
+    "long_factor",
+    "partial_rotary_factor",
     "original_max_position_embeddings",
-)  # fmt: skip
+)
 """Keys of RoPE parameters that mean the same in both versions."""
 ROPE_NAMES = {
     "gpt_neox": {"rope_theta": "rotary_emb_base", "partial_rotary_factor": "rotary_pct"},
@@ -41,10 +54,20 @@ SILENT = re.compile(r"_|unsloth_|transformers|dtype|torch_dtype|auto_map|archite
 FLOATS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
 """What transformers 5 writes as {"__float__": NAME}, since JSON has no such numbers."""
 NO_RULES = (
-    "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "use_cache", "output_attentions",
-    "output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate", "transformers_version",
-    "_from_model_config", "cache_implementation",
-)  # fmt: skip
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "decoder_start_token_id",
+    "use_cache",
+    "output_attentions",
+    "output_hidden_states",
+    "output_scores",
+    "output_logits",
+    "return_dict_in_generate",
+    "transformers_version",
+    "_from_model_config",
+    "cache_implementation",
+)
 """Keys of a generation config that choose no token."""
 GENERIC_CLASS = "PreTrainedTokenizerFast"
 V5_GENERIC_CLASS = "TokenizersBackend"

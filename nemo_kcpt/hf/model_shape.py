@@ -17,22 +17,42 @@ from nemo_kcpt.hf.families import Family, ModelShape, RopeScaling, families, fam
 from nemo_kcpt.hf.load import rope
 from nemo_kcpt.hf.remote_code import check_model_code
 
-__all__ = ["KNOWN", "ModelShape", "RopeScaling", "read_hf_shape", "shape_from_hf", "shape_from_megatron"]
+__all__ = [
+    "DEMO",
+    "KNOWN",
+    "TINY",
+    "ModelShape",
+    "RopeScaling",
+    "read_hf_shape",
+    "shape_from_hf",
+    "shape_from_megatron",
+]
 
-READ = frozenset({
-    "num_attention_heads", "num_hidden_layers", "hidden_size", "intermediate_size", "num_key_value_heads", "head_dim",
-    "vocab_size", "max_position_embeddings", "rms_norm_eps", "tie_word_embeddings", "rope_theta", "rope_scaling",
-    "rope_parameters", "partial_rotary_factor",
-})  # fmt: skip
+READ = frozenset(
+    {
+        "num_attention_heads",
+        "num_hidden_layers",
+        "hidden_size",
+        "intermediate_size",
+        "num_key_value_heads",
+        "head_dim",
+        "vocab_size",
+        "max_position_embeddings",
+        "rms_norm_eps",
+        "tie_word_embeddings",
+        "rope_theta",
+        "rope_scaling",
+        "rope_parameters",
+        "partial_rotary_factor",
+    }
+)
 """Keys of `config.json` that are read of every family; its own `read` reads others."""
-IGNORED = frozenset({
-    "initializer_range", "use_cache", "pad_token_id", "bos_token_id", "eos_token_id", "attention_dropout",
-})  # fmt: skip
+IGNORED = frozenset(
+    {"initializer_range", "use_cache", "pad_token_id", "bos_token_id", "eos_token_id", "attention_dropout"}
+)
 """Keys of transformers' classes that change nothing that a model computes from its weights."""
 QUANTISED = "quantization_config"
-EXPERTS = (
-    "num_moe_experts", "moe_router_topk", "moe_ffn_hidden_size", "moe_router_pre_softmax", "moe_aux_loss_coeff",
-)  # fmt: skip
+EXPERTS = ("num_moe_experts", "moe_router_topk", "moe_ffn_hidden_size", "moe_router_pre_softmax", "moe_aux_loss_coeff")
 """Fields of a shape, and of Megatron's config, that a mixture of experts has."""
 
 
@@ -286,3 +306,22 @@ v4-moe-upstream-megatron-abci/v4-32b-a3.8b/config.json: feed-forward sizes, grou
 RoPE base there).
 The llm-jp models are held against the parameter counts on their cards (tests/test_model_shape.py).
 """
+
+TINY = ModelShape(
+    family=_LLAMA,
+    num_layers=4,
+    hidden_size=256,
+    ffn_hidden_size=688,
+    num_attention_heads=4,
+    num_query_groups=4,
+    kv_channels=64,
+    vocab_rows=1024,
+    positions=64,
+    rotary_base=10000,
+    layernorm_epsilon=1e-5,
+    tied=False,
+)
+"""A model that a laptop trains in minutes: 3.2 M parameters beside the vocabulary. Vocabulary and positions stand for
+those of the pack that it is trained on."""
+DEMO = replace(TINY, hidden_size=128, ffn_hidden_size=352, kv_channels=32)
+"""The demo's model: half as wide, 0.8 M parameters beside the vocabulary."""

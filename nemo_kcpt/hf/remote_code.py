@@ -21,11 +21,25 @@ from nemo_kcpt.logs import LOG
 TOKENIZER, MODEL = "AutoTokenizer", "AutoModelForCausalLM"
 SLOW = ("PreTrainedTokenizer", "PythonBackend")
 """Base classes of tokenizers whose ids are made in Python."""
-MAKES_IDS = frozenset((
-    "__call__", "encode", "encode_plus", "_encode_plus", "batch_encode_plus", "_batch_encode_plus", "tokenize",
-    "_tokenize", "convert_tokens_to_ids", "_convert_token_to_id", "_convert_token_to_id_with_added_voc",
-    "prepare_for_tokenization", "build_inputs_with_special_tokens", "prepare_for_model", "apply_chat_template",
-))  # fmt: skip
+MAKES_IDS = frozenset(
+    (
+        "__call__",
+        "encode",
+        "encode_plus",
+        "_encode_plus",
+        "batch_encode_plus",
+        "_batch_encode_plus",
+        "tokenize",
+        "_tokenize",
+        "convert_tokens_to_ids",
+        "_convert_token_to_id",
+        "_convert_token_to_id_with_added_voc",
+        "prepare_for_tokenization",
+        "build_inputs_with_special_tokens",
+        "prepare_for_model",
+        "apply_chat_template",
+    )
+)
 """Methods of transformers' tokenizers by which text becomes ids."""
 
 

@@ -140,7 +140,7 @@ def form_of(template: str, thinking: Thinking, render: Render, ends: Callable[[s
     """
     marked = bool(marks_in(template))
     if thinking.allowed and not marked and not may_think(template):
-        raise BadInput(f"thinking={thinking}: the chat template has no form for thoughts; leave thinking= away")
+        raise BadInput(f"thinking={thinking}: the chat template has no form for thoughts; omit thinking=")
     off = _effective(options_for(template, NO_THOUGHTS), render)
     before, asked = before_reply(render, [_USER], off), render([_USER], True, off)
     switched = any(render([_USER], True, one) != asked for one in ({}, options_for(template, _ON)))

@@ -42,7 +42,7 @@ class Inquiry:
     """One thing to ask."""
 
     name: str
-    """Unique among those asked together; stands in the journal and in messages."""
+    """Unique among those asked together; is in the journal and in messages."""
     kind: str
     """What it is asked for, as `judge`."""
     messages: Messages | Callable[[], Messages]
@@ -173,7 +173,7 @@ async def _ask(inquiries: Sequence[Inquiry], llm: Llm, path: Path, title: str) -
                 try:
                     await teacher.prepare()
                 except TeacherFault as fault:
-                    raise KcptError(f"{title}: {_told(fault, llm)}") from fault
+                    raise KcptError(f"{title}: {_said(fault, llm)}") from fault
             if unknown:
                 journal.note(noted, getattr(teacher, "structured", ""))
                 asking = _Asking(teacher, journal, llm, title)  # the form that was found enters the requests' keys
@@ -265,7 +265,7 @@ class _Asking:
             await answer(inquiry, attempts, self._teacher, committer, self._llm.cost, seen)
         except TeacherFault as fault:
             raise KcptError(
-                f"{self._title}: {_told(fault, self._llm)}. Answers so far are kept; rerun the same command to resume"
+                f"{self._title}: {_said(fault, self._llm)}. Answers so far are kept; rerun the same command to resume"
             ) from fault
 
     def outcome(self, inquiries: Sequence[Inquiry]) -> tuple[dict[str, Answered], Totals]:
@@ -297,7 +297,7 @@ class _Asking:
         return found, totals
 
 
-def _told(fault: TeacherFault, llm: Llm) -> str:
+def _said(fault: TeacherFault, llm: Llm) -> str:
     """What a teacher says, with the key by which the user names the model."""
     return str(fault).replace("model=", f"{llm.key}=")
 

@@ -1,7 +1,7 @@
 """OpenAI's Batch API: half the price, within a day. Requests go up as files; a lost process finds its batches again.
 
 What is submitted is noted in the journal before the upload, after it, and after the submission. A process lost in
-between finds the batch by the note's name, which stands in its metadata, or by its file, and so does one whose
+between finds the batch by the note's name, which is in its metadata, or by its file, and so does one whose
 connection was lost before the server's answer came: the same file is never submitted twice. Whatever a batch brings is
 kept in the journal, and what was answered (status 200) counts as asked, even where it cannot be read or bears no id.
 """

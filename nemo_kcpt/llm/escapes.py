@@ -84,7 +84,7 @@ _SEGMENT = r"[^\\/:*?\"<>|\s,;、。，；「」（）()]+"
 _PARTS = rf"(?:\\(?!\\)(?:{_SEGMENT}(?: {_SEGMENT}){{0,3}}(?=\\)|{_SEGMENT})?)+"
 _PATH = re.compile(
     rf"(?:(?<![A-Za-z0-9])(?P<drive>[A-Za-z]:|%\w+%|~)|(?<![^\s\"「（(])(?P<dots>\.{{1,2}})"
-    r"|(?<=[\s\"「（(])(?P<host>\\\\(?:server|nas|localhost|fileserver|[\w-]*[\d.A-Z-][\w.-]*)(?=\\[^\\\"/])))"
+    r"|(?<=[\s\"「（(])(?P<host>\\\\(?:server|nas|localhost|fileserver|[\w-]*[\d.A-Z-][\w.-]*)(?=\\(?!u[0-9a-fA-F]{4})[^\\\"/])))"
     rf"(?P<parts>{_PARTS})"
 )
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}$")

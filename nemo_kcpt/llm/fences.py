@@ -1,7 +1,7 @@
 """Text of unknown origin in a prompt: between fences that nobody can forge, and without what a server would obey.
 
 A fence carries a nonce: HMAC-SHA256 of the text it encloses, under a secret that is made for a run folder and kept in
-its journal. So whoever wrote the text cannot know it, and yet the same text makes the same request when a run goes on.
+its journal. So whoever wrote the text cannot know it, and yet a resumed run makes the same request of the same text.
 
 What a tokenizer takes for the border of a message (`<|im_start|>`, `</s>`, `[INST]`, …) would be one even inside the
 fence, since servers look for it in the whole prompt. It stays readable but is written with other brackets, as
@@ -59,7 +59,7 @@ def _named(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=64)
 def harmless(text: str) -> str:
-    """The text as it may stand in a prompt: visible, and nothing in it is a chat template's or a fence's mark."""
+    """The text as it may be in a prompt: visible, and nothing in it is a chat template's or a fence's mark."""
     text = _TAG.sub(r"‹\1›", visible(text))
     text = _RUN.sub(lambda match: ("‹" if match[0][0] in "<＜﹤" else "›") * len(match[0]), text)
     text = _ROLE.sub(r"⟦\1⟧", text)

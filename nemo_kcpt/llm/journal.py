@@ -220,10 +220,10 @@ class Journal:
         try:
             yield
         except sqlite3.Error as error:
-            raise JournalFault(f"{self.path}: {_told(error)}") from error
+            raise JournalFault(f"{self.path}: {_remedy(error)}") from error
 
 
-def _told(error: sqlite3.Error) -> str:
+def _remedy(error: sqlite3.Error) -> str:
     """What is wrong and the way out, for what SQLite says."""
     said = " ".join(str(error).split())
     if "locked" in said or "busy" in said:

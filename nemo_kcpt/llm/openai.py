@@ -1,7 +1,7 @@
 """Any server with OpenAI's chat completions, through the `openai` client.
 
 The client's own retries are off: ours know which faults pass, obey `Retry-After`, and end in a `TeacherFault` with a
-name. The key is read from the environment and stands in no message: a server's words are passed on without it.
+name. The key is read from the environment and is in no message: a server's words are passed on without it.
 """
 
 from __future__ import annotations

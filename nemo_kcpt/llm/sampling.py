@@ -7,10 +7,6 @@ from typing import Any
 
 from nemo_kcpt.llm.request import TeacherReply, TeacherRequest
 
-STRUCTURED = ("json_schema", "json_object", "none")
-"""How a server may be made to answer in JSON, the strictest first."""
-
-
 GREEDY = 0.01
 """Temperature below which a model writes the same again."""
 RETRY_TEMPERATURE = 0.7
@@ -36,7 +32,7 @@ class Asking:
         self._sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
         self._extra = dict(extra or {})
         self.structured = structured
-        """One of `STRUCTURED`, or auto until it is known what the server offers."""
+        """json_schema, json_object, none, or auto until it is known what the server offers."""
 
     @property
     def model(self) -> str:

@@ -29,7 +29,7 @@ class ClientKeys:
     """How much the model may think first: off, on, a number of tokens (vLLM with a reasoning parser) or an effort word
     (low, medium, high); empty: as the server has it. It is sent as fields of the request, beside extra_body."""
     served_model: str = later("any")
-    """any: a server may answer under another name than the one asked for, which is told and recorded; exact: that ends
+    """any: a server may answer under another name than the one asked for, which is recorded; exact: that ends
     the run."""
     requests_per_minute: float = 0
     """Limit of the server; 0: none."""

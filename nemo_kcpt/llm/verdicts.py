@@ -1,6 +1,6 @@
 """What a judge replied, as a verdict: by JSON alone, strictly.
 
-No verdict is looked for in prose or in a thought: a reply may quote the candidate's answer, and whatever stands in that
+No verdict is looked for in prose or in a thought: a reply may quote the candidate's answer, and whatever is in that
 answer must not become the verdict. Nothing is repaired but backslashes inside of a reason (TeX's,
 synthesis/escapes.py), which cannot move its borders. What is anything but one object of the form asked for is
 unreadable.
@@ -31,7 +31,7 @@ LONGEST_REASON = 2000
 SHOWN = 60
 
 PLACEHOLDERS = ("…", "...", "判定の理由", "the reason for the grade")
-"""What stands in the prompts in place of a reason."""
+"""What is in the prompts in place of a reason."""
 _FENCES = ("```", "```json")
 
 
@@ -53,14 +53,14 @@ def read_verdict(reply: str) -> Verdict:
     """
     value = read_object(reply)
     if list(value) != ["reason", "verdict"] and list(value) != ["verdict", "reason"]:
-        raise UnreadableReply(f"the keys are {_shown(list(value))}, expected reason and verdict alone")
+        raise UnreadableReply(f"the keys are {_excerpt(list(value))}, expected reason and verdict alone")
     verdict, reason = value["verdict"], value["reason"]
     if not (type(verdict) is int and verdict in (0, 1)) and verdict not in ("0", "1"):
-        raise UnreadableReply(f"verdict is {_shown(verdict)}, expected 0 or 1")
+        raise UnreadableReply(f"verdict is {_excerpt(verdict)}, expected 0 or 1")
     if not isinstance(reason, str) or not reason.strip():
-        raise UnreadableReply(f"reason is {_shown(reason)}, expected a text")
+        raise UnreadableReply(f"reason is {_excerpt(reason)}, expected a text")
     if is_placeholder(reason):
-        raise UnreadableReply(f"reason is {_shown(reason)}, copied from the prompt", "placeholder")
+        raise UnreadableReply(f"reason is {_excerpt(reason)}, copied from the prompt", "placeholder")
     return Verdict(int(verdict), shortened(visible(reason.strip()), LONGEST_REASON)[0])
 
 
@@ -80,7 +80,7 @@ def read_object(reply: str) -> Mapping[str, Any]:
         except UnreadableReply as error:
             faults.append(error)
     if starts_with_thought(rests(reply)[0]):
-        raise UnreadableReply(f"the thought does not end; the reply begins with {_shown(reply)}", UNFINISHED)
+        raise UnreadableReply(f"the thought does not end; the reply begins with {_excerpt(reply)}", UNFINISHED)
     raise faults[1]  # of what stands after the last mark
 
 
@@ -100,9 +100,11 @@ def _object(text: str) -> Mapping[str, Any]:
     except UnreadableReply:
         raise
     except (ValueError, RecursionError) as error:
-        raise UnreadableReply(f"not one JSON object ({_shown(str(error))}); it begins with {_shown(text)}") from None
+        raise UnreadableReply(
+            f"not one JSON object ({_excerpt(str(error))}); it begins with {_excerpt(text)}"
+        ) from None
     if not isinstance(value, dict):
-        raise UnreadableReply(f"a {type(value).__name__}, expected one JSON object; it begins with {_shown(text)}")
+        raise UnreadableReply(f"a {type(value).__name__}, expected one JSON object; it begins with {_excerpt(text)}")
     return value
 
 
@@ -110,6 +112,6 @@ def _no_constant(name: str) -> None:
     raise UnreadableReply(f"{name} is not JSON")
 
 
-def _shown(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     text = visible(ascii(value) if not isinstance(value, str) else repr(value))
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

@@ -11,14 +11,13 @@ import asyncio
 import contextlib
 import os
 import secrets
-import signal
 import socket
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt import processes
 from nemo_kcpt.environments import SERVE_REMEDY, serve_python
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llm.fitting import fitted, remedy, without_limit
@@ -26,34 +25,40 @@ from nemo_kcpt.llm.openai import OpenAITeacher
 from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.processes import die_with_parent
 
 START = 3600.0
 """Seconds that loading a model may take: 145 GB from a network disk."""
 KEY = "KCPT_VLLM_KEY"
-SHOWN_LINES = 12
-GUARD = "import os, signal, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), signal.SIGKILL)"
-"""Waits until the other end of its input is closed, as the system does for a process that was killed."""
 
 
 def server_command(python: Path, llm: Llm, port: int) -> list[str]:
     """The command of the server: prefix caching on, one GPU or several."""
     return [
-        str(python), "-m", "vllm.entrypoints.openai.api_server",
-        "--model", llm.model,
-        "--served-model-name", llm.model,
-        "--host", "127.0.0.1",
-        "--port", str(port),
+        str(python),
+        "-m",
+        "vllm.entrypoints.openai.api_server",
+        "--model",
+        llm.model,
+        "--served-model-name",
+        llm.model,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
         "--enable-prefix-caching",
         "--enable-prompt-tokens-details",  # tells how many tokens came from the cache
         # Otherwise a model may write white space between the brackets until its tokens are used up.
-        "--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}',
-        "--tensor-parallel-size", str(llm.tensor_parallel),
-        "--gpu-memory-utilization", str(llm.gpu_memory),
+        "--structured-outputs-config",
+        '{"backend": "xgrammar", "disable_any_whitespace": true}',
+        "--tensor-parallel-size",
+        str(llm.tensor_parallel),
+        "--gpu-memory-utilization",
+        str(llm.gpu_memory),
         *(["--max-model-len", str(llm.window)] if llm.window else []),
         *without_limit(llm),
-        "--seed", "0",
-    ]  # fmt: skip
+        "--seed",
+        "0",
+    ]
 
 
 class VllmTeacher(OpenAITeacher):
@@ -97,29 +102,13 @@ class VllmTeacher(OpenAITeacher):
         # One process's secret: other users of the machine can reach its loopback.
         self._key = os.environ[KEY] = secrets.token_hex(16)
         self._llm = replace(self._llm, base_url=f"http://127.0.0.1:{port}/v1")
-        self._log.parent.mkdir(parents=True, exist_ok=True)
         LOG.info("teacher: starting vLLM with %s (log: %s)", self.model, self._log)
         dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
         environment = {name: value for name, value in os.environ.items() if name not in dropped}
         environment |= {"VLLM_API_KEY": self._key, "VLLM_NO_USAGE_STATS": "1"}
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                server_command(self._python, self._llm, port),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
-        # die_with_parent reaches the server only, not its engine and workers.
-        self._guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", GUARD, str(self._process.pid)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        command = server_command(self._python, self._llm, port)
+        self._process = processes.start(command, self._log, only=environment, group=True)
+        self._guard = processes.guard_group(self._process)
         await self._wait_until_ready()
         await super().prepare()
 
@@ -138,8 +127,8 @@ class VllmTeacher(OpenAITeacher):
 
     def _refuse_dead(self) -> None:
         if self._process is not None and (code := self._process.poll()) is not None:
-            log = self._log.read_text(encoding="utf-8", errors="replace").replace(self._key, "[key]")
-            end = "\n  ".join(log.splitlines()[-SHOWN_LINES:])
+            log = self._log.read_text(encoding="utf-8", errors="replace")
+            end = processes.tail(self._log).replace(self._key, "[key]")
             why = f" ({known})" if (known := remedy(log)) else ""
             raise TeacherFault(
                 "server_ended", f"vLLM ended with code {code}{why}; {self._log} ends with\n  {end}", fatal=True
@@ -166,14 +155,8 @@ class VllmTeacher(OpenAITeacher):
         """Stop the server and all it started."""
         await super().close()
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(self._process.wait, 20)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            await asyncio.to_thread(processes.end_group, self._process, 20)
             if self._guard is not None:
                 self._guard.kill()  # before its input closes
                 self._guard.communicate()
-            self._process.wait()
             self._process = None

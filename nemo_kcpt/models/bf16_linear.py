@@ -107,13 +107,14 @@ def use_in(model: torch.nn.Module) -> RoundedWeights:
         grad_output_buffer: list[Tensor] | None = None,
         wgrad_deferral_limit: int | None = None,
         tp_group: Any = None,
+        gtp_remat_size: int = 1,
     ) -> Tensor:
         """Stands in for Megatron's `linear_with_grad_accumulation_and_async_allreduce`."""
         del wgrad_deferral_limit
-        if gradient_accumulation_fusion or grad_output_buffer is not None:
+        if gradient_accumulation_fusion or grad_output_buffer is not None or gtp_remat_size != 1:
             raise ValueError(
-                "bfloat16 products do not go with gradient_accumulation_fusion or defer_embedding_wgrad_compute, which "
-                "are CUDA's; set both to False"
+                "bfloat16 products do not go with gradient_accumulation_fusion, defer_embedding_wgrad_compute or "
+                "gtp_remat_size, which are CUDA's; leave them off"
             )
         if sequence_parallel:
             input = gather_from_sequence_parallel_region(input, tensor_parallel_output_grad=True, group=tp_group)

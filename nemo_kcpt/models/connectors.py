@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from nemo.lightning import io
 
 from nemo_kcpt.checkpoints import exporting, importing
-from nemo_kcpt.models.context import write_context
 from nemo_kcpt.models.llama import KcptLlamaModel
 
 if TYPE_CHECKING:
@@ -38,5 +37,5 @@ class KcptLlamaImporter(io.ModelConnector["LlamaForCausalLM", KcptLlamaModel]):
 
     def apply(self, output_path: Path) -> Path:
         """Write the checkpoint; returns it."""
-        importing.run(importing.Config(hf=Path(self), out=output_path), False, write_context)
+        importing.run(importing.Config(hf=Path(self), out=output_path), redo=False)
         return output_path

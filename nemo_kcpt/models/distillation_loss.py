@@ -19,13 +19,11 @@ from typing import Any
 import torch
 from megatron.core import parallel_state
 from megatron.core.tensor_parallel.utils import VocabUtility
-from nemo.lightning import _strategy_lib
-from nemo.lightning.megatron_parallel import MaskedTokenLossReduction
 from torch import Tensor
 from torch.distributed import ReduceOp, all_reduce
 
 IDS, PROBABILITIES, PARTS = "teacher_ids", "teacher_probabilities", "loss_parts"
-"""In a batch: what the teacher says, and what :func:`distillation_loss` leaves for :class:`DistillationReduction`."""
+"""In a batch: what the teacher says, and what :func:`distillation_loss` leaves for :func:`sums_of_parts`."""
 
 
 class _Mixture(torch.autograd.Function):
@@ -139,35 +137,13 @@ def distillation_loss(
     return loss.view(shape), parts.view(*shape, 3)
 
 
-class DistillationReduction(MaskedTokenLossReduction):
-    """NeMo's reduction, which also keeps the sums of cross entropy and KL over a step, apart."""
+def sums_of_parts(parts: Tensor, loss_mask: Tensor) -> Tensor:
+    """Of a micro-batch, (4): cross entropy, tokens that bear loss, KL, and those of them that have a teacher.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._sums: Tensor | None = None
-
-    def forward(self, batch: dict[str, Any], forward_out: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """The micro-batch's loss, and the sums of its parts under `loss_parts`."""
-        loss, tokens, reduced = super().forward(batch, forward_out)
-        ce, kl, taught = batch[PARTS].view(-1, 3).unbind(-1)
-        mask = batch["loss_mask"].view(-1).float()
-        reduced[PARTS] = torch.stack([one.sum() for one in (ce * mask, mask, kl * mask * taught, mask * taught)])
-        return loss, tokens, reduced
-
-    def reduce(self, losses_reduced_per_micro_batch: list[dict[str, Tensor]]) -> Tensor:
-        """The step's loss; called on the last pipeline stage."""
-        sums = torch.stack([one[PARTS] for one in losses_reduced_per_micro_batch]).sum(0)
-        all_reduce(sums, group=parallel_state.get_data_parallel_group(with_context_parallel=True))
-        self._sums = sums
-        loss: Tensor = super().reduce(losses_reduced_per_micro_batch)
-        return loss
-
-    def parts(self) -> dict[str, float]:
-        """Cross entropy and KL of the last step, per token that bears loss and per token with a teacher, in nats.
-
-        Every rank calls it; the figures are right on global rank 0.
-        """
-        sums = self._sums if self._sums is not None else torch.zeros(4, device=torch.cuda.current_device())
-        _strategy_lib._sync_from_last_pipeline_stage(sums)
-        ce, tokens, kl, taught = sums.tolist()
-        return {"ce": ce / max(1.0, tokens), "kl": kl / max(1.0, taught)}
+    Args:
+        parts: (…, 3), from :func:`distillation_loss`.
+        loss_mask: (…).
+    """
+    ce, kl, taught = parts.view(-1, 3).unbind(-1)
+    mask = loss_mask.view(-1).float()
+    return torch.stack([one.sum() for one in (ce * mask, mask, kl * mask * taught, mask * taught)])

@@ -6,11 +6,9 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from megatron.core.tensor_parallel import RowParallelLinear
+from megatron.core.tensor_parallel import ColumnParallelLinear, RowParallelLinear
 from megatron.core.transformer.spec_utils import ModuleSpec
 from megatron.core.transformer.transformer_config import TransformerConfig
-from nemo.collections.common.parts.utils import extend_instance
-from nemo.collections.llm.gpt.model.gemma2 import EmbeddingScalingMixin, Gemma2OutputLayer, gemma2_layer_spec
 from torch import Tensor
 from torch.nn.functional import gelu, silu
 
@@ -48,14 +46,39 @@ def add_post_norms(layer: ModuleSpec) -> None:
 
 def gemma2_transformer_engine_spec(config: TransformerConfig) -> ModuleSpec:
     """NeMo's spec with our attention, which caps its scores as NeMo's does and knows packed windows."""
+    from nemo.collections.llm.gpt.model.gemma2 import gemma2_layer_spec
+
     layer: ModuleSpec = deepcopy(gemma2_layer_spec(config))
     layer.submodules.self_attention.submodules.core_attention = SdpaAttention
     return layer
 
 
+class _ScaledEmbedding:
+    """An embedding whose output is multiplied by the square root of the hidden size, in the embedding's own type."""
+
+    def forward(self, *inputs: Any, **named: Any) -> Tensor:
+        embeddings = super().forward(*inputs, **named)  # type: ignore[misc]
+        return embeddings * torch.tensor(self.config.hidden_size**0.5, dtype=embeddings.dtype)  # type: ignore[attr-defined]
+
+
+class _CappedOutput(ColumnParallelLinear):
+    """An output layer whose logits stay between plus and minus `final_logit_softcapping`."""
+
+    def forward(self, *inputs: Any, **named: Any) -> tuple[Tensor, Tensor | None]:
+        logits, bias = super().forward(*inputs, **named)
+        cap = self.config.final_logit_softcapping
+        return cap * torch.tanh(logits / cap), bias
+
+
+def _extend(module: torch.nn.Module, first: type) -> None:
+    """Let a built module be of a class that `first` comes first in."""
+    own = module.__class__
+    module.__class__ = type(own.__name__, (first, own), {})
+
+
 def finish(model: torch.nn.Module, config: Any) -> None:
     """Scale the embeddings and cap the logits of a built model, on the pipeline stages that have them."""
     if config.scale_embeddings and model.pre_process:
-        extend_instance(model.embedding, EmbeddingScalingMixin)
+        _extend(model.embedding, _ScaledEmbedding)
     if config.final_logit_softcapping and model.post_process:
-        extend_instance(model.output_layer, Gemma2OutputLayer)
+        _extend(model.output_layer, _CappedOutput)

@@ -10,7 +10,6 @@ from megatron.core.models.gpt.gpt_layer_specs import get_gpt_layer_local_spec
 from megatron.core.transformer.spec_utils import ModuleSpec
 from megatron.core.transformer.transformer_block import TransformerBlockSubmodules, get_num_layers_to_build
 from megatron.core.transformer.transformer_config import TransformerConfig
-from nemo.collections.llm.gpt.model.base import transformer_engine_layer_spec
 
 from nemo_kcpt.models.gemma import add_post_norms, gemma2_transformer_engine_spec
 from nemo_kcpt.models.rms_norm import SequenceParallelRMSNorm
@@ -32,13 +31,14 @@ def llama_layer_spec(config: TransformerConfig, vp_stage: int | None = None) -> 
     Returns:
         Transformer Engine's layer spec, or this pipeline stage's block of local layers.
     """
-    if uses_transformer_engine():
-        return (
-            gemma2_transformer_engine_spec(config)
-            if getattr(config, "post_norms", False)
-            else transformer_engine_layer_spec(config)
-        )
-    return local_block_spec(config, vp_stage)
+    if not uses_transformer_engine():
+        return local_block_spec(config, vp_stage)
+    if getattr(config, "post_norms", False):
+        return gemma2_transformer_engine_spec(config)
+    from nemo.collections.llm.gpt.model.base import transformer_engine_layer_spec
+
+    spec: ModuleSpec = transformer_engine_layer_spec(config)
+    return spec
 
 
 def local_block_spec(config: TransformerConfig, vp_stage: int | None = None) -> TransformerBlockSubmodules:

@@ -13,30 +13,19 @@ from typing import TYPE_CHECKING, Any, Optional
 import torch
 from megatron.core import parallel_state
 from megatron.core.num_microbatches_calculator import get_num_microbatches
-from megatron.core.packed_seq_params import PackedSeqParams
 from megatron.core.utils import get_attr_wrapped_model
 from nemo.collections import llm
 from nemo.collections.llm.gpt.model.base import gpt_data_step
-from nemo.collections.llm.gpt.model.llama import apply_rope_scaling
 from nemo.lightning.base import get_vocab_size
 from nemo.lightning.megatron_parallel import MaskedTokenLossReduction
 
-from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.families import family_of
-from nemo_kcpt.hf.model_shape import EXPERTS, ModelShape
-from nemo_kcpt.models.distillation_loss import (
-    IDS,
-    PARTS,
-    PROBABILITIES,
-    DistillationReduction,
-    Weights,
-    distillation_loss,
-)
-from nemo_kcpt.models.gemma import ACTIVATIONS, finish
-from nemo_kcpt.models.layer_spec import llama_layer_spec, uses_transformer_engine
-from nemo_kcpt.models.router_loss import router_loss, weigh_alike_on_all_ranks
-from nemo_kcpt.models.z_loss import cross_entropy_with_z_loss
-from nemo_kcpt.planning.rope import check_positions
+from nemo_kcpt.hf.model_shape import DEMO, TINY
+from nemo_kcpt.models.distillation_loss import IDS, PROBABILITIES
+from nemo_kcpt.models.distillation_reduction import DistillationReduction
+from nemo_kcpt.models.forward import llama_forward_step
+from nemo_kcpt.models.layer_spec import llama_layer_spec
+from nemo_kcpt.models.options import check_windows, finish_model, settle_for_cpu, settle_for_family
+from nemo_kcpt.models.router_loss import Dropped, router_loss
 
 if TYPE_CHECKING:
     from megatron.core.models.gpt import GPTModel
@@ -64,91 +53,6 @@ def llama_data_step(dataloader_iter: Iterator[Any]) -> dict[str, torch.Tensor]:
     return found
 
 
-def llama_forward_step(model: torch.nn.Module, batch: dict[str, torch.Tensor | None]) -> torch.Tensor:
-    """Runs the model; unlike NeMo's ``gpt_forward_step`` it needs no Transformer Engine and packs several windows.
-
-    Args:
-        model: The Lightning module.
-        batch: As :func:`llama_data_step` gives it; None stands for what this pipeline stage does not need. With
-            ``cu_seqlens``, the windows of a micro-batch become one long packed one.
-
-    Returns:
-        The loss of each token, (micro-batch, sequence), or (1, micro-batch × sequence) if packed; on all but the last
-        pipeline stage the hidden states.
-
-    Raises:
-        ValueError: For several packed windows where other ranks expect one window's shape, and for packed windows whose
-            documents other ranks would share.
-    """
-    options: dict[str, Any] = {}
-    if not uses_transformer_engine():
-        # Megatron's local layers insist on a mask; SdpaAttention is causal by itself and takes one element as none.
-        options["attention_mask"] = torch.zeros(1, dtype=torch.bool)
-    inputs = {"input_ids": batch["tokens"], "position_ids": batch["position_ids"], "labels": batch["labels"]}
-    cu_seqlens = batch.get("cu_seqlens")
-    if cu_seqlens is not None:
-        _refuse_windows_across_ranks(model.config, len(cu_seqlens))
-        options["packed_seq_params"] = packed_seq_params(cu_seqlens)
-        inputs = {key: value if value is None else value.reshape(1, -1) for key, value in inputs.items()}
-    if batch.get(IDS) is not None and model.config.kl_weight and model.training:
-        return _distilled(model, batch, inputs, options)
-    return model(**inputs, **options)
-
-
-def _distilled(
-    model: torch.nn.Module, batch: dict[str, Any], inputs: dict[str, torch.Tensor | None], options: dict[str, Any]
-) -> torch.Tensor:
-    """The model's output with the loss of :func:`distillation_loss` in place of its own."""
-    if model.config.context_parallel_size > 1:
-        raise ValueError("a distillation does not go with context parallelism; set context_parallel_size=1")
-    labels = inputs["labels"]
-    output: torch.Tensor = model(**{**inputs, "labels": None}, **options)
-    if labels is None or not get_attr_wrapped_model(model, "post_process"):
-        return output
-    weights = Weights(
-        ce=model.config.ce_weight,
-        kl=model.config.kl_weight,
-        temperature=model.config.temperature,
-        z_loss=model.config.z_loss,
-    )
-    loss, batch[PARTS] = distillation_loss(output, labels, batch[IDS], batch[PROBABILITIES], weights)
-    return loss
-
-
-def _refuse_windows_across_ranks(config: llm.GPTConfig, windows: int) -> None:
-    if config.context_parallel_size > 1:
-        raise ValueError(
-            "block-diagonal attention does not go with context parallelism: Transformer Engine divides each document, "
-            "whose length would have to be a multiple of twice the ranks; set data.attention=causal or "
-            "context_parallel_size=1"
-        )
-    if windows > 1 and config.pipeline_model_parallel_size > 1:
-        raise ValueError(
-            f"{windows} packed windows in a micro-batch do not go with pipeline parallelism; set micro_batch_size=1"
-        )
-
-
-def packed_seq_params(cu_seqlens: torch.Tensor) -> PackedSeqParams:
-    """Joins the document borders of the windows of a micro-batch into those of one long window.
-
-    Args:
-        cu_seqlens: (micro-batch, borders), each row 0, end of the first document, …, sequence length, then -1 padding.
-
-    Returns:
-        Megatron's parameters in the ``thd`` format, with the longest document's length.
-    """
-    ends, offset = [cu_seqlens.new_zeros(1)], 0
-    for row in cu_seqlens:
-        borders = row[row >= 0]
-        ends.append(borders[1:] + offset)
-        offset += int(borders[-1])
-    joined = torch.cat(ends)
-    longest = int(joined.diff().max())
-    return PackedSeqParams(
-        qkv_format="thd", cu_seqlens_q=joined, cu_seqlens_kv=joined, max_seqlen_q=longest, max_seqlen_kv=longest
-    )
-
-
 @dataclass
 class KcptLlamaConfig(llm.LlamaConfig):
     """A model of any family, built with Transformer Engine on a GPU and in float32 with local layers on a CPU.
@@ -172,13 +76,13 @@ class KcptLlamaConfig(llm.LlamaConfig):
     rope_high_freq_factor: float = 4.0
     rope_original_positions: int = 8192
     family: str = "llama"
-    """Of the model, as `model_type` in its `config.json` (nemo_kcpt.hf.families)."""
+    """The model's family, as `model_type` in its `config.json` (nemo_kcpt.hf.families)."""
     sliding_window: Optional[int] = None
     """Tokens that each token sees, itself and those before it; None: all."""
     query_scalar: Optional[float] = None
     """Attention scores are divided by its square root; None: by that of the head size."""
     activation: str = "silu"
-    """Of the MLP, and the five that follow: what a Gemma 2 has and a Llama has not."""
+    """The MLP's, and the five that follow: what a Gemma 2 has and a Llama has not."""
     post_norms: bool = False
     scale_embeddings: bool = False
     attn_logit_softcapping: Optional[float] = None
@@ -203,36 +107,10 @@ class KcptLlamaConfig(llm.LlamaConfig):
         """Settles what depends on the machine, then lets Megatron check and derive; NeMo calls it again on connect."""
         if self.vocab_rows is None:
             self.vocab_rows = self.vocab_size
-        self._settle_for_family()
+        settle_for_family(self)
         if not torch.cuda.is_available():
-            self._settle_for_cpu()
+            settle_for_cpu(self)
         super().__post_init__()
-
-    def _settle_for_family(self) -> None:
-        for name, value in family_of(self.family, "model.config.family").flags.items():
-            setattr(self, name, value)
-        self.activation_func = ACTIVATIONS[self.activation]
-        if self.activation != "silu":  # of the gated ones Megatron fuses this alone
-            self.bias_activation_fusion = False
-        self.softmax_scale = None if self.query_scalar is None else self.query_scalar**-0.5
-        # Megatron counts the tokens to the left of a token. A window that holds all of them is none.
-        window = self.sliding_window
-        self.window_size = (window - 1, 0) if window is not None and window < self.seq_length else None
-
-    def _settle_for_cpu(self) -> None:
-        # The fusions are CUDA kernels, or torch.compile functions that cost a C++ compilation at the first step.
-        self.apply_rope_fusion = False
-        self.bias_activation_fusion = False
-        self.bias_dropout_fusion = False
-        self.cross_entropy_loss_fusion = False
-        self.gradient_accumulation_fusion = False
-        self.masked_softmax_fusion = False
-        self.persist_layer_norm = False
-        self.moe_grouped_gemm = False
-        self.moe_token_dispatcher_type = "allgather"
-        self.use_cpu_initialization = True
-        self.bf16 = self.fp16 = False
-        self.params_dtype = self.pipeline_dtype = torch.float32
 
     def configure_model(
         self,
@@ -256,13 +134,7 @@ class KcptLlamaConfig(llm.LlamaConfig):
         """
         entries = None if tokenizer is None else tokenizer.vocab_size
         self.vocab_rows = self.vocab_rows or entries
-        if self.base_positions is not None and self.base_rotary_base is not None:
-            check_positions(self.seq_length, self.rotary_base, self.base_positions, self.base_rotary_base)
-        if self.window_size is not None and self.context_parallel_size > 1:
-            raise BadInput(
-                f"the model's sliding window of {self.sliding_window} tokens is shorter than windows of "
-                f"{self.seq_length}, and does not go with context parallelism; set context_parallel_size=1"
-            )
+        check_windows(self)
         if self.vocab_rows is None:
             raise ValueError("number of vocabulary rows unknown: set vocab_rows in the config or give a tokenizer")
         if entries is not None and entries > self.vocab_rows:
@@ -272,82 +144,22 @@ class KcptLlamaConfig(llm.LlamaConfig):
             )
         self.vocab_size = get_vocab_size(self, self.vocab_rows, self.make_vocab_size_divisible_by)
         model = super().configure_model(tokenizer, pre_process, post_process, vp_stage)
-        finish(model, self)
-        weigh_alike_on_all_ranks(model)
-        if self.rope_scaling_factor is not None:
-            # Megatron's own rope_scaling has the other three constants written out.
-            model.rotary_pos_emb.inv_freq = apply_rope_scaling(
-                model.rotary_pos_emb.inv_freq,
-                factor=self.rope_scaling_factor,
-                low_freq_factor=self.rope_low_freq_factor,
-                high_freq_factor=self.rope_high_freq_factor,
-                old_context_len=self.rope_original_positions,
-            )
-        if self.z_loss:
-            plain = model.compute_language_model_loss
-
-            def loss(labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-                if not model.training:
-                    return plain(labels, logits)
-                return cross_entropy_with_z_loss(logits, labels, self.z_loss)
-
-            model.compute_language_model_loss = loss
+        finish_model(model, self)
         return model
-
-
-def config_options(shape: ModelShape, seq_length: int, base: float) -> dict[str, Any]:
-    """Keyword arguments of :class:`KcptLlamaConfig` for a model of `shape`.
-
-    Args:
-        shape: the model as it comes, whose positions and RoPE base are kept beside the new ones.
-        seq_length: tokens of a window.
-        base: the RoPE base to train with, from :func:`nemo_kcpt.planning.rope.rotary_base`.
-    """
-    scaling = shape.rope_scaling
-    scaled = (
-        {}
-        if scaling is None
-        else {
-            "rope_scaling_factor": scaling.factor,
-            "rope_low_freq_factor": scaling.low_freq_factor,
-            "rope_high_freq_factor": scaling.high_freq_factor,
-            "rope_original_positions": scaling.original_positions,
-        }
-    )
-    return {
-        "family": shape.family.name,
-        "num_layers": shape.num_layers,
-        "hidden_size": shape.hidden_size,
-        "ffn_hidden_size": shape.ffn_hidden_size,
-        "num_attention_heads": shape.num_attention_heads,
-        "num_query_groups": shape.num_query_groups,
-        "kv_channels": shape.kv_channels,
-        "seq_length": seq_length,
-        "rotary_base": base,
-        "layernorm_epsilon": shape.layernorm_epsilon,
-        "share_embeddings_and_output_weights": shape.tied,
-        "vocab_rows": shape.vocab_rows,
-        "sliding_window": shape.sliding_window,
-        "query_scalar": shape.query_scalar,
-        "base_positions": shape.positions,
-        "base_rotary_base": shape.rotary_base,
-        **scaled,
-        **({} if shape.num_moe_experts is None else {name: getattr(shape, name) for name in EXPERTS}),
-    }
 
 
 @dataclass
 class KcptTinyConfig(KcptLlamaConfig):
     """A model that a laptop trains in minutes: 4 layers, hidden size 256, 3.2 M parameters beside the vocabulary."""
 
-    num_layers: int = 4
-    hidden_size: int = 256
-    ffn_hidden_size: int = 688
-    num_attention_heads: int = 4
-    num_query_groups: Optional[int] = 4
-    kv_channels: Optional[int] = 64
+    num_layers: int = TINY.num_layers
+    hidden_size: int = TINY.hidden_size
+    ffn_hidden_size: int = TINY.ffn_hidden_size
+    num_attention_heads: int = TINY.num_attention_heads
+    num_query_groups: Optional[int] = TINY.num_query_groups
+    kv_channels: Optional[int] = TINY.kv_channels
     seq_length: int = 512
-    share_embeddings_and_output_weights: bool = False
+    share_embeddings_and_output_weights: bool = TINY.tied
     from_scratch: bool = True
 
 
@@ -355,9 +167,9 @@ class KcptTinyConfig(KcptLlamaConfig):
 class KcptDemoConfig(KcptTinyConfig):
     """The demo's model: half as wide as the tiny one, 0.8 M parameters beside the vocabulary."""
 
-    hidden_size: int = 128
-    ffn_hidden_size: int = 352
-    kv_channels: Optional[int] = 32
+    hidden_size: int = DEMO.hidden_size
+    ffn_hidden_size: int = DEMO.ffn_hidden_size
+    kv_channels: Optional[int] = DEMO.kv_channels
 
 
 class KcptLlamaModel(llm.LlamaModel):
@@ -373,9 +185,11 @@ class KcptLlamaModel(llm.LlamaModel):
 
     def loss_parts(self) -> dict[str, float]:
         """Of the last step, right on global rank 0 and called by all: with kl_weight cross entropy and KL, with experts
-        what :func:`router_loss` says."""
+        what :func:`router_loss` and :class:`Dropped` say."""
         reduction = self.training_loss_reduction
         parts = reduction.parts() if isinstance(reduction, DistillationReduction) else {}
         if self.config.num_moe_experts is not None:
             parts |= router_loss(self.config.num_layers, get_num_microbatches())
+            dropped: Dropped | None = get_attr_wrapped_model(self, "dropped_tokens")
+            parts["dropped_tokens"] = 0.0 if dropped is None else dropped.share()
         return parts

@@ -1,4 +1,4 @@
-"""How evenly a mixture of experts uses its experts, from what Megatron's routers have kept of a step.
+"""How evenly a mixture of experts uses its experts, and what it drops, from what Megatron's routers do in a step.
 
 NeMo has the code to log it and does not call it (nemo/lightning/pytorch/strategies/megatron_strategy.py:858): ranks
 without an entry would leave the others waiting. In the families here every layer has experts, and so has every rank.
@@ -30,6 +30,38 @@ def weigh_alike_on_all_ranks(model: torch.nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, TopKRouter):
             module.get_aux_loss_coeff = _Scaled(module.get_aux_loss_coeff, module.tp_cp_group.size())
+
+
+class Dropped:
+    """Share of the choices of an expert that a step's routers dropped, as experts have room for so many tokens only.
+
+    Megatron-Core 0.15.3 drops the choices of least weight where `moe_expert_capacity_factor` is set (megatron/core/
+    transformer/moe/moe_utils.py, `apply_router_token_dropping`), and counts none of them. Without it, as in all
+    recipes, no token is dropped.
+    """
+
+    def __init__(self, model: torch.nn.Module, chosen: int) -> None:
+        self.chosen = chosen
+        self.counts = torch.zeros(2, dtype=torch.int64)  # choices, and those that were kept
+        for module in model.modules():
+            if isinstance(module, TopKRouter):
+                module.register_forward_hook(self)
+
+    @torch.no_grad()
+    def __call__(self, router: torch.nn.Module, given: tuple[torch.Tensor], made: tuple[torch.Tensor, ...]) -> None:
+        """Counts a training's forward pass of a router, which gives weights (tokens, experts), 0 for what it drops."""
+        if router.training:
+            weights = made[0]
+            kept = weights.count_nonzero()
+            self.counts = self.counts.to(kept.device) + torch.stack([kept.new_tensor(len(weights) * self.chosen), kept])
+
+    def share(self) -> float:
+        """Of all ranks since it was last asked; every rank calls it."""
+        if torch.distributed.get_world_size() > 1:
+            torch.distributed.all_reduce(self.counts)
+        choices, kept = self.counts.tolist()
+        self.counts.zero_()
+        return (choices - kept) / max(1, choices)
 
 
 class _Scaled:

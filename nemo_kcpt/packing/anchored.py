@@ -28,7 +28,7 @@ NO_IDS: Ids = np.zeros(0, dtype=np.int32)
 
 @dataclass
 class _Placed:
-    """A bundle as it stands in a window, its text perhaps extended."""
+    """A bundle as it is in a window, its text perhaps extended."""
 
     about: dict[str, Any]
     pair_ids: Ids
@@ -59,7 +59,7 @@ class BundleStore:
         self._spool = spool
         self._places, self._lengths = array("q"), array("q")
         self.tokens = self.repeated = 0
-        """Of all papers and pairs, each counted once; and of texts that stand in another bundle too."""
+        """Of all papers and pairs, each counted once; and of texts that are in another bundle too."""
         self._documents = self._pairs = 0
         self._paper = lru_cache(maxsize=8)(self._read_paper)
 
@@ -171,7 +171,7 @@ def _windows(store: BundleStore, seq_length: int, pad_id: int, budget: int) -> I
 
 
 def _together(placed: Sequence[_Placed]) -> list[_Placed]:
-    """Bundles of one paper as one document in the text's order; what stands in two of them stands in the first only."""
+    """Bundles of one paper as one document in the text's order; what is in two of them is in the first only."""
     first = {one.paper: place for place, one in reversed(list(enumerate(placed)))}
     ordered = sorted(placed, key=lambda one: (first[one.paper], one.start, -one.end))
     for before, one in pairwise(ordered):

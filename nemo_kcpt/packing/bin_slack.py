@@ -71,7 +71,7 @@ def filled_bins(
         capacity: of a bin.
 
     Yields:
-        how many bins, and what stands in each: (length, number of sequences of it).
+        how many bins, and what is in each: (length, number of sequences of it).
     """
     left = _Left(lengths, counts, capacity)
     while longest := left.longest(capacity):

@@ -24,7 +24,7 @@ class Bundle:
     """Tokens `start` to `end` of a paper's text, then pairs (by number within the paper).
 
     Of a pair longer than the window only tokens `piece[0]` to `piece[1]` are here, and nothing else. `repeated` tokens
-    of the text also stand in another bundle.
+    of the text are in another bundle, too.
     """
 
     start: int

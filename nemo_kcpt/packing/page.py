@@ -6,7 +6,8 @@ from pathlib import Path
 
 from nemo_kcpt.files import atomic_write
 from nemo_kcpt.packing.plots import pack_plots
-from nemo_kcpt.pages import count, environment, share
+from nemo_kcpt.pages import environment
+from nemo_kcpt.pages.numbers import count, share
 from nemo_kcpt.records.packs import read_info
 from nemo_kcpt.runs import read_manifest
 

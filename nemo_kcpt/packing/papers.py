@@ -2,7 +2,7 @@
 
 Each process tokenises whole papers and finds the passage that each pair is about, so that what goes between processes
 are arrays. Memory stays at a few hundred papers whatever the corpus's size; of the instruction data 8 bytes a record
-are held (where it stands in its file).
+are held (where it is in its file).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_jsonl_lines
 from nemo_kcpt.hf.chat_template import DATE
 from nemo_kcpt.hf.tokenizer import Messages, PackTokenizer, with_system
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.passages import passage_borders, possible_borders, supporting_passages
 from nemo_kcpt.processes import pool
+from nemo_kcpt.records.files import PAPERS, SYNTHETIC
 from nemo_kcpt.records.kinds import is_heldout
 
 CHUNK = 400_000
@@ -185,7 +185,7 @@ class Records:
 
 def _with_offsets(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Records with the byte at which their line begins."""
-    checked = read_jsonl_lines(path, ("paper_id", "kind", "pairs"))
+    checked = SYNTHETIC.lines(path)
     following = next(checked, None)
     with path.open("rb") as stream:
         offset = 0
@@ -205,7 +205,7 @@ def sources(papers: Path, records: Records | None) -> Iterator[Source]:
     """
     unknown = set(records.places) if records is not None else set()
     before = len(unknown)
-    for number, paper in read_jsonl_lines(papers, ("paper_id", "text")):
+    for number, paper in PAPERS.lines(papers):
         found = records.of(paper["paper_id"]) if records is not None else []
         unknown.discard(records.known(paper["paper_id"]) if records is not None else "")
         yield Source(f"{papers}, line {number}, paper {paper['paper_id']}", paper, found).checked()

@@ -1,6 +1,6 @@
 """Replay: windows of general text beside the papers' windows, against forgetting (Ibrahim et al. 2024).
 
-Replay stands in windows of its own, after the others in the store; the data module spreads them evenly over an epoch.
+Replay is in windows of its own, after the others in the store; the data module spreads them evenly over an epoch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.files import read_jsonl, read_jsonl_lines
+from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.packing.anchored import sample_windows
 from nemo_kcpt.packing.concat import concat_windows
 from nemo_kcpt.packing.papers import (
@@ -25,6 +25,7 @@ from nemo_kcpt.packing.papers import (
 )
 from nemo_kcpt.packing.segments import REPLAY, Segment, text_segment
 from nemo_kcpt.packing.windows import Window
+from nemo_kcpt.records.files import CONVERSATIONS, REPLAY_TEXTS
 
 
 def replay_windows(
@@ -65,10 +66,10 @@ def holds_conversations(path: Path) -> bool:
 
 
 def _sources(path: Path) -> Iterator[Source]:
-    for number, record in read_jsonl_lines(path, ("text",)):
+    for number, record in REPLAY_TEXTS.lines(path):
         yield Source(f"{path}, line {number}", {"paper_id": f"{REPLAY}-{number}", "text": record["text"]}).checked()
 
 
 def _conversations(path: Path) -> Iterator[dict[str, Any]]:
-    for number, record in read_jsonl_lines(path, ("messages",)):
+    for number, record in CONVERSATIONS.lines(path):
         yield {"messages": checked_messages(record["messages"], f"{path}, line {number}"), "origin": REPLAY}

@@ -25,7 +25,7 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import atomic_write, file_in, read_json, read_jsonl_lines, sha256_text
+from nemo_kcpt.files import atomic_write, sha256_text
 from nemo_kcpt.hf.chat_template import DATE, given_template, template_date, writes_date
 from nemo_kcpt.hf.thinking import OFF
 from nemo_kcpt.hf.tokenizer import PackTokenizer, thinks, tokenizer_inputs
@@ -52,6 +52,8 @@ from nemo_kcpt.packing.store import write_windows
 from nemo_kcpt.packing.windows import Window
 from nemo_kcpt.progress import progress
 from nemo_kcpt.recipe_calls import check_folder
+from nemo_kcpt.records.files import CONVERSATIONS, PAPERS, SAMPLES, SYNTHETIC
+from nemo_kcpt.records.inputs import read_split
 from nemo_kcpt.runs import MANIFEST, later, shaping, stage
 
 MODES = ("anchored", "concat", "raw", "instruction")
@@ -98,7 +100,7 @@ class Config:
     """Most tokens of a passage that a pair is assigned to (at most a quarter of the window): smaller ones say more
     exactly what a pair is about, larger ones are found more surely."""
     repeat_budget: float = 0.3
-    """anchored: tokens of text that may stand in the pack again (beside pairs that overflow a window, and around
+    """anchored: tokens of text that may be in the pack again (beside pairs that overflow a window, and around
     passages where a window would hold padding), as a share of all text and pairs: what repetition may add to the
     training. 0 repeats nothing."""
     shuffle_kinds: bool = False
@@ -110,6 +112,9 @@ class Config:
     order as far as needed, so shuffle it once. Or folder of kcpt replay: what the starting model says by itself."""
     replay_share: float = 0.1
     """Share of all tokens that is replay, if replay is given."""
+    replay_passes: int = later(1)
+    """Passes over the documents until replay is read again: the pack holds so many times the replay of one pass, and
+    each pass takes the next part."""
     processes: int = 0
     """Processes that tokenise; 0 for one on each core."""
     inspect: int | None = None
@@ -128,6 +133,8 @@ class Config:
             raise ValueError(f"repeat_budget: {self.repeat_budget} was given, 0 or more is needed")
         if not 0 < self.replay_share < 1:
             raise ValueError(f"replay_share: {self.replay_share} is not between 0 and 1; omit replay for none")
+        if self.replay_passes < 1:
+            raise ValueError(f"replay_passes: {self.replay_passes} was given, at least 1 is needed")
         template_date(self.template_date)
 
 
@@ -154,13 +161,13 @@ def _inputs(config: Config, template: str) -> dict[str, Path | str]:
         inputs["split"] = split
     if config.replay is not None:
         if config.mode == "instruction":
-            raise BadInput("replay: goes with the modes anchored, concat and raw; mix sft files with kcpt sft-data")
+            raise BadInput("replay: works in the modes anchored, concat and raw; mix sft files with kcpt sft-data")
         inputs["replay"] = config.replay
     return inputs
 
 
 def _split_file(corpus: Path) -> Path:
-    return file_in(corpus, "papers.jsonl").with_name("split.json")
+    return PAPERS.path(corpus).with_name("split.json")
 
 
 class _Pack:
@@ -183,14 +190,14 @@ class _Pack:
             else replace(self.texts_alone, passage_tokens=most, support_tokens=config.seq_length // 2)
         )
         self.text_tokens = self.papers = self.empty_papers = self.samples = 0
-        self.statistics = PackStatistics(config.seq_length)
+        self.statistics = PackStatistics(config.seq_length, config.replay_passes)
 
     def windows(self) -> Iterator[Window]:
         """Every window of the pack, counted."""
         own = self._instruction() if self.config.mode == "instruction" else self._papers()
         yield from map(self.statistics.add, own)
         if self.config.replay is not None:
-            yield from map(self.statistics.add, self._replay(file_in(self.config.replay, "replay.jsonl")))
+            yield from map(self.statistics.add, self._replay(CONVERSATIONS.path(self.config.replay)))
 
     def _workers(self, *paths: Path) -> int:
         return workers_for(sum(path.stat().st_size for path in paths), self.config.processes)
@@ -198,12 +205,12 @@ class _Pack:
     def _papers(self) -> Iterator[Window]:
         config = self.config
         assert config.corpus is not None
-        path, records = file_in(config.corpus, "papers.jsonl"), None
+        path, records = PAPERS.path(config.corpus), None
         read = [path]
         if config.mode != "raw":
             assert config.synthetic is not None
             heldout = self._heldout(config.corpus)
-            read.append(file_in(config.synthetic, "synthetic.jsonl"))
+            read.append(SYNTHETIC.path(config.synthetic))
             records = Records.index(read[1], heldout, config.seed if config.shuffle_kinds else None, config.kinds)
         chunks = chunked(sources(path, records), lambda source: source.size)
         found = self._counted(in_parallel(chunks, tokenise, self.settings, self._workers(*read)), path)
@@ -217,7 +224,7 @@ class _Pack:
         if corpus.is_file() and not path.is_file():
             LOG.warning("pack: %s: no split.json beside it, so nothing is held out", corpus)
             return []
-        return list(read_json(path)["heldout"])
+        return read_split(path, "heldout")["heldout"]
 
     def _counted(self, chunks: Iterable[list[TokenisedPaper]], path: Path) -> Iterator[TokenisedPaper]:
         with path.open("rb") as stream:
@@ -243,12 +250,18 @@ class _Pack:
     def _replay(self, path: Path) -> Iterator[Window]:
         config = self.config
         wanted = round(self.statistics.tokens * config.replay_share / (1 - config.replay_share) / config.seq_length)
+        wanted *= config.replay_passes
         LOG.info("pack: %d windows of replay from %s", wanted, path)
         given = path, wanted, self.texts_alone, self._workers(path), config.seq_length, self.pad_id
         if holds_conversations(path):
             yield from conversation_windows(*given, config.out / ".replay.tmp")
         else:
             yield from replay_windows(*given, first_document=self.papers)
+        if 0 < self.statistics.replay_windows < config.replay_passes:
+            raise BadInput(
+                f"{path}: has text for {self.statistics.replay_windows} windows only, fewer than "
+                f"replay_passes={config.replay_passes}; give more text, or fewer passes"
+            )
         if self.statistics.replay_windows < wanted:
             LOG.warning(
                 "pack: %s has text for %d windows only, %d were wanted for a share of %s; the share is smaller",
@@ -269,7 +282,7 @@ class _Pack:
 
 
 def _samples(path: Path) -> Iterator[dict[str, Any]]:
-    for number, sample in read_jsonl_lines(path, ("messages", "origin")):
+    for number, sample in SAMPLES.lines(path):
         checked_messages(sample["messages"], f"{path}, line {number}")
         yield sample
 

@@ -14,7 +14,7 @@ from nemo_kcpt.packing.windows import Window
 
 @dataclass
 class KindCounts:
-    """Counts of one kind: pairs, their tokens, how many were cut and how many stand beside their passage."""
+    """Counts of one kind: pairs, their tokens, how many were cut and how many are beside their passage."""
 
     pairs: int = 0
     tokens: int = 0
@@ -32,10 +32,14 @@ class PackStatistics:
     A pair is *cut* if it does not end in the window in which it begins. It is *co-located* if that window holds the
     whole of the passage that it is about (of at most `passage_tokens` tokens, found by retrieval; see `passages.py`),
     in both modes alike.
+
+    Args:
+        seq_length: tokens of a window.
+        replay_passes: passes over the documents in which all of the replay is read once.
     """
 
-    def __init__(self, seq_length: int) -> None:
-        self.seq_length = seq_length
+    def __init__(self, seq_length: int, replay_passes: int = 1) -> None:
+        self.seq_length, self.replay_passes = seq_length, replay_passes
         self.windows = self.tokens = self.too_long = 0
         self.text_tokens = self.replay_tokens = self.replay_windows = 0
         self.kinds: dict[str, KindCounts] = {}
@@ -92,6 +96,7 @@ class PackStatistics:
         pairs, beside = self._sum("pairs"), self._sum("beside")
         repeated = None if unique_text_tokens is None else self.text_tokens - unique_text_tokens
         unique = self.tokens - self.replay_tokens - (repeated or 0)
+        a_pass = self.replay_tokens / self.replay_passes
         return {
             "windows": self.windows,
             "tokens": self.tokens,
@@ -105,7 +110,7 @@ class PackStatistics:
             "co_location": beside / pairs if pairs and self.text_tokens else None,
             "replay_windows": self.replay_windows,
             "replay_tokens": self.replay_tokens,
-            "replay_share": self.replay_tokens / max(1, self.tokens),
+            "replay_share": a_pass / max(1, self.tokens - self.replay_tokens + a_pass),
             "fill_histogram": self._fills,
             "pair_length_histogram": self._length_histogram(),
             "kinds": {kind: vars(self.kinds[kind]) for kind in sorted(self.kinds)},

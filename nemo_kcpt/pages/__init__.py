@@ -29,23 +29,6 @@ def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{key}", entry
 
 
-def count(value: float | None) -> str:
-    """A number for reading: 12,345; one decimal where it has one; – for none."""
-    if value is None:
-        return "–"
-    return f"{value:,.1f}" if isinstance(value, float) and value % 1 else f"{value:,.0f}"
-
-
-def share(part: float, whole: float) -> str:
-    """`part` of `whole` in percent; small shares are not rounded to nothing."""
-    percent = 100 * part / whole if whole else 0.0
-    if 0 < percent < 0.1:
-        return "< 0.1 %"
-    if 99.9 < percent < 100:
-        return "> 99.9 %"
-    return f"{percent:.1f} %" if percent % 100 else f"{percent:.0f} %"
-
-
 def environment(folder: Path, *, markdown: bool) -> Any:
     """Jinja for the templates in `folder`, which may include `look.css.j2`; every value is escaped."""
     import jinja2

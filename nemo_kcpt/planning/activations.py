@@ -1,7 +1,8 @@
 """What autograd keeps of one micro-batch for the backward pass, operation by operation, in bytes.
 
 The counting is that of Korthikanti et al. 2022, Reducing Activation Recomputation in Large Transformer Models, §4, done
-for a Llama: RMSNorm, rotary positions, grouped queries, SwiGLU, no dropout, fused (flash) attention. For Transformer
+for a Llama: RMSNorm, rotary positions, grouped queries, SwiGLU, no dropout, fused (flash) attention; and for the
+norms of queries and keys and the experts that others have. For Transformer
 Engine's modules the larger terms add up to tokens × (16 h + 6 f) bytes a layer in bf16 with as many key as query heads;
 Megatron-LM's published formula has tokens × (18 h + 4 f) (:mod:`nemo_kcpt.planning.megatron_memory`).
 """
@@ -112,6 +113,8 @@ def _attention(shape: ModelShape, share: Share, modules: Modules, recompute: str
         "e": e,
     }
     terms = [term("attention: q, rotated", queries, over), term("attention: k, rotated", keys, over)]
+    if shape.family.flags.get("qk_layernorm"):
+        terms += _query_and_key_norms(shape, share, modules)
     if modules.keep_rotary_tables:
         tables = {"4": 4, "s": share.positions, "d": shape.kv_channels, "e": e}
         terms.append(term("rotary: cos and sin for q and for k", tables))
@@ -124,6 +127,19 @@ def _attention(shape: ModelShape, share: Share, modules: Modules, recompute: str
         terms += _capped_scores(shape, share, modules)
         sums = {"n": share.tokens, "a": shape.num_attention_heads, "4": 4}
         terms.append(term("attention: log-sum-exp, float32", sums, over))
+    return terms
+
+
+def _query_and_key_norms(shape: ModelShape, share: Share, modules: Modules) -> list[Term]:
+    """RMSNorm of each head (Qwen3). Where q and k are views of what v keeps, their inputs cost nothing more."""
+    over, terms = {"t": share.tensor_parallel}, []
+    heads_a_group = shape.num_attention_heads // shape.num_query_groups
+    for name, symbol, heads in (("q", "a", shape.num_attention_heads), ("k", "g", shape.num_query_groups)):
+        wide = {"n": share.tokens, symbol: heads, "d": shape.kv_channels, "e": modules.element_bytes}
+        is_view = modules.keep_qkv and (name == "k" or heads_a_group == 1 or shape.num_query_groups == 1)
+        terms += [] if is_view else [term(f"{name} norm: input", wide, over)]
+        terms += [term(f"{name} norm: x / rms(x)", wide, over)] if modules.keep_normalised else []
+        terms.append(term(f"{name} norm: 1 / rms, float32", {"n": share.tokens, symbol: heads, "4": 4}, over))
     return terms
 
 
@@ -150,6 +166,33 @@ def _swiglu(shape: ModelShape, share: Share, modules: Modules) -> list[Term]:
     ]
 
 
+def _experts(shape: ModelShape, share: Share, modules: Modules) -> list[Term]:
+    """A router in float32 and the experts, which see each token as often as it has experts.
+
+    A rank's experts are taken to get as many tokens as those of any other. Each gets them whole, from all ranks of its
+    tensor-parallel group.
+    """
+    over, e = {"t": share.tensor_parallel}, modules.element_bytes
+    chosen = {"n": share.tokens, "K": shape.moe_router_topk or 0}
+    every = {"n": share.tokens, "E": shape.num_moe_experts or 0}
+    one = {**chosen, "F": shape.moe_ffn_hidden_size or 0, "e": e}
+    sums = ["all experts"] if shape.moe_router_pre_softmax else []
+    sums += ["its loss"] if shape.moe_aux_loss_coeff else []
+    parts = ["SwiGLU: silu(gate)", "SwiGLU: linear half", "SwiGLU: output, before it is weighed"]
+    return [
+        term("router: numbers of the chosen experts, int64", {**chosen, "8": 8}, over),
+        *(term(f"router: softmax for {what}, float32", {**every, "4": 4}, over) for what in sums),
+        *([] if shape.moe_router_pre_softmax else [term("router: softmax, float32", {**chosen, "4": 4}, over)]),
+        term("permutation: probabilities, float32, and their mask", {**every, "5": 5}, over),
+        term("permutation: order, int64", {**chosen, "8": 8}, over),
+        term("experts: weights of the tokens, float32", {**chosen, "4": 4}),
+        term("experts: fc1 input, permuted", {**chosen, "h": shape.hidden_size, "e": e}),
+        term("SwiGLU: input, gate and linear half", {"2": 2, **one}, over),
+        *(term(part, one, over) for part in (parts if modules.keep_swiglu_parts else [])),
+        term("experts: fc2 input", one, over),
+    ]
+
+
 def layer_terms(shape: ModelShape, share: Share, modules: Modules, recompute: str) -> list[Term]:
     """Bytes that one layer keeps of one micro-batch; symbols as in :func:`symbols`.
 
@@ -159,11 +202,12 @@ def layer_terms(shape: ModelShape, share: Share, modules: Modules, recompute: st
     if recompute == "full":
         wide = {"n": share.tokens, "h": shape.hidden_size, "e": modules.element_bytes}
         return [term("layer: input", wide, {"t": share.tensor_parallel})]
+    dense = shape.num_moe_experts is None
     return [
         *_norm("norm 1", "qkv", shape, share, modules),
         *_attention(shape, share, modules, recompute),
-        *_norm("norm 2", "fc1", shape, share, modules),
-        *_swiglu(shape, share, modules),
+        *_norm("norm 2", "fc1" if dense else "router", shape, share, modules),
+        *(_swiglu if dense else _experts)(shape, share, modules),
     ]
 
 
@@ -201,24 +245,41 @@ def working_terms(shape: ModelShape, share: Share, modules: Modules, recompute: 
     """Bytes that the backward pass of one layer needs for a moment, after those of the head are free again.
 
     With "full" recompute a layer's own activations, of which the input is kept already, and with "selective" what its
-    attention does not keep. The gradients are an estimate
-    of the widest moment: SwiGLU's backward pass, then fc1's with its input gathered from the sequence-parallel ranks.
+    attention does not keep. The gradients are an estimate of the widest moment: SwiGLU's backward pass, then fc1's with
+    its input gathered from the sequence-parallel ranks, or with the tokens of all experts.
     """
     e = modules.element_bytes
     again = layer_terms(shape, share, modules, "none")[1:] if recompute == "full" else []
     if recompute == "selective":
         again = _capped_scores(shape, share, modules)
+    over = {"t": share.tensor_parallel}
+    if shape.num_moe_experts is not None:
+        chosen = {"n": share.tokens, "K": shape.moe_router_topk or 0}
+        wide = {"3": 3, **chosen, "F": shape.moe_ffn_hidden_size or 0, "e": e}
+        return [
+            *again,
+            term("gradients of SwiGLU's input and output", wide, over),
+            term(
+                "experts: gradients of input and output, permuted", {"2": 2, **chosen, "h": shape.hidden_size, "e": e}
+            ),
+        ]
     wide = {"3": 3, "n": share.tokens, "f": shape.ffn_hidden_size, "e": e}
     return [
         *again,
-        term("gradients of SwiGLU's input and output", wide, {"t": share.tensor_parallel}),
+        term("gradients of SwiGLU's input and output", wide, over),
         term("fc1: gathered input and its gradient", {"2": 2, "n": share.tokens, "h": shape.hidden_size, "e": e}),
     ]
 
 
 def symbols(shape: ModelShape, share: Share, modules: Modules) -> dict[str, str]:
     """Symbol -> what it stands for, with the number."""
+    experts = {
+        "E": f"{shape.num_moe_experts} experts",
+        "K": f"{shape.moe_router_topk} of them for a token",
+        "F": f"feed-forward size of an expert {shape.moe_ffn_hidden_size}",
+    }
     return {
+        **({} if shape.num_moe_experts is None else experts),
         "n": f"{share.tokens:g} tokens of a micro-batch on this rank",
         "s": f"{share.positions:g} positions of a window on this rank",
         "h": f"hidden size {shape.hidden_size}",

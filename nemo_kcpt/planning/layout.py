@@ -21,11 +21,24 @@ class Layout:
     micro_batch_size: int
     recompute: str
     """none, selective (attention's products) or full (each layer), in the backward pass."""
+    expert_parallel: int = 1
+    """Data- and context-parallel ranks that share the experts of each layer."""
 
     @property
     def gpus(self) -> int:
         """Ranks in all."""
         return self.tensor_parallel * self.pipeline_parallel * self.context_parallel * self.data_parallel
+
+    @property
+    def replicas(self) -> int:
+        """Ranks that share the optimizer of all weights but the experts': data parallel × context parallel."""
+        return self.data_parallel * self.context_parallel
+
+    @property
+    def expert_replicas(self) -> int:
+        """Ranks that have the same experts and share their optimizer (megatron/core/parallel_state.py,
+        `expert_data_parallel_size`)."""
+        return self.replicas // self.expert_parallel
 
     @property
     def sequence_parallel(self) -> bool:
@@ -36,6 +49,7 @@ class Layout:
     def name(self) -> str:
         """Short, for tables."""
         dimensions = {"TP": self.tensor_parallel, "PP": self.pipeline_parallel, "CP": self.context_parallel}
+        dimensions["EP"] = self.expert_parallel
         words = [f"{label}{size}" for label, size in dimensions.items() if size > 1]
         return " ".join([*words, f"DP{self.data_parallel}", f"mb{self.micro_batch_size}", self.recompute])
 
@@ -52,7 +66,9 @@ def refusals(
 ) -> list[str]:
     """Why a layout cannot run, each reason with both sides; empty if it can.
 
-    The vocabulary is no reason: it is padded inside Megatron.
+    The vocabulary is no reason: it is padded inside Megatron. Expert-parallel ranks are data- or context-parallel ones
+    for the rest of a layer; tensor-parallel ranks divide each expert as they divide everything else
+    (megatron/core/parallel_state.py, `initialize_model_parallel`; its `expert_tensor_parallel_size` stays unset).
 
     Args:
         shape: the model.
@@ -69,6 +85,13 @@ def refusals(
         _indivisible("feed-forward columns", shape.moe_ffn_hidden_size or shape.ffn_hidden_size, "tensor_parallel", t),
         _indivisible("layers", shape.num_layers, "pipeline_parallel", p),
     ]
+    e = layout.expert_parallel
+    if e > 1 and shape.num_moe_experts is None:
+        reasons.append(f"expert_parallel={e}, and the model is no mixture of experts; 1 does")
+    elif e > 1:
+        reasons.append(_indivisible("experts", shape.num_moe_experts or 0, "expert_parallel", e))
+        where = f"data·context parallel = {layout.data_parallel}·{c} = {layout.replicas} ranks"
+        reasons.append(f"{where} do not divide by expert_parallel={e}" if layout.replicas % e else None)
     if c > 1 and seq_length % (2 * c):
         reasons.append(f"{seq_length} tokens do not divide by 2·context_parallel={2 * c}")
     if t > 1 and seq_length // c % t:

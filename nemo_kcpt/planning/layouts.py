@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
@@ -18,7 +19,9 @@ CLOSE = 0.02
 """Share of speed that a layout with more memory to spare may lack, to be preferred."""
 ROUGH_BYTES = 5e9
 MICRO_BATCHES = (1, 2, 4, 8, 16)
-SIZES = ("tensor_parallel", "pipeline_parallel", "context_parallel", "micro_batch_size", "recompute")
+PARALLEL = ("tensor_parallel", "pipeline_parallel", "context_parallel")
+SIZES = (*PARALLEL, "expert_parallel", "micro_batch_size", "recompute")
+"""Fields of a layout that may be given; the number of data-parallel ranks follows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,7 @@ class Plan:
     """Estimate, of the whole cluster."""
 
 
-def _every(cluster: Cluster, fixed: Mapping[str, Any]) -> Iterator[Layout]:
+def _every(cluster: Cluster, fixed: Mapping[str, Any], experts: int | None) -> Iterator[Layout]:
     def sizes(name: str, choices: list[Any]) -> list[Any]:
         return choices if fixed.get(name) is None else [fixed[name]]
 
@@ -47,22 +50,28 @@ def _every(cluster: Cluster, fixed: Mapping[str, Any]) -> Iterator[Layout]:
             for context in sizes("context_parallel", divisors):
                 shared = tensor * pipeline * context
                 if shared > gpus or gpus % shared:
-                    if all(fixed.get(name) for name in ("tensor_parallel", "pipeline_parallel", "context_parallel")):
+                    if all(fixed.get(name) for name in PARALLEL):
                         raise BadInput(
                             f"tensor·pipeline·context parallel = {tensor}·{pipeline}·{context} = {shared} does not "
                             f"divide {gpus} GPUs ({cluster.nodes} × {cluster.gpus_per_node})"
                         )
                     continue
-                for micro_batch in sizes("micro_batch_size", list(MICRO_BATCHES)):
-                    for recompute in sizes("recompute", list(RECOMPUTES)):
-                        yield Layout(
-                            tensor_parallel=tensor,
-                            pipeline_parallel=pipeline,
-                            context_parallel=context,
-                            data_parallel=gpus // shared,
-                            micro_batch_size=micro_batch,
-                            recompute=recompute,
-                        )
+                among = [number for number in divisors if gpus // tensor // pipeline % number == 0]
+                rest = product(
+                    sizes("expert_parallel", among if experts else [1]),
+                    sizes("micro_batch_size", list(MICRO_BATCHES)),
+                    sizes("recompute", list(RECOMPUTES)),
+                )
+                for expert, micro_batch, recompute in rest:
+                    yield Layout(
+                        tensor_parallel=tensor,
+                        pipeline_parallel=pipeline,
+                        context_parallel=context,
+                        data_parallel=gpus // shared,
+                        micro_batch_size=micro_batch,
+                        recompute=recompute,
+                        expert_parallel=expert,
+                    )
 
 
 def check_fixed(cluster: Cluster, fixed: Mapping[str, Any]) -> None:
@@ -71,7 +80,7 @@ def check_fixed(cluster: Cluster, fixed: Mapping[str, Any]) -> None:
     Raises:
         BadInput: a size that is no divisor of the GPUs, or an unknown kind of recomputation.
     """
-    for name in ("tensor_parallel", "pipeline_parallel", "context_parallel"):
+    for name in (*PARALLEL, "expert_parallel"):
         size = fixed.get(name)
         if size is not None and (size < 1 or cluster.gpus % size):
             raise BadInput(
@@ -105,37 +114,74 @@ def plans(
         adapters: that are trained in place of the weights.
 
     Raises:
-        BadInput: what is fixed cannot be, or the model is a mixture of experts.
+        BadInput: what is fixed cannot be, or adapters of a mixture of experts.
     """
     fixed = fixed or {}
-    check_fixed(cluster, fixed)
-    if shape.num_moe_experts is not None:
-        raise BadInput(
-            f"the model is a mixture of {shape.num_moe_experts} experts, whose memory and speed are not worked out; "
-            f"give its recipe (kcpt_model with its folder) all of {', '.join(SIZES)}"
+    candidates = _Candidates(shape, seq_length, global_batch_size, cluster, adapters)
+    return _ranked([candidates.plan(layout) for layout in candidates.layouts(fixed)])
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """The layouts of a training, and what each is planned to take."""
+
+    shape: ModelShape
+    seq_length: int
+    global_batch_size: int
+    cluster: Cluster
+    adapters: AdapterPlan | None
+
+    def layouts(self, fixed: Mapping[str, Any]) -> Iterator[Layout]:
+        """All of them; see :func:`plans` for `fixed` and what is raised."""
+        check_fixed(self.cluster, fixed)
+        if self.shape.num_moe_experts is not None and self.adapters is not None:
+            raise BadInput("lora: a mixture of experts takes no adapters yet; train its weights (leave lora= out)")
+        return _every(self.cluster, fixed, self.shape.num_moe_experts)
+
+    def refusals(self, layout: Layout) -> list[str]:
+        """Why a layout cannot run, whatever its memory."""
+        cluster = self.cluster
+        found = refusals(
+            self.shape, self.seq_length, layout, self.global_batch_size, cluster.gpus, cluster.gpus_per_node
         )
-    found = []
-    room = cluster.gpu.memory_gb * 1e9
-    for layout in _every(cluster, fixed):
-        reasons = refusals(shape, seq_length, layout, global_batch_size, cluster.gpus, cluster.gpus_per_node)
-        reasons += adapters.refusals(layout) if adapters else []
-        if reasons:
-            found.append(Plan(layout=layout, refused=tuple(reasons)))
-            continue
-        micro_batches = global_batch_size // (layout.micro_batch_size * layout.data_parallel)
-        needed = memory(shape, seq_length, layout, micro_batches, adapters)
-        if needed.bytes > room:
-            over = f"{needed.bytes / 1e9:,.1f} GB a rank, the GPU has {cluster.gpu.memory_gb:g}"
+        return [*found, *(self.adapters.refusals(layout) if self.adapters else ())]
+
+    def speed(self, layout: Layout) -> float:
+        """Tokens a second."""
+        return tokens_per_second(self.shape, self.seq_length, layout, self.global_batch_size, self.cluster)
+
+    def plan(self, layout: Layout) -> Plan:
+        """What it takes, or why it is refused."""
+        if reasons := self.refusals(layout):
+            return Plan(layout=layout, refused=tuple(reasons))
+        micro_batches = self.global_batch_size // (layout.micro_batch_size * layout.data_parallel)
+        needed = memory(self.shape, self.seq_length, layout, micro_batches, self.adapters)
+        gpu = self.cluster.gpu
+        if needed.bytes > gpu.memory_gb * 1e9:
+            over = f"{needed.bytes / 1e9:,.1f} GB a rank, the GPU has {gpu.memory_gb:g}"
             reasons = [f"{over}; most is {max(needed.components().items(), key=lambda item: item[1])[0]}"]
-        found.append(
-            Plan(
-                layout=layout,
-                refused=tuple(reasons),
-                memory=needed,
-                bubble=bubble(layout, micro_batches),
-                tokens_per_second=tokens_per_second(shape, seq_length, layout, global_batch_size, cluster),
-            )
+        return Plan(
+            layout=layout,
+            refused=tuple(reasons),
+            memory=needed,
+            bubble=bubble(layout, micro_batches),
+            tokens_per_second=self.speed(layout),
         )
+
+    def fastest(self, fixed: Mapping[str, Any]) -> list[Plan]:
+        """The plans that fit and are about as fast as the fastest of them; memory is worked out for those alone."""
+        runs = [(self.speed(layout), layout) for layout in self.layouts(fixed) if not self.refusals(layout)]
+        found: list[Plan] = []
+        for speed, layout in sorted(runs, key=lambda one: -one[0]):
+            if found and speed < (1 - CLOSE) * found[0].tokens_per_second - 1:  # the order rounds speeds
+                break
+            plan = self.plan(layout)
+            found += [] if plan.refused else [plan]
+        return found
+
+
+def _ranked(found: Sequence[Plan]) -> list[Plan]:
+    """In order, with the one at the top that needs least memory of those within `CLOSE` of the fastest."""
     ordered = sorted(found, key=_order)
     fast = [
         plan
@@ -158,7 +204,13 @@ def _rough_memory(plan: Plan) -> float:
 def _order(plan: Plan) -> tuple[Any, ...]:
     """Those that fit, by speed; of equal speed by memory; then by the layout, so that the order is fixed."""
     one = plan.layout
-    sizes = (one.tensor_parallel, one.pipeline_parallel, one.context_parallel, one.micro_batch_size)
+    sizes = (
+        one.tensor_parallel,
+        one.pipeline_parallel,
+        one.context_parallel,
+        one.expert_parallel,
+        one.micro_batch_size,
+    )
     used = plan.memory.bytes if plan.memory else float("inf")
     return bool(plan.refused), -round(plan.tokens_per_second, 3), used, sizes, RECOMPUTES.index(one.recompute)
 
@@ -174,14 +226,11 @@ def chosen(
     """The best plan; where every size is fixed that very one, whether or not its memory seems to suffice.
 
     Raises:
-        BadInput: none fits, or the one that was fixed cannot run; a mixture of experts without one, or with adapters.
+        BadInput: none fits, or the one that was fixed cannot run; adapters of a mixture of experts.
     """
-    free = [name for name, size in fixed.items() if size is None]
-    if shape.num_moe_experts is not None and not free:
-        if adapters is not None:
-            raise BadInput("lora: a mixture of experts takes no adapters yet; train its weights (leave lora= out)")
-        return _unplanned(shape, seq_length, global_batch_size, cluster, fixed)
-    if free:
+    if shape.num_moe_experts is None:
+        fixed = {"expert_parallel": 1, **{name: size for name, size in fixed.items() if size is not None}}
+    if any(fixed.get(name) is None for name in SIZES):
         return best(shape, seq_length, global_batch_size, cluster, fixed, adapters)
     (plan,) = plans(shape, seq_length, global_batch_size, cluster, fixed, adapters)
     if plan.memory is None:
@@ -189,16 +238,17 @@ def chosen(
     return plan
 
 
-def _unplanned(
-    shape: ModelShape, seq_length: int, global_batch_size: int, cluster: Cluster, fixed: Mapping[str, Any]
-) -> Plan:
-    """A layout that was given whole, of a model whose memory cannot be worked out."""
-    check_fixed(cluster, fixed)
-    (layout,) = _every(cluster, fixed)
-    reasons = refusals(shape, seq_length, layout, global_batch_size, cluster.gpus, cluster.gpus_per_node)
-    if reasons:
-        raise BadInput(f"this layout cannot train this model: {'; '.join(reasons)}")
-    return Plan(layout=layout, refused=())
+def fitting(
+    shape: ModelShape,
+    seq_length: int,
+    global_batch_size: int,
+    cluster: Cluster,
+    fixed: Mapping[str, Any] | None = None,
+    adapters: AdapterPlan | None = None,
+) -> Plan | None:
+    """The first of :func:`plans`, found without all others; None where none fits. Arguments and errors are the same."""
+    found = _Candidates(shape, seq_length, global_batch_size, cluster, adapters).fastest(fixed or {})
+    return _ranked(found)[0] if found else None
 
 
 def best(
@@ -214,12 +264,13 @@ def best(
     Raises:
         BadInput: none fits; the message has the one that lacks least and what would help.
     """
+    found = fitting(shape, seq_length, global_batch_size, cluster, fixed, adapters)
+    if found is not None:
+        return found
     every = plans(shape, seq_length, global_batch_size, cluster, fixed, adapters)
-    if not every[0].refused:
-        return every[0]
     tight = [plan for plan in every if plan.memory is not None]
     if not tight:
-        raise BadInput(f"no layout goes on {cluster.gpus} GPUs: {'; '.join(every[0].refused)}")
+        raise BadInput(f"no layout runs on {cluster.gpus} GPUs: {'; '.join(every[0].refused)}")
     nearest = min(tight, key=lambda plan: plan.memory.bytes if plan.memory else 0)
     raise BadInput(
         f"no layout fits {cluster.gpus} GPUs of {cluster.gpu.memory_gb:g} GB; nearest is {nearest.layout.name}: "

@@ -2,14 +2,14 @@
 
 Weights and optimizer are those of Megatron's mixed precision with the distributed optimizer (Rajbhandari et al. 2020,
 ZeRO, stage 1): bf16 weights and float32 gradients whole, float32 main weights and Adam's two moments divided over the
-data- and context-parallel ranks. Activations are counted operation by operation in
-:mod:`nemo_kcpt.planning.activations`.
+data- and context-parallel ranks; those of experts over the ranks that have the same ones. Activations are counted
+operation by operation in :mod:`nemo_kcpt.planning.activations`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.activations import (
@@ -38,7 +38,7 @@ class Memory:
     """What one rank of the pipeline stage that needs most holds at its fullest moment, as terms of bytes."""
 
     stage: int
-    """Which pipeline stage that is, from 0."""
+    """Number of the pipeline stage, from 0."""
     weights: tuple[Term, ...]
     gradients: tuple[Term, ...]
     optimizer: tuple[Term, ...]
@@ -51,27 +51,39 @@ class Memory:
         names = ("weights", "gradients", "optimizer", "activations", "buffers")
         return {name: total(getattr(self, name)) for name in names}
 
-    @property
+    @cached_property
     def bytes(self) -> float:
         """In all."""
         return sum(self.components().values())
 
 
 @lru_cache(maxsize=64)
-def _layer_elements(shape: ModelShape) -> tuple[tuple[int, bool], ...]:
-    """Elements of each weight of a layer, and whether tensor parallelism divides it: the same in every layout."""
-    return tuple((weight.elements(shape), weight.is_split) for weight in shape.family.layer)
+def _layer_elements(shape: ModelShape) -> tuple[tuple[int, bool, bool], ...]:
+    """Elements of each weight of a layer, whether tensor parallelism divides it, and whether it is of experts: the same
+    in every layout."""
+    return tuple((weight.elements(shape), weight.is_split, weight.of_experts) for weight in shape.family.layer)
 
 
 def stage_parameters(shape: ModelShape, layout: Layout, stage: int) -> int:
-    """Weights of a rank of a pipeline stage: matrices and biases divided by tensor parallelism, norms whole.
+    """Weights of a rank of a pipeline stage: matrices and biases divided by tensor parallelism, norms whole, experts by
+    expert parallelism, too.
 
     Tied embeddings stand on the first stage and, where that is another one, on the last.
     """
     t = layout.tensor_parallel
-    layer = sum(number // t if divided else number for number, divided in _layer_elements(shape))
+    layer = sum(
+        number // t if split else number for number, split, of_experts in _layer_elements(shape) if not of_experts
+    )
     norm = shape.hidden_size if stage == layout.pipeline_parallel - 1 else 0
-    return shape.num_layers // layout.pipeline_parallel * layer + vocabulary_parameters(shape, layout, stage) + norm
+    layers = shape.num_layers // layout.pipeline_parallel * layer + expert_parameters(shape, layout)
+    return layers + vocabulary_parameters(shape, layout, stage) + norm
+
+
+def expert_parameters(shape: ModelShape, layout: Layout) -> int:
+    """Of those the ones in experts; all stages have as many."""
+    ranks = layout.tensor_parallel * layout.expert_parallel
+    layer = sum(number // ranks for number, _, of_experts in _layer_elements(shape) if of_experts)
+    return shape.num_layers // layout.pipeline_parallel * layer
 
 
 def vocabulary_parameters(shape: ModelShape, layout: Layout, stage: int) -> int:
@@ -131,7 +143,6 @@ def stage_memory(
     head = head_terms(shape, share, modules) if stage == layout.pipeline_parallel - 1 else []
     # The head's activations are free again when the layers' backward passes need room to work.
     moment = max(head, working_terms(shape, share, modules, layout.recompute), key=total)
-    replicas = layout.data_parallel * layout.context_parallel
     weights = [term("weights, bf16", {"w": parameters, "2": 2})]
     trained, symbol = parameters, "w"
     if adapters is not None:
@@ -142,14 +153,14 @@ def stage_memory(
         outputs = {**given, "q": adapters.rank * len(adapters.targets)}
         kept.append(term("what A gives", outputs, {"c": share.context_parallel}))
     gradients = term("gradients, float32", {symbol: trained, "4": 4})
-    optimizer = term("main weights and Adam's moments, float32", {symbol: trained, "12": 12}, {"r": replicas})
+    optimizer = _optimizer(shape, layout, symbol, trained)
     activations = (*kept, *moment)
-    used = total([*weights, gradients, optimizer, *activations])
+    used = total([*weights, gradients, *optimizer, *activations])
     return Memory(
         stage=stage,
         weights=tuple(weights),
         gradients=(gradients,),
-        optimizer=(optimizer,),
+        optimizer=optimizer,
         activations=activations,
         buffers=(
             term("CUDA, NCCL, workspaces", {"c": CONTEXT_BYTES}),
@@ -158,12 +169,28 @@ def stage_memory(
     )
 
 
+def _optimizer(shape: ModelShape, layout: Layout, symbol: str, trained: int) -> tuple[Term, ...]:
+    """Main weights and moments of what is trained; of experts' apart, whose replicas are fewer."""
+    name, over = "main weights and Adam's moments, float32", {"r": layout.replicas}
+    experts = expert_parameters(shape, layout)
+    if not experts:
+        return (term(name, {symbol: trained, "12": 12}, over),)
+    return (
+        term(f"{name}, without experts", {"(w-x)": trained - experts, "12": 12}, over),
+        term(f"{name}, of experts", {"x": experts, "12": 12}, {"y": layout.expert_replicas}),
+    )
+
+
 def memory(
     shape: ModelShape, seq_length: int, layout: Layout, micro_batches: int, adapters: AdapterPlan | None = None
 ) -> Memory:
-    """Memory of the rank that needs most; every stage is worked out."""
+    """Memory of the rank that needs most.
+
+    That is the first stage, the last, or the second: those after it hold as many weights and fewer activations.
+    """
+    p = layout.pipeline_parallel
     stages = [
         stage_memory(shape, seq_length, layout, micro_batches, stage, adapters=adapters)
-        for stage in range(layout.pipeline_parallel)
+        for stage in sorted({0, min(1, p - 1), p - 1})
     ]
     return max(stages, key=lambda one: one.bytes)

@@ -1,4 +1,4 @@
-"""The recipes of `nemo llm pretrain` and `nemo llm finetune`: model, length, layout, memory of a rank, steps.
+"""The recipes of `kcpt train`, with NeMo or Megatron-Bridge, and of `nemo llm`: model, length, layout, memory, steps.
 
 Layouts are the planner's for one node and for two; of kcpt_model they depend on the model: kcpt recipes
 folder=FOLDER.
@@ -14,7 +14,7 @@ from typing import Any
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.planning.catalogue import FINETUNE, RECIPES, Entry
 from nemo_kcpt.planning.hardware import Cluster, known_gpu
-from nemo_kcpt.planning.layouts import best
+from nemo_kcpt.planning.layouts import fitting
 from nemo_kcpt.planning.steps import TOKENS_PER_STEP, TUNING_BATCH, steps_for, windows_per_step
 from nemo_kcpt.records.packs import read_info
 
@@ -52,8 +52,9 @@ def _planned(entry: Entry, seq_length: int, folder: Path | None, cluster: Cluste
         return "", ""
     tuning = entry.task == FINETUNE
     batch = TUNING_BATCH if tuning else windows_per_step(seq_length)
-    plan = best(shape, seq_length, batch, cluster, tuning_fixed() if tuning else None)
-    assert plan.memory is not None
+    plan = fitting(shape, seq_length, batch, cluster, tuning_fixed() if tuning else None)
+    if plan is None or plan.memory is None:
+        return "too few", ""
     return plan.layout.name, f"{plan.memory.bytes / 1e9:.0f}"
 
 

@@ -24,6 +24,8 @@ from nemo_kcpt.planning.throughput import (
     NODE_BYTES_PER_SECOND,
     PIPELINE_COST,
     TENSOR_PARALLEL_COST,
+    WITHIN_BYTES_PER_SECOND,
+    between_experts,
     between_nodes,
     efficiency,
     flops_per_token,
@@ -62,9 +64,10 @@ def show(training: Training, rows: list[dict[str, Any]], top: int, refused: bool
     """The table of the `top` best layouts; on request those that are refused, with the reasons."""
     console, shape, cluster, batch = _console(), training.shape, training.cluster, training.batch
     going = [one for one in rows if not one["refused"]]
+    met = "" if shape.num_moe_experts is None else f", of which a token meets {shape.activated() / 1e9:.2f}"
     console.print(
-        f"{training.model}: {shape.parameters() / 1e9:.2f} billion weights; windows of {training.seq_length:,} tokens, "
-        f"{batch} windows a step, {training.steps:,} steps of {batch * training.seq_length:,} tokens"
+        f"{training.model}: {shape.parameters() / 1e9:.2f} billion weights{met}; windows of {training.seq_length:,} "
+        f"tokens, {batch} windows a step, {training.steps:,} steps of {batch * training.seq_length:,} tokens"
         f"{_trained(training)}\n"
         f"{reason(shape, training.seq_length, rotary_base(shape, training.seq_length))}\n"
         f"{cluster.nodes} × {cluster.gpus_per_node} GPUs of {cluster.gpu.memory_gb:g} GB and {cluster.gpu.tflops:g} "
@@ -119,16 +122,19 @@ def explain(training: Training, plan: Plan) -> None:
         tensor_parallel=layout.tensor_parallel,
         context_parallel=layout.context_parallel,
     )
-    replicas = layout.data_parallel * layout.context_parallel
     meanings = {
         **symbols(shape, share, TRANSFORMER_ENGINE),
         "l": f"{shape.num_layers // layout.pipeline_parallel} layers of a pipeline stage",
         "i": "micro-batches in flight on the stage",
         "w": "weights of the rank",
-        "r": f"{replicas} ranks that share the optimizer (data parallel × context parallel)",
+        "r": f"{layout.replicas} ranks that share the optimizer (data parallel × context parallel)",
         "c": "an allowance, assumed",
         "u": "all the rest",
     }
+    if shape.num_moe_experts is not None:
+        shared = f"({layout.replicas} / expert parallel)"
+        meanings |= {"x": "those of them that are experts'"}
+        meanings |= {"y": f"{layout.expert_replicas} ranks that share the experts' optimizer {shared}"}
     if training.adapters is not None:
         meanings |= {"k": "weights of the rank's adapters", "a": "weights that the rank trains"}
         meanings |= {"q": f"rank {training.adapters.rank} × {len(training.adapters.targets)} adapted layers"}
@@ -151,6 +157,13 @@ def _explain_time(console: Console, training: Training, plan: Plan) -> None:
     peak = cluster.gpus * cluster.gpu.tflops
     reached = plan.tokens_per_second * model / (peak * 1e12)
     hours = steps * batch * seq_length / plan.tokens_per_second / 3600
+    moving = between_experts(shape, batch * seq_length, layout, cluster)
+    experts = (
+        f"  to experts and back {moving:.2f} s a step (2 bytes a hidden state at {WITHIN_BYTES_PER_SECOND / 1e9:g} "
+        f"GB/s within a node, {NODE_BYTES_PER_SECOND / 1e9:g} beyond; assumed)\n"
+        if shape.num_moe_experts is not None
+        else ""
+    )
     console.print(
         f"\nTime:\n"
         f"  {forward:.4g} FLOPs a token forward, {model:.4g} with backward; {model * batch * seq_length:.4g} a step\n"
@@ -163,6 +176,7 @@ def _explain_time(console: Console, training: Training, plan: Plan) -> None:
         f"  small matrices: {tokens:g}/({tokens:g}+{HALF_SPEED_TOKENS}) (assumed)\n"
         f"  between nodes {between_nodes(shape, layout, cluster):.2f} s a step (6 bytes a weight of the rank at "
         f"{NODE_BYTES_PER_SECOND / 1e9:g} GB/s, {EXPOSED:.0%} of it hidden; assumed)\n"
+        f"{experts}"
         f"  tokens/s = {cluster.gpus} GPUs · {cluster.gpu.tflops:g}e12 · mfu {cluster.mfu:g} · {left:.3f} / "
         f"{model:.4g}, less that = {plan.tokens_per_second:,.0f}; that is {reached:.1%} of the peak\n"
         f"  {steps:,} steps · {batch * seq_length:,} tokens / {plan.tokens_per_second:,.0f} = {hours:.2f} hours, "

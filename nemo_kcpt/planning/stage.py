@@ -20,7 +20,7 @@ from nemo_kcpt.files import write_json
 from nemo_kcpt.hf.model_shape import KNOWN, ModelShape, read_hf_shape
 from nemo_kcpt.planning.adapters import TARGETS, AdapterPlan
 from nemo_kcpt.planning.hardware import Cluster, known_gpu
-from nemo_kcpt.planning.layouts import Plan, plans
+from nemo_kcpt.planning.layouts import SIZES, Plan, plans
 from nemo_kcpt.planning.megatron_memory import theoretical_memory
 from nemo_kcpt.planning.rope import rotary_base
 from nemo_kcpt.planning.steps import TOKENS_PER_STEP, steps_for, windows_per_step
@@ -34,7 +34,8 @@ class Config:
     """Keys of `kcpt plan`."""
 
     model: str = MISSING
-    """llm-jp-3-1.8b, -3.7b, -7.2b, -13b, smollm2-135m, or the Hugging Face folder of a model (docs/models.md)."""
+    """llm-jp-3-1.8b, -3.7b, -7.2b, -13b, llm-jp-4-8b, -32b-a3b, qwen3-8b, smollm2-135m, or the Hugging Face folder of a
+    model (docs/models.md)."""
     seq_length: int = 4096
     """Tokens of a window."""
     nodes: int = 1
@@ -59,11 +60,13 @@ class Config:
     tokens_per_step: int = TOKENS_PER_STEP
     """Tokens of an optimizer step; the default is the method's: 128 windows of 4,096 tokens."""
     tensor_parallel: int | None = None
-    """Look at layouts with this size only; so for the four that follow."""
+    """Look at layouts with this size only; so for the five that follow."""
     pipeline_parallel: int | None = None
     """Ranks that share the layers."""
     context_parallel: int | None = None
     """Ranks that share a window."""
+    expert_parallel: int | None = None
+    """Data- and context-parallel ranks that share a layer's experts, in a mixture of experts."""
     micro_batch_size: int | None = None
     """Windows of a forward pass."""
     recompute: str | None = None
@@ -125,8 +128,7 @@ def steps_of(config: Config) -> int:
 
 
 def _fixed(config: Config) -> dict[str, Any]:
-    names = ("tensor_parallel", "pipeline_parallel", "context_parallel", "micro_batch_size", "recompute")
-    return {name: getattr(config, name) for name in names}
+    return {name: getattr(config, name) for name in SIZES}
 
 
 def _adapters(config: Config) -> AdapterPlan | None:
@@ -176,6 +178,8 @@ def run(config: Config, redo: bool = False) -> None:
     shape, cluster, steps = model_shape(config.model), cluster_of(config), steps_of(config)
     batch = windows_per_step(config.seq_length, config.tokens_per_step)
     adapters = _adapters(config)
+    if config.formula == MEGATRON and shape.num_moe_experts is not None:
+        raise BadInput(f"formula={MEGATRON}: is that of a dense model; leave it out for a mixture of experts")
     every = plans(shape, config.seq_length, batch, cluster, _fixed(config), adapters)
     rows = [row(plan, steps, batch * config.seq_length, cluster.gpus) for plan in every]
     if config.formula == MEGATRON:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.adapters import AdapterPlan
 from nemo_kcpt.planning.hardware import Cluster
 from nemo_kcpt.planning.layout import Layout
-from nemo_kcpt.planning.memory import trained_parameters
+from nemo_kcpt.planning.memory import expert_parameters, trained_parameters
 
 TENSOR_PARALLEL_COST, CONTEXT_PARALLEL_COST, PIPELINE_COST = 0.06, 0.05, 0.02
 """Share of time that each doubling of a dimension costs in communication that is not hidden. Assumptions, by the order
 of volumes: two all-gathers and reduce-scatters a layer, keys and values a layer, one activation a stage."""
 NODE_BYTES_PER_SECOND = 50e9
 """Bandwidth of a GPU's link to other nodes (400 Gb/s). An assumption; replicas within a node cost nothing here."""
+WITHIN_BYTES_PER_SECOND = 300e9
+"""Bandwidth of a GPU to others of its node, of which NVLink's data sheet says 450 GB/s each way on an H100. An
+assumption; looked at for the tokens of experts alone."""
 EXPOSED = 0.5
 """Share of the data-parallel communication between nodes that the computation does not hide. An assumption."""
 HALF_SPEED_TOKENS = 256
@@ -96,16 +100,49 @@ def tokens_per_second(
     peak = cluster.gpus * cluster.gpu.tflops * 1e12 * cluster.mfu
     computing = peak * efficiency(shape, seq_length, layout, micro_batches) / flops_per_token(shape, seq_length)
     tokens = global_batch_size * seq_length
-    return tokens / (tokens / computing + between_nodes(shape, layout, cluster))
+    moving = between_nodes(shape, layout, cluster) + between_experts(shape, tokens, layout, cluster)
+    return tokens / (tokens / computing + moving)
+
+
+@lru_cache(maxsize=64)
+def _parameters(shape: ModelShape) -> int:
+    """Weights of a model: the same in every layout."""
+    return shape.parameters()
 
 
 def between_nodes(shape: ModelShape, layout: Layout, cluster: Cluster) -> float:
     """Seconds a step for reducing float32 gradients and gathering bf16 weights between nodes, as far as it shows.
 
     A ring of r ranks moves (r-1)/r of 4 + 2 bytes a weight of the rank (Rajbhandari et al. 2020, ZeRO, §7).
+    Experts have fewer replicas than the rest.
     """
-    replicas = layout.data_parallel * layout.context_parallel
-    if cluster.nodes == 1 or replicas == 1:
+    if cluster.nodes == 1:
         return 0.0
-    weights = shape.parameters() / (layout.tensor_parallel * layout.pipeline_parallel)
-    return EXPOSED * 6 * weights * (replicas - 1) / replicas / NODE_BYTES_PER_SECOND
+    experts = expert_parameters(shape, layout)
+    rest = _parameters(shape) / (layout.tensor_parallel * layout.pipeline_parallel) - experts * layout.expert_parallel
+    moved = sum(
+        weights * (replicas - 1) / replicas
+        for weights, replicas in ((rest, layout.replicas), (experts, layout.expert_replicas))
+    )
+    return EXPOSED * 6 * moved / NODE_BYTES_PER_SECOND
+
+
+def between_experts(shape: ModelShape, tokens: int, layout: Layout, cluster: Cluster) -> float:
+    """Seconds a step for taking `tokens` tokens to their experts and back, forward and backward; nothing hides it.
+
+    That is four transfers (two more where layers are recomputed) of a bf16 hidden state for each expert of a token and
+    each layer: an all-to-all among the expert-parallel ranks, of which those in other nodes are reached by the slower
+    link, and a gathering of what comes in among the tensor-parallel ones (megatron/core/transformer/moe/
+    token_dispatcher.py, `MoEAlltoAllTokenDispatcher`). Megatron numbers ranks so that those of both groups follow each
+    other.
+    """
+    if shape.num_moe_experts is None:
+        return 0.0
+    t, e = layout.tensor_parallel, layout.expert_parallel
+    transfers = 6 if layout.recompute == "full" else 4
+    states = tokens / layout.replicas * (shape.moe_router_topk or 0) * shape.num_layers / layout.pipeline_parallel
+    moved = transfers * 2 * states * shape.hidden_size
+    near = min(e, max(1, cluster.gpus_per_node // t))  # expert-parallel ranks of a node
+    within = (near - 1) / e / t + (t - 1) / t
+    beyond = (e - near) / e / t
+    return moved * (within / WITHIN_BYTES_PER_SECOND + beyond / NODE_BYTES_PER_SECOND)

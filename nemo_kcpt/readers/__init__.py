@@ -23,9 +23,20 @@ from nemo_kcpt.progress import progress
 from nemo_kcpt.readers.base import Flaw, Found, Piece, Place, Question, Reader, Unreadable, split_of
 
 __all__ = [
-    "Flaw", "Found", "Piece", "Place", "Question", "Reader", "Unreadable",
-    "added_of", "choose_readers", "content_hash", "divide", "reader_of", "readers",
-]  # fmt: skip
+    "Flaw",
+    "Found",
+    "Piece",
+    "Place",
+    "Question",
+    "Reader",
+    "Unreadable",
+    "added_of",
+    "choose_readers",
+    "content_hash",
+    "divide",
+    "reader_of",
+    "readers",
+]
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 DATA_SET_FILES = ("dataset_dict.json", "state.json")

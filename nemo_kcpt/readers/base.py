@@ -20,6 +20,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.readers.partitions import Columns, columns, fields_of
 
 READER_CHANGES = {
+    "notes": "Notes of PDFs that parted a sentence at the end of a column, put behind the text of their page",
     "sideways": "Pages of PDFs with sideways text, each direction of which is read by itself",
     "columns": "Lines of columns that a PDF draws line by line across all of them, put in the order of reading",
     "mixed_pages": "Pages of PDFs on which the lines of two columns may be mixed",
@@ -136,12 +137,14 @@ class Place:
         """The file itself, or the folder's files that end so (below it, sorted; no hidden ones, no locks of Office)."""
         if self.path.is_file():
             return [self.path]
-        return sorted(
+        endings = tuple(suffixes)
+        found = (
             Path(folder, name)
             for folder, _, names in self._walk()
             for name in names
-            if not name.startswith((".", "~$")) and name.lower().endswith(tuple(suffixes))
+            if name.lower().endswith(endings) and not name.startswith((".", "~$"))
         )
+        return sorted(path for path in found if path.is_file() or path.is_symlink())
 
     def linked_folders(self) -> list[Path]:
         """Links to folders, which are followed only if that was asked for."""
@@ -153,7 +156,7 @@ class Place:
         return [self.relative(Path(folder)) for folder, _, _ in self._walk()]
 
     def _walk(self) -> Iterator[tuple[str, list[str], list[str]]]:
-        """Folders with the folders and the files in them; a folder that links lead to twice, or in a circle, once."""
+        """Folders with the folders and all else in them; a folder that links lead to twice, or in a circle, once."""
         seen = set()
         for folder, folders, names in os.walk(self.path, onerror=_refuse_folder, followlinks=self.follow_links):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -162,8 +165,7 @@ class Place:
                 continue
             if self.follow_links:
                 seen.add(real)
-            files = [name for name in names if (path := Path(folder, name)).is_file() or path.is_symlink()]
-            yield folder, folders, files
+            yield folder, folders, names
 
     def outside(self, path: Path) -> str:
         """A problem if a link takes `path` out of the folder and that was not asked for, or if it leads nowhere."""
@@ -171,8 +173,8 @@ class Place:
             return f"a link to {os.readlink(path)}, which is no file" if path.is_symlink() else "no such file"
         if self.follow_links or not self.path.is_dir():
             return ""
-        real = path.resolve()
-        if real.is_relative_to(self.path.resolve()):
+        real = os.path.realpath(path)  # three times as fast as pathlib's
+        if real.startswith(os.path.join(os.path.realpath(self.path), "")):
             return ""
         return f"a link to {real}, outside the folder; copy the file into it, or allow links by follow_links=true"
 

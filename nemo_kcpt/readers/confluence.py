@@ -1,7 +1,7 @@
 """Confluence's exports of a space: its XML (entities.xml, in a ZIP file or unpacked) and its HTML, one document a page.
 
 Of the XML the current pages and blog posts are read, drafts, older versions and comments are counted with the page
-after them. Of a page in HTML what stands in its main part is read, without the lists of attachments and the footer.
+after them. Of a page in HTML what is in its main part is read, without the lists of attachments and the footer.
 The XML is streamed twice: once for the pages' titles, then for their texts, so that memory holds no text but one.
 """
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable
 
 _ROMAN = (
-    (1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
-    (9, "ix"), (5, "v"), (4, "iv"), (1, "i"),
-)  # fmt: skip
+    *((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl")),
+    *((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")),
+)
 _KANJI = "〇一二三四五六七八九"
 _LEGAL = "零壱弐参四伍六七八九"
 _CHINESE_LEGAL = "零壹贰叁肆伍陆柒捌玖"
@@ -26,8 +26,15 @@ _ONES = re.findall(
     "eighteen nineteen",
 )
 _TENS = ("", "", *re.findall(r"\S+", "twenty thirty forty fifty sixty seventy eighty ninety"))
-_IRREGULAR = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
-              "twelve": "twelfth"}  # fmt: skip
+_IRREGULAR = {
+    "one": "first",
+    "two": "second",
+    "three": "third",
+    "five": "fifth",
+    "eight": "eighth",
+    "nine": "ninth",
+    "twelve": "twelfth",
+}
 
 
 def counted(number: int, form: str) -> str | None:
@@ -36,14 +43,17 @@ def counted(number: int, form: str) -> str | None:
     return write(number) if write else None
 
 
-def _roman(number: int) -> str:
-    if not 0 < number < 4000:
-        return str(number)
-    text = ""
+def roman(number: int) -> str:
+    """i, ii, iii, iv, …; empty for numbers below 1."""
+    text, number = "", max(0, number)
     for value, letters in _ROMAN:
         text += letters * (number // value)
         number %= value
     return text
+
+
+def _roman(number: int) -> str:
+    return roman(number) if 0 < number < 4000 else str(number)
 
 
 def _letters(alphabet: str) -> Callable[[int], str]:

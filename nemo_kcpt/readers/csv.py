@@ -32,7 +32,7 @@ class Row(NamedTuple):
     """The bytes of a row; None if it is larger than the limit."""
 
     number: int
-    """Of its first line in the file."""
+    """Number of its first line in the file."""
     raw: bytes | None
     size: int
     closed: bool

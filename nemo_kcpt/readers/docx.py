@@ -21,6 +21,7 @@ from nemo_kcpt.readers.office import LEFT_OUT, Contents, Package, alternative, a
 from nemo_kcpt.readers.pieces import Piece as Stretch
 from nemo_kcpt.readers.pieces import on_one_line, written
 
+HIDDEN = "files with text that is hidden and left out"
 COUNTING = "numbers in a form of counting that is not known"
 _ARTICLE = re.compile(r"第.*[章節款項条編部]|[\d.]*\d\.\d+\.?|(?:Article|Section|Chapter)\b.*", re.I)
 """A number that belongs to a paragraph rather than to a list's item."""
@@ -209,6 +210,8 @@ def fill(package: Package, contents: Contents, place: Place) -> None:
     body = Body(package, contents, part, root)
     blocks = list(body.blocks(child(root, "body") if child(root, "body") is not None else ()))
     contents.text = joined([*blocks, *body.note_blocks()])
+    if hidden := [f"{count:,} {what}{'s' * (count > 1)}" for what, count in body.lines.hidden.items() if count]:
+        contents.flaw(HIDDEN, "", f"{' and '.join(hidden)} of hidden text; show it in Word to have it read")
 
 
 def joined(blocks: list[Block]) -> str:

@@ -6,6 +6,7 @@ Of a tracked change the accepted state is read, of a field its result, of ruby t
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from nemo_kcpt.readers.docx_styles import Look, Styles
 from nemo_kcpt.readers.office import LEFT_OUT, Contents, alternative, attribute, child, local, shown
 from nemo_kcpt.readers.office_formulas import tex
 from nemo_kcpt.readers.pieces import Piece
-from nemo_kcpt.readers.symbol_fonts import in_font, sign
+from nemo_kcpt.readers.symbol_fonts import in_font, is_symbol_font, sign
 
 SMALL = 20
 """Characters that a shift raises at most."""
@@ -31,6 +32,10 @@ _CIRCLE = re.compile(r"\\o\s*\\ac\s*\(\s*([^,;()]*?)\s*[,;]\s*([^()]*?)\s*\)", r
 _RUBY = re.compile(r"\\o\s*(?:\\a[dclr])?\s*\(\s*\\s\s*\\up\s*[\d.]+\s*\([^()]*\)\s*[,;]\s*([^()]*?)\s*\)", re.I)
 _OVER = re.compile(r"\\f\s*\(\s*([^,;()]*?)\s*[,;]\s*([^,;()]*?)\s*\)", re.I)
 _EQ_START = re.compile(r"\s*EQ\b(?:\s*\\\*\s*(?:jc\d+|hps\d+|\"[^\"]*\"))*", re.I)
+_SYMBOL = re.compile(r"\s*SYMBOL\s+(?P<number>0x[0-9A-F]{1,4}|\d{1,5})\b(?P<switches>.*)", re.I | re.S)
+_SYMBOL_FONT = re.compile(r"\\f\s*\"?([^\"\\]+?)\"?\s*(?:\\|$)", re.I)
+_COUNTED = re.compile(r"\s*(?:LISTNUM|AUTONUM(?:LGL|OUT)?)\b", re.I)
+"""Fields that show a number which no file stores."""
 _EQUATION = re.compile(r"Equation|MathType|DSMT", re.I)
 
 
@@ -62,6 +67,8 @@ class Lines:
         self.note = note
         self.anchored: list[Any] = []
         """Drawings found since this was emptied, to be read behind the paragraph."""
+        self.hidden: Counter[str] = Counter()
+        """How many characters, notes and drawings are hidden and left out."""
         self._fields: list[_Field] = []
 
     @property
@@ -112,8 +119,14 @@ class Lines:
         formulas = [one for one in node if local(one) == "oMath"] if local(node) == "oMathPara" else [node]
         mark = "$$" if local(node) == "oMathPara" else "$"
         for formula in formulas:
-            if text := tex(formula):
-                found.append(Piece(f"{mark}{text}{mark}", "done"))
+            if all(any(map(_is_hidden, run.iterchildren("{*}rPr"))) for run in formula.iter("{*}r")):
+                self._hide(formula, "oMath")
+            elif text := tex(formula):
+                last = found[-1].text if found and found[-1].way == "done" else ""
+                if mark == "$" and last.endswith("$") and not last.endswith("$$"):
+                    found[-1] = Piece(f"{last[:-1]} {text}$", "done")
+                else:
+                    found.append(Piece(f"{mark}{text}{mark}", "done"))
 
     def _run(self, run: Any, paragraph: Any, found: list[Piece], size: float, linked: bool) -> None:
         look = self.styles.look(child(run, "rPr"), paragraph)
@@ -124,8 +137,10 @@ class Lines:
             elif name == "instrText":
                 if self._fields and not self._fields[-1].in_result:
                     self._fields[-1].code += node.text or ""
-            elif self.silent or look.hidden or name in _GONE:
+            elif self.silent or name in _GONE:
                 continue
+            elif look.hidden:
+                self._hide(node, name)
             elif name == "t":
                 found.append(_piece(node.text or "", look, size, linked))
             elif name in ("tab", "ptab"):
@@ -146,6 +161,18 @@ class Lines:
                 self._drawn(chosen if chosen is not None else ())
             elif name in ("drawing", "pict", "object"):
                 self._drawn([node])
+
+    def _hide(self, node: Any, name: str) -> None:
+        """Count what is hidden."""
+        if name in ("footnoteReference", "endnoteReference"):
+            self.hidden["note"] += 1
+        elif name in ("drawing", "pict", "object", "AlternateContent"):
+            self.hidden["drawing"] += 1
+        elif name == "ruby":
+            self._hide(child(node, "rubyBase"), "oMath")
+        elif name in ("t", "sym", "oMath"):
+            text = "".join(one.text or "" for one in node.iter("{*}t"))
+            self.hidden["character"] += len("".join(text.split())) + (name == "sym")
 
     def _note(self, node: Any, name: str, found: list[Piece]) -> None:
         own = attribute(node, "customMarkFollows") in ("1", "true", "on")
@@ -177,8 +204,10 @@ class Lines:
 
     def _drawn_field(self, code: str, found: list[Piece]) -> None:
         """A field without a result, which Word draws: enclosed characters, fractions and ruby of old files."""
-        start = _EQ_START.match(code)
-        if start is None:
+        if symbol := _SYMBOL.match(code):
+            found.append(Piece(self._symbol(symbol)))
+            return
+        if _EQ_START.match(code) is None and not _COUNTED.match(code):
             return
         if (match := _RUBY.search(code)) or (match := _CIRCLE.search(code)):
             found.append(Piece(match[match.lastindex or 1]))
@@ -188,10 +217,25 @@ class Lines:
             what = "Word draws it from its code and stores no result; write it as text or as a formula"
             self.contents.flaw(FIELDS, f"field {' '.join(code.split())[:60]}", what)
 
+    def _symbol(self, match: re.Match[str]) -> str:
+        """The sign of a SYMBOL field: by its number in a symbol font, in Unicode (\\u) or in Windows' Latin set."""
+        number, switches = int(match["number"], 0), match["switches"]
+        font = _SYMBOL_FONT.search(switches)
+        known = sign(number, font[1]) if font and is_symbol_font(font[1]) else None
+        if known is None and not (font and is_symbol_font(font[1])) and r"\j" not in switches:
+            known = chr(number) if r"\u" in switches else bytes([number & 255]).decode("cp1252", "ignore")
+        if not known:
+            detail = f"sign {match['number']} is written as U+FFFD"
+            self.contents.flaw(SIGNS, f"field {' '.join(match[0].split())}", detail)
+        return known or "\ufffd"
+
     def _drawn(self, nodes: Any) -> None:
         """What is drawn in a line: read behind its paragraph, or counted."""
         for node in nodes:
             everything = [node, *shown(node, ("txbxContent",))]
+            if any(local(one) == "docPr" and attribute(one, "hidden") in ("1", "true") for one in everything):
+                self.hidden["drawing"] += 1
+                continue
             names = [local(one) for one in everything]
             if "txbxContent" in names or "textpath" in names or "chart" in names or "relIds" in names:
                 self.anchored.append(node)
@@ -206,6 +250,12 @@ class Lines:
                     detail = "what is embedded is not read; save it as a file of its own"
                     self.contents.flaw(LEFT_OUT, f"object {what}", detail)
             self.contents.pictures += bool({"pic", "imagedata", "blip"} & set(names)) and not objects
+
+
+def _is_hidden(properties: Any) -> bool:
+    """Whether the properties of a run in a formula hide it."""
+    hidden = child(properties, "vanish")
+    return hidden is not None and attribute(hidden) not in ("0", "false", "off")
 
 
 def _piece(text: str, look: Look, size: float, linked: bool) -> Piece:

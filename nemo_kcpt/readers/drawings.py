@@ -8,7 +8,6 @@ from nemo_kcpt.readers.markdown_tables import table
 from nemo_kcpt.readers.number_formats import show
 from nemo_kcpt.readers.office import Contents, Package, attribute, child, local, shown
 
-AXES = ("catAx", "valAx", "dateAx", "serAx")
 POINTS = 200
 """Points of a chart that are written; of a larger one only titles and names."""
 

@@ -50,6 +50,7 @@ def _document(book: Container, where: str, source: str, place: Place) -> Found:
     for name in _spine(package, folder):
         try:
             tree = chapter(decoded(book.read(name)))
+            _add_styles(tree, book, posixpath.dirname(name))
             text, count = document_markdown(tree)
         except KeyError:
             flaws.append(Flaw(MISSING, where, f"{name}: the book has no such file"))
@@ -68,6 +69,14 @@ def _document(book: Container, where: str, source: str, place: Place) -> Found:
     return Found(
         where, source, {"paper_id": source, **_fields(package), "text": text}, changes={"raised": raised}, flaws=flaws
     )
+
+
+def _add_styles(tree: Any, book: Container, folder: str) -> None:
+    """Put the style sheets of a chapter that the book has into it: they may raise text."""
+    for link in tree.xpath("//link[contains(@rel, 'stylesheet')][@href]"):
+        name = _path(folder, link.get("href"))
+        if name in book:
+            link.tag, link.text = "style", decoded(book.read(name))
 
 
 def _refuse_locked(book: Container) -> None:

@@ -37,6 +37,13 @@ _BLOCKS = "p|div|h1|h2|h3|h4|h5|h6|ul|ol|table|pre|blockquote"
 _MARK = re.compile(r"\[\^[^\[\]]{1,40}\]")
 SHORT_PAGE = 3000
 """Characters of a page that trafilatura may find too short to keep its structure."""
+SHORT_CELL = 100
+"""Characters in a cell of a table without headings in whose cells paragraphs stand."""
+PARAGRAPHS = 3
+"""In such a cell at most."""
+_GRID_BREAKERS = "|".join(
+    f".//{name}" for name in re.findall(r"\w+", "h1 h2 h3 h4 h5 h6 ul ol table pre blockquote form")
+)
 LONG_CELL = 300
 """Characters in a cell that belong to a layout, not to a table of data."""
 
@@ -179,6 +186,9 @@ def _simplify(tree: Any) -> None:
         if _is_layout(table):
             for node in [table, *table.xpath(".//tbody | .//thead | .//tr | .//td | .//th")]:
                 node.tag = "div"
+        else:
+            for block in table.xpath(".//td//p | .//td//div | .//th//p | .//th//div"):
+                block.tag, block.tail = "span", f" {block.tail or ''}"
     wrap_loose_text(tree)
     _name_main_part(tree)
 
@@ -198,13 +208,25 @@ def _name_main_part(tree: Any) -> None:
 def _is_layout(table: Any) -> bool:
     """True for a table that places blocks of text beside each other, as pages did before style sheets."""
     cells = table.xpath(".//td")
-    if not cells or table.xpath(".//th"):
+    if not cells or table.xpath(".//th") or _is_grid(table):
         return False
     return any(
         cell.xpath("|".join(f".//{block}" for block in _BLOCKS.split("|")))
         or len(cell.xpath(".//br")) > 3
         or len("".join(cell.itertext())) > LONG_CELL
         for cell in cells
+    )
+
+
+def _is_grid(table: Any) -> bool:
+    """Whether a table is rows of short cells, in which paragraphs may stand: so Word and LibreOffice write theirs."""
+    rows = [row.xpath("./td") for row in table.xpath("./tr | ./tbody/tr | ./thead/tr | ./tfoot/tr")]
+    return sum(len(row) > 1 for row in rows) > 1 and all(
+        len(cell.text_content()) <= SHORT_CELL
+        and len(cell.xpath(".//p | .//div")) <= PARAGRAPHS
+        and not cell.xpath(_GRID_BREAKERS)
+        for row in rows
+        for cell in row
     )
 
 

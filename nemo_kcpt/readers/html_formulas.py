@@ -13,8 +13,17 @@ _TIMES = re.compile(r"(?<=\d)\u2062(?=\d)")
 _SPACED = frozenset("=<>≤≥≈≠→←∈∼±×⋅+-−")
 _SIGNS = frozenset("+-−±")
 _OPENING = frozenset("([{|,;=<>≤≥≈≠→←∈∼±×⋅+-−/:")
-_ACCENTS = {"¯": "\u0304", "‾": "\u0304", "ˉ": "\u0304", "^": "\u0302", "ˆ": "\u0302", "~": "\u0303", "˜": "\u0303",
-            "˙": "\u0307", "→": "\u20d7"}  # fmt: skip
+_ACCENTS = {
+    "¯": "\u0304",
+    "‾": "\u0304",
+    "ˉ": "\u0304",
+    "^": "\u0302",
+    "ˆ": "\u0302",
+    "~": "\u0303",
+    "˜": "\u0303",
+    "˙": "\u0307",
+    "→": "\u20d7",
+}
 """What MathML sets above a letter -> the character that combines with it."""
 
 

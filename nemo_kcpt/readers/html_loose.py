@@ -25,7 +25,7 @@ _BLOCKS = frozenset(
     )
 )
 _WITHIN = INLINE | {"br", "img"}
-"""What may stand in a paragraph."""
+"""What may be in a paragraph."""
 
 
 def wrap_loose_text(tree: Any) -> None:

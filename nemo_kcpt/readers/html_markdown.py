@@ -17,8 +17,13 @@ from nemo_kcpt.readers.html_shown import flatten_tables, write_what_is_shown
 from nemo_kcpt.readers.markdown_tables import table
 from nemo_kcpt.text.raised import fractions
 
-_DROPPED = frozenset(re.findall(r"\S+", "head script style template noscript input select option button textarea "
-                                "iframe object embed audio video canvas svg map area link meta title"))  # fmt: skip
+_DROPPED = frozenset(
+    re.findall(
+        r"\S+",
+        "head script style template noscript input select option button textarea "
+        "iframe object embed audio video canvas svg map area link meta title",
+    )
+)
 """Elements that hold no text of the document; readings of kanji (ruby) go as in the HTML reader."""
 _BLOCKS = frozenset(
     re.findall(

@@ -30,15 +30,16 @@ _SMALLER = re.compile(
     r"font-size\s*:\s*(?:smaller|x+-small|small|[1-8]?\d(?:\.\d+)?%|0?\.\d+r?em|[1-8](?:\.\d+)?p[tx])", re.I
 )
 _CLASS = re.compile(r"(?:^|\s)(?:(?P<up>sup|super|superscript)|(?P<down>sub|subscript))(?:$|\s)", re.I)
-_RULE = re.compile(r"\.([\w-]+)\s*\{[^{}]*vertical-align\s*:\s*(super|sub)\b", re.I)
-"""A class of a page's own style sheet that raises or lowers."""
+_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+_AT_TOP = re.compile(r"vertical-align\s*:\s*(?:text-)?top", re.I)
+"""What styles of cells say."""
+_CSS_COMMENT = re.compile(r"/\*.*?\*/", re.S)
+_LAST_CLASS = re.compile(r"\.([\w-]+)\s*$")
 
 
 def write_raised_text(tree: Any) -> int:
     """Replace what a page raises or lowers by characters, in place; returns how many pieces there were."""
-    rules = {
-        name: way.lower() for style in tree.xpath("//style") for name, way in _RULE.findall(style.text_content() or "")
-    }
+    rules = {name: tag for style in tree.xpath("//style") for name, tag in _rules(style.text_content() or "")}
     for node in tree.xpath("//*[@style or @class]"):
         if node.tag in INLINE - {"sup", "sub"} and (tag := _position(node, rules)):
             node.tag = tag
@@ -47,23 +48,41 @@ def write_raised_text(tree: Any) -> int:
     return sum(_written(node, noted) for node in nodes)
 
 
-def _position(node: Any, rules: Mapping[str, str]) -> str:
-    """sup or sub, if style or class set an element so; else an empty text."""
-    style, classes = node.get("style", ""), node.get("class", "")
-    if found := _STYLE.search(style):
-        return "sup" if found[1].lower() == "super" else "sub"
-    if len(node.text_content()) > SHORT or node.xpath(".//sup | .//sub"):
-        return ""
-    if found := _CLASS.search(classes):
-        return "sup" if found["up"] else "sub"
-    if way := next((rules[name] for name in classes.split() if name in rules), ""):
-        return "sup" if way == "super" else "sub"
-    found = _SHIFTED.search(style) if node.tag in ("small", "font") or _SMALLER.search(style) else None
+def _rules(sheet: str) -> Iterator[tuple[str, str]]:
+    """The classes that a style sheet raises or lowers, with sup or sub."""
+    for selectors, style in _RULE.findall(" ".join(_CSS_COMMENT.sub("", sheet).split())):
+        is_small = _SMALLER.search(style) and not _AT_TOP.search(style)
+        if tag := _of_style(style) or (_shifted(style) if is_small else ""):
+            yield from ((match[1], tag) for one in selectors.split(",") if (match := _LAST_CLASS.search(one)))
+
+
+def _of_style(style: str) -> str:
+    found = _STYLE.search(style)
+    return "" if found is None else "sup" if found[1].lower() == "super" else "sub"
+
+
+def _shifted(style: str) -> str:
+    """sup or sub, if a style shifts text; else an empty text."""
+    found = _SHIFTED.search(style)
     if found is None:
         return ""
     if found["up"] or found["text"]:
         return "sub" if found["down"] else "sup"
     return "sup" if bool(found["top"]) == bool(found["minus"]) else "sub"
+
+
+def _position(node: Any, rules: Mapping[str, str]) -> str:
+    """sup or sub, if style or class set an element so; else an empty text."""
+    style, classes = node.get("style", ""), node.get("class", "")
+    if tag := _of_style(style):
+        return tag
+    if len(node.text_content()) > SHORT or node.xpath(".//sup | .//sub"):
+        return ""
+    if found := _CLASS.search(classes):
+        return "sup" if found["up"] else "sub"
+    if tag := next((rules[name] for name in classes.split() if name in rules), ""):
+        return tag
+    return _shifted(style) if node.tag in ("small", "font") or _SMALLER.search(style) else ""
 
 
 def _children_first(tree: Any) -> list[Any]:

@@ -2,7 +2,7 @@
 
 A browser counts the items of a list, strikes text through, hides sort keys, and draws formulas and rare kanji as
 images. Read without that, "5. Notice" becomes "1. Notice", ~~12~~13 becomes 1213, and a formula that KaTeX or MathJax
-has drawn stands there twice, as TeX and as 106.
+has drawn appears twice, as TeX and as 106.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from nemo_kcpt.readers.counting import roman
 from nemo_kcpt.readers.html_raised import INLINE
 
 _HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
@@ -45,10 +46,6 @@ _TYPES = {
     "lower-roman": "i",
     "upper-roman": "I",
 }
-_ROMAN = (
-    (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"),
-    (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
-)  # fmt: skip
 _SECTIONS = "//section//header//*[self::h2 or self::h3 or self::h4 or self::h5 or self::h6]"
 """Headings that trafilatura drops with the <header> they stand in."""
 _NOTES = "|".join(
@@ -266,11 +263,7 @@ def _shown(number: int, kind: str) -> str:
             number, last = divmod(number - 1, 26)
             letters = chr(ord(kind) + last) + letters
         return letters
-    written = ""
-    for value, sign in _ROMAN:
-        written += sign * (number // value)
-        number %= value
-    return written if kind == "I" else written.lower()
+    return roman(number).upper() if kind == "I" else roman(number)
 
 
 def _first_text(item: Any) -> Any:

@@ -2,7 +2,7 @@
 
 The article's own text is read in its order: title, abstract, sections with their numbers, tables (HTML's model and
 CALS), formulas (TeX where the file has it, else MathML as a line), captions, footnotes behind their paragraphs, the
-list of references. What stands in the front is fields. Reviews and translations that are appended (sub-articles) are
+list of references. What is in the front is fields. Reviews and translations that are appended (sub-articles) are
 documents of their own. Raised text is written as in HTML (cleaning/marks.py).
 """
 
@@ -72,6 +72,7 @@ def _document(article: Any, where: str, name: str, more: dict[str, Any] | None =
     meta = child(front, "article-meta") if child(front, "article-meta") is not None else front
     if (title := title_of(meta)) is not None:
         converter.fill(title, element("h1", tree))
+        converter.put_notes(tree)
     abstract = ""
     for one in children(meta, "abstract", "trans-abstract") if meta is not None else ():
         if one.get("abstract-type") not in _SHORT:
@@ -80,6 +81,7 @@ def _document(article: Any, where: str, name: str, more: dict[str, Any] | None =
     for part in ("body", "back", "floats-group", "floats-wrap"):
         for found in children(article, part):
             converter.fill(found, tree)
+            converter.put_notes(tree)
     said = bool(re.search(r"\w", "".join(text for one in tree if one.tag != "h1" for text in one.itertext())))
     text, count = document_markdown(tree)
     if not said:
@@ -110,6 +112,7 @@ def _add_abstract(converter: Converter, abstract: Any, tree: Any) -> Any:
         append_text(heading, "概要" if japanese else "Abstract")
     made = element("div", tree)
     converter.fill(abstract, made)
+    converter.put_notes(made)
     return made
 
 

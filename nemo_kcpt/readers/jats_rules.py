@@ -24,9 +24,20 @@ _SECTIONS = (
     "bio",
 )
 _BLOCKS = (
-    "disp-formula", "disp-formula-group", "list", "def-list", "table-wrap", "fig", "array", "disp-quote", "verse-group",
-    "boxed-text", "preformat", "code", "p",
-)  # fmt: skip
+    "disp-formula",
+    "disp-formula-group",
+    "list",
+    "def-list",
+    "table-wrap",
+    "fig",
+    "array",
+    "disp-quote",
+    "verse-group",
+    "boxed-text",
+    "preformat",
+    "code",
+    "p",
+)
 _CITATIONS = ("mixed-citation", "element-citation", "citation", "nlm-citation", "note", "citation-alternatives")
 _SAME = ("sup", "sub", "thead", "tbody", "tfoot", "tr", "td", "th", "code", "ruby", "rb", "rt", "rp")
 """Elements that HTML has under the same names."""
@@ -38,6 +49,8 @@ _PARTS = frozenset(
     )
 )
 """Parts of a reference that have their place in it."""
+_AROUND_NOTES = ("fn-group", "table-wrap-foot", "author-notes", "back", "notes", "body", *_SECTIONS)
+"""Elements in which a note is a paragraph."""
 _FN = ("fn", "table-fn", "author-notes", "corresp", "aff")
 
 
@@ -54,11 +67,13 @@ def section(converter: Converter, node: Any, parent: Any) -> None:
             converter.fill(label, heading)
             append_text(heading, " ")
         converter.fill(title, heading)
+        converter.put_notes(made)
     elif label is not None and plain(label):
         converter.fill(label, element("p", made))
     for one in node:
         if local(one) and one is not title and one is not label:
             converter.add(one, made)
+            converter.put_notes(made)
 
 
 def captioned(converter: Converter, node: Any, parent: Any) -> None:
@@ -81,14 +96,14 @@ def captioned(converter: Converter, node: Any, parent: Any) -> None:
     for one in node:
         if local(one) and one is not label and one is not caption:
             converter.add(one, made)
+    converter.put_notes(made)
 
 
 def paragraph(converter: Converter, node: Any, parent: Any) -> None:
-    """A paragraph; notes that stand in it go behind it."""
+    """A paragraph; notes that are in it go behind it."""
     outer, converter.notes = converter.notes, []
     converter.fill(node, element("div" if _has_blocks(node) else "p", parent))
-    for note in converter.notes:
-        parent.append(note)
+    converter.put_notes(parent)
     converter.notes = outer
 
 
@@ -99,7 +114,7 @@ def _has_blocks(node: Any) -> bool:
 def note(converter: Converter, node: Any, parent: Any) -> None:
     """A footnote: in a group with its label before it; within a line a mark, and the note behind the paragraph."""
     label = child(node, "label")
-    inner = local(node.getparent()) not in ("fn-group", "table-wrap-foot", "author-notes", "back", "notes")
+    inner = local(node.getparent()) not in _AROUND_NOTES
     made = element("p")
     mark = re.sub(r"^[\[(（]|[\])）.]$", "", plain(label)) if label is not None else ""
     if inner:

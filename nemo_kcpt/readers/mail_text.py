@@ -61,9 +61,19 @@ def decoded(data: bytes, charset: str | None) -> str:
     name = (charset or "").strip().strip("\"'").lower()
     if name.startswith("iso-2022-jp") or (_JIS.search(data) and data.isascii()):
         return _jis(data)
-    name = {"shift_jis": "cp932", "shift-jis": "cp932", "x-sjis": "cp932", "windows-31j": "cp932", "ms_kanji": "cp932",
-            "gb2312": "gb18030", "ks_c_5601-1987": "cp949", "euc-kr": "cp949", "big5": "cp950", "x-euc-jp": "euc_jp",
-            "iso-8859-1": "cp1252"}.get(name, name)  # fmt: skip
+    name = {
+        "shift_jis": "cp932",
+        "shift-jis": "cp932",
+        "x-sjis": "cp932",
+        "windows-31j": "cp932",
+        "ms_kanji": "cp932",
+        "gb2312": "gb18030",
+        "ks_c_5601-1987": "cp949",
+        "euc-kr": "cp949",
+        "big5": "cp950",
+        "x-euc-jp": "euc_jp",
+        "iso-8859-1": "cp1252",
+    }.get(name, name)
     if name and name not in ("us-ascii", "ascii", "unknown-8bit", "binary", "default"):
         try:
             return data.decode(name)

@@ -100,9 +100,11 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
             yield _document(page, path, source, site, place, skipped)
             skipped.clear()
     except (lxml.etree.XMLSyntaxError, ValueError, *_BROKEN) as error:
-        problem = str(error) if isinstance(error, ValueError) and not isinstance(error, SyntaxError) else (
-            f"is damaged or cut off from here on ({error}); fetch it anew. The rest is not read"
-        )  # fmt: skip
+        problem = (
+            str(error)
+            if isinstance(error, ValueError) and not isinstance(error, SyntaxError)
+            else (f"is damaged or cut off from here on ({error}); fetch it anew. The rest is not read")
+        )
         yield Found(str(path), source, {}, problem)
     if skipped:
         LOG.info(
@@ -127,8 +129,12 @@ def _document(page: _Page, path: Path, source: str, site: Site, place: Place, sk
         return Found(where, name, {}, "there is no text in the page", changes=changes)
     address = f"{site.base.rpartition('/')[0]}/{page.title.replace(' ', '_')}" if site.base else ""
     fields: dict[str, Any] = {
-        "date": page.date, "language": site.language, "sitename": site.name, "url": address, "categories": categories,
-    }  # fmt: skip
+        "date": page.date,
+        "language": site.language,
+        "sitename": site.name,
+        "url": address,
+        "categories": categories,
+    }
     kept = {key: value for key, value in fields.items() if value}
     record = {"paper_id": name, "title": page.title, **kept, "text": f"# {page.title}\n\n{text}"}
     return Found(where, name, record, changes={**changes, **counts})
@@ -169,14 +175,24 @@ def _pages(path: Path, piece: Piece, limit: int) -> Iterator[_Page]:
             elif name == "revision":  # of a history only the last one is kept
                 inner = {local(one): one.text or "" for one in node}
                 size = len(inner.get("text", "").encode("utf-8", "replace"))
-                fields |= {"text": inner.get("text", "") if size <= limit else "", "date": inner.get("timestamp", ""),
-                           "model": inner.get("model", "")}  # fmt: skip
+                fields |= {
+                    "text": inner.get("text", "") if size <= limit else "",
+                    "date": inner.get("timestamp", ""),
+                    "model": inner.get("model", ""),
+                }
                 node.clear()
             elif name == "page":
                 yield _Page(
-                    number, fields.get("title", ""), fields.get("ns", "0"), fields.get("id", ""), "redirect" in fields,
-                    fields.get("date", ""), fields.get("model", ""), fields.get("text", ""), size,
-                )  # fmt: skip
+                    number,
+                    fields.get("title", ""),
+                    fields.get("ns", "0"),
+                    fields.get("id", ""),
+                    "redirect" in fields,
+                    fields.get("date", ""),
+                    fields.get("model", ""),
+                    fields.get("text", ""),
+                    size,
+                )
                 number, fields, size = number + 1, {}, 0
                 node.clear()
                 while node.getprevious() is not None:

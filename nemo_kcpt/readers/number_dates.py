@@ -20,8 +20,20 @@ _ERAS = (
     ((1912, 7, 30), "T", "大正"),
     ((1868, 1, 1), "M", "明治"),
 )
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-           "November", "December")  # fmt: skip
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _JAPANESE_DAYS = "月火水木金土日"
 _ENGLISH = ("", "409", "0409", "809", "EN-US", "EN-GB", "1009", "C09", "1409", "4009")
@@ -41,9 +53,9 @@ class Moment(NamedTuple):
     weekday: int
     """0 is Monday."""
     seconds: int
-    """Of the day."""
+    """Seconds of the day."""
     fraction: Decimal
-    """Of a second."""
+    """Fraction of a second."""
     total: Decimal
     """Seconds since day 0."""
 

@@ -32,10 +32,12 @@ BUILT_IN = {
     58: '[$-411]ggge"年"m"月"d"日"',
 }  # fmt: skip
 """Id -> code, where a file gives none; 27 to 36 and 50 to 58 as a Japanese Excel has them."""
+LOCAL_CURRENCY = (5, 6, 7, 8, 42, 44)
+"""Ids whose codes have the currency sign of the country where Excel runs; a file may give none."""
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.)|_(?P<gap>.)|\*(?P<fill>.)|\[(?P<bracket>[^\]]*)\]'
     r"|(?P<general>General|G/標準|G/通用格式)|(?P<half>AM/PM|A/P|am/pm|a/p|上午/下午|午前/午後)"
-    r"|(?P<fraction>(?<=[sS\]])\.0+)|(?P<date>[yY]+|[mM]+|[dD]+|[hH]+|[sS]+|[gG]+|[eE](?![-+])[eE]*|[bB]{2,4}|a{3,4}|r+)"
+    r"|(?P<fraction>(?<=[sS\]])\.0+)|(?P<date>[yY]+|[mM]+|[dD]+|[hH]+|[sS]+|[gG]+|[eE](?![-+])[eE]*|[bB]{2,4}|[aA]{3,4}|r+)"
     r"|(?P<exponent>[eE][-+])|(?P<digit>[0#?])|(?P<point>\.)|(?P<comma>,)|(?P<percent>[%％])|(?P<text>@)|(?P<other>.)",
     re.S,
 )
@@ -65,7 +67,7 @@ class Section(NamedTuple):
     numerals: int
     """1 to 4 for [DBNum1] to [DBNum4], else 0."""
     kinds: frozenset[str]
-    """Of its tokens."""
+    """Kinds of its tokens."""
     is_date: bool
     """Whether it shows a date or a time."""
     places: int
@@ -252,6 +254,10 @@ def _by_condition(sections: tuple[Section, ...], number: Decimal, minus: str) ->
 
 def _meets(number: Decimal, sign: str, limit: Decimal) -> bool:
     return {
-        "<": number < limit, ">": number > limit, "=": number == limit,
-        "<=": number <= limit, ">=": number >= limit, "<>": number != limit,
-    }[sign]  # fmt: skip
+        "<": number < limit,
+        ">": number > limit,
+        "=": number == limit,
+        "<=": number <= limit,
+        ">=": number >= limit,
+        "<>": number != limit,
+    }[sign]

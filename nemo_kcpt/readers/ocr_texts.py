@@ -21,7 +21,7 @@ class OcrTexts:
 
     model: str = ""
     pages: Mapping[int, str] = field(default_factory=dict)
-    """Page, from 1 -> text."""
+    """Page or slide, from 1 -> text."""
 
 
 def texts_of(place: Place, path: Path) -> OcrTexts:

@@ -22,11 +22,20 @@ from nemo_kcpt.readers.zipped import BadContainer, Container, parse_xml
 MACROS = "files with macros, of which only the text was read"
 """Kind of a flaw; the others are named where they are found."""
 LEFT_OUT = "parts left out"
+UNEXPECTED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading a file raises that no Office has made."""
 _STRICT = re.compile(rb"(?<==[\"'])http://purl\.oclc\.org/ooxml/([A-Za-z]+)/")
 _OPEN = rb"http://schemas.openxmlformats.org/\1/2006/"
 """Namespaces of strict files -> those of all others."""
-_CORE = {"title": "title", "creator": "author", "modified": "date", "created": "created", "language": "language",
-         "subject": "subject", "keywords": "keywords"}  # fmt: skip
+_CORE = {
+    "title": "title",
+    "creator": "author",
+    "modified": "date",
+    "created": "created",
+    "language": "language",
+    "subject": "subject",
+    "keywords": "keywords",
+}
 """Property of core.xml -> field."""
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -156,7 +165,7 @@ def documents(place: Place, piece: Piece, wanted: str, fill: Fill) -> Iterator[F
     except RecursionError:
         yield Found(str(path), source, {}, "is nested too deeply to be a document; save it anew")
         return
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # Office makes no such file
+    except UNEXPECTED as error:
         what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         yield Found(str(path), source, {}, f"is damaged, or is what this reader does not know ({what}); save it anew")
         return

@@ -1,6 +1,6 @@
 """Formulas of Office (OMML, ECMA-376 part 1, chapter 22.1) as TeX.
 
-What is written is TeX that amsmath knows, without bars (`\\vert` instead), so that a formula may stand in a table.
+What is written is TeX that amsmath knows, without bars (`\\vert` instead), so that a formula may be in a table.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
+
+from nemo_kcpt.readers.safe_xml import local
 
 _SIGNS = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ϵ": "epsilon", "ζ": "zeta", "η": "eta",
@@ -117,14 +119,10 @@ def tex(node: Any) -> str:
     return " ".join(_tex(node).split()).strip()
 
 
-def _name(node: Any) -> str:
-    return str(node.tag).rpartition("}")[2] if isinstance(node.tag, str) else ""
-
-
 def _child(node: Any, *names: str) -> Any:
     """The element that a path of names leads to, or None."""
     for name in names:
-        node = next((child for child in node if _name(child) == name), None) if node is not None else None
+        node = next((child for child in node if local(child) == name), None) if node is not None else None
     return node
 
 
@@ -141,7 +139,7 @@ def _is_on(node: Any, *names: str) -> bool:
 
 
 def _tex(node: Any) -> str:
-    name = _name(node)
+    name = local(node)
     if name.endswith("Pr") or name in ("del", "moveFrom"):
         return ""
     write = _WRITERS.get(name)
@@ -166,7 +164,7 @@ def _part(node: Any, name: str) -> str:
 
 
 def _run(node: Any) -> str:
-    text = "".join(child.text or "" for child in node if _name(child) == "t")
+    text = "".join(child.text or "" for child in node if local(child) == "t")
     if _is_on(node, "rPr", "nor"):
         return rf"\text{{{_SPECIAL.sub(_escaped, text)}}}" if text.strip() else text
     style = _value(node, "rPr", "sty")
@@ -255,7 +253,7 @@ def _delimited(node: Any) -> str:
         default if (value := _value(node, "dPr", name)) is None else value
         for name, default in (("begChr", "("), ("endChr", ")"), ("sepChr", "|"))
     )
-    parts = [_row(child).strip() for child in node if _name(child) == "e"]
+    parts = [_row(child).strip() for child in node if local(child) == "e"]
     inner = rf" {_sign(between)} ".join(parts)
     return rf"\left{_delimiter(begin)} {inner}\right{_delimiter(end)}"
 
@@ -265,7 +263,7 @@ def _delimiter(sign: str) -> str:
 
 
 def _matrix(node: Any) -> str:
-    rows = [" & ".join(_row(cell).strip() for cell in row if _name(cell) == "e") for row in node if _name(row) == "mr"]
+    rows = [" & ".join(_row(cell).strip() for cell in row if local(cell) == "e") for row in node if local(row) == "mr"]
     return _stacked(rows)
 
 
@@ -275,7 +273,7 @@ def _stacked(rows: list[str]) -> str:
 
 
 def _lines(node: Any) -> str:
-    rows = [_row(child).strip() for child in node if _name(child) == "e"]
+    rows = [_row(child).strip() for child in node if local(child) == "e"]
     return _stacked(rows)
 
 
@@ -296,7 +294,7 @@ def _function(node: Any) -> str:
 
 
 def _limit(node: Any) -> str:
-    base, limit, below = _part(node, "e"), _part(node, "lim"), _name(node) == "limLow"
+    base, limit, below = _part(node, "e"), _part(node, "lim"), local(node) == "limLow"
     base = rf"\{base}" if base in _FUNCTIONS else base
     if (base.startswith("\\") and base[1:] in _FUNCTIONS) or base.startswith((r"\underbrace", r"\overbrace")):
         return f"{base}{'_' if below else '^'}{{{limit}}}"

@@ -68,7 +68,7 @@ class _Contents:
     """What the pages of a document hold."""
 
     title: str
-    """Of the metadata."""
+    """The title in the metadata."""
     texts: list[str] = field(default_factory=list)
     """One a page."""
     named: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in WARNINGS})

@@ -40,7 +40,7 @@ class Word(NamedTuple):
     space: str
     """White space before it: the page's own, and what PDFium takes for a space or a line's end."""
     number: int
-    """Of its first character in PDFium's text page."""
+    """Number of its first character in PDFium's text page."""
 
 
 class Reading(NamedTuple):
@@ -186,6 +186,8 @@ def _words(textpage: Any, scale: float, inside: tuple[float, float, float, float
             first, size, digits = number, own, unit.isdigit()
         text += unit if unit != "\ufffe" else "\x02"  # both are PDFium's hyphen at a line's end
         last = number
+        if text[-1] == "\x02":  # the word's other half is on the next line
+            close(last)
     if text:
         close(last)
     return [_on_its_line(word, before) for word, before in zip(found, [None, *found])]

@@ -10,6 +10,7 @@ from typing import Any
 from nemo_kcpt.cleaning.scripts import JAPANESE, JAPANESE_PUNCTUATION
 from nemo_kcpt.readers.pdf_characters import readings, text_objects
 from nemo_kcpt.readers.pdf_columns import reading_order, stretches
+from nemo_kcpt.readers.pdf_notes import notes_behind
 from nemo_kcpt.readers.pdf_raised import pieces_of
 from nemo_kcpt.readers.pdf_unmapped import unknown
 from nemo_kcpt.readers.pdf_unseen import show_letters
@@ -18,6 +19,8 @@ from nemo_kcpt.readers.pdf_vertical import lines_from_right_to_left
 _BEFORE_SIGN = f"(?<=[{JAPANESE}{JAPANESE_PUNCTUATION}(\u0020\u3000])"
 _SIGN = re.compile(f"{_BEFORE_SIGN}(?:([-\u2212])\\r?\\n|\x02(?:\\r?\\n)?)(?=[0-9])")
 """A sign at a line's end, which goes to its number on the next line; PDFium may take it for a hyphen, its U+0002."""
+_ALONE = re.compile(f"{_BEFORE_SIGN}\x02(?:\\r?\\n)?")
+"""The same where a note stands between it and its number; after a space or Japanese nothing is hyphenated."""
 
 
 @dataclass
@@ -26,7 +29,8 @@ class PageText:
 
     text: str
     changes: Counter[str] = field(default_factory=Counter)
-    """`raised`: pieces of raised or lowered text; `sideways`: 1 if text stands so; `columns`: lines put in order."""
+    """`raised`: pieces of raised or lowered text; `sideways`: 1 if text stands so; `columns`: lines put in order;
+    `notes`: notes put behind the text of their page."""
     doubts: list[str] = field(default_factory=list)
     """`mixed_pages`: lines may be those of two columns; `unmapped_pages`: a font does not say what its glyphs are."""
     unknown: int = 0
@@ -43,16 +47,18 @@ def read_page(page: Any) -> PageText:
     doubtful = 0
     for reading in readings(page, objects):
         pieces, raised = pieces_of(reading.words)
-        text, moved, unsure = reading_order(stretches(lines_from_right_to_left(pieces)))
+        ordered, notes = notes_behind(stretches(lines_from_right_to_left(pieces)))
+        text, moved, unsure = reading_order(ordered)
         if text.strip():
             blocks.append(text if not blocks else text.lstrip("\n"))
-        found.changes.update(raised=raised, columns=moved)
+        found.changes.update(raised=raised, columns=moved, notes=notes)
         doubtful += unsure
         if reading.turned and text.strip():
             found.changes["sideways"] = 1
     if doubtful:
         found.doubts.append("mixed_pages")
-    found.text = _SIGN.sub(lambda match: "\n" + (match[1] or "-"), "\n\n".join(blocks))
+    text = _SIGN.sub(lambda match: "\n" + (match[1] or "-"), "\n\n".join(blocks))
+    found.text = _ALONE.sub("-\n", text)
     found.unknown = unknown(found.text)
     if found.unknown:
         found.doubts.append("unmapped_pages")

@@ -117,6 +117,8 @@ def _cell(above: str, below: str) -> str:
     """Two lines of a cell as one; a number that its width has broken (7,185,78 and 5, - and 3.5) is one."""
     if not above or not below:
         return above or below
+    if above.endswith("\x02"):
+        return above + below  # a word whose hyphen is left to the cleaning
     broken = (_HALF.search(above) and _REST.match(below)) or (above in ("-", "\u2212") and below[0].isdigit())
     return above + ("" if broken or (_JAPANESE.match(above[-1]) and _JAPANESE.match(below)) else " ") + below
 

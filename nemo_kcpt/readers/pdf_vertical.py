@@ -57,7 +57,7 @@ def _is_below(one: Piece, two: Piece) -> bool:
 def _ordered(pieces: Sequence[Piece]) -> list[Piece]:
     """The lines of a page of vertical writing from right to left, tier by tier; what is above first, the rest last.
 
-    A line is all that stands in one column: letters below each other, numbers that lie across it, a heading with its
+    A line is all that is in one column: letters below each other, numbers that lie across it, a heading with its
     number and a space. A page's number, below or above all of them, is none of it.
     """
     size = median(piece.size for piece in pieces if piece.is_vertical)

@@ -15,13 +15,21 @@ from nemo_kcpt.readers.symbol_fonts import in_font
 
 COUNTING = "numbers in a form of counting that is not known"
 _MOVING = re.compile(r"slidenum|datetime|date|footer|header", re.I)
-"""Fields that are page furniture."""
+"""Fields that are page furniture, unless there is other text in their paragraph."""
 _FORMS = {
-    "alphaLc": "lowerLetter", "alphaUc": "upperLetter", "arabic": "decimal", "romanLc": "lowerRoman",
-    "romanUc": "upperRoman", "arabicDb": "decimalFullWidth", "circleNumDb": "decimalEnclosedCircle",
-    "circleNumWdWhite": "decimalEnclosedCircle", "ea1JpnKor": "japaneseCounting", "ea1Chs": "japaneseCounting",
-    "ea1JpnChsDb": "japaneseCounting", "ea1Cht": "taiwaneseCounting",
-}  # fmt: skip
+    "alphaLc": "lowerLetter",
+    "alphaUc": "upperLetter",
+    "arabic": "decimal",
+    "romanLc": "lowerRoman",
+    "romanUc": "upperRoman",
+    "arabicDb": "decimalFullWidth",
+    "circleNumDb": "decimalEnclosedCircle",
+    "circleNumWdWhite": "decimalEnclosedCircle",
+    "ea1JpnKor": "japaneseCounting",
+    "ea1Chs": "japaneseCounting",
+    "ea1JpnChsDb": "japaneseCounting",
+    "ea1Cht": "taiwaneseCounting",
+}
 """The beginning of a scheme's name -> the form of counting."""
 _SCHEME = re.compile(r"(?P<form>\w+?)(?P<around>ParenBoth|ParenR|Period|Plain|Minus)")
 _AROUND = {"ParenBoth": "({})", "ParenR": "{})", "Period": "{}.", "Plain": "{}", "Minus": "{} -"}
@@ -118,16 +126,20 @@ def joined(lines: Sequence[Line]) -> str:
 def paragraph_text(paragraph: Any, contents: Contents) -> str:
     """A paragraph (a:p) as a line of text; line ends within it stay."""
     pieces: list[Piece] = []
-    _walk(paragraph, pieces)
+    _walk(paragraph, pieces, moving=False)
+    if any(piece.text.strip() for piece in pieces):
+        pieces.clear()
+        _walk(paragraph, pieces, moving=True)
     line = written(pieces)
     contents.changes["raised"] += line.raised
     return "\n".join(part.strip() for part in line.text.strip().split("\n"))
 
 
-def _walk(node: Any, pieces: list[Piece]) -> None:
+def _walk(node: Any, pieces: list[Piece], *, moving: bool) -> None:
+    """Add the pieces of a paragraph, those of fields that are page furniture elsewhere only if `moving`."""
     for one in shown(node, ("r", "fld", "oMath", "oMathPara", "pPr", "endParaRPr")):
         name = local(one)
-        if name == "r" or (name == "fld" and not _MOVING.match(attribute(one, "type") or "")):
+        if name == "r" or (name == "fld" and (moving or not _MOVING.match(attribute(one, "type") or ""))):
             pieces.append(_run(one))
         elif name == "br":
             pieces.append(Piece("\n"))

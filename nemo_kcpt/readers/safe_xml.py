@@ -34,7 +34,7 @@ class Root(NamedTuple):
     """How an XML document begins."""
 
     name: str
-    """Of the root element, without its prefix; empty if the file does not begin as XML does."""
+    """Name of the root element, without its prefix; empty if the file does not begin as XML does."""
     namespace: str = ""
     attributes: frozenset[str] = frozenset()
     doctype: str = ""
@@ -163,9 +163,15 @@ def parser() -> Any:
     import lxml.etree
 
     return lxml.etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, attribute_defaults=False,
-        remove_comments=True, remove_pis=True, huge_tree=False,
-    )  # fmt: skip
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        remove_comments=True,
+        remove_pis=True,
+        huge_tree=False,
+    )
 
 
 def resolve(tree: Any) -> None:

@@ -144,7 +144,7 @@ def _by_bytes(encoding: str) -> bool:
 
 
 def _is_packed(path: Path) -> bool:
-    return path.name.lower().endswith(".gz")
+    return path.name.lower().endswith((".gz", ".tgz"))
 
 
 def open_packed(path: Path) -> BinaryIO:

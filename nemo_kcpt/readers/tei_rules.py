@@ -39,7 +39,7 @@ def _is_headed(node: Any) -> bool:
 
 
 def paragraph(converter: Converter, node: Any, parent: Any) -> None:
-    """A paragraph; notes that stand in it go behind it."""
+    """A paragraph; notes that are in it go behind it."""
     outer, converter.notes = converter.notes, []
     blocks = next(below(node, "list", "table", "figure", "lg", "floatingText"), None) is not None
     converter.fill(node, element("div" if blocks else "p", parent))
@@ -54,7 +54,7 @@ def note(converter: Converter, node: Any, parent: Any) -> None:
         return
     mark = re.sub(r"^[\[(]|[\]).]$", "", node.get("n", ""))
     made = element("p")
-    inner = local(node.getparent()) in ("p", "head", "cell", "item", "l", "ab", "hi", "seg", "quote", "s")
+    inner = local(node.getparent()) in ("p", "head", "title", "cell", "item", "l", "ab", "hi", "seg", "quote", "s")
     if inner:
         mark = mark or converter.new_mark()
         append_text(parent, f"[^{mark}]")

@@ -1,6 +1,6 @@
 """TeX: one document a \\documentclass, with all files that it reads, as Markdown; formulas stay TeX.
 
-An arXiv folder is one document, wherever it lies in the corpus. Macros of one's own are expanded, comments and what a
+An arXiv folder is one document, wherever in the corpus. A document's own macros are expanded, comments and what a
 condition switches off go, numbers of sections, formulas, figures and citations are those of the page. What cannot be
 known is named: files that are missing or outside of the folder, and commands without a meaning, stay visible and are
 flaws of the document.

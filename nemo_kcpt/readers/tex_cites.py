@@ -1,7 +1,7 @@
 """Citations as the page shows them, where the list of references is there: [3], [3, p. 5], (Ito et al., 2020).
 
 The list is a `thebibliography` in the document or in its .bbl, or biblatex's .bbl. Without one nobody knows the
-numbers: then the keys stand in the brackets.
+numbers: then the keys are in the brackets.
 """
 
 from __future__ import annotations
@@ -147,6 +147,8 @@ _FORMS = [
 ]
 COMMANDS: dict[str, Handler] = {
     **{f"{form}{star}": _cite for form in _FORMS for star in ("", "*")},
-    "bibitem": _item, "bibliography": _bibliography, "printbibliography": _bibliography,
-}  # fmt: skip
+    "bibitem": _item,
+    "bibliography": _bibliography,
+    "printbibliography": _bibliography,
+}
 ENVIRONMENTS: dict[str, Handler] = {"thebibliography": _bibliography_environment}

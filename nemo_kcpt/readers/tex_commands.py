@@ -157,8 +157,13 @@ def document_class(writer: Writer, name: str) -> None:
     if re.match(r"IEEEtran|revtex|IEEEconf", kind):
         shown["section"] = r"\Roman{section}"
         shown["subsection"] = r"\thesection-\Alph{subsection}"
-    program.within.update(chapter=["section"], section=["subsection"], subsection=["subsubsection"],
-                          subsubsection=["paragraph"], paragraph=["subparagraph"])  # fmt: skip
+    program.within.update(
+        chapter=["section"],
+        section=["subsection"],
+        subsection=["subsubsection"],
+        subsubsection=["paragraph"],
+        paragraph=["subparagraph"],
+    )
     outer = "section"
     for inner in ("subsection", "subsubsection", "paragraph", "subparagraph"):
         shown.setdefault(inner, rf"\the{outer}.\arabic{{{inner}}}")

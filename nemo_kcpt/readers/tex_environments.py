@@ -7,13 +7,25 @@ from nemo_kcpt.readers.tex_lexer import tokens_of
 from nemo_kcpt.readers.tex_write import LINE, Handler, Table, Writer
 
 _FLOATS = {
-    "figure": "figure", "table": "table", "wrapfigure": "figure", "wraptable": "table", "sidewaysfigure": "figure",
-    "sidewaystable": "table", "SCfigure": "figure", "SCtable": "table", "algorithm": "algorithm",
+    "figure": "figure",
+    "table": "table",
+    "wrapfigure": "figure",
+    "wraptable": "table",
+    "sidewaysfigure": "figure",
+    "sidewaystable": "table",
+    "SCfigure": "figure",
+    "SCtable": "table",
+    "algorithm": "algorithm",
     "algorithm2e": "algorithm",
-    "threeparttable": "", "listing": "listing", "floatrow": "", "margintable": "table",
-    "marginfigure": "figure", "teaserfigure": "figure", "figurehere": "figure",
+    "threeparttable": "",
+    "listing": "listing",
+    "floatrow": "",
+    "margintable": "table",
+    "marginfigure": "figure",
+    "teaserfigure": "figure",
+    "figurehere": "figure",
     "tablehere": "table",
-}  # fmt: skip
+}
 _ARGUMENTS = {
     "wrapfigure": 2, "wraptable": 2, "minipage": 1, "multicols": 1, "adjustbox": 1, "subfigure": 1, "subtable": 1,
     "spacing": 1,
@@ -113,16 +125,36 @@ _CONTROL = {
     "EndLoop": "end loop",
 }  # fmt: skip
 _WITH_TEST = {
-    "If": ("if ", " then"), "IF": ("if ", " then"), "ElsIf": ("else if ", " then"), "ELSIF": ("else if ", " then"),
-    "For": ("for ", " do"), "FOR": ("for ", " do"), "ForAll": ("for all ", " do"), "FORALL": ("for all ", " do"),
-    "While": ("while ", " do"), "WHILE": ("while ", " do"), "Until": ("until ", ""), "UNTIL": ("until ", ""),
-    "KwIn": ("Input: ", ""), "KwOut": ("Output: ", ""), "KwData": ("Data: ", ""), "KwResult": ("Result: ", ""),
+    "If": ("if ", " then"),
+    "IF": ("if ", " then"),
+    "ElsIf": ("else if ", " then"),
+    "ELSIF": ("else if ", " then"),
+    "For": ("for ", " do"),
+    "FOR": ("for ", " do"),
+    "ForAll": ("for all ", " do"),
+    "FORALL": ("for all ", " do"),
+    "While": ("while ", " do"),
+    "WHILE": ("while ", " do"),
+    "Until": ("until ", ""),
+    "UNTIL": ("until ", ""),
+    "KwIn": ("Input: ", ""),
+    "KwOut": ("Output: ", ""),
+    "KwData": ("Data: ", ""),
+    "KwResult": ("Result: ", ""),
     "KwRet": ("return ", ""),
-}  # fmt: skip
+}
 _WITH_BODY = {
-    "For": "for", "ForEach": "for each", "ForAll": "for all", "While": "while", "If": "if", "uIf": "if", "lIf": "if",
-    "eIf": "if", "ElseIf": "else if", "uElseIf": "else if",
-}  # fmt: skip
+    "For": "for",
+    "ForEach": "for each",
+    "ForAll": "for all",
+    "While": "while",
+    "If": "if",
+    "uIf": "if",
+    "lIf": "if",
+    "eIf": "if",
+    "ElseIf": "else if",
+    "uElseIf": "else if",
+}
 
 
 def _float(writer: Writer, name: str) -> None:
@@ -280,7 +312,12 @@ ENVIRONMENTS: dict[str, Handler] = {
     **dict.fromkeys(("algorithmic", "algorithmic*", "pseudocode"), _algorithmic),
     **dict.fromkeys(("block", "alertblock", "exampleblock"), _block),
     **dict.fromkeys(("keyword", "keywords", "IEEEkeywords"), _keywords),
-    **dict.fromkeys(("acknowledgements", "acknowledgments", "acks", "ack", "acknowledgement"),
-    _headed("Acknowledgements")),
-    "wrapfigure": _float, "wraptable": _float, "theorem": _theorem, "proof": _proof, "frame": _frame,
-}  # fmt: skip
+    **dict.fromkeys(
+        ("acknowledgements", "acknowledgments", "acks", "ack", "acknowledgement"), _headed("Acknowledgements")
+    ),
+    "wrapfigure": _float,
+    "wraptable": _float,
+    "theorem": _theorem,
+    "proof": _proof,
+    "frame": _frame,
+}

@@ -28,10 +28,18 @@ _INCLUDES = re.compile(
 )
 _INPUT_ENCODING = re.compile(r"\\usepackage\s*\[([\w-]+)\]\s*\{inputenc\}")
 _ENCODINGS = {
-    "latin1": "cp1252", "latin9": "iso8859-15", "ansinew": "cp1252", "utf8": "utf-8", "utf8x": "utf-8",
+    "latin1": "cp1252",
+    "latin9": "iso8859-15",
+    "ansinew": "cp1252",
+    "utf8": "utf-8",
+    "utf8x": "utf-8",
     "latin2": "iso8859-2",
-    "applemac": "mac_roman", "sjis": "cp932", "eucjp": "euc_jp", "koi8-r": "koi8-r", "cp1251": "cp1251",
-}  # fmt: skip
+    "applemac": "mac_roman",
+    "sjis": "cp932",
+    "eucjp": "euc_jp",
+    "koi8-r": "koi8-r",
+    "cp1251": "cp1251",
+}
 _DEFINITION = re.compile(
     r"\\(?:re|provide)?newcommand|\\(?:re)?newcommand|\\(?:g|e)?def\\|\\DeclareMathOperator|\\let\\"
 )

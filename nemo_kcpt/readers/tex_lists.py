@@ -121,9 +121,22 @@ def _quote(writer: Writer, name: str) -> None:
 COMMANDS: dict[str, Handler] = {"item": _item}
 ENVIRONMENTS: dict[str, Handler] = {
     **dict.fromkeys(
-        ("itemize", "enumerate", "description", "compactitem", "compactenum", "inparaenum", "inparaitem", "itemize*",
-         "enumerate*", "description*", "labeling", "list", "trivlist"),
+        (
+            "itemize",
+            "enumerate",
+            "description",
+            "compactitem",
+            "compactenum",
+            "inparaenum",
+            "inparaitem",
+            "itemize*",
+            "enumerate*",
+            "description*",
+            "labeling",
+            "list",
+            "trivlist",
+        ),
         _list,
     ),
     **dict.fromkeys(("quote", "quotation", "verse", "displayquote"), _quote),
-}  # fmt: skip
+}

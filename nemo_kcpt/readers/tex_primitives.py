@@ -6,11 +6,10 @@ import re
 
 from nemo_kcpt.readers import tex_conditionals as conditionals
 from nemo_kcpt.readers import tex_definitions as definitions
+from nemo_kcpt.readers.counting import roman
 from nemo_kcpt.readers.tex_lexer import CLOSE, OPEN, Token, tokens_of, written
 from nemo_kcpt.readers.tex_macros import Act, Macro, Program
 
-_ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
-          (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
 _SYMBOLS = "*†‡§¶‖"
 
 
@@ -146,11 +145,7 @@ def _step(program: Program, name: str) -> None:
 def numeral(number: int, form: str) -> str:
     """A counter's value as \\arabic, \\roman, \\alph and the like show it."""
     if form in ("roman", "Roman"):
-        text, rest = "", number
-        for value, sign in _ROMAN:
-            text += sign * (rest // value)
-            rest %= value
-        return text.upper() if form == "Roman" else text
+        return roman(number).upper() if form == "Roman" else roman(number)
     if form in ("alph", "Alph") and 0 < number < 27:
         return chr(ord("a" if form == "alph" else "A") + number - 1)
     if form == "fnsymbol" and 0 < number <= len(_SYMBOLS):

@@ -255,10 +255,17 @@ def _diagonal(writer: Writer, name: str) -> None:
 
 
 COMMANDS: dict[str, Handler] = {
-    "multirow": _multirow, "multicolumn": _multicolumn, "makecell": _stacked, "shortstack": _stacked, "thead": _stacked,
-    "specialcell": _stacked, "backslashbox": _diagonal, "diagbox": _diagonal, "slashbox": _diagonal,
+    "multirow": _multirow,
+    "multicolumn": _multicolumn,
+    "makecell": _stacked,
+    "shortstack": _stacked,
+    "thead": _stacked,
+    "specialcell": _stacked,
+    "backslashbox": _diagonal,
+    "diagbox": _diagonal,
+    "slashbox": _diagonal,
     **dict.fromkeys(_RULES, lambda writer, name: _drop_rule(writer, name)),
-}  # fmt: skip
+}
 ENVIRONMENTS: dict[str, Handler] = dict.fromkeys(
     (
         "tabular",

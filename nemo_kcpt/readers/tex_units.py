@@ -233,10 +233,14 @@ def _declare_unit(writer: Writer, name: str) -> None:
 
 
 COMMANDS: dict[str, Handler] = {
-    **dict.fromkeys(("SI", "qty"), _quantity), **dict.fromkeys(("num", "tablenum"), _number),
-    **dict.fromkeys(("si", "unit"), _unit), "ang": _angle, "sisetup": _setup,
-    "numrange": _several(_range, 2, False), "numlist": _several(_list, 1, False),
+    **dict.fromkeys(("SI", "qty"), _quantity),
+    **dict.fromkeys(("num", "tablenum"), _number),
+    **dict.fromkeys(("si", "unit"), _unit),
+    "ang": _angle,
+    "sisetup": _setup,
+    "numrange": _several(_range, 2, False),
+    "numlist": _several(_list, 1, False),
     **dict.fromkeys(("SIrange", "qtyrange"), _several(_range, 2, True)),
     **dict.fromkeys(("SIlist", "qtylist"), _several(_list, 1, True)),
     **dict.fromkeys(("DeclareSIUnit", "DeclareSIPrefix"), _declare_unit),
-}  # fmt: skip
+}

@@ -84,8 +84,14 @@ def wiki_markdown(text: str, title: str, site: Site) -> tuple[str, dict[str, int
 class _Builder:
     """Makes HTML elements of nodes: paragraphs, lists and tables as MediaWiki lays them out."""
 
-    def __init__(self, title: str, site: Site, notes: dict[str, Sequence[Any]] | None = None,
-                 counts: Counter[str] | None = None, depth: int = 0) -> None:  # fmt: skip
+    def __init__(
+        self,
+        title: str,
+        site: Site,
+        notes: dict[str, Sequence[Any]] | None = None,
+        counts: Counter[str] | None = None,
+        depth: int = 0,
+    ) -> None:
         self.title, self.site = title, site
         self.root = element("div")
         self.line: Any = None

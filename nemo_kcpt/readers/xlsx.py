@@ -15,14 +15,15 @@ from nemo_kcpt.readers.base import Found, Piece, Place, Reader, too_large
 from nemo_kcpt.readers.drawings import chart_lines, diagram_lines
 from nemo_kcpt.readers.office import LEFT_OUT, Contents, Package, attribute, child, documents, local
 from nemo_kcpt.readers.pieces import on_one_line
-from nemo_kcpt.readers.xlsx_cells import Cells, column_name, place_of
+from nemo_kcpt.readers.xlsx_cells import HIDDEN, Cells, column_name, place_of
 from nemo_kcpt.readers.xlsx_regions import Block, Regions
 from nemo_kcpt.readers.zipped import BadContainer
 
-HIDDEN = "files with sheets, rows or columns that are hidden and left out"
+CONDITIONAL = "sheets with number formats that depend on conditions"
 MERGES = 100_000
 """Merged ranges of a sheet that are looked at."""
 _MERGE = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?\bref=[\"']([A-Za-z]+\d+):([A-Za-z]+\d+)[\"']")
+_RULE = re.compile(rb"<(?:\w+:)?cfRule\s[^>]*?\bdxfId=[\"'](\d{1,9})[\"']")
 _PLAIN_NAME = re.compile(r"(?:Sheet|シート|Tabelle|Feuil|工作表)\s*\d*", re.I)
 
 
@@ -69,7 +70,10 @@ def _sheet(package: Package, part: str, name: str, cells: Cells, contents: Conte
     if not part:  # a module of macros in old files
         contents.flaw(LEFT_OUT, f"sheet {name}", "it is not in the file; open it in Excel and save it")
         return
-    covered = Covered(_merged(package, part))
+    merged, rules = _about(package, part)
+    if rules & cells.formats.conditional:
+        contents.flaw(CONDITIONAL, f"sheet {name}", "numbers are written as they are shown without the conditions")
+    covered = Covered(merged)
     regions = Regions()
     gone = hidden_rows = 0
     hidden: set[int] = set()
@@ -77,16 +81,16 @@ def _sheet(package: Package, part: str, name: str, cells: Cells, contents: Conte
     last = 0
     for node in package.container.stream_xml(part, "{*}row", "{*}col"):
         if local(node) == "col":
-            if attribute(node, "hidden") in ("1", "true"):
+            if _is_hidden(node, "width"):
                 hidden |= set(range(int(node.get("min", 0)), min(int(node.get("max", 0)), 16_384) + 1))
             continue
         last = int(node.get("r") or last + 1)
-        if node.get("hidden") in ("1", "true"):
+        if _is_hidden(node, "ht"):
             hidden_rows += any(child(cell, "v") is not None or child(cell, "is") is not None for cell in node)
             gone += 1
             continue
         row = _row(node, last, cells, covered)
-        left_out |= row.keys() & hidden
+        left_out |= {column for column in row.keys() & hidden if row[column]}
         yield from regions.add(last - gone, _without(row, sorted(hidden)))
     yield from regions.end()
     if hidden_rows or left_out:
@@ -97,7 +101,12 @@ def _sheet(package: Package, part: str, name: str, cells: Cells, contents: Conte
         contents.flaw(HIDDEN, f"sheet {name}", f"{' and '.join(what)}; unhide them in Excel to have them read")
     drawing = package.related(part, "drawing")
     if drawing:
-        yield from _drawn(package, drawing, contents)
+        yield from _drawn(package, drawing, name, contents)
+
+
+def _is_hidden(node: Any, size: str) -> bool:
+    """Whether a row or column is hidden, or has no height or width."""
+    return node.get("hidden") in ("1", "true") or not float(node.get(size) or 1)
 
 
 def _without(row: dict[int, str], hidden: list[int]) -> dict[int, str]:
@@ -128,6 +137,7 @@ class Covered:
 
 
 def _row(node: Any, number: int, cells: Cells, covered: Covered) -> dict[int, str]:
+    """What the cells of a row show; of merged cells between others those that are covered are empty texts."""
     row: dict[int, str] = {}
     column = 0
     over = covered.of_row(number)
@@ -138,26 +148,40 @@ def _row(node: Any, number: int, cells: Cells, covered: Covered) -> dict[int, st
             continue  # under a merged cell, where nothing is seen
         if text := on_one_line(cells.text(cell, f"{column_name(column)}{number}")):
             row[column] = text
+    last = max(row, default=0)
+    for _, left, _, right in over if len(row) > 1 else ():
+        row = {**dict.fromkeys(range(left, min(right, last) + 1), ""), **row}
     return row
 
 
-def _merged(package: Package, part: str) -> list[tuple[int, int, int, int]]:
-    """The merged ranges of a sheet (top, left, bottom, right), which its file has behind the cells."""
+def _about(package: Package, part: str) -> tuple[list[tuple[int, int, int, int]], set[int]]:
+    """The merged ranges of a sheet (top, left, bottom, right) and the numbers of its conditions' formats: what its file
+    has behind the cells."""
     found: list[tuple[int, int, int, int]] = []
+    rules: set[int] = set()
     rest = b""
     for block in package.container.blocks(part):
         data = rest + block
+        rules |= {int(match[1]) for match in _RULE.finditer(data)}
         for match in _MERGE.finditer(data):
             first, last = place_of(match[1].decode()), place_of(match[2].decode())
             if first and last and len(found) < MERGES:
                 found.append((*first, *last))
         rest = data[max(data.rfind(b"<"), len(data) - 400) :]
-    return sorted(set(found))
+    return sorted(set(found)), rules
 
 
-def _drawn(package: Package, part: str, contents: Contents) -> Iterator[Block]:
+def _drawn(package: Package, part: str, sheet: str, contents: Contents) -> Iterator[Block]:
     """Text boxes, titles of charts and diagrams upon a sheet; a chart's values are in its cells."""
-    for node in package.xml(part).iter():
+    root = package.xml(part)
+    for about in list(root.iter("{*}cNvPr")):
+        if about.get("hidden") in ("1", "true"):
+            drawing = about.getparent().getparent()
+            detail = f"drawing {about.get('name') or 'without a name'}; unhide it in Excel to have it read"
+            if local(drawing) != "pic":
+                contents.flaw(HIDDEN, f"sheet {sheet}", detail)
+            drawing.getparent().remove(drawing)
+    for node in root.iter():
         name = local(node)
         if name == "txBody":
             paragraphs = ("".join(one.text or "" for one in p.iter("{*}t")) for p in node.iter("{*}p"))

@@ -7,13 +7,15 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from nemo_kcpt.readers.base import Place, too_large
-from nemo_kcpt.readers.number_formats import BUILT_IN, UnknownFormat, general, show, show_text
+from nemo_kcpt.readers.number_formats import BUILT_IN, LOCAL_CURRENCY, UnknownFormat, general, show, show_text
 from nemo_kcpt.readers.office import Contents, Package, attribute, child, local
 from nemo_kcpt.readers.pieces import Piece, written
 from nemo_kcpt.readers.symbol_fonts import in_font, is_symbol_font
 from nemo_kcpt.readers.zipped import BadContainer
 
 NO_VALUE = "sheets with formulas of which no value is stored"
+HIDDEN = "sheets that are hidden, or of which rows, columns or cells are, left out"
+NO_CURRENCY = "sheets with amounts whose currency the file does not say"
 NO_FORMAT = "sheets with numbers whose format is not known"
 WHOLE = 15
 """Digits that Excel knows of a number."""
@@ -29,7 +31,7 @@ class Font(NamedTuple):
     """super, sub, or empty."""
     struck: bool
     name: str
-    """Of a symbol font, else empty."""
+    """Name of a symbol font, else empty."""
 
 
 PLAIN = Font("", False, "")
@@ -47,14 +49,21 @@ class Formats:
         fonts: list[Font] = []
         self._codes: list[str] = []
         self._fonts: list[Font] = []
+        self._local: set[int] = set()
+        self.conditional: set[int] = set()
+        """Numbers of the formats of conditions that have a number format."""
         for node in root if root is not None else ():
             if local(node) == "numFmts":
                 codes |= {attribute(one, "numFmtId") or "": attribute(one, "formatCode") or "" for one in node}
             elif local(node) == "fonts":
                 fonts = [_font(one, "name") for one in node]
+            elif local(node) == "dxfs":
+                self.conditional = {number for number, one in enumerate(node) if child(one, "numFmt") is not None}
             elif local(node) == "cellXfs":
                 for one in node:
                     number = attribute(one, "numFmtId") or "0"
+                    if number not in codes and int(number) in LOCAL_CURRENCY:
+                        self._local.add(len(self._codes))
                     font = int(attribute(one, "fontId") or 0)
                     self._codes.append(codes.get(number) or BUILT_IN.get(int(number), "unknown"))
                     self._fonts.append(fonts[font] if font < len(fonts) else PLAIN)
@@ -63,6 +72,10 @@ class Formats:
         """The format of a style."""
         number = int(style or 0)
         return self._codes[number] if number < len(self._codes) else "General"
+
+    def is_local_currency(self, style: str | None) -> bool:
+        """Whether a style shows a currency sign that only Excel's locale knows."""
+        return int(style or 0) in self._local
 
     def font(self, style: str | None) -> Font:
         """The font of a style."""
@@ -88,6 +101,8 @@ class Cells:
         self.since_1904 = since_1904
         self.without_value: list[str] = []
         """Cells of the present sheet."""
+        self.shows_nothing: list[str] = []
+        self.without_currency: list[str] = []
         self.without_format: list[str] = []
         self._shared: list[list[Piece]] = []
         self._place, self._left = place, place.max_bytes
@@ -120,36 +135,44 @@ class Cells:
         value = child(cell, "v")
         inline = child(cell, "is") if value is None else None
         if kind == "inlineStr" or (value is None and inline is not None):
-            return self._written(text_pieces(inline) if inline is not None else [], style)
+            return self._written(text_pieces(inline) if inline is not None else [], style, name)
         if value is None or (not value.text and kind != "str"):
             if child(cell, "f") is not None:
                 self.without_value.append(name)
             return ""
         text = value.text or ""
         if kind == "s":
-            return self._written(self._shared[int(text)], style)
+            return self._written(self._shared[int(text)], style, name)
         if kind == "str":
-            return self._written([Piece(_unescaped(text))], style)
+            return self._written([Piece(_unescaped(text))], style, name)
         if kind == "b":
             return "TRUE" if text.strip() in ("1", "true") else "FALSE"
         if kind in ("e", "d"):
             return text.strip()
         code = self.formats.code(style)
+        if self.formats.is_local_currency(style):
+            self.without_currency.append(name)
         if code == "General" and text.isascii() and text.isdigit() and len(text) <= WHOLE and text[0] != "0":
             return self._marked([Piece(text)], style)
         return self._marked([Piece(self._number(float(text), code, name))], style)
 
     def _number(self, value: float, code: str, name: str) -> str:
         try:
-            return show(value, code, since_1904=self.since_1904)
+            shown = show(value, code, since_1904=self.since_1904)
+            if value and not shown:
+                self.shows_nothing.append(name)
+            return shown
         except UnknownFormat:
             self.without_format.append(name)
             return general(Decimal(f"{value:.15g}"))
 
-    def _written(self, pieces: list[Piece], style: str | None) -> str:
+    def _written(self, pieces: list[Piece], style: str | None, name: str) -> str:
         code = self.formats.code(style)
         if code != "General" and len(pieces) == 1:
-            pieces = [pieces[0]._replace(text=show_text(pieces[0].text, code))]
+            shown = show_text(pieces[0].text, code)
+            if not shown and pieces[0].text.strip():
+                self.shows_nothing.append(name)
+            pieces = [pieces[0]._replace(text=shown)]
         return self._marked(pieces, style)
 
     def _marked(self, pieces: list[Piece], style: str | None) -> str:
@@ -168,6 +191,12 @@ class Cells:
         for kind, cells, detail in (
             (NO_VALUE, self.without_value, what),
             (NO_FORMAT, self.without_format, "these are written without a format"),
+            (
+                NO_CURRENCY,
+                self.without_currency,
+                "Excel shows them with the sign of the country where it runs; these are written without one",
+            ),
+            (HIDDEN, self.shows_nothing, "their format shows nothing; change it in Excel to have them read"),
         ):
             if cells:
                 more = f" and {len(cells) - NAMED:,} more" if len(cells) > NAMED else ""

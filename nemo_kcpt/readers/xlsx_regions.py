@@ -8,7 +8,7 @@ from typing import NamedTuple
 from nemo_kcpt.readers.markdown_tables import cell_text, line, table
 
 Row = dict[int, str]
-"""Column -> what its cell shows; only cells that show something."""
+"""Column -> what its cell shows; of cells that show something, and empty texts under merged ones: they part nothing."""
 CHUNK = 5_000
 """Rows of a region that are held at once."""
 LONG = 60
@@ -52,7 +52,7 @@ class Regions:
     def _written(self, *, goes_on: bool) -> Iterator[Block]:
         rows, self._rows = self._rows, []
         columns, self._columns = self._columns, None
-        if columns is not None and rows and all(row.keys() <= set(columns) for row in rows):
+        if columns is not None and rows and all(_shown(row).keys() <= set(columns) for row in rows):
             lines = (line([cell_text(row.get(column, "")) for column in columns]) for row in rows)
             yield Block("\n".join(lines), continues=True)
             self._columns = columns if goes_on else None
@@ -61,7 +61,11 @@ class Regions:
         for group in groups:
             yield from _blocks([{key: row[key] for key in group if key in row} for row in rows], group)
         if goes_on and len(groups) == 1 and len(groups[0]) > 1:
-            self._columns = groups[0]
+            self._columns = [column for column in groups[0] if any(row.get(column) for row in rows)]
+
+
+def _shown(row: Row) -> Row:
+    return {column: text for column, text in row.items() if text}
 
 
 def _groups(rows: list[Row]) -> list[list[int]]:
@@ -77,7 +81,7 @@ def _groups(rows: list[Row]) -> list[list[int]]:
 
 def _blocks(rows: list[Row], columns: list[int]) -> Iterator[Block]:
     """A table, with the lines above it that are no rows of it."""
-    rows = [row for row in rows if row]
+    rows = [row for row in map(_shown, rows) if row]
     while len(columns) > 1 and rows and len(rows[0]) == 1:
         yield Block(next(iter(rows.pop(0).values())))
     if not rows:

@@ -55,6 +55,12 @@ class Converter:
         self.marks.add(mark)
         return mark
 
+    def put_notes(self, parent: Any) -> None:
+        """Append the notes that wait for the end of what they stand in."""
+        for note in self.notes:
+            parent.append(note)
+        self.notes = []
+
     def add(self, node: Any, parent: Any) -> None:
         """Append what an element becomes, without what follows it."""
         rule = self.rules.get(local(node), "span")
@@ -85,7 +91,7 @@ def element(name: str, parent: Any = None, node: Any = None, text: str = "") -> 
     """A new HTML element, appended to `parent`, with the attributes of `node` that say how it is to be read."""
     import lxml.html
 
-    made = lxml.html.Element(name)
+    made = lxml.html.html_parser.makeelement(name)  # without the wrapper around it, of which documents need thousands
     if node is not None:
         for attribute, value in node.attrib.items():
             key = attribute.rpartition("}")[2]
@@ -119,7 +125,7 @@ def child(node: Any, name: str) -> Any:
 
 def below(node: Any, *names: str) -> Iterator[Any]:
     """The elements with one of these names anywhere in `node`."""
-    return (one for one in node.iter() if local(one) in names) if node is not None else iter(())
+    return iter(()) if node is None else iter(node.iter(*(f"{{*}}{name}" for name in names)))
 
 
 def plain(node: Any) -> str:

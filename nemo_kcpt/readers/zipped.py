@@ -75,7 +75,7 @@ class Container:
         with path.open("rb") as stream:
             if not stream.read(2).startswith(ZIP):
                 raise BadContainer(what_else(path, wanted))
-        self.place = place
+        self.path, self.place = path, place
         try:
             self._zip = zipfile.ZipFile(path)
         except _DAMAGE as error:

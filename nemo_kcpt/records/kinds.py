@@ -1,7 +1,7 @@
 """The 16 kinds of synthetic data, in the order of the method (Takahashi et al., ANLP 2025).
 
 A kind is a prompt file (`templates/<kind>.<language>.j2`); a 17th one is one more file, in the user's own folder. What
-is kept out of training for held-out papers is said by its front matter (`heldout`) and stands in each record.
+is kept out of training for held-out papers is said by its front matter (`heldout`) and is in each record.
 """
 
 from __future__ import annotations

@@ -24,6 +24,10 @@ class PackInfo:
     """In them, without padding."""
     replay_windows: int
     """How many of them, the last ones, hold replay text."""
+    replay_tokens: int
+    """In those, without padding."""
+    replay_passes: int
+    """Passes over the other windows in which these are read once."""
     tokenizer_sha256: str
     vocab_size: int
     made_of: Mapping[str, Any]
@@ -31,13 +35,20 @@ class PackInfo:
 
     @property
     def step_tokens(self) -> int:
-        """Tokens by which steps are counted.
+        """Tokens of an epoch, by which steps are counted.
 
         Packs of modes `concat` and `raw` are one stream cut into windows, as long at every window length, so its tokens
         give the same number of steps at all of them. In other packs a window may repeat text and leave room, and each
         counts whole.
         """
-        return self.tokens if self.mode in ("concat", "raw") else self.windows * self.seq_length
+        if self.mode not in ("concat", "raw"):
+            return self.epoch_windows * self.seq_length
+        return self.tokens - self.replay_tokens + self.replay_tokens // self.replay_passes
+
+    @property
+    def epoch_windows(self) -> int:
+        """Windows of an epoch: all that hold no replay, and a pass's part of those that do."""
+        return self.windows - self.replay_windows + self.replay_windows // self.replay_passes
 
 
 def read_info(folder: Path) -> PackInfo:
@@ -66,6 +77,8 @@ def read_info(folder: Path) -> PackInfo:
             windows=counts["windows"],
             tokens=counts["tokens"],
             replay_windows=counts["replay_windows"],
+            replay_tokens=counts.get("replay_tokens", 0),
+            replay_passes=config.get("replay_passes", 1),
             tokenizer_sha256=counts["tokenizer_sha256"],
             vocab_size=counts["vocab_size"],
             made_of={**config, **{f"input {name}": value for name, value in manifest["inputs"].items()}},

@@ -10,7 +10,7 @@ from typing import Any
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.scoring.exact_match import find_values
 from nemo_kcpt.evaluation.scoring.stage import alternatives
-from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.records.files import STEPS
 from nemo_kcpt.records.inputs import Key
 from nemo_kcpt.records.metrics import METRICS, Metric
 from nemo_kcpt.stats.statistics import bootstrap_interval, holm, least_p, paired_difference, paired_p, share_interval
@@ -166,7 +166,7 @@ def loss_curve(name: str, path: Path, most: int = CURVE_POINTS) -> dict[str, Any
     Raises:
         BadInput: no step in the file.
     """
-    lines = list(read_jsonl(path, ("step", "loss")))
+    lines = list(STEPS.read(path))
     if not lines:
         raise BadInput(f"{path}: no step in it; the training has not begun")
     every = max(1, -(-len(lines) // most))

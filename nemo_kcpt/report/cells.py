@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.records.files import STEPS
 from nemo_kcpt.report.build import loss_curve
 from nemo_kcpt.report.inputs import read_object
 from nemo_kcpt.runs import MANIFEST, read_manifest
@@ -52,7 +52,7 @@ def read_plan(path: Path | None) -> dict[str, Any]:
     return plan
 
 
-def _place(path: Path, word: str) -> Path:
+def _beside(path: Path, word: str) -> Path:
     return path.parent / word
 
 
@@ -63,10 +63,10 @@ def inputs_of(path: Path | None, plan: Mapping[str, Any]) -> dict[str, Path]:
         if cell["state"] != DONE:
             continue
         for entry in cell.get("metrics") or ():
-            file = _place(path, entry["path"]) if path else Path()
+            file = _beside(path, entry["path"]) if path else Path()
             if file.is_file():
                 found.setdefault(file.resolve(), f"metrics/{cell['name']}/{entry.get('stage', 'training')}")
-        pack = _place(path, cell["pack"]) if path and cell.get("pack") else None
+        pack = _beside(path, cell["pack"]) if path and cell.get("pack") else None
         if pack is not None and (pack / MANIFEST).is_file():
             found.setdefault(pack.resolve(), f"packs/{cell['name']}")
     return {name: file for file, name in found.items()}
@@ -95,7 +95,7 @@ def build_cells(
         row: dict[str, Any] = {name: cell.get(name) for name in FIELDS}
         row |= {"measured": cell["name"] in models, "trainings": []}
         for entry in cell.get("metrics") or () if cell["state"] == DONE else ():
-            file = _place(path, entry["path"]).resolve()
+            file = _beside(path, entry["path"]).resolve()
             if not file.is_file():
                 continue
             if file not in known:
@@ -113,7 +113,7 @@ def build_cells(
 
 
 def _packed(path: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-    folder = _place(path, cell["pack"]) if cell.get("pack") else None
+    folder = _beside(path, cell["pack"]) if cell.get("pack") else None
     if folder is None or not (folder / MANIFEST).is_file():
         return dict.fromkeys(PACKED)
     counts = read_manifest(folder).get("counts", {})
@@ -121,7 +121,7 @@ def _packed(path: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _training(file: Path, entry: Mapping[str, Any], cell: Mapping[str, Any], on_gpu: bool) -> dict[str, Any]:
-    lines = list(read_jsonl(file, ("step", "loss")))
+    lines = list(STEPS.read(file))
     stage = str(entry.get("stage") or "training")
     curve = loss_curve(stage, file, POINTS)
     devices = int(entry.get("devices") or 1)

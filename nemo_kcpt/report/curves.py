@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nemo_kcpt.pages.numbers import percent
 from nemo_kcpt.pages.plots import COLOURS, INK, panels, svg
 from nemo_kcpt.report.formats import estimate
 from nemo_kcpt.report.views import Report, Row, Series, family
@@ -28,7 +29,7 @@ def _style(place: int) -> dict[str, Any]:
 def _shares(axis: Any, share: bool, which: str = "y") -> None:
     if share:
         getattr(axis, f"set_{which}lim")(-0.03, 1.03)
-        getattr(axis, f"set_{which}ticks")(PERCENT, [f"{100 * tick:.0f} %" for tick in PERCENT])
+        getattr(axis, f"set_{which}ticks")(PERCENT, [percent(tick, 0) for tick in PERCENT])
 
 
 def _legend(axis: Any, columns: int = 4) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nemo_kcpt.pages import count
+from nemo_kcpt.pages import numbers
 from nemo_kcpt.records.metrics import METRICS, Metric
 from nemo_kcpt.stats.statistics import ALPHA
 
@@ -52,7 +52,7 @@ class Metrics:
         """A metric's value for reading: shares in percent, others with three decimals, – for none."""
         if value is None:
             return "–"
-        return f"{100 * value:.1f} %" if metric in self.shares else f"{value:.3f}"
+        return numbers.percent(value) if metric in self.shares else f"{value:.3f}"
 
     def interval(self, bounds: list[float] | None, metric: str = "") -> str:
         """An interval for reading, such as 61.0 to 75.2."""
@@ -100,16 +100,8 @@ def all_metrics(scorers: Mapping[str, Mapping[str, Any]]) -> dict[str, Metric]:
 
 
 def estimate(entry: Mapping[str, float | None]) -> str:
-    """A measure with its interval, such as 0.85 (0.81 to 0.92); – where it is not defined."""
-    if entry["value"] is None:
-        return "–"
-    bounds = f" ({entry['low']:.2f} to {entry['high']:.2f})" if entry["low"] is not None else ""
-    return f"{entry['value']:.2f}{bounds}".replace("-0.00", "0.00").replace("-", "−")
-
-
-def probability(value: float) -> str:
-    """A p value for reading."""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    """A measure with its interval, with the signs of a printed page."""
+    return numbers.estimate(entry).replace("-0.00", "0.00").replace("-", "−")
 
 
 def clear(row: Mapping[str, Any]) -> str:
@@ -119,29 +111,6 @@ def clear(row: Mapping[str, Any]) -> str:
     if row["p_holm"] < ALPHA:
         return "yes"
     return "interval only" if row["p_holm_least"] >= ALPHA else "no"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds for reading: 12 s, 3 min 05 s."""
-    if seconds is None:
-        return "–"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.0f} s"
-
-
-def compact(value: float | None) -> str:
-    """A large number for reading: 812 k, 3.60 M, 1.05 G."""
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
-        if value is not None and value >= size:
-            return f"{value / size * (10 if unit == ' k' else 1):.{0 if unit == ' k' else 2}f}{unit}"
-    return count(value)
-
-
-def hours(value: float | None) -> str:
-    """Device-hours for reading."""
-    return (
-        "–" if value is None else f"{value:,.1f}" if value >= 10 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
-    )
 
 
 def pieces(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

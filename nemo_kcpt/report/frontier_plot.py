@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nemo_kcpt.pages.numbers import percent
 from nemo_kcpt.pages.plots import COLOURS, INK, panels, svg
 from nemo_kcpt.report.curves import MARKERS, WIDTH
 from nemo_kcpt.report.retention import plottable
@@ -45,7 +46,7 @@ def frontier(found: Mapping[str, Any], label: str, share: bool) -> str:
         _dot(axis, arm, place)
     axis.plot([1], [0], "o", color=COLOURS[0], markersize=8, zorder=3)
     _labels(axis, [*((arm["name"], arm["retention"], arm["gain"]) for arm in arms), (str(found["base"]), 1.0, 0.0)])
-    axis.set_xticks(TICKS, [f"{100 * tick:.0f} %" for tick in TICKS])
+    axis.set_xticks(TICKS, [percent(tick, 0) for tick in TICKS])
     if share:
         axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}".replace("-", "−") if value else "0")
     unit = ", points" if share else ""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from nemo_kcpt.pages.numbers import compact, duration, hours, probability
 from nemo_kcpt.report import views
 from nemo_kcpt.report.cells import FIELDS, PACKED
-from nemo_kcpt.report.formats import SPLIT_NAMES, TRUTH_NAMES, Metrics, compact, duration, estimate, hours, probability
+from nemo_kcpt.report.formats import SPLIT_NAMES, TRUTH_NAMES, Metrics, estimate
 from nemo_kcpt.report.retention import complete
 from nemo_kcpt.report.typeset import csv_text, latex_table, with_interval
 

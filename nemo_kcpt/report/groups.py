@@ -17,7 +17,6 @@ from nemo_kcpt.records.metrics import METRICS, Metric
 from nemo_kcpt.report.build import HEADLINES, SPLITS, Records, Scores, add_corrected, mean_interval, paper_of
 from nemo_kcpt.stats.statistics import paired_difference, paired_p
 
-GOAL_STATES = ("met", "missed", "not measured")
 Values = dict[str, float]
 """A value for each question_id."""
 

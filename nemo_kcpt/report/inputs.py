@@ -8,8 +8,9 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.scoring.scorers import FILE
-from nemo_kcpt.files import file_in, read_json, read_jsonl
-from nemo_kcpt.records.inputs import Key, read_answers
+from nemo_kcpt.files import file_in, read_json
+from nemo_kcpt.records.files import PERPLEXITY, SCORES, Key
+from nemo_kcpt.records.inputs import read_answers
 from nemo_kcpt.runs import MANIFEST, read_manifest
 
 
@@ -24,7 +25,7 @@ def paths(given: Any) -> list[Path]:
 def names(key: str, given: Any) -> dict[str, Path]:
     """Those paths under names for fingerprints: `key` for one, `key/FOLDER` for several.
 
-    Folders of equal names get the name of the folder that they stand in as well, else a number.
+    Folders of equal names get the name of the folder that they are in as well, else a number.
     """
     found = paths(given)
     if len(found) == 1:
@@ -41,7 +42,7 @@ def join_answers(given: Any, questions: Mapping[str, Mapping[str, Any]]) -> dict
     """The answers of all folders by (question_id, model).
 
     Raises:
-        BadInput: as `read_answers`, or a model's answer to a question stands in two folders.
+        BadInput: as `read_answers`, or a model's answer to a question is in two folders.
     """
     joined: dict[Key, dict[str, Any]] = {}
     origin: dict[Key, Path] = {}
@@ -71,16 +72,11 @@ def join_scores(given: Any, answers: Mapping[Key, Any]) -> dict[Key, dict[str, A
     joined: dict[Key, dict[str, Any]] = {}
     origin: dict[Key, Path] = {}
     path = Path()
-    for path in (file_in(one, "scores.jsonl") for one in paths(given)):
+    for path in map(SCORES.path, paths(given)):
         found: dict[Key, dict[str, Any]] = {}
-        for number, record in enumerate(read_jsonl(path, ("question_id", "model")), start=1):
-            key = (str(record["question_id"]), str(record["model"]))
+        for where, key, record in SCORES.keyed(path):
             if key not in answers:
-                raise BadInput(
-                    f"{path}, record {number}: no answer of '{key[1]}' to question '{key[0]}' in the answers"
-                )
-            if key in found:
-                raise BadInput(f"{path}, record {number}: second score of '{key[1]}' for question '{key[0]}'")
+                raise BadInput(f"{where}: no answer of '{key[1]}' to question '{key[0]}' in the answers")
             found[key] = record
         _refuse_twice("scores", found, path, origin)
         joined |= found
@@ -99,7 +95,7 @@ def join_scorers(given: Any) -> dict[str, dict[str, Any]]:
         BadInput: two folders hold scores of one name by different packages, versions or labels.
     """
     joined: dict[str, dict[str, Any]] = {}
-    for path in (file_in(one, "scores.jsonl").with_name(FILE) for one in paths(given)):
+    for path in (SCORES.path(one).with_name(FILE) for one in paths(given)):
         for name, entry in (read_object(path) or {} if path.is_file() else {}).items():
             if joined.setdefault(name, entry) != entry:
                 raise BadInput(
@@ -123,7 +119,7 @@ def join_perplexity(given: Any, base: str) -> dict[str, Any] | None:
     """Contents of perplexity.json; of several folders measured anew from their perplexity.jsonl, text by text.
 
     Raises:
-        BadInput: a text and model stand in two folders, or the base has not read a text that another model has.
+        BadInput: a text and model are in two folders, or the base has not read a text that another model has.
     """
     from nemo_kcpt.evaluation.scoring.perplexity_stage import measure
 
@@ -134,9 +130,8 @@ def join_perplexity(given: Any, base: str) -> dict[str, Any] | None:
         return read_object(file_in(found[0], "perplexity.json"))
     joined: dict[Key, dict[str, Any]] = {}
     origin: dict[Key, Path] = {}
-    for path in (file_in(one, "perplexity.jsonl") for one in found):
-        fields = ("question_id", "model", "tokens", "bytes", "nats")
-        records = {(str(one["question_id"]), str(one["model"])): one for one in read_jsonl(path, fields)}
+    for path in map(PERPLEXITY.path, found):
+        records = {key: record for _, key, record in PERPLEXITY.keyed(path)}
         _refuse_twice("perplexity", records, path, origin)
         joined |= records
     texts = {text for text, model in joined if model == base}

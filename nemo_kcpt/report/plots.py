@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nemo_kcpt.pages.numbers import percent
 from nemo_kcpt.pages.plots import COLOURS, panels, svg
 
 
@@ -19,7 +20,7 @@ def whiskers(
     labels: Mapping[str, str],
     axis_label: str,
     name: str,
-    percent: bool = True,
+    shares: bool = True,
 ) -> str:
     """Dots with 95 % intervals: one line a group, in it one dot a model.
 
@@ -29,7 +30,7 @@ def whiskers(
         labels: what to write for a group; others are written as they are.
         axis_label: of the values, which lie between 0 and 1.
         name: of the plot, for readers that don't see it.
-        percent: whether values are shares.
+        shares: whether values are shares, written in percent.
     """
     groups = list(dict.fromkeys(row[group] for row in rows))
     names = list(dict.fromkeys(row["name"] for row in rows))
@@ -46,7 +47,7 @@ def whiskers(
     axis.set_ylim(len(groups) - 0.45, -0.55)
     axis.set_xlim(-0.02, 1.02)
     ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    axis.set_xticks(ticks, [f"{100 * tick:.0f} %" if percent else f"{tick:.1f}" for tick in ticks])
+    axis.set_xticks(ticks, [percent(tick, 0) if shares else f"{tick:.1f}" for tick in ticks])
     axis.set_xlabel(axis_label)
     axis.grid(axis="y", visible=False)
     axis.tick_params(length=0)

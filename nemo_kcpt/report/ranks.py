@@ -25,7 +25,7 @@ def score_agreement(
     seed: int = 0,
     others: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """A row for each score and truth that stand in the same answers.
+    """A row for each score and truth that are in the same answers.
 
     Args:
         questions: by question_id.

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemo_kcpt.pages import count, escape_markdown, share
 from nemo_kcpt.pages import environment as jinja
+from nemo_kcpt.pages import escape_markdown
+from nemo_kcpt.pages.numbers import compact, count, duration, hours, probability, share
 from nemo_kcpt.report import views
 from nemo_kcpt.report.drawings import draw
 from nemo_kcpt.report.formats import (
@@ -23,12 +24,8 @@ from nemo_kcpt.report.formats import (
     TRUTH_NAMES,
     Metrics,
     clear,
-    compact,
-    duration,
     estimate,
-    hours,
     pieces,
-    probability,
 )
 from nemo_kcpt.report.part import sections
 from nemo_kcpt.report.retention import beside, complete, plottable

@@ -12,8 +12,9 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.scoring.retention import retention_row
-from nemo_kcpt.files import file_in, read_jsonl
-from nemo_kcpt.records.inputs import Key, read_questions
+from nemo_kcpt.pages.numbers import percent
+from nemo_kcpt.records.files import DIVERGENCE, Key
+from nemo_kcpt.records.inputs import read_questions
 from nemo_kcpt.report import inputs as read
 from nemo_kcpt.report.groups import Groups, groups_of, split_name
 from nemo_kcpt.stats.retention import LEAST
@@ -76,21 +77,19 @@ def join_divergence(given: Any) -> dict[str, Any] | None:
     """Contents of divergence.json of one folder or of several, each with other models; None for none.
 
     Raises:
-        BadInput: a model stands in two folders, or their bases have different names.
+        BadInput: a model is in two folders, or their bases have different names.
     """
     from nemo_kcpt.evaluation.scoring.divergence_stage import measure
 
     joined: dict[Key, dict[str, Any]] = {}
     bases: dict[str, Path] = {}
     for folder in read.paths(given):
-        path = file_in(folder, "divergence.jsonl")
-        bases[str((read.read_object(file_in(folder, "divergence.json")) or {}).get("base"))] = path
-        fields = ("question_id", "model", "tokens", "nats", "same_top")
-        for one in read_jsonl(path, fields):
-            key = (str(one["question_id"]), str(one["model"]))
+        path = DIVERGENCE.path(folder)
+        bases[str((read.read_object(path.with_suffix(".json")) or {}).get("base"))] = path
+        for _, key, record in DIVERGENCE.keyed(path):
             if key in joined:
                 raise BadInput(f"{path}: '{key[1]}' and answer '{key[0]}' are in another folder, too; give each once")
-            joined[key] = one
+            joined[key] = record
     if len(bases) > 1:
         raise BadInput(f"divergence: two starting models, {' and '.join(bases)}; compare all with one")
     return {"base": next(iter(bases)), "models": measure([*joined.values()])} if joined else None
@@ -170,7 +169,7 @@ def _general_share(report: Report, name: str) -> str | None:
     """The share of general questions that an arm answers right, the mean over its seeds; None where none was asked."""
     rows = (report["general"] or {"models": ()})["models"]
     found = _mean([row["exact_match"] for row in rows if name in (row["name"], split_name(row["name"])[0])])
-    return None if found is None else f"{100 * found:.1f} %"
+    return None if found is None else percent(found)
 
 
 def beside(report: Report, name: str) -> tuple[str, str]:
@@ -195,8 +194,7 @@ def beside(report: Report, name: str) -> tuple[str, str]:
         told = f"{kept} of {arm['of']} kept, too few for a share" if arm["of"] else "so there is nothing to keep"
         return "not measured", f"retention: {base} answers {arm['of'] or 'no'} general questions right; {told}"
     low, high = (f"{100 * end:.1f}" for end in arm["retention_ci95"])
-    number = f"{100 * arm['retention']:.1f} %"
     return (
-        number,
+        percent(arm["retention"]),
         f"retention: of {arm['of']} general questions that {base} answers right; 95 % interval {low} to {high}",
     )

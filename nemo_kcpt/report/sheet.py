@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.files import file_in, read_json, read_jsonl
+from nemo_kcpt.files import read_json
+from nemo_kcpt.records.files import QUESTIONS
 from nemo_kcpt.records.inputs import read_papers
 from nemo_kcpt.runs import MANIFEST, read_manifest
 from nemo_kcpt.stats.statistics import holm, paired_difference, paired_p, wilson_interval
@@ -120,7 +121,7 @@ def _instructions(folder: Path | None) -> dict[str, Any] | None:
 
 def _questions(path: Path) -> dict[str, Any]:
     """Kept and filtered questions by split and kind, and how many were dropped as duplicates."""
-    records = list(read_jsonl(file_in(path, "questions.jsonl"), ("split", "kind")))
+    records = list(QUESTIONS.read(path))
     kept = Counter((record["split"], record["kind"]) for record in records if record.get("kept", True))
     dropped = Counter((record["split"], record["kind"]) for record in records if not record.get("kept", True))
     filters = Counter(

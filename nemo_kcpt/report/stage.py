@@ -26,8 +26,9 @@ from nemo_kcpt import plugins
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.scoring.stage import values_by_fact
-from nemo_kcpt.files import atomic_write, file_in, read_json, read_jsonl, write_json
+from nemo_kcpt.files import atomic_write, file_in, read_json, write_json
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.records.files import RATINGS
 from nemo_kcpt.records.inputs import read_papers, read_questions
 from nemo_kcpt.report import build, cells, environment, groups, part, ranks, retention, sheet
 from nemo_kcpt.report import inputs as read
@@ -116,13 +117,30 @@ class Config:
 
 
 _FILES = (
-    "papers", "synthetic", "sft", "people", "agreement", "facts", "parity", "environment", "general", "retention",
+    "papers",
+    "synthetic",
+    "sft",
+    "people",
+    "agreement",
+    "facts",
+    "parity",
+    "environment",
+    "general",
+    "retention",
     "cells",
-)  # fmt: skip
+)
 _SEVERAL = (
-    "answers", "scores", "perplexity", "verdicts", "general_answers", "general_scores", "retention_answers",
-    "retention_scores", "divergence", "choices",
-)  # fmt: skip
+    "answers",
+    "scores",
+    "perplexity",
+    "verdicts",
+    "general_answers",
+    "general_scores",
+    "retention_answers",
+    "retention_scores",
+    "divergence",
+    "choices",
+)
 _NAMED = ("metrics", "packs")
 
 
@@ -178,13 +196,10 @@ def _general(config: Config) -> dict[str, Any] | None:
 
 def _ratings(people: Path | None) -> dict[tuple[str, str], float]:
     """People's mean rating of each answer; none where only people.json is there, or nobody rated anything."""
-    file = people / "ratings.jsonl" if people is not None else None
+    file = people / RATINGS.name if people is not None else None
     if file is None or not file.is_file():
         return {}
-    fields = ("question_id", "model", "rating")
-    rated = {
-        (str(one["question_id"]), str(one["model"])) for one in read_jsonl(file, fields) if one["rating"] is not None
-    }
+    rated = {(str(one["question_id"]), str(one["model"])) for one in RATINGS.read(file) if one["rating"] is not None}
     return read_ratings(file, dict.fromkeys(rated)) if rated else {}
 
 

@@ -1,4 +1,4 @@
-"""Rows of texts as a LaTeX table (booktabs) or as CSV; what stands in them is data."""
+"""Rows of texts as a LaTeX table (booktabs) or as CSV; what is in them is data."""
 
 from __future__ import annotations
 
@@ -9,10 +9,24 @@ from collections.abc import Sequence
 from typing import Any
 
 _SPECIAL = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "–": "--",
-    "±": r"$\pm$", "ρ": r"$\rho$", "τ": r"$\tau$", "<": "$<$", ">": "$>$",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "–": "--",
+    "±": r"$\pm$",
+    "ρ": r"$\rho$",
+    "τ": r"$\tau$",
+    "<": "$<$",
+    ">": "$>$",
+}
 
 
 def escape_latex(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 Both engines use it, the one in another environment loads this file alone: it imports nothing of ours. A model that has
 not ended its thought within the limit gets, in its own words so far, what its template writes between a thought and an
-answer, and goes on from there ("budget forcing", Muennighoff et al. 2025, section 3).
+answer, and continues from there ("budget forcing", Muennighoff et al. 2025, section 3).
 """
 
 from __future__ import annotations

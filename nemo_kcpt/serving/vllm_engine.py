@@ -1,20 +1,19 @@
 """Runs `vllm_worker.py` in the serve environment and follows its events; see there for what it does.
 
-NeMo and vLLM pin different transformers and numpy, so vLLM stands in an environment of its own, as its own process.
+NeMo and vLLM pin different transformers and numpy, so vLLM is in an environment of its own, as its own process.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from nemo_kcpt import processes
 from nemo_kcpt.checkpoints.hf_tokenizer import LARGEST, write_tokenizer
 from nemo_kcpt.environments import SERVE_REMEDY
 from nemo_kcpt.errors import BadInput, KcptError
@@ -22,7 +21,6 @@ from nemo_kcpt.files import write_json
 from nemo_kcpt.hf import limits as model_limits
 from nemo_kcpt.hf.chat_template import date_string
 from nemo_kcpt.hf.load import has_own_code
-from nemo_kcpt.processes import die_with_parent
 from nemo_kcpt.serving import thought_limit
 from nemo_kcpt.serving.prompts import ModelRequest, Prompt, context_length, kv_cache_bytes
 from nemo_kcpt.text import thoughts
@@ -121,21 +119,10 @@ def _tokenizers(requests: Sequence[ModelRequest], out: Path) -> dict[str, Path]:
     return found
 
 
-def _events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+def _events(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
     assert process.stdout is not None
     for line in process.stdout:
         yield json.loads(line)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """End the worker and whatever it started; it keeps nothing that is not in the journal."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _tail(log: Path, lines: int = 12) -> str:
-    return "\n  ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
 def _refuse_prompts(event: dict[str, Any]) -> None:
@@ -182,38 +169,29 @@ def _run(python: Path, request_file: Path, log: Path, progress: Callable[[str, i
     """
     timings: dict[str, Any] = {"engine": {}}
     finished = False
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            # -I keeps the folder of the script off sys.path, where our statistics.py would hide the standard one.
-            [str(python), "-I", "-u", str(WORKER), str(request_file)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=worker_environment(),
-            text=True,
-            start_new_session=True,  # _stop ends all that vLLM has started
-            preexec_fn=die_with_parent,
-        )
-        try:
-            for event in _events(process):
-                if event["event"] == "no_vllm":
-                    raise NoVllm(f"vLLM cannot be imported by {python} ({event['error']}); {SERVE_REMEDY}. Log: {log}")
-                if event["event"] == "mismatch":
-                    _refuse_prompts(event)
-                if event["event"] == "import":
-                    timings |= {"import": event["seconds"], "version": event["version"]}
-                elif event["event"] == "engine":
-                    timings["engine"][event["model"]] = event["seconds"]
-                elif event["event"] == "answers":
-                    progress(event["model"], event["count"])
-                finished = event["event"] == "done"
-        finally:
-            if not finished:
-                _stop(process)
-        code = process.wait()
+    # -I keeps the folder of the script off sys.path, where our statistics.py would hide the standard one.
+    command = [str(python), "-I", "-u", str(WORKER), str(request_file)]
+    process = processes.start(command, log, only=worker_environment(), read=True, group=True)
+    try:
+        for event in _events(process):
+            if event["event"] == "no_vllm":
+                raise NoVllm(f"vLLM cannot be imported by {python} ({event['error']}); {SERVE_REMEDY}. Log: {log}")
+            if event["event"] == "mismatch":
+                _refuse_prompts(event)
+            if event["event"] == "import":
+                timings |= {"import": event["seconds"], "version": event["version"]}
+            elif event["event"] == "engine":
+                timings["engine"][event["model"]] = event["seconds"]
+            elif event["event"] == "answers":
+                progress(event["model"], event["count"])
+            finished = event["event"] == "done"
+    finally:
+        if not finished:
+            processes.end_group(process)  # it keeps nothing that is not in the journal
+    code = process.wait()
     if not finished:
         raise KcptError(
             f"vLLM stopped early (exit code {code}); answers so far are kept; rerun the same command to resume. "
-            f"Log: {log}, which ends with\n  {_tail(log)}"
+            f"Log: {log}, which ends with\n  {processes.tail(log)}"
         )
     return timings

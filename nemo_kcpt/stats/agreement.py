@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import file_in, read_jsonl
+from nemo_kcpt.pages.numbers import estimate, percent
+from nemo_kcpt.records.files import RATINGS
 from nemo_kcpt.records.inputs import Key
 
 SCORES = ("combined", "judge", "exact_match", "fact_recall", "fact_precision", "bertscore_sent", "bertscore_doc")
@@ -39,20 +40,20 @@ def read_ratings(path: Path, answered: Mapping[Key, Any]) -> dict[Key, float]:
     Raises:
         BadInput: a rating of something else than 0 to 1, or of no answer; or no rating at all.
     """
-    path = file_in(path, "ratings.jsonl")
+    path = RATINGS.path(path)
     found: dict[Key, list[float]] = {}
-    for number, record in enumerate(read_jsonl(path, ("question_id", "model", "rating")), start=1):
+    for number, record in RATINGS.lines(path):
         key = (str(record["question_id"]), str(record["model"]))
         rating = record["rating"]
         if rating is None:
             continue
         if not isinstance(rating, (int, float)) or not 0 <= rating <= 1:
             raise BadInput(
-                f"{path}, record {number}: rating is {rating!r}; expected 0 to 1, or null where none was given"
+                f"{path}, line {number}: rating is {rating!r}; expected 0 to 1, or null where none was given"
             )
         if key not in answered:
             raise BadInput(
-                f"{path}, record {number}: rates an answer of '{key[1]}' to question '{key[0]}', and there is none; "
+                f"{path}, line {number}: rates an answer of '{key[1]}' to question '{key[0]}', and there is none; "
                 "give the answers that were rated"
             )
         found.setdefault(key, []).append(float(rating))
@@ -217,19 +218,12 @@ def table(found: Mapping[str, Any]) -> list[str]:
     heads = ["spearman", "kendall", "auroc", "kappa", "models: spearman", "kendall"]
     lines = [
         f"{found['n']} rated answers of {found['models']} models about {found['papers']} papers, "
-        f"{100 * found['right']:.1f} % right",
+        f"{percent(found['right'])} right",
         "| score | n | " + " | ".join(heads) + " |",
         "| --- " * (len(heads) + 2) + "|",
     ]
     for row in found["scores"]:
         cells = [row["per_answer"][name] for name in ("spearman", "kendall", "auroc", "kappa")]
         cells += [row["per_model"][name] for name in ("spearman", "kendall")]
-        lines.append(f"| {row['score']} | {row['n']} | " + " | ".join(map(_cell, cells)) + " |")
+        lines.append(f"| {row['score']} | {row['n']} | " + " | ".join(map(estimate, cells)) + " |")
     return lines
-
-
-def _cell(entry: Mapping[str, float | None]) -> str:
-    if entry["value"] is None:
-        return "–"
-    interval = f" ({entry['low']:.2f} to {entry['high']:.2f})" if entry["low"] is not None else ""
-    return f"{entry['value']:.2f}{interval}"

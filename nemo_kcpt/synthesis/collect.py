@@ -56,7 +56,7 @@ async def collect(plan: Plan, journal: Journal, teacher: Teacher, concurrency: i
     """Ask for every call of the plan that the journal does not answer.
 
     A reply of another form is asked for again with the next seed, up to the plan's retries. What cannot be answered is
-    journaled as failed and the rest goes on.
+    journaled as failed and the rest continues.
 
     Raises:
         KcptError: the teacher cannot answer anything (wrong key, no server), or the journal cannot be written; what was

@@ -74,7 +74,7 @@ class Config(ClientKeys):
     reply_retries: int = 3
     """Times a reply that cannot be read is asked for again with another seed."""
     max_failed: int = 0
-    """Calls that may end without a readable answer; more, and the run ends with exit code 1 and can be gone on with."""
+    """Calls that may end without a readable answer; more, and the run ends with exit code 1 and can be resumed."""
     without: list[str] = field(default_factory=list)
     """Filters to leave out; `all` leaves out every one."""
     poll: float = 60
@@ -88,7 +88,7 @@ class Config(ClientKeys):
     prefix_report: bool = False
     """Show how much of the prompts a server's prefix cache answers, and end; needs tokenizer=."""
     salvage: bool = False
-    """Copy what is whole of a damaged journal into a new one, and go on."""
+    """Copy what is whole of a damaged journal into a new one, and continue."""
 
     def __post_init__(self) -> None:
         if self.teacher not in TEACHERS and self.teacher not in added.teachers():

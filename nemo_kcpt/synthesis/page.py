@@ -13,7 +13,8 @@ from typing import Any
 from nemo_kcpt.files import atomic_write, write_json
 from nemo_kcpt.llm.journal import Row
 from nemo_kcpt.llm.request import is_shortened
-from nemo_kcpt.pages import count, environment, plots, share
+from nemo_kcpt.pages import environment, plots
+from nemo_kcpt.pages.numbers import count, share
 from nemo_kcpt.synthesis.filters import FILTERS
 
 KEPT_SAMPLES, REJECTED_SAMPLES = 3, 3
@@ -111,7 +112,7 @@ class Report:
         self._faults[name] += 1
 
     def content(self, model: str, length_unit: str) -> dict[str, Any]:
-        """What stands in synthesis.json."""
+        """What is in synthesis.json."""
         rows = []
         for found in self._kinds.values():
             lengths = sorted(self._tokens(text) for text in found.lengths.items)

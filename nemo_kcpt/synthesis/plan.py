@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.llm.attempts import Attempt, attempts, find
 from nemo_kcpt.llm.journal import DONE, FAILED, UNREADABLE, Journal, Row
 from nemo_kcpt.llm.request import Teacher, TeacherRequest, UnreadableReply, request_sha256
+from nemo_kcpt.records.files import PAPERS
 from nemo_kcpt.runs import Shard
 from nemo_kcpt.synthesis.prompts import Prompt, Prompts
 from nemo_kcpt.synthesis.replies import Reading, read_pairs, read_reply
@@ -27,7 +27,6 @@ LEAST_ROOM = 256
 """Tokens that must be left for a part of a paper."""
 MARGIN = 64
 """Tokens kept free for what a chat template adds."""
-PAPER_FIELDS = ("paper_id", "title", "text")
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ class Plan:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The papers of the plan, in their order."""
-        for paper in read_jsonl(self.papers, PAPER_FIELDS):
+        for paper in PAPERS.read(self.papers, "title"):
             if self.shard is None or self.shard.holds(paper["paper_id"]):
                 yield paper
 

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.files import read_text
 from nemo_kcpt.llm.request import Messages
 from nemo_kcpt.records.kinds import KINDS
 from nemo_kcpt.synthesis.added import kinds_of, prompt_files
@@ -168,7 +169,7 @@ class Prompts:
         extra = sorted(name for name in self.by_kind if name not in KINDS)
         self.by_kind = {name: self.by_kind[name] for name in (*KINDS, *extra) if name in self.by_kind}
         environment = _environment()
-        sources = {name: (_text(found[name]), found[name]) for name in SHARED}
+        sources = {name: (read_text(found[name]), found[name]) for name in SHARED}
         sources |= {name: (prompt.body, prompt.path) for name, prompt in self.by_kind.items()}
         self._templates = {name: _compiled(environment, *source) for name, source in sources.items()}
         self._system = {"role": "system", "content": self._templates["_system"].render().strip()}
@@ -258,17 +259,10 @@ def _files(folder: Path, language: str) -> dict[str, Path]:
     return {path.name[: -len(f".{language}.j2")]: path for path in sorted(folder.glob(f"*.{language}.j2"))}
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from None
-
-
 def _read_prompt(path: Path, kind: str, language: str) -> Prompt:
     import yaml
 
-    lines = _text(path).split("\n")
+    lines = read_text(path).split("\n")
     end = lines.index("---", 1) if lines[0] == "---" and "---" in lines[1:] else 0
     if not end:
         raise BadInput(f"{path}, line 1: a prompt begins with a front matter between two lines '---'")

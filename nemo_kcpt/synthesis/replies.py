@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nemo_kcpt.errors import quoted
 from nemo_kcpt.llm.escapes import Backslashes, meant
 from nemo_kcpt.llm.request import CUT_OFF, UnreadableReply, distinct
 from nemo_kcpt.llm.wide import is_wide, narrowed
@@ -59,7 +60,7 @@ def read_reply(
     else:
         pairs = [dict(pair) if isinstance(pair, dict) else {"": pair} for pair in _list(reply, "pairs")]
     if not pairs:
-        raise UnreadableReply(f"the reply has no pairs; it begins with {_shown(text)}")
+        raise UnreadableReply(f"the reply has no pairs; it begins with {quoted(text)}")
     if len(pairs) > MOST * prompt.pairs:
         raise UnreadableReply(f"the reply has {len(pairs)} pairs where {prompt.pairs} were wanted")
     read = [_pair(pair, place) for place, pair in enumerate(pairs, 1)]
@@ -79,12 +80,12 @@ def read_pairs(text: str, *, may_be_none: bool = False) -> list[dict[str, str]]:
     except UnreadableReply:
         raise
     except ValueError as error:
-        raise UnreadableReply(f"the reply is not JSON ({error}); it begins with {_shown(text)}") from None
+        raise UnreadableReply(f"the reply is not JSON ({error}); it begins with {quoted(text)}") from None
     pairs = [
         _pair(pair if isinstance(pair, dict) else {}, place) for place, pair in enumerate(_list(reply, "pairs"), 1)
     ]
     if not pairs and not may_be_none:
-        raise UnreadableReply(f"the reply has no pairs; it begins with {_shown(text)}")
+        raise UnreadableReply(f"the reply has no pairs; it begins with {quoted(text)}")
     return pairs
 
 
@@ -108,14 +109,14 @@ def _pair(pair: Mapping[str, Any], place: int) -> dict[str, str]:
         value = pair.get(field)
         if not isinstance(value, str) or not _LETTERS.search(value):
             copied = isinstance(value, str) and _DOTS.fullmatch(value)
-            said = f"pair {place}: {field} is {_shown(value)}, a text was expected"
+            said = f"pair {place}: {field} is {quoted(value)}, a text was expected"
             raise UnreadableReply(said, "placeholder" if copied else "unreadable")
         value = value.replace("\r\n", "\n").strip(_EDGES)
         if found := _CONTROL.search(value):
-            said = f"pair {place}: {field} has U+{ord(found[0]):04X}: {_shown(value[max(0, found.start() - 20) :])}"
+            said = f"pair {place}: {field} has U+{ord(found[0]):04X}: {quoted(value[max(0, found.start() - 20) :])}"
             raise UnreadableReply(said, "control_character")
         if starts_with_thought(value):
-            raise UnreadableReply(f"pair {place}: {field} begins with a thought: {_shown(value)}", UNFINISHED)
+            raise UnreadableReply(f"pair {place}: {field} begins with a thought: {quoted(value)}", UNFINISHED)
         read[field] = value.strip()
     return read
 
@@ -150,7 +151,7 @@ def _loads(text: str, fits: Callable[[Any], bool], cut: bool) -> tuple[Any, tupl
     Args:
         text: the reply.
         fits: whether a value has the form asked for.
-        cut: the reply ended for want of tokens: what stands in the middle of it is a draft.
+        cut: the reply ended for want of tokens: what is in the middle of it is a draft.
     """
     text, others = text.strip(), []
     for rest in (text, *rests(text)):  # the mark that ends a thought may stand inside of the answer's strings
@@ -175,10 +176,10 @@ def _loads(text: str, fits: Callable[[Any], bool], cut: bool) -> tuple[Any, tupl
         if not _is_torn(rest) and (value := _repaired(_braced(rest) or rest)) is not None:
             return _certain(escaped, value, "json")
     if opening is not None:
-        raise UnreadableReply(f"the thought does not end; the reply begins with {_shown(text)}", UNFINISHED)
+        raise UnreadableReply(f"the thought does not end; the reply begins with {quoted(text)}", UNFINISHED)
     if others:
         return others[0], ()
-    raise UnreadableReply(f"the reply is not JSON, or was cut off; it begins with {_shown(text)}")
+    raise UnreadableReply(f"the reply is not JSON, or was cut off; it begins with {quoted(text)}")
 
 
 def _certain(escaped: Backslashes, value: Any, *how: str) -> tuple[Any, tuple[str, ...]]:
@@ -189,7 +190,7 @@ def _certain(escaped: Backslashes, value: Any, *how: str) -> tuple[Any, tuple[st
 
 
 def _strict(text: str) -> Iterator[Any]:
-    """The value, if the text is JSON; line ends and tabs may stand in strings as they are."""
+    """The value, if the text is JSON; line ends and tabs may be in strings as they are."""
     try:
         value = json.loads(text, object_pairs_hook=distinct, parse_constant=_no_constant, strict=False)
     except UnreadableReply:
@@ -218,7 +219,7 @@ def _values(text: str) -> Iterator[Any]:
 
 
 def _fenced(text: str) -> str:
-    """What stands in the last code fence, if no bracket follows it; else it is a draft."""
+    """What is in the last code fence, if no bracket follows it; else it is a draft."""
     fence = next(reversed(list(_FENCE.finditer(text))), None)
     return fence[1] if fence and not _BRACKET.search(text, fence.end()) else ""
 
@@ -276,7 +277,7 @@ def _is_closed(said: str, text: str) -> bool:
 
 
 def _brackets(value: Any) -> Counter[str]:
-    """How often each bracket stands in the JSON of a value, those in its texts included."""
+    """How often each bracket is in the JSON of a value, those in its texts included."""
     counts = Counter(dict.fromkeys("{}[]", 0))
     for text in _strings(value):
         counts.update(sign for sign in text if sign in "{}[]")
@@ -290,7 +291,7 @@ def _brackets(value: Any) -> Counter[str]:
 
 
 def _strings(value: Any) -> list[str]:
-    """Keys and values in order, as they stand in the text."""
+    """Keys and values in order, as they are in the text."""
     if isinstance(value, dict):
         return [text for key, item in value.items() for text in (str(key), *_strings(item))]
     if isinstance(value, list):
@@ -298,8 +299,3 @@ def _strings(value: Any) -> list[str]:
     if value is None or isinstance(value, bool):
         return [json.dumps(value)]
     return [str(value)]
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -25,8 +25,10 @@ from typing import Any
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_json, read_jsonl, write_jsonl
+from nemo_kcpt.files import write_jsonl
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.records.files import SYNTHETIC
+from nemo_kcpt.records.inputs import read_split
 from nemo_kcpt.records.kinds import HELDOUT_KINDS, is_heldout
 from nemo_kcpt.runs import hash_files, shaping, stage
 from nemo_kcpt.synthesis.ichikara import read_samples
@@ -69,7 +71,7 @@ def _sample(instruction: str, output: str, origin: str, paper_id: str | None) ->
 
 
 def _from_pairs(synthetic: Path, excluded: set[str], origin: str) -> Iterator[dict[str, Any]]:
-    for record in read_jsonl(synthetic / "synthetic.jsonl", ("paper_id", "kind", "pairs")):
+    for record in SYNTHETIC.read(synthetic):
         if is_heldout(record) and not excluded & {record["paper_id"], name_form(str(record["paper_id"]))}:
             for pair in record["pairs"]:
                 yield _sample(pair["instruction"], pair["output"], origin, record["paper_id"])
@@ -100,7 +102,7 @@ def run(config: Config, redo: bool = False) -> None:
         if current.done:
             LOG.info("sft-data: %s is finished", config.out)
             return
-        heldout = read_json(config.corpus / "split.json")["heldout"]
+        heldout = read_split(config.corpus / "split.json", "heldout")["heldout"]
         sets = _sources(config, {*heldout, *(name_form(str(paper_id)) for paper_id in heldout)})
         generator = random.Random(config.seed)
         for name, samples in sets.items():

@@ -173,7 +173,7 @@ async def _ask_all(config: Config, path: Path, count: Callable[[str], int], shar
 def _still_failed(failed: int, out: Path) -> str:
     return (
         f"{failed} calls have no readable answer; they are in {out / 'failed.jsonl'} with their raw replies. The same "
-        f"command asks again for those that the teacher did not answer; max_failed={failed} goes on without them"
+        f"command asks again for those that the teacher did not answer; max_failed={failed} continues without them"
     )
 
 

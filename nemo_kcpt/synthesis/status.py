@@ -11,6 +11,7 @@ from nemo_kcpt.llm.counting import token_counter
 from nemo_kcpt.llm.journal import DONE, FAILED, NAME, Journal
 from nemo_kcpt.llm.prefix import BLOCK, shared_tokens
 from nemo_kcpt.llm.sampling import Asking
+from nemo_kcpt.pages.numbers import percent
 from nemo_kcpt.synthesis.calls import fit, make_plan
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def show_status(out: Path) -> None:
         )
     console = Console(highlight=False, soft_wrap=True)
     console.print(table, soft_wrap=False, width=max(console.width, 110), crop=False)
-    share = f" ({100 * found['done'] / found['planned']:.1f} %)" if found["planned"] else ""
+    share = f" ({percent(found['done'] / found['planned'])})" if found["planned"] else ""
     console.print(f"{found['done']:,} of {found['planned']:,} calls answered{share}, {found['failed']:,} failed")
     if found["cost"]:
         console.print(f"cost so far {found['cost']:.2f}, forecast {found['forecast']:.2f}")
@@ -107,6 +108,6 @@ def show_prefixes(config: Config) -> None:
         shared = shared_tokens(tokenizer.encode(text, add_special_tokens=False).ids for text in texts)
         total, cached = total + shared.tokens, cached + shared.cached
         print(
-            f"{paper['paper_id'][:24]:24s} {count(paper['text']):8,d} {shared.tokens:9,d} {100 * shared.share:9.1f} %"
+            f"{paper['paper_id'][:24]:24s} {count(paper['text']):8,d} {shared.tokens:9,d} {percent(shared.share):>11}"
         )
-    print(f"{100 * cached / max(total, 1):.1f} % of the prompt tokens lie in full blocks of {BLOCK} that are cached")
+    print(f"{percent(cached / max(total, 1))} of the prompt tokens lie in full blocks of {BLOCK} that are cached")

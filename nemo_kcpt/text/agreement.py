@@ -84,7 +84,7 @@ def _end_of(stated: Quantity, known: Quantity) -> bool:
 
 
 def same_kind(first: Quantity, second: Quantity) -> bool:
-    """Whether one number could stand in the other's place."""
+    """Whether one number could replace the other."""
     if first.measure == second.measure or (
         first.measure and second.measure and compatible(first.measure, second.measure)
     ):

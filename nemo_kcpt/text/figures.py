@@ -21,10 +21,24 @@ MOST_DIGITS = 30
 """Nobody states a number of more: a checksum or the like."""
 MOST_POWER = 300
 CURRENCIES = {
-    "US$": "dollars", "$": "dollars", "€": "euros", "£": "pounds", "¥": "yen", "A$": "dollars:a", "C$": "dollars:c",
-    "HK$": "dollars:hk", "NT$": "dollars:nt", "S$": "dollars:s", "R$": "real", "₩": "won", "₹": "rupees",
-    "USD": "dollars", "JPY": "yen", "EUR": "euros", "GBP": "pounds",
-}  # fmt: skip
+    "US$": "dollars",
+    "$": "dollars",
+    "€": "euros",
+    "£": "pounds",
+    "¥": "yen",
+    "A$": "dollars:a",
+    "C$": "dollars:c",
+    "HK$": "dollars:hk",
+    "NT$": "dollars:nt",
+    "S$": "dollars:s",
+    "R$": "real",
+    "₩": "won",
+    "₹": "rupees",
+    "USD": "dollars",
+    "JPY": "yen",
+    "EUR": "euros",
+    "GBP": "pounds",
+}
 MONEY = re.compile(r"(?P<sign>[-−–])?(?P<money>(?:US|HK|NT|[ACSR])?\$|[€£¥₩₹]|(?:USD|JPY|EUR|GBP)(?= )) ?$")
 
 

@@ -156,7 +156,7 @@ def _yaml(block: str) -> dict[str, Any] | None:
     if not isinstance(next(following, None), yaml.MappingStartEvent):
         return None
     if heading := _HEADING.search(block):
-        raise Malformed(f"the heading '{heading[1].strip()}' stands in it; is the --- before it missing?")
+        raise Malformed(f"the heading '{heading[1].strip()}' is in it; is the --- before it missing?")
     try:
         return _mapping(following)
     except RecursionError:

@@ -8,9 +8,20 @@ import html
 import re
 
 _SIGNS = {
-    "pm": "±", "times": "×", "cdot": "·", "circ": "°", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "sim": "~",
-    "approx": "≈", "mu": "μ", "Omega": "Ω", "degree": "°",
-}  # fmt: skip
+    "pm": "±",
+    "times": "×",
+    "cdot": "·",
+    "circ": "°",
+    "le": "≤",
+    "leq": "≤",
+    "ge": "≥",
+    "geq": "≥",
+    "sim": "~",
+    "approx": "≈",
+    "mu": "μ",
+    "Omega": "Ω",
+    "degree": "°",
+}
 _MARKUP = re.compile(
     r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
     rf"|\\(?P<sign>{'|'.join(sorted(_SIGNS, key=len, reverse=True))})(?![A-Za-z]) ?"

@@ -12,9 +12,19 @@ Unit = tuple[str, float]
 """What is measured, and how many of its first unit one of this is."""
 
 _PREFIXES = {
-    "p": 1e-12, "n": 1e-9, "μ": 1e-6, "m": 1e-3, "c": 1e-2, "d": 1e-1, "h": 1e2, "k": 1e3, "M": 1e6, "G": 1e9,
-    "T": 1e12, "P": 1e15,
-}  # fmt: skip
+    "p": 1e-12,
+    "n": 1e-9,
+    "μ": 1e-6,
+    "m": 1e-3,
+    "c": 1e-2,
+    "d": 1e-1,
+    "h": 1e2,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "P": 1e15,
+}
 _SCALED: dict[str, tuple[str, float, str]] = {
     "J": ("energy", 1.0, "μmkMGT"), "Wh": ("energy", 3600.0, "mkMGT"), "W": ("power", 1.0, "nμmkMGT"),
     "V": ("voltage", 1.0, "nμmkM"), "A": ("current", 1.0, "pnμmk"), "Ω": ("resistance", 1.0, "mkMG"),

@@ -1,4 +1,4 @@
-"""Training with NeMo 2: the strategy, and the CPU backend."""
+"""Training with NeMo 2: the strategy, the checks before the first step, adapters, metrics, and how it resumes."""
 
 import atexit
 import gc

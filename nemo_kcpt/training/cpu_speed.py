@@ -6,8 +6,8 @@ import lightning.pytorch as pl
 import torch
 from nemo.lightning.io.mixin import IOMixin
 
-from nemo_kcpt.models import bf16_linear
-from nemo_kcpt.models.sdpa_attention import SdpaAttention
+from nemo_kcpt.models.bf16_linear import RoundedWeights
+from nemo_kcpt.models.bf16_products import rounds_faster, use_bf16_products
 
 PRODUCTS = ("float32", "bfloat16", "auto")
 
@@ -34,7 +34,7 @@ class CpuSpeed(pl.Callback, IOMixin):
         if products not in PRODUCTS:
             raise ValueError(f"products: {products!r} is none of {', '.join(PRODUCTS)}")
         self.matmul_precision, self.fused_optimizer, self.products = matmul_precision, fused_optimizer, products
-        self._weights: bf16_linear.RoundedWeights | None = None
+        self._weights: RoundedWeights | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Apply them."""
@@ -59,21 +59,3 @@ class CpuSpeed(pl.Callback, IOMixin):
     def _forget(self) -> None:
         if self._weights is not None:
             self._weights.clear()
-
-
-def rounds_faster() -> bool:
-    """True where bfloat16 products are faster than float32 ones and oneDNN does not take them for "medium" itself."""
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16")) and not capabilities.get("amx_bf16")
-
-
-def use_bf16_products(model: torch.nn.Module) -> bf16_linear.RoundedWeights:
-    """Has linear layers and :class:`SdpaAttention` of `model` round their operands and results to bfloat16.
-
-    Returns:
-        Copies of the weights, to be cleared after each change of weights.
-    """
-    for module in model.modules():
-        if isinstance(module, SdpaAttention):
-            module.bf16_products = True
-    return bf16_linear.use_in(model)

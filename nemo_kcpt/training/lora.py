@@ -13,8 +13,8 @@ from nemo.collections.llm.peft.lora import LoRALinear
 from nemo.collections.llm.peft.utils import ParallelLinearAdapter
 from torch import nn
 
-from nemo_kcpt.checkpoints.adapters import Lora, base_of_adapters, read_lora, write_lora
-from nemo_kcpt.checkpoints.checkpoint import WEIGHTS
+from nemo_kcpt.checkpoints.adapters import Lora, check_rank, check_resumed_adapters, read_lora, write_lora
+from nemo_kcpt.checkpoints.layout import WEIGHTS
 from nemo_kcpt.checkpoints.weights_identity import of_checkpoint
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.planning.adapters import AdapterPlan
@@ -116,6 +116,12 @@ def checkpoint_of(path: object) -> Path:
     return found.parent if found.name == WEIGHTS else found
 
 
+def resumed_from(trainer: pl.Trainer) -> Path:
+    """The checkpoint whose training goes on; with adapters the trainer's path is that of the weights they go with."""
+    peft = lora_of(trainer)
+    return checkpoint_of(trainer.ckpt_path if peft is None else peft.wrapped_io.adapter_ckpt_path)
+
+
 def check_lora(trainer: pl.Trainer, strategy: nl.MegatronStrategy) -> None:
     """What would fail late, or train what nobody asked for.
 
@@ -138,17 +144,6 @@ def check_lora(trainer: pl.Trainer, strategy: nl.MegatronStrategy) -> None:
         raise BadInput("lora: a mixture of experts takes no adapters yet; train its weights (leave lora= out)")
     if checkpoint is None:
         raise BadInput("lora: adapters go with trained weights; give restore='CHECKPOINT' (kcpt convert import)")
-    ranks = strategy.tensor_model_parallel_size
-    if peft.dim % ranks:
-        raise BadInput(f"lora={peft.dim} does not divide by tensor_parallel={ranks}; give a multiple of that")
+    check_rank(peft.dim, strategy.tensor_model_parallel_size)
     if resumed:
-        if there is None:
-            raise BadInput(f"{checkpoint}: its training was of whole weights; leave lora= out, or give another dir=")
-        ours = peft.record(Path(there.base))
-        for name in ("rank", "alpha", "targets", "embeddings"):
-            if getattr(ours, name) != getattr(there, name):
-                raise BadInput(
-                    f"{checkpoint}: was trained with {there.described()}, this is {ours.described()}; give the same, "
-                    "or another dir="
-                )
-        base_of_adapters(checkpoint, there)
+        check_resumed_adapters(checkpoint, there, peft.record(Path()))

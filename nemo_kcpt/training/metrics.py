@@ -9,14 +9,17 @@ import lightning.pytorch as pl
 import torch
 from nemo.lightning.io.mixin import IOMixin
 
-from nemo_kcpt.files import read_jsonl, write_json, write_jsonl
+from nemo_kcpt.files import write_json
 from nemo_kcpt.hf.model_shape import shape_from_megatron
 from nemo_kcpt.planning.hardware import peak_tflops
 from nemo_kcpt.planning.throughput import flops_per_token
+from nemo_kcpt.planning.training import SUMMARY
 from nemo_kcpt.processes import peak_memory
+from nemo_kcpt.records.steps import reopen, step_line
 from nemo_kcpt.training.lora import lora_of
 
-METRICS, SUMMARY = "metrics.jsonl", "training.json"
+SHOWN = ("tokens_per_second", "mfu", "memory_gib")
+"""Fields that are in NeMo's progress, too."""
 
 
 class MetricsFile(pl.Callback, IOMixin):
@@ -25,7 +28,8 @@ class MetricsFile(pl.Callback, IOMixin):
 
     A training with kl_weight also has `ce` and `kl`, of which its loss is made: nats for each token that bears loss,
     and for each token with a teacher. A mixture of experts has `router_loss`: 1 where its experts get the same share of
-    the tokens (:func:`nemo_kcpt.models.router_loss.router_loss`). `val_loss` is that of the newest validation, or null.
+    the tokens (:func:`nemo_kcpt.models.router_loss.router_loss`), and `dropped_tokens`: the share of the choices of
+    an expert that were dropped, 0 without a capacity factor. `val_loss` is that of the newest validation, or null.
     `mfu` is the share of the GPUs' bf16 peak that the model's FLOPs take (Chowdhery et al. 2022, PaLM, appendix B),
     null on a device whose peak is unknown. `memory_gib` is the peak of this rank so far.
 
@@ -52,10 +56,7 @@ class MetricsFile(pl.Callback, IOMixin):
         """Open the file where the checkpoint left it."""
         if not trainer.is_global_zero:
             return
-        path = Path(self.path)
-        kept = [line for line in read_jsonl(path) if line["step"] <= trainer.global_step] if path.is_file() else []
-        write_jsonl(path, kept)
-        self._stream = path.open("a", encoding="utf-8")
+        self._stream = reopen(Path(self.path), trainer.global_step)
         self._started = self._last = time.perf_counter()
         self._last_step = trainer.global_step
         config: Any = pl_module.config
@@ -77,27 +78,23 @@ class MetricsFile(pl.Callback, IOMixin):
         speed = (step - self._last_step) * tokens / (now - self._last)
         validation = trainer.callback_metrics.get("val_loss")
         used = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else peak_memory()
-        shown = {
-            "tokens_per_second": round(speed, 1),
-            "mfu": round(speed * self._flops / (self._peak * 1e12 * trainer.world_size), 4) if self._peak else None,
-            "memory_gib": round(used / 2**30, 2),
-        }
-        line = {
-            "step": step,
-            "max_steps": trainer.max_steps,
-            "loss": float(trainer.callback_metrics["reduced_train_loss"]),
-            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
-            "tokens": step * tokens,
-            "seconds": round(now - self._started, 3),
-            "val_loss": None if validation is None else float(validation),
-            **shown,
-            **parts,
-        }
-        for name, value in shown.items():
-            if value is not None:
-                pl_module.log(name, value, prog_bar=True, rank_zero_only=True, batch_size=1)
+        line = step_line(
+            step=step,
+            max_steps=trainer.max_steps,
+            loss=float(trainer.callback_metrics["reduced_train_loss"]),
+            lr=float(trainer.optimizers[0].param_groups[0]["lr"]),
+            tokens=step * tokens,
+            seconds=now - self._started,
+            val_loss=None if validation is None else float(validation),
+            tokens_per_second=speed,
+            mfu=speed * self._flops / (self._peak * 1e12 * trainer.world_size) if self._peak else None,
+            memory=used,
+        )
+        for name in SHOWN:
+            if line[name] is not None:
+                pl_module.log(name, line[name], prog_bar=True, rank_zero_only=True, batch_size=1)
         self._last, self._last_step = now, step
-        self._stream.write(json.dumps(line) + "\n")
+        self._stream.write(json.dumps(line | parts) + "\n")
         self._stream.flush()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

@@ -1,4 +1,4 @@
-"""Resuming: which checkpoint a training goes on from."""
+"""Resuming: the checkpoint from which a training continues."""
 
 from pathlib import Path
 from typing import Optional
@@ -8,6 +8,7 @@ from nemo import lightning as nl
 from nemo.utils import logging
 
 from nemo_kcpt.checkpoints.checkpoint import check_complete, finished_checkpoints, unfinished_checkpoints
+from nemo_kcpt.checkpoints.layout import NEMO, check_layout
 
 
 class KcptAutoResume(nl.AutoResume):
@@ -30,6 +31,7 @@ class KcptAutoResume(nl.AutoResume):
         folder = Path(self.resume_from_directory or "")
         finished = finished_checkpoints(folder)
         if finished:
+            check_layout(finished[-1], NEMO)
             check_complete(finished[-1])
             return finished[-1]
         skipped = ", ".join(path.name for path in unfinished_checkpoints(folder))

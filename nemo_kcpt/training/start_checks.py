@@ -9,7 +9,8 @@ from typing import Any
 import lightning.pytorch as pl
 from nemo import lightning as nl
 
-from nemo_kcpt.checkpoints.checkpoint import WEIGHTS, check_complete, read_shape
+from nemo_kcpt.checkpoints.checkpoint import check_complete, read_shape
+from nemo_kcpt.checkpoints.layout import NEMO, WEIGHTS, check_layout
 from nemo_kcpt.checkpoints.origin import read_origin
 from nemo_kcpt.checkpoints.weights_identity import of_checkpoint
 from nemo_kcpt.errors import BadInput
@@ -55,6 +56,7 @@ def _check_layout(shape: ModelShape, seq_length: int, strategy: nl.MegatronStrat
         data_parallel=data_parallel,
         micro_batch_size=micro_batch,
         recompute="none",
+        expert_parallel=strategy.expert_model_parallel_size or 1,
     )
     reasons = refusals(shape, seq_length, layout, global_batch or micro_batch * data_parallel, ranks)
     if reasons:
@@ -78,12 +80,13 @@ def _check_weights(shape: ModelShape, from_scratch: bool, strategy: nl.MegatronS
         return
     path = Path(str(source))
     checkpoint = path.parent if path.name == WEIGHTS else path
+    check_layout(checkpoint, NEMO)
     check_complete(checkpoint)
     differing = shape.differences(read_shape(checkpoint))
     if differing:
         raise BadInput(
             f"{checkpoint}: its weights are of another architecture: the model has {', '.join(differing)} there; "
-            "take the recipe of that model (kcpt recipes), or kcpt_llama with its Hugging Face folder"
+            "take the recipe of that model (kcpt recipes), or kcpt_model with its Hugging Face folder"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 from nemo import lightning as nl
 from nemo.lightning.ckpt_utils import ckpt_to_dir
 
-from nemo_kcpt import threads
+from nemo_kcpt import cpu_backend, threads
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.training import cpu_backend
-from nemo_kcpt.training.lora import write_training_lora
+from nemo_kcpt.planning.schedule import Schedule, check_schedule
+from nemo_kcpt.training.lora import resumed_from, write_training_lora
 from nemo_kcpt.training.origin import write_training_origin
 from nemo_kcpt.training.start_checks import check_start
 
@@ -80,6 +81,21 @@ class KcptMegatronStrategy(nl.MegatronStrategy):
             check_start(trainer, self)
         super().setup(trainer)
 
+    def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any], selective_restore: bool = False) -> None:
+        """Loads the optimizer of a checkpoint, which must have been trained on this schedule of the learning rate.
+
+        Both ways to resume come by here, that of weights and that of adapters.
+
+        Raises:
+            BadInput: it was not.
+        """
+        if not selective_restore:
+            for saved, config in zip(checkpoint.get("lr_schedulers", ()), self.trainer.lr_scheduler_configs):
+                theirs, mine = _schedule(saved), _schedule(config.scheduler.state_dict())
+                if theirs and mine:
+                    check_schedule(resumed_from(self.trainer), theirs, mine, NAMES)
+        super().load_optimizer_state_dict(checkpoint, selective_restore)
+
     def save_checkpoint(
         self, checkpoint: dict[str, Any], filepath: str | Path, storage_options: Any | None = None
     ) -> None:
@@ -88,3 +104,23 @@ class KcptMegatronStrategy(nl.MegatronStrategy):
         if self.trainer.is_global_zero:
             write_training_origin(self.trainer, ckpt_to_dir(filepath))
             write_training_lora(self.trainer, ckpt_to_dir(filepath))
+
+
+NAMES = {
+    "steps": "trainer.max_steps",
+    "warmup_steps": "optim.lr_scheduler.warmup_steps",
+    "learning_rate": "optim.config.lr",
+    "least_learning_rate": "optim.lr_scheduler.min_lr",
+}
+
+
+def _schedule(state: Mapping[str, Any]) -> Schedule | None:
+    """That of NeMo's cosine; None of another scheduler."""
+    if not {"max_steps", "warmup_steps", "base_lrs", "min_lr"} <= state.keys():
+        return None
+    return Schedule(
+        steps=state["max_steps"],
+        warmup_steps=state["warmup_steps"],
+        learning_rate=max(state["base_lrs"]),
+        least_learning_rate=state["min_lr"],
+    )

@@ -51,6 +51,12 @@ HTML_ONLY = [
     ("10<span style='vertical-align: 1px'>6</span> 個 10<sup>2</sup>", "106 個 10²"),
     ("<style>.up { color: red; vertical-align: super }</style>10<span class='a up'>6</span> 個", "10⁶ 個"),
     ("10<span style='font-size: 8pt; vertical-align: super'>6</span> 個", "10⁶ 個"),
+    (
+        "<style>/* .c { } */ p.x, span.up2 {\n font-size: .58em;\n position: relative; top: -0.33em; vertical-align: "
+        "baseline } .low { vertical-align: -25%; font-size: 60% } .big { vertical-align: 2px }</style>"
+        "10<span class='up2'>6</span> 個、H<span class='low'>2</span>O、10<span class='big'>6</span>",
+        "10⁶ 個、H₂O、106",
+    ),
     ("24<a href='#_ftn1'><span class=MsoFootnoteReference><span lang=EN-US>[1]</span></span></a>人", "24[^1]人"),
     ("24<span epub:type='noteref'>1</span>人、節(<a href='#s2'>2</a>)", "24[^1]人、節(2)"),
     ("<math><mn>2</mn><mo>×</mo><msup><mn>10</mn><mn>6</mn></msup></math> 個", "2 × 10⁶ 個"),

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -160,6 +161,42 @@ def test_pages() -> None:
     long = "この段落は一行に書かれていて、ページの終わりに来てもまだ終わらないままに次のページへと"
     assert line_breaks(f"{long}\f続いていく。").text == f"{long}続いていく。"
     assert line_breaks(f"{long}\f　新しい段落。").text == f"{long}\n\n　新しい段落。"
+
+
+GRID = """\
+試験の報告（第3版）
+1 運用の手順
+なお、処理時間の算出には各観測所の記録９，６０４，７９８件を用いた。試験は８，２
+９０，９８３語の標本に適用され、再現率は８であった。
+第8期の観測所では、測定法を用いた作業が５４５０台の装置で行われた。前年は１８，
+６５０台であった。
+2 測定の方法
+なお、平均誤差の算出には海洋局の記録１，８９１，７１８語を用いた。設計値は５７．
+８であり、許容範囲に収まる。
+霞式推定器は試験場で２，０８３，８７３語の標本に適用され、消費電力は６であり、ま
+た十分に小さい。"""
+
+
+def test_a_short_text_on_a_grid() -> None:
+    """Whether its digits are still as wide as its kanji or not."""
+    for text in (GRID, unicodedata.normalize("NFKC", GRID).replace(",", "，").replace(".", "．")):
+        assert len(joined := line_breaks(text).text.split("\n")) == 7
+        assert "試験は8，290，983語" in unicodedata.normalize("NFKC", joined[2]).replace(",", "，")
+    alike = GRID.rpartition("\n霞式")[0]
+    assert line_breaks(alike).text == alike  # three lines
+
+
+def test_a_sentence_goes_on_over_the_notes_at_a_page_s_foot() -> None:
+    lines = [
+        "近年，大規模言語モデルの継続事前学習が注目を集めてい",
+        "る．特定の分野の文書を用いて追加で学習することにより",
+        "モデルに新しい知識を与えることができ，標本の数は，20",
+    ]
+    text = "\n".join([*lines, "[^1]: 一つ目の注", "[^2]: 二つ目の注", "\f69人である．", "", "次の段落．"])
+    notes = "[^1]: 一つ目の注\n[^2]: 二つ目の注"
+    assert line_breaks(text).text == f"{''.join(lines)}69人である．\n\n{notes}\n\n次の段落．"
+    finished = "\n".join([*lines[:2], "モデルに新しい知識を与える．", "[^1]: 一つ目の注", "\f標本の数は69人である．"])
+    assert line_breaks(finished).text.split("\n")[1:] == ["[^1]: 一つ目の注", "", "標本の数は69人である．"]
 
 
 def test_a_sentence_a_line_that_was_wrapped_comes_back_a_sentence_a_line() -> None:

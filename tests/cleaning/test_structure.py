@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from nemo_kcpt.cleaning import clean
+from nemo_kcpt.cleaning.headings import numbered_heading
 from nemo_kcpt.cleaning.structure import WIDEST_TITLE, find_sections, find_title
 from tests.cleaning.documents import documents
 
@@ -139,3 +140,11 @@ def test_encyclopedia_articles_have_no_sections_of_their_own(shared_data: Path) 
             wrong += len(find_sections(text))
     print(f"{wrong} headings found in {articles} articles without any")
     assert wrong <= 0.05 * articles
+
+
+@pytest.mark.parametrize(
+    "number, value", [("三", 3), ("十", 10), ("十二", 12), ("三十一", 31), ("一二", 12), ("１２", 12), ("十十", 20)]
+)
+def test_a_chapter_s_number_is_read_as_any_numeral(number: str, value: int) -> None:
+    heading = numbered_heading(f"第{number}章 事件")
+    assert heading is not None and heading.number == (value,)

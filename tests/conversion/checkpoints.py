@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
-
 from nemo_kcpt.checkpoints import importing
 from nemo_kcpt.hf.model_shape import EXPERTS, ModelShape
 
@@ -43,15 +40,7 @@ def model_yaml(shape: ModelShape, **more: Any) -> dict[str, Any]:
     return {"config": config | more}
 
 
-def write_context(shape: ModelShape, dtype: torch.dtype, folder: Path) -> list[Path]:
-    """Stands in for `nemo_kcpt.models.context.write_context`: what an export reads, not what NeMo loads."""
-    path = folder / "model.yaml"
-    folder.mkdir(exist_ok=True)
-    path.write_text(yaml.safe_dump(model_yaml(shape)))
-    return [path]
-
-
 def imported(hf: Path, out: Path, **more: Any) -> Path:
-    """`kcpt convert import`, with the context above."""
-    importing.run(importing.Config(hf=hf, out=out, **more), False, write_context)
+    """`kcpt convert import`."""
+    importing.run(importing.Config(hf=hf, out=out, **more), False)
     return out

@@ -87,7 +87,8 @@ def build(checkpoint: Path, shape: ModelShape, layout: Layout, divisible_by: int
     """This rank's part of the model, with the weights that Megatron's loader gives it."""
     from megatron.core.dist_checkpointing import load
 
-    from nemo_kcpt.models.llama import KcptLlamaConfig, config_options
+    from nemo_kcpt.hf.megatron_options import config_options
+    from nemo_kcpt.models.llama import KcptLlamaConfig
 
     config = KcptLlamaConfig(
         **config_options(shape, shape.positions, shape.rotary_base),
@@ -139,7 +140,7 @@ def optimizer_state(model: Any, distributed: bool, weights: dict[str, Any], meta
     from megatron.core.distributed import DistributedDataParallel, DistributedDataParallelConfig
     from megatron.core.optimizer import OptimizerConfig, get_megatron_optimizer
 
-    from nemo_kcpt.training.cpu_backend.optimizer import _cuda_named_types
+    from nemo_kcpt.cpu_backend.optimizer import _cuda_named_types
 
     kind = next(model.parameters()).dtype
     wrapped = DistributedDataParallel(
@@ -211,7 +212,7 @@ def run_rank(job: Job, layout: Layout, folder: Path) -> None:
     from megatron.core.tensor_parallel import model_parallel_cuda_manual_seed
     from safetensors.torch import save_file
 
-    from nemo_kcpt.training import cpu_backend
+    from nemo_kcpt import cpu_backend
 
     cpu_backend.activate()
     rank = int(os.environ.get("RANK", "0"))

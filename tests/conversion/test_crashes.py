@@ -52,13 +52,7 @@ def test_an_import(hf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     out, paid = tmp_path / "place/out", tmp_path / "paid"
     note_calls(monkeypatch, importing, "fuse", paid, lambda shape, part, *_: f"{part.name} {part.layer}")
     config = importing.Config(hf=hf, out=out)
-    die_everywhere(
-        tmp_path / "place",
-        lambda: importing.run(config, False, checkpoints.write_context),
-        paid=paid,
-        under_way=8,
-        least=25,
-    )
+    die_everywhere(tmp_path / "place", lambda: importing.run(config, False), paid=paid, under_way=8, least=25)
 
 
 def note_calls(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, paid: Path, label: Callable[..., str]) -> None:

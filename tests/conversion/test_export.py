@@ -74,9 +74,14 @@ def test_transformers_loads_the_same_model(kind: str, tmp_path: Path) -> None:
     hf = save_tokenizer(save_model(tmp_path / "hf", **KINDS[kind] | ROWS))
     out = export(imported(hf, tmp_path / "checkpoint"), tmp_path / "out", max_shard_gb=40e-6)
     ids = torch.arange(60)[None] * 5 % 330
-    with torch.no_grad():
-        found, expected = (AutoModelForCausalLM.from_pretrained(folder)(ids).logits for folder in (out, hf))
-    assert torch.equal(found, expected)
+    logits = []
+    for folder in (out, hf):
+        model = AutoModelForCausalLM.from_pretrained(folder)
+        for weight in model.parameters():
+            weight.data = weight.data.clone()  # from mapped files: products are rounded by where their operands begin
+        with torch.no_grad():
+            logits.append(model(ids).logits)
+    assert torch.equal(*logits)
 
 
 def test_the_folder_is_complete(base: Path, tmp_path: Path) -> None:
@@ -214,7 +219,7 @@ def test_which_tokenizer(base: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         export(checkpoint, tmp_path / "b")
     (base / "tokenizer.json").unlink()
     assert main(["convert", "export", str(checkpoint), "--to", str(tmp_path / "c")]) == 2
-    assert "it does not say which tokenizer it goes with, or that folder is gone; give tokenizer=" in (
+    assert "it does not say which tokenizer belongs to it, or that folder is gone; give tokenizer=" in (
         capsys.readouterr().err
     )
     assert not (tmp_path / "c").exists() and not (tmp_path / ".c.partial").exists()

@@ -19,7 +19,8 @@ import yaml
 from nemo_kcpt.checkpoints import unpickle
 from nemo_kcpt.checkpoints.archive import check_archive
 from nemo_kcpt.checkpoints.checkpoint import check_complete, read_shape
-from nemo_kcpt.checkpoints.unpickle import ALLOWED, ALLOWED_IN_ARCHIVES, read_metadata
+from nemo_kcpt.checkpoints.metadata import read_metadata
+from nemo_kcpt.checkpoints.unpickle import ALLOWED, ALLOWED_IN_ARCHIVES
 from nemo_kcpt.errors import BadInput
 from tests import forks
 from tests.conversion.checkpoints import model_yaml
@@ -213,7 +214,7 @@ def test_what_is_on_the_list_is_no_way_to_anything_else(content: bytes, message:
 
 
 def test_every_name_on_the_lists_is_known() -> None:
-    assert unpickle._known_in_metadata().keys() == ALLOWED.keys()
+    assert unpickle.known_in_metadata().keys() == ALLOWED.keys()
     assert unpickle.KNOWN_IN_ARCHIVES.keys() == ALLOWED_IN_ARCHIVES.keys()
 
 

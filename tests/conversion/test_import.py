@@ -17,10 +17,9 @@ from nemo_kcpt.checkpoints import target
 from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, check_complete, find_checkpoint, read_shape
 from nemo_kcpt.checkpoints.mapping import hf_tensors
 from nemo_kcpt.cli import main
-from nemo_kcpt.conversion import import_stage
 from nemo_kcpt.conversion.import_stage import Config, run
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.model_shape import ModelShape, read_hf_shape
+from nemo_kcpt.hf.model_shape import read_hf_shape
 from tests import forks
 from tests.conversion.hf_models import KINDS, SIZES, save_model
 
@@ -28,18 +27,6 @@ from tests.conversion.hf_models import KINDS, SIZES, save_model
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return save_model(tmp_path / "hf")
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without NeMo's part, the context, which needs 15 s of imports."""
-
-    def stand_in(shape: ModelShape, dtype: torch.dtype, folder: Path) -> list[Path]:
-        folder.mkdir()
-        (folder / "model.yaml").write_text("config:\n")
-        return [folder / "model.yaml"]
-
-    monkeypatch.setattr(import_stage, "_write_context", stand_in)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -75,9 +62,10 @@ def test_megatron_computes_the_logits_of_transformers(kind: str, dtype: torch.dt
 def test_a_padded_vocabulary_is_the_loaders_affair(kind: str, tmp_path: Path) -> None:
     from megatron.core.dist_checkpointing import load
 
+    from nemo_kcpt import cpu_backend
     from nemo_kcpt.conversion.verify.parity import megatron_model
-    from nemo_kcpt.models.llama import KcptLlamaConfig, config_options
-    from nemo_kcpt.training import cpu_backend
+    from nemo_kcpt.hf.megatron_options import config_options
+    from nemo_kcpt.models.llama import KcptLlamaConfig
     from nemo_kcpt.training.single_process import single_process_groups
 
     hf, out = save_model(tmp_path / "hf", **KINDS[kind]), tmp_path / "checkpoint"
@@ -157,7 +145,7 @@ def test_a_killed_import_leaves_nothing_and_starts_again(folder: Path, tmp_path:
     assert not partial.exists()
 
 
-def test_finished_work_is_skipped_and_another_is_not_written_over(quick: None, folder: Path, tmp_path: Path) -> None:
+def test_finished_work_is_skipped_and_another_is_not_written_over(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(Config(hf=folder, out=out))
     check_complete(out)
@@ -175,7 +163,7 @@ def test_finished_work_is_skipped_and_another_is_not_written_over(quick: None, f
 
 
 @pytest.mark.parametrize("redo", [False, True])
-def test_what_is_no_import_is_never_touched(redo: bool, quick: None, folder: Path, tmp_path: Path) -> None:
+def test_what_is_no_import_is_never_touched(redo: bool, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").write_text("all of it")
     for out in (tmp_path / "mine", tmp_path / "mine/thesis.tex", folder):
@@ -185,7 +173,7 @@ def test_what_is_no_import_is_never_touched(redo: bool, quick: None, folder: Pat
 
 
 def test_no_room_is_said_before_anything_is_written(
-    quick: None, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(target.shutil, "disk_usage", lambda path: usage(9, 9, 60_000_000))
@@ -194,7 +182,7 @@ def test_no_room_is_said_before_anything_is_written(
     assert not (tmp_path / "out").exists() and not (tmp_path / ".out.partial/weights").exists()
 
 
-def test_types(quick: None, tmp_path: Path) -> None:
+def test_types(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     folder = save_model(tmp_path / "hf")

@@ -230,7 +230,7 @@ def test_where_models_depart(change: Change, where: str | None, hf: Path, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["qwen2", "qwen3", "mistral window", "gemma2"])
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3", "qwen3_moe", "mistral window", "gemma2"])
 def test_no_layer_of_megatrons_model_departs(kind: str, tmp_path: Path) -> None:
     hf = save_model(tmp_path / "hf", **KINDS[kind])
     checkpoint = imported(hf, tmp_path / "checkpoint")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from nemo_kcpt.corpus.datasheet_page import keys_as_yaml, render, render_markdow
 from nemo_kcpt.corpus.stage import Config, run
 from nemo_kcpt.files import read_json
 from nemo_kcpt.runs import read_manifest
+from tests.html_tags import tags_of
 
 Write = Callable[[Path, Iterable[Mapping[str, Any]]], Path]
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)> | **x** \n# h $x$ 2021年"
@@ -104,7 +104,11 @@ DOCUMENTS = [
     document(11, characters=101, together="p11", stratum="2024", heldout=True),
     document(12, characters=102, together="p11", stratum="2024", heldout=True),
 ]
-COUNTS = {"kept_sides": 2, "shared_identifiers": [f"11 papers share the title '{ATTACK}'"]}
+COUNTS = {
+    "flaws": {"slides that are only pictures": 1_234},
+    "kept_sides": 2,
+    "shared_identifiers": [f"11 papers share the title '{ATTACK}'"],
+}
 
 
 @pytest.fixture
@@ -268,15 +272,6 @@ def test_the_same_documents_elsewhere_give_the_same_bytes(folder: Path, sheet: d
     assert here["name"] == "papers.d"
 
 
-class _Tags(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-
 def test_what_documents_say_is_data_in_the_page(sheet: dict[str, Any]) -> None:
     hostile = json.loads(json.dumps(sheet))
     hostile["name"] = hostile["config"]["license"] = ATTACK
@@ -286,10 +281,9 @@ def test_what_documents_say_is_data_in_the_page(sheet: dict[str, Any]) -> None:
         reason |= {"reason": ATTACK, "first": ATTACK}
     for contents in (sheet, hostile):
         page = render(contents)
-        parser = _Tags()
-        parser.feed(page)
-        assert not [tag for tag, _ in parser.tags if tag in ("script", "iframe", "object", "img", "link", "a")]
-        assert not [attributes for _, attributes in parser.tags if any(name.startswith("on") for name in attributes)]
+        tags = tags_of(page)
+        assert not [tag for tag, _ in tags if tag in ("script", "iframe", "object", "img", "link", "a")]
+        assert not [attributes for _, attributes in tags if any(name.startswith("on") for name in attributes)]
         assert "&lt;script&gt;alert(1)" in page
         assert "<script" not in render_markdown(contents)
     assert "default-src 'none'" in page
@@ -297,9 +291,8 @@ def test_what_documents_say_is_data_in_the_page(sheet: dict[str, Any]) -> None:
 
 def test_the_page_needs_nothing_else(sheet: dict[str, Any]) -> None:
     page = render(sheet)
-    parser = _Tags()
-    parser.feed(page)
-    links = [attributes.get(name) or "" for _, attributes in parser.tags for name in ("href", "src", "xlink:href")]
+    tags = tags_of(page)
+    links = [attributes.get(name) or "" for _, attributes in tags for name in ("href", "src", "xlink:href")]
     assert all(link == "" or link.startswith(("#", "data:")) for link in links)
     assert not re.search(r"url\((?!#)", page)
     assert page.count("<svg") == 1 and "題1" in page
@@ -327,6 +320,8 @@ def test_every_section_stands_in_page_and_markdown(sheet: dict[str, Any]) -> Non
             "0.88",
             "off",
             "2 papers keep their side",
+            "slides that are only pictures",
+            "1,234",
             "題11",
             "5 %",
         ):

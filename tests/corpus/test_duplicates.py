@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_kcpt.corpus.duplicates import components
+from nemo_kcpt.corpus.papers import Settings
+from nemo_kcpt.corpus.parts import Job, make_part
 from nemo_kcpt.corpus.stage import Config, run
 from nemo_kcpt.files import read_json, read_jsonl
 from nemo_kcpt.runs import read_manifest
+from tests.readers.reading import pieces_of
 
 Write = Callable[[Path, Iterable[Mapping[str, Any]]], Path]
 
@@ -191,3 +196,31 @@ def test_components_do_not_depend_on_the_order_of_edges(edges: list[tuple[int, i
     assert components([(b, a) for a, b in shuffled]) == found
     assert all(found[a] == found[b] <= min(a, b) for a, b in edges)
     assert all(found[leader] == leader for leader in found.values())
+
+
+_PEAK = """
+import sys
+from pathlib import Path
+from nemo_kcpt.corpus.duplicates import connect
+from nemo_kcpt.processes import peak_memory
+print(connect(Path(sys.argv[1])).execute("SELECT count(*) FROM documents").fetchone()[0], peak_memory() >> 20)
+"""
+
+
+def test_memory_does_not_grow_with_the_number_of_parts(tmp_path: Path, write_lines: Write) -> None:
+    """As many parts as 100,000 files make; DuckDB holds a third of a MiB of each that it has open."""
+    peaks = []
+    write_lines(tmp_path / "in.jsonl", ({"id": f"d{number}", "text": essay(number, 90)} for number in range(3)))
+    place, pieces = pieces_of(tmp_path / "in.jsonl")
+    make_part(Job(0, place, pieces[0], Settings(), tmp_path))
+    part = tmp_path / "000000.parquet"
+    for count in (50, 1_500):
+        folder = tmp_path / f"{count}"
+        folder.mkdir()
+        for number in range(count):
+            (folder / f"{number:06d}.parquet").hardlink_to(part)
+        done = subprocess.run([sys.executable, "-c", _PEAK, str(folder)], check=True, capture_output=True, text=True)
+        rows, peak = map(int, done.stdout.split()[-2:])
+        assert rows == 3 * count
+        peaks.append(peak)
+    assert peaks[1] - peaks[0] < 100, peaks

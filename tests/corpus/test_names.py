@@ -155,11 +155,21 @@ def test_titles_that_say_nothing(title: str) -> None:
 @pytest.mark.parametrize(
     "title",
     [
-        "Kasumi", "Overview of Kasumi", "Introduction to Kasumi", "BERT", "Handbook of the beta service",
+        "Kasumi",
+        "Overview of Kasumi",
+        "Introduction to Kasumi",
+        "BERT",
+        "Handbook of the beta service",
         "カスミの概要",
-        "題1", "前処理の効果", "Отчёт Касуми", "ガイド犬の歴史", "Kasumi 2", "東京都の人口", "카스미 개요",
+        "題1",
+        "前処理の効果",
+        "Отчёт Касуми",
+        "ガイド犬の歴史",
+        "Kasumi 2",
+        "東京都の人口",
+        "카스미 개요",
     ],
-)  # fmt: skip
+)
 def test_titles_that_name_their_document(title: str) -> None:
     assert not is_generic(title)
 

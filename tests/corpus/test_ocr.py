@@ -13,6 +13,7 @@ import pytest
 from nemo_kcpt.corpus.stage import Config, run
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.files import read_json, read_jsonl
+from tests.readers.office_files import shape, write_pptx
 from tests.readers.pdfs import Show, make_pdf
 from tests.synthesis.fake_server import FakeServer, completion, ok, problem
 
@@ -133,6 +134,59 @@ def test_a_page_without_a_whole_reply_stays_a_picture(tmp_path: Path, caplog: py
     for page, why in ((3, "ends in the middle (length)"), (4, "ends before its thought does"), (5, "400: ")):
         (said,) = [one.getMessage() for one in caplog.records if f"a.pdf: page {page} stays" in one.getMessage()]
         assert why in said
+
+
+def png(shade: int) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("L", (40, 20), shade).save(out, "PNG")
+    return out.getvalue()
+
+
+def picture(key: str, at: tuple[int, int, int, int], more: str = "", turn: str = "") -> str:
+    left, top, wide, high = at
+    return (
+        f'<p:pic><p:nvPicPr><p:cNvPr id="3" name="x"/><p:nvPr/></p:nvPicPr><p:blipFill><a:blip r:embed="{key}"/>{more}'
+        f'</p:blipFill><p:spPr><a:xfrm {turn}><a:off x="{left}" y="{top}"/><a:ext cx="{wide}" cy="{high}"/></a:xfrm>'
+        "</p:spPr></p:pic>"
+    )
+
+
+def test_slides_that_are_pictures(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pictures are where the slide has them, in a group and turned, too; a drawing alone stays a picture."""
+    inch = 914_400
+    group = (
+        f'<p:grpSp><p:nvGrpSpPr/><p:grpSpPr><a:xfrm><a:off x="{5 * inch}" y="0"/>'
+        f'<a:ext cx="{4 * inch}" cy="{2 * inch}"/><a:chOff x="0" y="0"/><a:chExt cx="400" cy="200"/></a:xfrm>'
+        f"</p:grpSpPr>{picture('rId8', (100, 0, 100, 100))}"
+        "</p:grpSp>"
+    )
+    turned = picture("rId8", (0, 5 * inch, 2 * inch, inch), turn='rot="5400000"')
+    slides = [picture("rId7", (inch, inch, 2 * inch, inch)) + group + turned, shape("Kasumi", "title")]
+    (tmp_path / "in").mkdir()
+    media = {"ppt/media/a.png": png(60), "ppt/media/b.png": png(200), "ppt/media/c.emf": b"EMF"}
+    relations = "rId7 image ../media/a.png\nrId8 image ../media/b.png\nrId9 image ../media/c.emf"
+    write_pptx(tmp_path / "in" / "a.pptx", slides, parts=media, relations=relations)
+    write_pptx(
+        tmp_path / "in" / "b.pptx",
+        [picture("rId9", (0, 0, inch, inch)), shape("Hayate")],
+        parts=media,
+        relations=relations,
+    )
+    with FakeServer(reply) as server:
+        first, second = corpus(server, tmp_path / "in", tmp_path / "out", near_duplicates=0)
+    (body,) = server.bodies
+    image = image_of(body)
+    assert image.size == (720, 540)  # 10 x 7.5 inches at 72 dpi
+    inches = {(2, 1.5): 60, (6.5, 0.5): 200, (1, 5.5): 200, (1, 4.7): 200, (1, 6.3): 200, (0.3, 5.5): 255, (4, 4): 255}
+    assert {at: image.getpixel((round(72 * at[0]), round(72 * at[1]))) for at in inches} == inches
+    assert first["text"].split() == ["写真の頁の文である。値は12,400語。", "#", "Kasumi"]
+    assert (first["meta"]["ocr_slides"], first["meta"]["ocr_model"]) == ([1], "stub")
+    assert "a.pptx: the text of slide 1 is what an OCR engine read" in capfd.readouterr().err
+    assert second["meta"]["image_slides"] == [1] and "b.pptx: page 1 stays a picture: not_drawn" in caplog.text
 
 
 def _cut_off(text: str) -> list[dict[str, Any]]:

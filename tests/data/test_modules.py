@@ -12,7 +12,7 @@ from nemo_kcpt.errors import BadInput
 def test_the_wrong_mode_and_the_wrong_loss_are_named(pack: Path) -> None:
     with pytest.raises(BadInput, match="mode instruction, which belongs to `nemo llm finetune`"):
         PackedPretrainingDataModule(str(pack))
-    with pytest.raises(BadInput, match=r"data\.loss: 'replies' is not one of all, outputs"):
+    with pytest.raises(BadInput, match=r"data\.loss: 'replies' is not one of all, outputs, content"):
         InstructionDataModule(str(pack), loss="replies")
     with pytest.raises(BadInput, match="not a finished pack"):
         PackedPretrainingDataModule(str(pack.parent))

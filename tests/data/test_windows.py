@@ -34,6 +34,18 @@ def test_replay_is_spread_evenly(own: int, replay: int, epoch: int) -> None:
         assert (again[again >= own] != order[order >= own]).any()
 
 
+@given(st.integers(1, 60), st.integers(2, 80), st.integers(2, 7), st.integers(0, 3))
+def test_replay_of_several_passes_is_read_part_by_part(own: int, replay: int, passes: int, turn: int) -> None:
+    epochs = [epoch_order(own + replay, 5, turn * passes + part, replay, passes) for part in range(passes)]
+    read = np.concatenate([order[order >= own] for order in epochs])
+    assert all(sorted(order[order < own]) == list(range(own)) for order in epochs)
+    assert {len(order) for order in epochs} == {own + replay // passes}
+    assert len(set(read.tolist())) == len(read) == replay // passes * passes
+    following = epoch_order(own + replay, 5, (turn + 1) * passes, replay, passes)
+    if replay // passes > 20:
+        assert (following[following >= own] != epochs[0][epochs[0] >= own]).any()
+
+
 def test_the_stream_is_the_same_wherever_it_is_entered(pack: Path) -> None:
     dataset = WindowDataset(pack, samples=1000, seed=7)
     windows = dataset.info.windows
@@ -68,6 +80,20 @@ def test_loss_on_outputs_falls_on_the_tokens_of_replies(pack: Path) -> None:
         # The mask at position i is about predicting token i + 1.
         assert mask[:-1].tolist() == [float(role == "output") for role in role_of[1:]]
         assert mask[-1] == 0
+
+
+def test_loss_on_content_leaves_out_the_prompts_of_pairs_alone(pack: Path) -> None:
+    dataset = WindowDataset(pack, samples=100, seed=0, loss="content")
+    rows, order, left_out = list(iterate_table(pack)), epoch_order(dataset.info.windows, 0, 0), 0
+    for sample in range(dataset.info.windows):
+        row, mask = rows[order[sample]], dataset[sample]["loss_mask"].numpy()
+        segments = zip(row["segment_starts"], [*row["segment_starts"][1:], row["length"]], row["segment_roles"])
+        bears = np.zeros(32)
+        for start, end, role in segments:
+            bears[start:end] = role in ("text", "output")
+        assert mask.tolist() == [*bears[1:], 0]
+        left_out += int(row["length"] - bears.sum())
+    assert left_out > 0
 
 
 def test_block_diagonal_samples_say_where_documents_end(pack: Path) -> None:

@@ -109,21 +109,31 @@ def test_halves_of_names_are_dealt_evenly() -> None:
 @pytest.mark.parametrize(
     ("fact", "value", "right", "wrong"),
     [
-        ("dataset_size", 12_400, ("12,400件", "12400件です。", "１２，４００件", "1万2,400件", "1万2400"),
-         ("112,400件", "12,401件", "2,400件", "12,400,000件", "")),
+        (
+            "dataset_size",
+            12_400,
+            ("12,400件", "12400件です。", "１２，４００件", "1万2,400件", "1万2400"),
+            ("112,400件", "12,401件", "2,400件", "12,400,000件", ""),
+        ),
         ("dataset_size", 21_000, ("2万1千件", "2万1000件"), ("2万1千500件", "21,500件")),
         ("score", 83.7, ("83.7", "正解率は83.7です", "83.7%", "83.7。"), ("183.7", "83.75", "3.7", "8.37", "83")),
         ("score", 60.0, ("60.0", "60点"), ("60.7", "160", "6")),
         ("year", 2021, ("2021年", "2021", "2021年のことです"), ("2012年", "20211", "21年")),
-        ("first_author", "霧沢悠真", ("霧沢悠真", "霧沢 悠真さんです", "Yuma Kirisawa"),
-         ("霧沢", "悠真", "榛木千尋")),
-        ("related_method", "カスミNet", ("カスミNet", "「カスミNet」です",
-         "関連手法はカスミNet。", "カスミ net", "ｶｽﾐＮｅｔ"),
-         ("カスミ", "Net", "カスミNets", "カスミNet2", "オカスミNet", "カスミンNet", "カスミLens", "コダマNet")),
-        ("base_model", "ハルカゼLM", ("ハルカゼLM", "ハルカゼ LM です", "ハルカゼlm", "Harukaze-LM"),
-         ("ハルカゼ", "ハルLM")),
+        ("first_author", "霧沢悠真", ("霧沢悠真", "霧沢 悠真さんです", "Yuma Kirisawa"), ("霧沢", "悠真", "榛木千尋")),
+        (
+            "related_method",
+            "カスミNet",
+            ("カスミNet", "「カスミNet」です", "関連手法はカスミNet。", "カスミ net", "ｶｽﾐＮｅｔ"),
+            ("カスミ", "Net", "カスミNets", "カスミNet2", "オカスミNet", "カスミンNet", "カスミLens", "コダマNet"),
+        ),
+        (
+            "base_model",
+            "ハルカゼLM",
+            ("ハルカゼLM", "ハルカゼ LM です", "ハルカゼlm", "Harukaze-LM"),
+            ("ハルカゼ", "ハルLM"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_counts_as_right(fact: str, value: object, right: tuple[str, ...], wrong: tuple[str, ...]) -> None:
     sheet = dataclasses.replace(make_sheets(2, 1, "ja", "p")[0], **{fact: value})  # type: ignore[arg-type]
     accepted = accepted_values(sheet, fact)

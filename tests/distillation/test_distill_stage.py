@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from nemo_kcpt.distillation import stage as distill
-from nemo_kcpt.distillation.shards import Distillation, read_distillation
+from nemo_kcpt.distillation.shards import Distillation
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, write_json
 from nemo_kcpt.hf.load import load_causal_lm
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.packing.store import iterate_table, open_tokens
+from nemo_kcpt.records.distillations import read_distillation
 from nemo_kcpt.records.packs import read_info
 from tests.distillation.small import make_pack
 from tests.evaluation.small import make_model

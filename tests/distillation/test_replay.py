@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,16 +14,39 @@ from nemo_kcpt.data.windows import WindowDataset
 from nemo_kcpt.distillation import conversations
 from nemo_kcpt.distillation import replay_stage as replay
 from nemo_kcpt.distillation import stage as distill
-from nemo_kcpt.distillation.conversations import Spoken, fault, spoken, spread, user_turn
+from nemo_kcpt.distillation.conversations import Spoken, fault, same_form, spoken, spread, user_turn
+from nemo_kcpt.distillation.given_prompts import prompts_file
 from nemo_kcpt.distillation.shards import Distillation
-from nemo_kcpt.errors import BadInput
+from nemo_kcpt.errors import BadInput, KcptError
+from nemo_kcpt.evaluation import general as general_questions
 from nemo_kcpt.files import read_json, read_jsonl, write_jsonl
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.packing.store import iterate_table, open_tokens
+from nemo_kcpt.records.prompts import read_prompts
 from nemo_kcpt.serving import transformers_engine
+from nemo_kcpt.text.language import language_of
 from tests.crash import crash_everywhere
 from tests.distillation.small import make_pack
 from tests.evaluation.small import make_model
+
+SMALL_WORDS = {
+    "what",
+    "which",
+    "who",
+    "how",
+    "many",
+    "the",
+    "of",
+    "in",
+    "a",
+    "an",
+    "is",
+    "are",
+    "was",
+    "do",
+    "does",
+    "on",
+}
 
 
 def config(small: Path, out: Path, **more: Any) -> replay.Config:
@@ -75,6 +99,70 @@ def test_a_base_model_goes_on_from_its_first_token(small: Path, tmp_path: Path) 
     assert len(records) == 3 and all(record["text"] for record in records)
 
 
+def test_given_prompts_are_answered_first_and_the_rest_is_made_up(small: Path, talk: Path, tmp_path: Path) -> None:
+    given = ["学習データは何件ですか。", "手法の名前は何ですか。", "手法の名前は、何ですか"]
+    (tmp_path / "mine.txt").write_text("\n\n".join(given), encoding="utf-8")
+    replay.run(config(small, tmp_path / "out", n=5, prompts=str(tmp_path / "mine.txt")))
+    records, counts = (
+        list(read_jsonl(tmp_path / "out/replay.jsonl")),
+        read_json(tmp_path / "out/manifest.json")["counts"],
+    )
+    asked = [record["messages"][0]["content"] for record in records]
+    assert counts["given"] == 3 and counts["dropped"]["duplicate"] >= 1 and counts["kept"] == len(records) == 5
+    made_up = [one for one in asked if one not in given]
+    assert asked == [*(one for one in asked if one in given), *made_up] and 1 <= len(asked) - len(made_up) <= 2
+    first = [record["messages"][0]["content"] for record in read_jsonl(talk / "replay.jsonl")]
+    assert made_up[:3] == first[: len(made_up[:3])]
+
+
+def test_the_list_is_known_by_its_content(small: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "mine.jsonl"
+    write_jsonl(listed, [{"question": "学習データは何件ですか。"}])
+    replay.run(config(small, tmp_path / "out", n=1, prompts=str(listed)))
+    listed.rename(tmp_path / "moved.jsonl")
+    replay.run(config(small, tmp_path / "out", n=1, prompts=str(tmp_path / "moved.jsonl")))
+    write_jsonl(listed, [{"prompt": "別の問いですか。"}])
+    with pytest.raises(KcptError, match="redo"):
+        replay.run(config(small, tmp_path / "out", n=1, prompts=str(listed)))
+
+
+def test_lists_that_are_none_are_named(small: Path, tmp_path: Path) -> None:
+    def run(name: str, content: bytes, **more: Any) -> None:
+        (tmp_path / name).write_bytes(content)
+        replay.run(config(small, tmp_path / "out", prompts=str(tmp_path / name), **more))
+
+    with pytest.raises(BadInput, match=r"prompts: fr: no such file; .*: en, ja"):
+        replay.run(config(small, tmp_path / "out", prompts="fr"))
+    with pytest.raises(BadInput, match=r"empty\.txt: no prompts in it; expected one a line"):
+        run("empty.txt", b"\n\n")
+    with pytest.raises(BadInput, match=r"sjis\.txt: not UTF-8 at byte 0"):
+        run("sjis.txt", "学習".encode("cp932"))
+    with pytest.raises(BadInput, match=r"other\.jsonl, line 2: neither 'prompt' nor 'question' with a text .*'text'"):
+        run("other.jsonl", b'{"prompt": "a"}\n{"text": "b"}\n')
+    with pytest.raises(BadInput, match=r"blank\.jsonl: prompt 2 is blank"):
+        run("blank.jsonl", b'{"prompt": "a"}\n{"prompt": " "}\n')
+    with pytest.raises(BadInput, match="answers no prompts"):
+        run("good.txt", b"a\n", base=True)
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_shipped_prompts_ask_nothing_that_retention_asks(language: str) -> None:
+    """Neither in these words nor, in English, with the same words in another order."""
+    prompts = read_prompts(prompts_file(language))
+    forms = [same_form(prompt) for prompt in prompts]
+    assert len(forms) == len(set(forms)) > 600
+    assert all(language_of(prompt) == language for prompt in prompts if len(prompt) > 40)
+    general = Path(general_questions.__file__).parent
+    asked = [record["question"] for name in (language, "questions") for record in read_jsonl(general / f"{name}.jsonl")]
+    assert not set(forms) & {same_form(question) for question in asked}
+    if language == "en":
+        assert not {_words(prompt) for prompt in prompts} & {_words(question) for question in asked}
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.casefold())) - SMALL_WORDS
+
+
 @pytest.mark.slow
 def test_a_killed_run_ends_like_one_that_was_not(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transformers_engine, "BATCH", 2)
@@ -99,6 +187,8 @@ def test_a_pack_takes_conversations_whole_and_both_see_them_alone(small: Path, t
     distill.run(distill.Config(pack=pack, model=small / "model", out=tmp_path / "teacher", k=4, half=12))
     taught = Distillation(tmp_path / "teacher")
     dataset = WindowDataset(pack, samples=50, seed=0, loss="outputs")
+    taught_by = {"attention": "split", "distillation": tmp_path / "teacher"}
+    whole_loss = WindowDataset(pack, samples=50, seed=0, loss="content", **taught_by)
     first = counts["windows"] - counts["replay_windows"]
     for window, row in enumerate(iterate_table(pack)):
         if window < first:
@@ -118,6 +208,9 @@ def test_a_pack_takes_conversations_whole_and_both_see_them_alone(small: Path, t
             if role == "output"
         )
         assert dataset[sample]["loss_mask"].sum() == replies
+        assert whole_loss[sample]["loss_mask"].sum() == row["length"] - (
+            len(borders) - 1 - (row["length"] < borders[-1])
+        )
     assert read_json(tmp_path / "teacher/manifest.json")["counts"]["alone"] > 3
 
 

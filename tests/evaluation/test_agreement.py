@@ -93,8 +93,8 @@ def test_ratings_are_averaged_over_raters_and_checked(tmp_path: Path) -> None:
     )
     assert read_ratings(path, answered) == {("q1", "m"): pytest.approx(2 / 3)}
     for wrong, said in (
-        ({"question_id": "q1", "model": "m", "rating": 2}, "record 1: rating is 2"),
-        ({"question_id": "q1", "model": "m", "rating": "1"}, "record 1: rating is '1'"),
+        ({"question_id": "q1", "model": "m", "rating": 2}, "line 1: rating is 2"),
+        ({"question_id": "q1", "model": "m", "rating": "1"}, "line 1: rating is '1'"),
         ({"question_id": "q9", "model": "m", "rating": 1}, "an answer of 'm' to question 'q9'"),
         ({"question_id": "q1", "model": "m"}, "field rating is missing"),
         ({"question_id": "q1", "model": "m", "rating": None}, "no rating in it"),

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,10 @@ from nemo_kcpt.environments import serve_python
 from nemo_kcpt.evaluation.scoring.bertscore import BertScore, Prf
 from tests.evaluation.encoders import SENTENCES, make_encoder, pairs, text
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 KINDS = ("Bert", "Roberta", "Albert", "DistilBert", "DebertaV2", "ModernBert", "Llama", "T5")
 NOTHING = Prf(0, 0, 0)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads gain nothing on networks this small, and lose much on a busy machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from nemo_kcpt.evaluation.scoring.bertscore.source import code_digest, locate
 from nemo_kcpt.files import read_json, write_json
 from tests.evaluation.encoders import make_encoder, text, write_tokenizer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CODE = """
 from pathlib import Path
 from transformers import BertConfig, BertModel
@@ -28,17 +29,6 @@ class OwnModel(BertModel):
     config_class = OwnConfig
 """
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads gain nothing on networks this small, and lose much on a busy machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def with_own_code(folder: Path, marker: Path, **auto_map: str) -> Path:

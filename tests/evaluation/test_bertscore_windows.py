@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,7 @@ from nemo_kcpt.evaluation.scoring.bertscore import matching as matching_module
 from nemo_kcpt.evaluation.scoring.bertscore.windows import Window, plan_batches, plan_windows
 from tests.evaluation.encoders import make_encoder, text
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads gain nothing on networks this small, and lose much on a busy machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def context(token: int, window: Window, length: int) -> float:

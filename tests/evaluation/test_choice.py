@@ -156,6 +156,17 @@ def test_none_keeps_enough(validation: Path, tmp_path: Path, caplog: pytest.LogC
     assert (choice["chosen"], choice["met"]) == ("half", False)
 
 
+@pytest.mark.parametrize("right", [29, 30])
+def test_a_base_that_answers_too_few_is_told(
+    right: int, validation: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    general = scored(tmp_path / "general", {"base": [1] * right + [0] * 40, "half": [1] * right + [0] * 40})
+    given = {"questions": validation, "scores": str(scored(tmp_path / "scores", {"half": [1, 1, 0, 0]}))}
+    with caplog.at_level("WARNING"):
+        run(Config(**given, general_scores=str(general), candidates={"half": 0.5}, out=tmp_path / "choice"))
+    assert ("'base' answers 29 general questions right, fewer than 30" in caplog.text) == (right == 29)
+
+
 def test_what_cannot_be_chosen_from(validation: Path, tmp_path: Path) -> None:
     scores = scored(tmp_path / "scores", {"half": [1, 1, 0], "trained": [1, 1, 1, 1]})
     general = scored(tmp_path / "general", {"trained": [1, 1, 1, 1]})

@@ -113,9 +113,9 @@ def test_a_second_call_does_nothing_and_other_inputs_are_refused(tmp_path: Path,
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ([{"paper_id": "z", "kind": "qa_easy", "pairs": []}], "record 1: paper 'z' is not in split.json"),
-        ([{"paper_id": "a", "kind": "qa_easy", "pairs": [_pair(" ")]}], "record 1, pair 0: instruction or output"),
-        ([{"paper_id": "a", "kind": "qa_easy", "pairs": ["x"]}], "record 1, pair 0: instruction or output"),
+        ([{"paper_id": "z", "kind": "qa_easy", "pairs": []}], "line 1: paper 'z' is not in split.json"),
+        ([{"paper_id": "a", "kind": "qa_easy", "pairs": [_pair(" ")]}], "line 1, pair 0: instruction or output"),
+        ([{"paper_id": "a", "kind": "qa_easy", "pairs": ["x"]}], "line 1, pair 0: instruction or output"),
         ([{"paper_id": "a", "kind": "summary", "pairs": [_pair("x")]}], "no question in it"),
         ([{"paper_id": "a", "kind": "qa_easy", "pairs": [_pair("x?")]}] * 2, "kind qa_easy of paper 'a' appears twice"),
         (

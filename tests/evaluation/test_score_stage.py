@@ -60,15 +60,9 @@ def test_all_sheets_values_count_as_wrong_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            lambda records: [*records, {**records[0], "question_id": "z"}],
-            "record 9: answers question 'z', which is not",
-        ),
-        (
-            lambda records: [*records, records[0]],
-            "record 9: second answer of model 'base' to question 'a:dataset_size'",
-        ),
-        (lambda records: [{**records[0], "answer": None}], "record 1: answer is NoneType"),
+        (lambda records: [*records, {**records[0], "question_id": "z"}], "line 9: answers question 'z', which is not"),
+        (lambda records: [*records, records[0]], "line 9: second record of model 'base' for question 'a:dataset_size'"),
+        (lambda records: [{**records[0], "answer": None}], "line 1: answer is NoneType"),
         (lambda records: [], "no answers in it"),
     ],
 )
@@ -194,7 +188,10 @@ def test_verdicts_come_from_the_judge(tmp_path: Path, caplog: pytest.LogCaptureF
     assert found[ids[1], "trained"]["judge"] is None and found[ids[0], "base"]["judge"] is None
     assert read_json(tmp_path / "out" / "manifest.json")["counts"]["without_verdict"] == 7
     write_jsonl(tmp_path / "verdicts.jsonl", [{**rows[0], "judge": 2}])
-    with pytest.raises(BadInput, match="record 1: judge is 2; expected 0, 1 or null"):
+    with pytest.raises(BadInput, match="line 1: judge is 2; expected 0, 1 or null"):
+        run(_config(tmp_path, out=tmp_path / "again", verdicts=tmp_path / "verdicts.jsonl"))
+    write_jsonl(tmp_path / "verdicts.jsonl", [rows[0], rows[0]])
+    with pytest.raises(BadInput, match="line 2: second record of model 'trained' for question"):
         run(_config(tmp_path, out=tmp_path / "again", verdicts=tmp_path / "verdicts.jsonl"))
 
 

@@ -167,8 +167,8 @@ def test_a_corpus_that_is_there_is_counted(tmp_path: Path, corpus: Path) -> None
     assert (found.papers, found.characters) == (5, sum(len(one["text"]) for one in PAPERS))
     assert found.tokens == sum(count(one["text"]) for one in PAPERS) and found.basis == "counted"
     records = [
-        {"kind": "summary", "pairs": [{"instruction": "a" * 10, "output": "b" * 40}]},
-        {"kind": "qa_easy", "pairs": [{"instruction": "a", "output": "b"}] * 3},
+        {"paper_id": "a", "kind": "summary", "pairs": [{"instruction": "a" * 10, "output": "b" * 40}]},
+        {"paper_id": "a", "kind": "qa_easy", "pairs": [{"instruction": "a", "output": "b"}] * 3},
     ]
     write_jsonl(tmp_path / "synthetic/synthetic.jsonl", records)
     found = counts_of(corpus, synthetic=tmp_path / "synthetic")

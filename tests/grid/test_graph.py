@@ -9,10 +9,14 @@ import pytest
 
 from nemo_kcpt.config import conf_folder, load_config
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.experiment import demo_stage as demo
+from nemo_kcpt.experiment.demo_stage import experiment_of
 from nemo_kcpt.experiment.experiment import Config, check_sections
 from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.report import cell_record
+from nemo_kcpt.experiment.stage import run
 from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED, State
+from nemo_kcpt.recipe_calls import call
 
 EXPERIMENTS = conf_folder() / "experiment"
 
@@ -81,8 +85,10 @@ def test_retention_is_measured_of_the_base_and_every_arm() -> None:
     for name in ("base", "raw", "anchored-256@2"):
         asked = commands(graph, f"answers-{name}")["generate"]
         assert [next(word for word in words if word.startswith("max_new")) for words in asked] == [
-            "max_new_tokens=32", "max_new_tokens=32", "max_new_tokens=128"
-        ]  # fmt: skip
+            "max_new_tokens=32",
+            "max_new_tokens=32",
+            "max_new_tokens=128",
+        ]
         assert "system=Answer briefly." in asked[2] and f"out=/x/retention-answers/{name}" in asked[2]
         assert {"general", "retention"} <= set(graph.nodes[f"answers-{name}"].after)
         tested = commands(graph, f"scores-{name}")
@@ -191,3 +197,39 @@ def test_a_cell_that_failed_says_why_and_one_that_it_blocked_too() -> None:
     states["pretrain-anchored-64@1"] = State(word=BLOCKED, reason="import failed")
     cell = next(one for one in graph.cells if one.name == "anchored-64@1")
     assert cell_record(graph, cell, states, Path("/x"))["reason"] == "pretrain-anchored-64@1: import failed"
+
+
+def test_megatron_bridge_trains_what_nemo_would() -> None:
+    words = ["processes=2", "overrides=[optimizer.lr=1e-4]", "tuning_overrides=[]"]
+    graph, theirs = (Graph(experiment("laptop", f"backend={backend}", *words)) for backend in ("bridge", "nemo"))
+    assert [*graph.nodes] == [*theirs.nodes]
+    assert json.loads(graph.nodes["import"].command[-1])[0][-1] == "backend=bridge"
+    for name, node in graph.nodes.items():
+        launch, other = node.launch, theirs.nodes[name].launch
+        if launch is None or other is None:
+            continue
+        command = list(node.command)
+        given = command.index("--arguments")
+        assert command[1:3] == ["-m", "torch.distributed.run"] and command[given - 1] == "nemo_kcpt.bridge.train"
+        assert call(command[given + 2], json.loads(command[given + 1])) == launch.recipe == other.recipe
+        expected = [word.replace("data.", "dataset.") for word in other.overrides]
+        assert command[given + 3 :] == launch.overrides == expected
+        assert "PYTHONPATH" in node.environment and not node.forks and node.products == theirs.nodes[name].products
+    with pytest.raises(BadInput, match="backend: 'brigde' is not one of nemo, bridge"):
+        experiment("laptop", "backend=brigde")
+
+
+def test_the_demo_takes_a_backend() -> None:
+    config = experiment_of(demo.Config(out=Path("/x"), backend="bridge"))
+    assert config.report["command"] == "make demo BACKEND=bridge"
+    launches = [node.launch for node in Graph(config).nodes.values() if node.launch is not None]
+    assert {launch.backend for launch in launches} == {"bridge"} and len(launches) == 4
+    assert experiment_of(demo.Config(out=Path("/x"))).backend == "nemo"
+
+
+def test_a_grid_whose_backend_is_missing_does_not_begin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("nemo_kcpt.experiment.backends.bridge_python", lambda: None)
+    config = experiment("tiny", "backend=bridge")
+    config.out = tmp_path / "x"
+    with pytest.raises(BadInput, match="Megatron-Bridge is missing: run `make setup-bridge`"):
+        run(config)

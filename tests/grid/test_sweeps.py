@@ -37,8 +37,12 @@ def test_steps_of_a_sweep() -> None:
     (words,) = commands(found, "choose-x")
     assert 'candidates={"x": 1.0, "x~0.25": 0.25, "x~0.5": 0.5}' in words and "retention=0.8" in words
     assert set(found.nodes["choose-x"].after) == {
-        "validation-x", "validation-x~0.25", "validation-x~0.5", "scores-base", "scores-x",
-    }  # fmt: skip
+        "validation-x",
+        "validation-x~0.25",
+        "validation-x~0.5",
+        "scores-base",
+        "scores-x",
+    }
     (words,) = commands(found, "mix-x~mix")
     assert "choice=/x/choices/x" in words
     # The mixtures are asked validation and general questions, the chosen one the test questions.
@@ -67,8 +71,9 @@ def test_without_mix_nothing_changes() -> None:
 
 
 def test_seeds_choose_for_themselves() -> None:
-    found = graph("tiny", "trainings=[{name: y, mode: raw, seq_length: 64, seeds: [1, 2], mix: [0.5]}]", "compare=[]",
-                  "goals=[]")  # fmt: skip
+    found = graph(
+        "tiny", "trainings=[{name: y, mode: raw, seq_length: 64, seeds: [1, 2], mix: [0.5]}]", "compare=[]", "goals=[]"
+    )
     groups = [(cell.name, cell.group) for cell in found.cells if cell.name.endswith("~mix")]
     assert groups == [("y@1~mix", "y~mix"), ("y@2~mix", "y~mix")]
 
@@ -115,6 +120,16 @@ def test_a_small_sweep(tmp_path: Path) -> None:
         for name in ("questions", "validation")
     ]
     assert all(asked) and not asked[0] & asked[1]
+
+
+def test_overrides_of_one_arm_come_after_those_of_all() -> None:
+    """An arm may have a learning rate of its own; the small base's training has that of all."""
+    arms = "[{name: x, seq_length: 64, mode: anchored, overrides: [optim.config.lr=1e-5]}, {name: y, seq_length: 64}]"
+    words = ["sets=[]", "compare=[]", "goals=[]", "lengths=[]", "steps_like=", "overrides=[optim.config.lr=1e-3]"]
+    found = graph("tiny", f"trainings={arms}", *words)
+    given = {name: list(node.launch.overrides) for name, node in found.nodes.items() if node.launch is not None}
+    assert given["pretrain-x"] == ["optim.config.lr=1e-3", "optim.config.lr=1e-5"]
+    assert given["pretrain-y"] == given["base-pretraining"] == ["optim.config.lr=1e-3"]
 
 
 def test_adapters_are_arguments_of_the_arms_own_recipe() -> None:

@@ -50,6 +50,25 @@ def test_teachers_and_replay_are_made_once_for_the_arms_that_share_them() -> Non
     assert "distill-both" in next(cell for cell in found.cells if cell.name == "both@1").nodes
 
 
+def test_keep_is_all_that_holds_a_model_unless_the_training_says_otherwise() -> None:
+    arms = """trainings=[{name: mine, mode: anchored, seq_length: 256, keep: en, distill: {k: 32},
+      overrides: [optim.config.lr=1e-3]}, {name: plain, mode: anchored, seq_length: 256}]"""
+    given = ("compare=[]", "goals=[]", "steps_like=", "sets=[]", "pack={system: Answer briefly.}")
+    found = Graph(experiment("laptop", arms, *given))
+    assert {"prompts=en", "system=Answer briefly.", "n=700"} <= set(command(found, "replay-mine"))
+    assert "k=32" in command(found, "distill-mine") and "replay_share=0.5" in command(found, "pack-mine")
+    launch = found.nodes["pretrain-mine"].launch
+    assert launch is not None and "lora=32" in launch.recipe and "kl_weight=0.5" in launch.recipe
+    assert list(launch.overrides)[-2:] == ["data.loss=content", "optim.config.lr=1e-3"]
+    assert "lora" not in recipe(found, "plain") and "replay-plain" not in found.nodes
+    tuned = Graph(experiment("laptop", arms, *given[:3]))
+    assert "lora" not in recipe(tuned, "mine"), "a tuning cannot start from adapters"
+    bridge = Graph(experiment("laptop", arms, *given, "backend=bridge")).nodes["pretrain-mine"].launch
+    assert bridge is not None and "dataset.loss=content" in bridge.overrides
+    with pytest.raises(BadInput, match="lora: rank is 0"):
+        Graph(experiment("laptop", arms.replace("distill: {k: 32}", "lora: {rank: 0}"), *given))
+
+
 def test_keys_reach_stages_and_weights_the_recipe() -> None:
     found = graph()
     model = "model=build/smollm2-135m-instruct"

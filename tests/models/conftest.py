@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from nemo_kcpt.training import cpu_backend
+from nemo_kcpt import cpu_backend
 from nemo_kcpt.training.single_process import single_process_groups
 
 

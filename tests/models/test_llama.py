@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from nemo_kcpt.models import layer_spec, llama
+from nemo_kcpt.models.forward import packed_seq_params
 from nemo_kcpt.models.layer_spec import SequenceParallelRMSNorm
-from nemo_kcpt.models.llama import KcptLlamaConfig, KcptTinyConfig, packed_seq_params
+from nemo_kcpt.models.llama import KcptLlamaConfig, KcptTinyConfig
 from nemo_kcpt.models.sdpa_attention import SdpaAttention
 
 SMALL = {
@@ -62,7 +63,7 @@ def test_transformer_engine_needs_cuda_and_the_package(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(layer_spec.importlib.util, "find_spec", lambda name: name if installed else None)
-    monkeypatch.setattr(layer_spec, "transformer_engine_layer_spec", lambda config: "te")
+    monkeypatch.setattr("nemo.collections.llm.gpt.model.base.transformer_engine_layer_spec", lambda config: "te")
     monkeypatch.setattr(layer_spec, "local_block_spec", lambda config, stage: "local")
     assert layer_spec.llama_layer_spec(None) == ("te" if expected else "local")
 

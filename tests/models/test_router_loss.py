@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
+from nemo_kcpt.hf.megatron_options import config_options
 from nemo_kcpt.hf.model_shape import shape_from_hf
-from nemo_kcpt.models.llama import KcptLlamaConfig, config_options, llama_forward_step
+from nemo_kcpt.models.forward import llama_forward_step
+from nemo_kcpt.models.llama import KcptLlamaConfig
 from nemo_kcpt.models.router_loss import router_loss
 from tests.conversion.hf_models import MOE, SIZES
 
@@ -14,10 +18,10 @@ pytestmark = pytest.mark.usefixtures("one_rank")
 EXPERTS, CHOSEN, LAYERS = MOE["num_experts"], MOE["num_experts_per_tok"], SIZES["num_hidden_layers"]
 
 
-def model(coefficient: float = 0.01) -> torch.nn.Module:
+def model(coefficient: float = 0.01, **options: Any) -> torch.nn.Module:
     shape = shape_from_hf({**SIZES, **MOE, "router_aux_loss_coef": coefficient})
     torch.manual_seed(3)
-    return KcptLlamaConfig(**config_options(shape, 32, 10_000)).configure_model(None).train()
+    return KcptLlamaConfig(**config_options(shape, 32, 10_000), **options).configure_model(None).train()
 
 
 def step(built: torch.nn.Module, batches: int) -> list[torch.Tensor]:
@@ -65,3 +69,33 @@ def test_its_gradient_is_that_of_the_coefficient() -> None:
         found.append(built.decoder.layers[-1].mlp.router.weight.grad.clone())
     assert (found[1] - found[0]).abs().max() > 1e-4
     torch.testing.assert_close(2 * (found[1] - found[0]), found[2] - found[0], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("recompute", [{}, {"granularity": "full", "method": "uniform", "num_layers": 1}])
+def test_choices_beyond_an_experts_room_are_counted(padded: bool, recompute: dict[str, Any]) -> None:
+    """Of 64 tokens with two choices each an expert takes half its even share of the 128: 11 (rounded up) of 21.3."""
+    again = {f"recompute_{name}": value for name, value in recompute.items()}
+    built = model(moe_expert_capacity_factor=0.5, moe_pad_expert_input_to_capacity=padded, **again)
+    for batches in (2, 1):
+        lost = 0
+        for logits in step(built, batches):
+            chosen = logits.topk(CHOSEN).indices.flatten().bincount(minlength=EXPERTS)
+            lost += int((chosen - 11).clamp(min=0).sum())
+        found = built.dropped_tokens.share()
+        times = 2 if recompute else 1  # the hooks see each forward pass
+        assert found == pytest.approx(lost / (batches * LAYERS * 64 * CHOSEN * times))
+        assert found > 0.4
+    with torch.no_grad():
+        step_without_training(built)
+    assert built.dropped_tokens.share() == 0
+
+
+def test_no_token_is_dropped_unless_experts_have_a_capacity() -> None:
+    assert model().dropped_tokens is None
+
+
+def step_without_training(built: torch.nn.Module) -> None:
+    tokens = torch.randint(0, 203, (1, 32))
+    positions = torch.arange(32).expand_as(tokens)
+    llama_forward_step(built.eval(), {"tokens": tokens, "position_ids": positions, "labels": tokens})

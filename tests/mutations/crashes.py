@@ -124,7 +124,7 @@ MUTATIONS = [
         "if index % shards <= shard]", f"{CORPUS} tests/corpus/test_parts.py",
     ),
     (
-        "what another run left is gone on with", "nemo_kcpt/checkpoints/target.py",
+        "what another run left is resumed", "nemo_kcpt/checkpoints/target.py",
         "read_json(begun) == current.fingerprint and not redo", "not redo",
         "tests/conversion/test_export.py tests/conversion/test_import.py",
     ),
@@ -138,8 +138,8 @@ MUTATIONS = [
     ),
     (
         "a layer is recorded before it is written", "nemo_kcpt/checkpoints/torch_dist.py",
-        "                if not record.is_file():\n",
-        '                if not record.is_file():\n                    write_json(record, [])\n', CONVERSION,
+        "            if not record.is_file():\n",
+        '            if not record.is_file():\n                write_json(record, [])\n', CONVERSION,
     ),
     ("finished steps run again", "nemo_kcpt/experiment/runner.py",
      "    done = {name for name in names if states.of(name).word == DONE and name != REPORT}\n",

@@ -51,8 +51,8 @@ MUTATIONS = [
     ),
     (
         "a checkpoint that is still being written counts as finished", CHECKPOINT,
-        'return (checkpoint / WEIGHTS / ".metadata").is_file() and not marker.exists()',
-        'return (checkpoint / WEIGHTS / ".metadata").is_file() or marker.exists()',
+        "return not layout_of(checkpoint).missing(checkpoint) and not marker.exists()",
+        "return not layout_of(checkpoint).missing(checkpoint) or marker.exists()",
         "tests/conversion/test_checkpoint.py",
     ),
     (
@@ -76,19 +76,19 @@ MUTATIONS = [
         CONVERSIONS + "TP2-",
     ),
     (
-        "Llama 3's scaling of frequencies is lost", LLAMA,
+        "Llama 3's scaling of frequencies is lost", "nemo_kcpt/hf/megatron_options.py",
         "        **scaled,\n", "",
         CONVERSIONS + "TP1-",
     ),
     (
-        "the RoPE base of the model is lost", LLAMA,
+        "the RoPE base of the model is lost", "nemo_kcpt/hf/megatron_options.py",
         '"rotary_base": base,', '"rotary_base": 10_000,',
         CONVERSIONS + "DP2-",
     ),
     # Data
     (
         "windows are off by one", WINDOWS,
-        "divmod(sample, self.info.windows)", "divmod(sample + 1, self.info.windows)",
+        "divmod(sample, info.epoch_windows)", "divmod(sample + 1, info.epoch_windows)",
         "tests/data/test_order.py tests/data/test_windows.py",
     ),
     (
@@ -108,7 +108,7 @@ MUTATIONS = [
     ),
     (
         "prompts bear loss", WINDOWS,
-        "if role == OUTPUT or (kind == REPLAY and role == TEXT)", "if role is not None",
+        "return role == OUTPUT or (kind == REPLAY and role == TEXT)", "return True",
         "tests/data/test_windows.py",
     ),
     (
@@ -129,7 +129,7 @@ MUTATIONS = [
     ),
     # Models
     (
-        "borders of the windows of a micro-batch are not moved", LLAMA,
+        "borders of the windows of a micro-batch are not moved", "nemo_kcpt/models/forward.py",
         "ends.append(borders[1:] + offset)", "ends.append(borders[1:])",
         "tests/models/test_llama.py",
     ),
@@ -144,7 +144,7 @@ MUTATIONS = [
         TRAININGS + "sequence-resumed",
     ),
     (
-        "validation measures the z-loss too", LLAMA,
+        "validation measures the z-loss too", "nemo_kcpt/models/options.py",
         "if not model.training:", "if model.training is None:",
         TRAININGS + "z_loss",
     ),
@@ -165,12 +165,12 @@ MUTATIONS = [
     ),
     # Training
     (
-        "parameters share one step of the optimizer", "nemo_kcpt/training/cpu_backend/optimizer.py",
+        "parameters share one step of the optimizer", "nemo_kcpt/cpu_backend/optimizer.py",
         'state["step"].clone()', 'state["step"]',
         TRAININGS + "distributed_optimizer_is_exact",
     ),
     (
-        "gradients are clipped twice as hard", "nemo_kcpt/training/cpu_backend/optimizer.py",
+        "gradients are clipped twice as hard", "nemo_kcpt/cpu_backend/optimizer.py",
         "coefficient = max_norm / (total_norm + 1.0e-6)", "coefficient = max_norm / (2 * total_norm + 1.0e-6)",
         "tests/training/test_stand_ins.py -k clipping",
     ),
@@ -190,24 +190,24 @@ MUTATIONS = [
         STEPS,
     ),
     (
-        "a resume drops the line of the step it goes on from", "nemo_kcpt/training/metrics.py",
-        'if line["step"] <= trainer.global_step', 'if line["step"] < trainer.global_step',
+        "a resume drops the line of the step it continues from", "nemo_kcpt/records/steps.py",
+        'if line["step"] <= step', 'if line["step"] < step',
         STEPS,
     ),
     # Recipes and plans
     (
         "the learning rate falls over twice the steps", "recipes/common.py",
-        "max_steps=steps,\n            warmup_steps", "max_steps=2 * steps,\n            warmup_steps",
+        "max_steps=plan.steps,\n            warmup_steps", "max_steps=2 * plan.steps,\n            warmup_steps",
         STEPS,
     ),
     (
-        "the learning rate falls to nothing", "recipes/common.py",
-        "min_lr=lr / 10,", "min_lr=0.0,",
+        "the learning rate falls to nothing", "nemo_kcpt/planning/training.py",
+        "self.learning_rate / 10", "0.0",
         STEPS,
     ),
     (
-        "tuning keeps the learning rate of pretraining", "recipes/common.py",
-        "recipe.optim.config.lr, recipe.optim.lr_scheduler.min_lr = lr, lr / 10", "pass",
+        "tuning keeps the learning rate of pretraining", "nemo_kcpt/planning/catalogue.py",
+        "learning_rate=rates[FINETUNE]", "learning_rate=rates[PRETRAIN]",
         STEPS,
     ),
     (

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nemo_kcpt.data.windows import WindowDataset
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import write_jsonl
 from nemo_kcpt.hf.tokenizer import PackTokenizer
@@ -241,6 +242,23 @@ def test_replay_is_its_share_and_stands_in_windows_of_its_own(
     with caplog.at_level("WARNING"):
         pack(folders, tokenizer_folder, "short", mode="raw", seq_length=16, replay=short, replay_share=0.9)
     assert "has text for" in caplog.text
+
+
+def test_replay_of_two_passes_is_twice_as_much_and_each_epoch_reads_the_other_half(
+    folders: dict[str, Path], tokenizer_folder: Path, general: Path
+) -> None:
+    given: dict[str, Any] = {"mode": "concat", "seq_length": 16, "replay": general, "replay_share": 0.2}
+    once, twice = (pack(folders, tokenizer_folder, f"of-{n}", **given, replay_passes=n) for n in (1, 2))
+    one, two = read_info(once), read_info(twice)
+    assert two.replay_windows == 2 * one.replay_windows > 4 and two.windows == one.windows + one.replay_windows
+    assert two.epoch_windows == one.epoch_windows == one.windows and two.step_tokens == one.step_tokens == one.tokens
+    shares = [read_manifest(out)["counts"]["replay_share"] for out in (once, twice)]
+    assert shares[0] == pytest.approx(shares[1], abs=0.01)
+    dataset, first = WindowDataset(twice, samples=4 * two.epoch_windows, seed=3), two.windows - two.replay_windows
+    read = [dataset.window_of(sample) for sample in range(2 * two.epoch_windows)]
+    assert sorted(window for window in read if window >= first) == list(range(first, two.windows))
+    with pytest.raises(BadInput, match=r"windows only, fewer than replay_passes=5000"):
+        pack(folders, tokenizer_folder, "too-many", **given, replay_passes=5000)
 
 
 def test_papers_of_no_text_and_of_one_token(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
+from nemo_kcpt import cpu_backend
+from nemo_kcpt.hf.families import families
+from nemo_kcpt.hf.megatron_options import config_options
 from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
-from nemo_kcpt.models.llama import KcptLlamaConfig, config_options, llama_forward_step
+from nemo_kcpt.models.forward import llama_forward_step
+from nemo_kcpt.models.llama import KcptLlamaConfig
 from nemo_kcpt.planning.activations import (
     LOCAL,
     TRANSFORMER_ENGINE,
@@ -22,11 +27,13 @@ from nemo_kcpt.planning.activations import (
     working_terms,
 )
 from nemo_kcpt.planning.terms import total
-from nemo_kcpt.training import cpu_backend
 from nemo_kcpt.training.single_process import single_process_groups
 
+QWEN3, QWEN3_MOE = families()["qwen3"], families()["qwen3_moe"]
+EXPERTS = {"num_moe_experts": 6, "moe_router_topk": 2, "moe_ffn_hidden_size": 44, "moe_aux_loss_coeff": 0.01}
 
-def small(**sizes: int | bool) -> ModelShape:
+
+def small(**sizes: Any) -> ModelShape:
     base = {
         "num_layers": 2,
         "hidden_size": 64,
@@ -46,6 +53,16 @@ SHAPES = {
     "wide vocabulary, tied": small(num_layers=1, vocab_rows=2001, tied=True),
     "deep": small(num_layers=5, hidden_size=48, kv_channels=24, num_attention_heads=2, num_query_groups=2),
     "heads wider than the model": small(hidden_size=32, kv_channels=32),
+    "norms of queries and keys": small(family=QWEN3),
+    "norms of grouped queries and keys": small(family=QWEN3, num_query_groups=2),
+    "norms, one key head": small(family=QWEN3, num_query_groups=1),
+    "experts": small(family=QWEN3_MOE, **EXPERTS),
+    "experts that weigh by all of the softmax": small(
+        family=QWEN3_MOE, **{**EXPERTS, "moe_router_pre_softmax": True, "num_moe_experts": 7}, num_query_groups=2
+    ),
+    "many experts, no loss of the router": small(
+        family=QWEN3_MOE, **{**EXPERTS, "moe_aux_loss_coeff": 0.0, "num_moe_experts": 16, "moe_router_topk": 5}
+    ),
 }
 WINDOWS = [(32, 1), (96, 1), (64, 3)]
 
@@ -118,8 +135,6 @@ def test_what_autograd_keeps(name: str, seq_length: int, micro_batch: int, recom
 
 
 def test_a_gemmas_scores_are_counted_which_no_fused_attention_keeps() -> None:
-    from nemo_kcpt.hf.families import families
-
     share, llama = Share(seq_length=4096, micro_batch_size=1), KNOWN["llm-jp-3-1.8b"]
     gemma = replace(llama, family=families()["gemma2"], query_scalar=128.0)
     kept = {

@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.model_shape import KNOWN
+from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
+from nemo_kcpt.planning import layouts
 from nemo_kcpt.planning.adapters import AdapterPlan
 from nemo_kcpt.planning.catalogue import FINETUNE, METHOD, RECIPES, SEQ_LENGTHS, Entry
 from nemo_kcpt.planning.hardware import GPUS, Cluster, peak_tflops
 from nemo_kcpt.planning.layout import Layout, refusals
 from nemo_kcpt.planning.layouts import best, chosen, plans
+from nemo_kcpt.planning.memory import memory, stage_memory
 from nemo_kcpt.planning.recipes_stage import tuning_fixed
 from nemo_kcpt.planning.steps import TUNING_BATCH, steps_for, windows_per_step
-from nemo_kcpt.planning.throughput import between_nodes, flops_per_token, forward_flops_per_token
+from nemo_kcpt.planning.throughput import between_experts, between_nodes, flops_per_token, forward_flops_per_token
 
 SHAPE = KNOWN["llm-jp-3-13b"]
 LAYOUT = Layout(
@@ -25,16 +27,43 @@ LAYOUT = Layout(
 SIZED = [entry for entry in RECIPES.values() if entry.on_gpus and entry.seq_length]
 
 
-@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("entry", SIZED, ids=lambda entry: entry.name)
-def test_the_best_layout_of_every_recipe_fits_its_gpus(entry: Entry, nodes: int) -> None:
+def test_the_best_layout_of_every_recipe_fits_its_gpus(entry: Entry, times: int) -> None:
     shape, seq_length, tuning = entry.shape(), entry.seq_length, entry.task == FINETUNE
     assert shape is not None and seq_length is not None
+    nodes = entry.nodes * times
     batch = TUNING_BATCH if tuning else windows_per_step(seq_length)
     plan = best(shape, seq_length, batch, Cluster(nodes=nodes), tuning_fixed() if tuning else None)
     assert plan.memory is not None and plan.memory.bytes <= 80e9
     assert plan.layout.gpus == 8 * nodes
     assert refusals(shape, seq_length, plan.layout, batch, 8 * nodes, 8) == []
+    if times == 1 < nodes:
+        with pytest.raises(BadInput, match="no layout fits 8 GPUs of 80 GB"):
+            best(shape, seq_length, batch, Cluster(nodes=nodes - 1), tuning_fixed() if tuning else None)
+
+
+@pytest.mark.parametrize("nodes, gpu", [(1, "h100-80gb"), (2, "h100-80gb"), (1, "h200-141gb")])
+@pytest.mark.parametrize("seq_length", [1024, 16384])
+@pytest.mark.parametrize("fixed", [{}, {"context_parallel": 1, "micro_batch_size": 1}], ids=["free", "tuning"])
+def test_the_best_layout_is_the_first_of_all(
+    seq_length: int, nodes: int, gpu: str, fixed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found without working out the memory of all."""
+    training = SHAPE, seq_length, windows_per_step(seq_length), Cluster(nodes=nodes, gpu=GPUS[gpu]), fixed
+    every = plans(*training)
+    calls = []
+    monkeypatch.setattr(layouts, "memory", lambda *given: calls.append(given) or memory(*given))
+    assert best(*training) == every[0]
+    assert len(calls) < len([plan for plan in every if plan.memory is not None])
+
+
+@pytest.mark.parametrize("stages", [1, 2, 4, 8])
+@pytest.mark.parametrize("recompute", ["none", "full"])
+def test_the_rank_that_needs_most_is_found_without_every_stage(stages: int, recompute: str) -> None:
+    layout = replace(LAYOUT, pipeline_parallel=stages, data_parallel=8 // stages, recompute=recompute)
+    every = [stage_memory(SHAPE, 4096, layout, 16, stage) for stage in range(stages)]
+    assert memory(SHAPE, 4096, layout, 16) == max(every, key=lambda one: one.bytes)
 
 
 def test_a_window_that_no_gpu_holds_is_shared_by_context_parallel_ranks_or_tensor_parallel_ones() -> None:
@@ -177,24 +206,80 @@ GIVEN = {
     "tensor_parallel": 2,
     "pipeline_parallel": 2,
     "context_parallel": 1,
+    "expert_parallel": 4,
     "micro_batch_size": 1,
     "recompute": "full",
 }
 
 
-def test_a_mixture_of_experts_has_no_plan_of_wrong_numbers() -> None:
-    with pytest.raises(BadInput, match="mixture of 128 experts.* give its recipe .* all of tensor_parallel, "):
-        plans(EXPERTS, 4096, 128, Cluster())
-    with pytest.raises(BadInput, match="mixture of 128 experts"):
-        chosen(EXPERTS, 4096, 128, Cluster(), {**GIVEN, "recompute": None})
+@pytest.mark.parametrize(
+    ("shape", "change", "message"),
+    [
+        (
+            EXPERTS,
+            {"expert_parallel": 3, "data_parallel": 6},
+            "128 experts do not divide by expert_parallel=3; one of 1",
+        ),
+        (EXPERTS, {"expert_parallel": 4}, r"data·context parallel = 2·1 = 2 ranks do not divide by expert_parallel=4"),
+        (EXPERTS, {"tensor_parallel": 8}, "4 key-value heads do not divide by tensor_parallel=8"),
+        (SHAPE, {"expert_parallel": 2}, "expert_parallel=2, and the model is no mixture of experts"),
+    ],
+)
+def test_experts_divide_among_ranks_that_are_replicas_otherwise(
+    shape: ModelShape, change: dict[str, Any], message: str
+) -> None:
+    layout = replace(LAYOUT, **change)
+    assert any(message in reason for reason in refusals(shape, 4096, layout, 128, layout.gpus, 8))
+    shared = replace(LAYOUT, data_parallel=1, context_parallel=2, expert_parallel=2)
+    assert refusals(EXPERTS, 4096, shared, 128, 8, 8) == []
+
+
+def test_a_dense_model_has_no_expert_parallel_layouts_and_a_mixture_every_one() -> None:
+    assert {plan.layout.expert_parallel for plan in plans(SHAPE, 4096, 128, Cluster(), {"expert_parallel": None})} == {
+        1
+    }
+    every = plans(EXPERTS, 4096, 128, Cluster(nodes=2))
+    assert {plan.layout.expert_parallel for plan in every} == {1, 2, 4, 8, 16}
+    assert len({plan.layout for plan in every}) == len(every)
+    assert all(plan.layout.replicas % plan.layout.expert_parallel == 0 for plan in every)
+    with pytest.raises(BadInput, match="expert_parallel=2, and the model is no mixture"):
+        best(SHAPE, 4096, 128, Cluster(), {"expert_parallel": 2})
+    with pytest.raises(BadInput, match="expert_parallel=3 does not divide 8 GPUs"):
+        best(EXPERTS, 4096, 128, Cluster(), {"expert_parallel": 3})
 
 
 def test_a_mixture_of_experts_takes_a_layout_that_is_given_whole() -> None:
-    plan = chosen(EXPERTS, 4096, 128, Cluster(), GIVEN)
-    assert plan.layout.data_parallel == 2 and plan.memory is None
-    with pytest.raises(BadInput, match="key-value heads 4 do not divide|4 key-value heads"):
-        chosen(EXPERTS, 4096, 128, Cluster(), {**GIVEN, "tensor_parallel": 8, "pipeline_parallel": 1})
-    with pytest.raises(BadInput, match="does not divide"):
-        chosen(EXPERTS, 4096, 128, Cluster(), {**GIVEN, "tensor_parallel": 3})
+    plan = chosen(EXPERTS, 4096, 128, Cluster(nodes=2), GIVEN)
+    assert (plan.layout.data_parallel, plan.layout.expert_replicas) == (4, 1)
+    with pytest.raises(BadInput, match="cannot train this model: 4 key-value heads"):
+        chosen(EXPERTS, 4096, 128, Cluster(nodes=4), {**GIVEN, "tensor_parallel": 8, "expert_parallel": 2})
+    free = chosen(EXPERTS, 4096, 128, Cluster(nodes=2), {**GIVEN, "expert_parallel": None})
+    assert free.layout.expert_parallel == 4  # with fewer the experts' gradients alone fill the GPU
     with pytest.raises(BadInput, match="lora: a mixture of experts takes no adapters"):
-        chosen(EXPERTS, 4096, 128, Cluster(), GIVEN, AdapterPlan(rank=8))
+        chosen(EXPERTS, 4096, 128, Cluster(nodes=2), GIVEN, AdapterPlan(rank=8))
+
+
+def test_tokens_travel_to_their_experts_and_back() -> None:
+    """Four transfers of a bf16 hidden state for each of 8 experts and 32 layers, by hand."""
+    alone = replace(LAYOUT, tensor_parallel=1, pipeline_parallel=1, data_parallel=8)
+    one, two = Cluster(), Cluster(nodes=2)
+    assert between_experts(EXPERTS, 524_288, alone, one) == between_experts(SHAPE, 524_288, alone, one) == 0
+    near = between_experts(EXPERTS, 524_288, replace(alone, expert_parallel=8), one)
+    assert near == pytest.approx(4 * 2 * 2560 * 8 * 32 * 524_288 / 8 * 7 / 8 / 300e9)
+    wide = replace(alone, data_parallel=16, expert_parallel=16)
+    beyond = 4 * 2 * 2560 * 8 * 32 * 524_288 / 16 * (7 / 16 / 300e9 + 8 / 16 / 50e9)
+    assert between_experts(EXPERTS, 524_288, wide, two) == pytest.approx(beyond)
+    again = between_experts(EXPERTS, 524_288, replace(wide, recompute="full"), two)
+    assert again == pytest.approx(beyond * 6 / 4)
+    tensor = replace(alone, data_parallel=4, tensor_parallel=2)  # each of the two gets the other's tokens, too
+    assert between_experts(EXPERTS, 524_288, tensor, one) == pytest.approx(
+        4 * 2 * 2560 * 8 * 32 * 524_288 / 4 / 2 / 300e9
+    )
+
+
+def test_experts_are_reduced_among_those_who_have_them() -> None:
+    wide = replace(LAYOUT, tensor_parallel=1, pipeline_parallel=1, data_parallel=16, expert_parallel=8)
+    experts = EXPERTS.num_layers * 128 * 3 * 2560 * 960
+    rest = EXPERTS.parameters() - experts
+    moved = rest * 15 / 16 + experts / 8 * 1 / 2
+    assert between_nodes(EXPERTS, wide, Cluster(nodes=2)) == pytest.approx(0.5 * 6 * moved / 50e9)

@@ -9,7 +9,7 @@ import pytest
 from nemo_kcpt.hf.model_shape import KNOWN
 from nemo_kcpt.planning.layout import Layout
 from nemo_kcpt.planning.megatron_memory import theoretical_memory
-from nemo_kcpt.planning.memory import in_flight, memory, stage_memory, stage_parameters
+from nemo_kcpt.planning.memory import expert_parameters, in_flight, memory, stage_memory, stage_parameters
 
 SHAPE = KNOWN["llm-jp-3-13b"]
 BASE = Layout(
@@ -24,6 +24,21 @@ def test_the_stages_hold_the_model_s_weights(name: str, stages: int) -> None:
     held = sum(stage_parameters(shape, replace(BASE, pipeline_parallel=stages), stage) for stage in range(stages))
     twice = shape.vocab_rows * shape.hidden_size if shape.tied and stages > 1 else 0  # its copy on the last stage
     assert held == shape.parameters() + twice
+
+
+def test_expert_parallelism_divides_experts_alone_and_their_optimizer_by_fewer_replicas() -> None:
+    shape = KNOWN["llm-jp-4-32b-a3b"]
+    experts = 32 * 128 * 3 * 2560 * 960
+    layout = replace(BASE, data_parallel=16, expert_parallel=8)
+    assert expert_parameters(shape, layout) == experts // 8
+    assert stage_parameters(shape, layout, 0) == shape.parameters() - experts * 7 // 8
+    assert expert_parameters(shape, replace(layout, tensor_parallel=2, pipeline_parallel=2)) == experts // 32
+    found = memory(shape, 4096, layout, 8).components()
+    assert found["gradients"] == 4 * stage_parameters(shape, layout, 0)
+    assert found["optimizer"] == 12 * ((shape.parameters() - experts) / 16 + experts / 8 / 2)
+    assert (
+        found["activations"] == memory(shape, 4096, replace(layout, expert_parallel=1), 8).components()["activations"]
+    )
 
 
 @pytest.mark.parametrize("ranks", [2, 4, 8])

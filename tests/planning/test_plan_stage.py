@@ -37,11 +37,18 @@ def test_a_plan_is_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFix
     assert len([line for line in shown.splitlines() if re.search(r"DP\d+ mb", line)]) == 3
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["seq_length=16384", "pipeline_parallel=2"], ["model=llm-jp-4-32b-a3b", "nodes=4", "pipeline_parallel=2"]],
+    ids=["dense", "experts"],
+)
 def test_the_formulas_are_shown_with_numbers_that_give_the_sums(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan(tmp_path, "seq_length=16384", "pipeline_parallel=2", "--explain")
+    plan(tmp_path, *words, "--explain")
     shown = capsys.readouterr().out
+    if len(words) == 3:
+        assert "of which a token meets 3.83" in shown and "to experts and back" in shown and " EP8 " in shown
     terms = re.findall(r"^ {4} +([\d.]+)  .*?: \S.* = ([\d.·e+]+)(?: / ([\d·]+))?$", shown, re.MULTILINE)
     assert len(terms) > 15
     for value, above, below in terms:
@@ -92,7 +99,9 @@ def test_megatron_s_formula_is_another_table(tmp_path: Path, capsys: pytest.Capt
         (["model=llm-jp-3-13b", "tokens_per_step=0"], "tokens_per_step: 0 was given; a positive number"),
         (["model=llm-jp-3-13b", "memory_gb=-5"], "memory_gb: -5.0 was given; a positive number"),
         (["model=llm-jp-3-13b", "top=-1"], "top: -1 was given; a positive number"),
-        (["model=llm-jp-4-32b-a3b"], "the model is a mixture of 128 experts, whose memory and speed"),
+        (["model=llm-jp-4-32b-a3b", "lora=8"], "lora: a mixture of experts takes no adapters yet"),
+        (["model=llm-jp-4-32b-a3b", "formula=megatron"], "formula=megatron: is that of a dense model"),
+        (["model=llm-jp-4-32b-a3b", "expert_parallel=0"], "expert_parallel=0 does not divide 8 GPUs"),
         (["model=llm-jp-3-13b", "formula=nvidia"], "'nvidia' is not one of ours, megatron"),
     ],
 )

@@ -64,6 +64,8 @@ def ole_file(streams: Mapping[str, bytes]) -> bytes:
 def _entry(name: str, kind: int, sibling: int, child: int, start: int, size: int) -> bytes:
     wide = name.encode("utf-16-le") + b"\0\0"
     return (
-        wide.ljust(64, b"\0") + struct.pack("<HBBIII", len(wide), kind, 1, FREE, sibling, child) + b"\0" * 36
+        wide.ljust(64, b"\0")
+        + struct.pack("<HBBIII", len(wide), kind, 1, FREE, sibling, child)
+        + b"\0" * 36
         + struct.pack("<IQ", start, size)
-    )  # fmt: skip
+    )

@@ -174,7 +174,7 @@ def test_an_initial_joins_its_word(tmp_path: Path) -> None:
         (r("a") + '<w:r><w:commentReference w:id="0"/></w:r><w:commentRangeStart w:id="0"/>', "a"),
         ("<w:smartTag>" + r("Tokyo") + "</w:smartTag>", "Tokyo"),
     ],
-)  # fmt: skip
+)
 def test_a_line_as_it_is_shown(tmp_path: Path, runs: str, expected: str) -> None:
     assert text_of(tmp_path, p(runs), styles=STYLES) == expected
 
@@ -303,7 +303,7 @@ def test_diagrams_and_charts(tmp_path: Path) -> None:
         )
         + '</dgm:ptLst><dgm:cxnLst><dgm:cxn srcId="0" destId="2" srcOrd="1"/><dgm:cxn srcId="0" destId="1" srcOrd="0"/>'
         '<dgm:cxn srcId="1" destId="3" srcOrd="0"/></dgm:cxnLst></dgm:dataModel>'
-    )  # fmt: skip
+    )
     drawing = '<w:r><w:drawing><a:graphic><dgm:relIds r:dm="rId7"/></a:graphic></w:drawing></w:r>'
     text = text_of(
         tmp_path,
@@ -322,8 +322,12 @@ def test_metadata_are_fields(tmp_path: Path) -> None:
     )
     record = record_of(tmp_path, p("Kasumi  report") + p("Text"), core=core)
     assert {key: record[key] for key in ("title", "author", "date", "created", "language")} == {
-        "title": "Kasumi report", "author": "佐藤", "date": "2021-05-02", "created": "2020-04-01", "language": "ja-JP",
-    }  # fmt: skip
+        "title": "Kasumi report",
+        "author": "佐藤",
+        "date": "2021-05-02",
+        "created": "2020-04-01",
+        "language": "ja-JP",
+    }
     assert record_of(tmp_path, p("Text"), core=core)["title"] == ""
 
 

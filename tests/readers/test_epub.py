@@ -50,6 +50,14 @@ def text_of(path: Path) -> str:
     return record["text"]
 
 
+def test_text_that_a_style_sheet_of_the_book_raises(tmp_path: Path) -> None:
+    head = '<link rel="stylesheet" href="../css/a.css"/><link rel="stylesheet" href="http://x.example/b.css"/>'
+    body = "<p>10<span class='up'>6</span> 個、10<span class='c2'>6</span> 個</p>"
+    chapter = (XHTML % body).replace("<title/>", f"<title/>{head}")
+    more = {"OEBPS/text/c 0.xhtml": chapter, "OEBPS/css/a.css": ".up { vertical-align: super; font-size: 70% }"}
+    assert text_of(book(tmp_path / "a.epub", "", **more)) == "10⁶ 個、106 個"
+
+
 def test_chapters_in_the_order_of_the_spine_and_what_a_book_says_of_itself(tmp_path: Path) -> None:
     nav = (
         '<item id="n" href="nav.xhtml" properties="nav" media-type="application/xhtml+xml"/>'

@@ -145,6 +145,24 @@ def test_raised_and_lowered_text(body: str, expected: str) -> None:
     assert count
 
 
+@pytest.mark.parametrize("before", ["", f"<p>{JAPANESE * 12}</p>"])
+def test_tables_with_paragraphs_in_their_cells(tmp_path: Path, before: str) -> None:
+    """As Word and LibreOffice write them."""
+    cell = "<td style='border: 1px solid'><p class=MsoNormal><span lang=EN-US>{}</span></p></td>".format
+    rows = ["".join(map(cell, row)) for row in (("区分", "件数"), ("A", "7,185,785"), ("B", "23.2<sup>1)</sup>"))]
+    two = "<tr><td><p>C 甲</p><p>乙</p></td><td><div>5</div></td></tr>"
+    table = f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}{two}</table>"
+    (tmp_path / "a.html").write_text(f"<html><body><h1>表題</h1>{before}{table}<p>以上。</p></body></html>", "utf-8")
+    (record,) = records(tmp_path / "a.html")
+    lines = [" ".join(line.split()) for line in record["text"].split("\n") if line.startswith("|")]
+    assert [line for line in lines if "---" not in line] == [
+        "| 区分 | 件数 |",
+        "| A | 7,185,785 |",
+        "| B | 23.2[^1] |",
+        "| C 甲 乙 | 5 |",
+    ]
+
+
 def test_raised_text_in_titles_and_tables_and_its_count(tmp_path: Path) -> None:
     table = "<table><tr><th>面積</th></tr><tr><td>10<sup>6</sup> km<sup>2</sup></td></tr></table>"
     body = f"<article><h1>E=mc<sup>2</sup> の話</h1><p>{SENTENCE}</p>{table}<p>{SENTENCE}</p></article>"

@@ -167,8 +167,10 @@ def test_a_corpus_of_good_and_bad_files_names_and_counts_them(tmp_path: Path) ->
     run(Config(input=str(folder), out=tmp_path / "out", max_bad=3, heldout_count=1, workers=1))
     formats = {row["format"]: row for row in read_json(tmp_path / "out" / "datasheet.json")["formats"]}
     assert {name: (row["documents"], row["papers"], row["bad"]) for name, row in formats.items()} == {
-        "docx": (3, 1, 2), "pptx": (1, 1, 0), "xlsx": (2, 1, 1),
-    }  # fmt: skip
+        "docx": (3, 1, 2),
+        "pptx": (1, 1, 0),
+        "xlsx": (2, 1, 1),
+    }
     dropped = (tmp_path / "out" / "dropped.jsonl").read_text(encoding="utf-8")
     assert all(text in dropped for text in ("Word file of 97 to 2003", "HTML under another name", "cut off"))
     assert str(tmp_path) not in dropped

@@ -73,7 +73,7 @@ SUP = "<m:sSup><m:e>[{}]</m:e><m:sup>[{}]</m:sup></m:sSup>"
         ("[𝑥≤5%]", r"x\le5\%"),
         ("[1]<w:del>[2]</w:del><w:ins>[3]</w:ins>", "13"),
     ],
-)  # fmt: skip
+)
 def test_formulas(xml: str, expected: str) -> None:
     assert of(xml) == expected
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nemo_kcpt.cleaning import STEPS, clean
 from tests.readers.pdfs import Show, make_pdf, written
 from tests.readers.reading import found, problem, records
 
@@ -187,3 +188,18 @@ def test_a_sign_at_a_line_end_stays_with_its_number(tmp_path: Path, first: str, 
     text = records(tmp_path)[0]["text"]
     assert f"{first[-1]}{second}" in text
     assert text.replace("\n", "").replace(" ", "") == (first + second).replace(" ", "")
+
+
+@pytest.mark.parametrize("first", ["再現率を-", "再現率を −", "it fell to -"])
+def test_a_sign_before_a_note_at_the_column_end_stays(tmp_path: Path, first: str) -> None:
+    """The number goes on in the next column; PDFium takes the sign for a hyphen of the note's word."""
+    shows = [
+        Show(248, 130, first),
+        Show(99, 95, "われた。" if "を" in first else "then measured"),
+        Show(320, 700, "20.556"),
+    ]
+    (tmp_path / "a.pdf").write_bytes(make_pdf([shows]))
+    (record,) = records(tmp_path)
+    text = clean(record["text"], tuple(STEPS)).text
+    assert first[-1] in text.replace("−", first[-1]) and "20.556" in text
+    assert "を われた" not in text and "をわれた" not in text

@@ -43,8 +43,30 @@ def test_page_furniture_and_hidden_slides_are_left_out(tmp_path: Path) -> None:
     slide = shape("a", "title") + shape("社外秘", "ftr") + shape("7", "sldNum") + shape("2020/4/1", "dt") + number
     assert text_of(tmp_path, slide, shape("gone"), shape("b"), attributes={2: 'show="0"'}) == "# a\fb"
     assert flaws_of(tmp_path, slide, shape("gone"), attributes={2: 'show="0"'}) == [
-        ("files with slides that are hidden and left out", "slide 2")
+        ("slides and shapes that are hidden and left out", "slide 2")
     ]
+
+
+def test_a_field_within_a_sentence_is_text(tmp_path: Path) -> None:
+    def field(kind: str, text: str) -> str:
+        return f'<a:fld id="x" type="{kind}"><a:t>{text}</a:t></a:fld>'
+
+    dated = ap(f"<a:r><a:t>作成日 </a:t></a:r>{field('datetime1', '2020/4/1')}")
+    assert text_of(tmp_path, shape(dated + ap(field("datetime1", "2020/4/1")))) == "作成日 2020/4/1"
+    assert text_of(tmp_path, shape(ap(f"{field('slidenum', '3')}<a:r><a:t>/20</a:t></a:r>"))) == "3/20"
+
+
+def test_shapes_that_are_hidden_are_named(tmp_path: Path) -> None:
+    gone = shape("12 persons").replace('name="x"', 'name="Box 1" hidden="1"')
+    picture = PICTURE.replace('name="x"', 'name="y" hidden="1"')
+    group = f'<p:grpSp><p:nvGrpSpPr><p:cNvPr id="4" name="Group 2" hidden="1"/></p:nvGrpSpPr>{shape("13")}</p:grpSp>'
+    assert text_of(tmp_path, shape("a") + gone + picture + group) == "a"
+    (one,) = found(tmp_path / "a.pptx")
+    kind = "slides and shapes that are hidden and left out"
+    assert [(flaw.kind, flaw.detail.partition(";")[0]) for flaw in one.flaws] == [
+        (kind, f"shape {name}") for name in ("Box 1", "Group 2")
+    ]
+    assert one.flaws[0].where.endswith("slide 1")
 
 
 def test_notes_are_quotations(tmp_path: Path) -> None:
@@ -140,13 +162,15 @@ def test_names_within_names_of_a_chart() -> None:
     )
     chart = f"<x><chart><plotArea>{series}</plotArea></chart></x>"
     assert chart_lines(lxml.etree.fromstring(chart))[1].split("\n")[2:] == [
-        "| Japan Tokyo | 1 |", "| Japan Osaka | 2 |", "| England Leeds | 3 |",
-    ]  # fmt: skip
+        "| Japan Tokyo | 1 |",
+        "| Japan Osaka | 2 |",
+        "| England Leeds | 3 |",
+    ]
 
 
 def test_a_slide_that_is_only_a_picture_is_named_with_its_number(tmp_path: Path) -> None:
     slides = [shape("a", "title") + PICTURE, PICTURE + shape("社外秘", "ftr"), ""]
-    assert flaws_of(tmp_path, *slides) == [("files with slides that are only pictures", "slide 2")]
+    assert flaws_of(tmp_path, *slides) == [("slides that are only pictures", "slide 2")]
     (record,) = records(tmp_path / "a.pptx")
     assert record["image_slides"] == [2] and record["text"] == "# a\f\f"[: len(record["text"])]
     assert "holds only pictures (1)" in problem(write_pptx(tmp_path / "a.pptx", [PICTURE]))

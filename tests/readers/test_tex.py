@@ -300,10 +300,24 @@ def test_bad_tex_is_named(tmp_path: Path, text: str, expected: str, monkeypatch:
 
 
 OPEN_ENDED = (
-    r"\begin{equation} x", "a $x", "{{{ 5", "}} 5", r"\footnote{5", r"\begin{tabular}{ll} 5 & 6", r"\section{5",
-    r"\newcommand", r"\def", r"\iffalse 5", r"\cite[", "5 \\", r"\begin{itemize}\item 5", r"\verb|5", r"\url{5",
-    r"\input", r"\csname x",
-)  # fmt: skip
+    r"\begin{equation} x",
+    "a $x",
+    "{{{ 5",
+    "}} 5",
+    r"\footnote{5",
+    r"\begin{tabular}{ll} 5 & 6",
+    r"\section{5",
+    r"\newcommand",
+    r"\def",
+    r"\iffalse 5",
+    r"\cite[",
+    "5 \\",
+    r"\begin{itemize}\item 5",
+    r"\verb|5",
+    r"\url{5",
+    r"\input",
+    r"\csname x",
+)
 
 
 @pytest.mark.parametrize("text", OPEN_ENDED)

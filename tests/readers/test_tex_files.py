@@ -60,10 +60,18 @@ def test_a_head_that_only_sets_options_may_read_the_whole_document(tmp_path: Pat
 
 
 def test_what_nobody_includes_is_a_document_of_its_own(tmp_path: Path) -> None:
-    write(tmp_path, a__main_tex=MAIN % r"\input{part}", a__part_tex="Part 2.", a__alone_tex=r"Alone 3. \input{under}",
-          a__under_tex="Under 4.", a__fig_tex=r"\documentclass{standalone}\begin{document}5\end{document}",
-          b__x_tex=r"X 6. \input{y}",
-          b__y_tex=r"Y 7. \input{x}", c__main_tex=MAIN % "", c__supp_tex=MAIN % "")  # fmt: skip
+    write(
+        tmp_path,
+        a__main_tex=MAIN % r"\input{part}",
+        a__part_tex="Part 2.",
+        a__alone_tex=r"Alone 3. \input{under}",
+        a__under_tex="Under 4.",
+        a__fig_tex=r"\documentclass{standalone}\begin{document}5\end{document}",
+        b__x_tex=r"X 6. \input{y}",
+        b__y_tex=r"Y 7. \input{x}",
+        c__main_tex=MAIN % "",
+        c__supp_tex=MAIN % "",
+    )
     sources = [item.source for item in found(tmp_path)]
     assert sources == ["a/alone.tex", "a/main.tex", "b/x.tex", "c/main.tex", "c/supp.tex"]
 

@@ -77,10 +77,15 @@ def test_what_openpyxl_writes_with_the_formats_of_the_file_format(tmp_path: Path
     book = openpyxl.Workbook()
     sheet = book.active
     for value, code in (
-        (datetime.datetime(2020, 4, 1), "yyyy-mm-dd"), (datetime.time(9, 5), "h:mm"),
+        (datetime.datetime(2020, 4, 1), "yyyy-mm-dd"),
+        (datetime.time(9, 5), "h:mm"),
         (datetime.date(2020, 4, 1), "mm-dd-yy"),
-        (0.5, "0%"), (-1234, "#,##0;[Red]-#,##0"), (True, "General"), ("１２", "@"), (0.1 + 0.2, "General"),
-    ):  # fmt: skip
+        (0.5, "0%"),
+        (-1234, "#,##0;[Red]-#,##0"),
+        (True, "General"),
+        ("１２", "@"),
+        (0.1 + 0.2, "General"),
+    ):
         sheet.append([value])
         sheet.cell(sheet.max_row, 1).number_format = code
     book.save(tmp_path / "a.xlsx")
@@ -136,6 +141,23 @@ def test_merged_cells_show_the_first_alone(tmp_path: Path) -> None:
     assert text_of(tmp_path, sheet) == "| 年 |  | 人 |\n| --- | --- | --- |\n| 2020 | a | 12 |"
 
 
+def test_columns_under_merged_cells_part_no_table(tmp_path: Path) -> None:
+    """As forms have them: each name stands in two merged columns, a title across all of them."""
+    merged = "".join(f'<mergeCell ref="{one}"/>' for one in ("A1:F1", "B2:C2", "B3:C3", "B4:C4", "A5:A6"))
+    after = f"<mergeCells>{merged}</mergeCells>"
+    rows = [
+        "請求書",
+        "No. | 品名 |  | 数量 |  | 備考",
+        "1 | 甲 |  | 12 |  | x",
+        "2 | 乙 |  | 13 |  | y",
+        "計 |  |  | 25",
+    ]
+    assert text_of(tmp_path, data(*rows, after=after)) == (
+        "請求書\n\n| No. | 品名 | 数量 |\n| --- | --- | --- |\n| 1 | 甲 | 12 |\n| 2 | 乙 | 13 |\n| 計 |  | 25 |\n\n"
+        "| 備考 |\n| --- |\n| x |\n| y |"
+    )
+
+
 def test_several_tables_and_lines_on_a_sheet(tmp_path: Path) -> None:
     sheet = data("売上報告", "年 | 額 |  | 部 | 人", "2020 | 12 |  | a | 400", "", "注: 概数", "", "x | y", "1 | 2")
     assert text_of(tmp_path, sheet) == (
@@ -151,16 +173,51 @@ def test_what_is_hidden_is_left_out_and_named(tmp_path: Path) -> None:
     sheet = sheet.replace('<row r="3">', '<row r="3" hidden="1">')
     assert text_of(tmp_path, sheet) == "| a | c |\n| --- | --- |\n| 1 | 3 |\n| 7 | 9 |"
     ((kind, where, detail),) = flaws_of(tmp_path, sheet)
-    assert (kind, where) == ("files with sheets, rows or columns that are hidden and left out", "sheet Sheet1")
+    assert (kind, where) == ("sheets that are hidden, or of which rows, columns or cells are, left out", "sheet Sheet1")
     assert detail.startswith("1 row and columns B")
     path = write_xlsx(tmp_path / "b.xlsx", {"a": data("1"), "b": data("2")}, states={"b": "veryHidden"})
     (one,) = found(path)
     assert one.record["text"] == "# a\n\n1" and one.flaws[0].where.endswith("sheet b")
 
 
+def test_cells_whose_format_hides_what_they_hold_are_named(tmp_path: Path) -> None:
+    secret = '<c s="1" t="inlineStr"><is><t>secret</t></is></c>'
+    sheet = data("x | y | z", f'a | <c s="1"><v>12</v></c> | {secret}', "b | 3 | 4")
+    assert text_of(tmp_path, sheet, styles=styles(";;;")).split("\n")[2:] == ["| a |  |  |", "| b | 3 | 4 |"]
+    ((kind, where, detail),) = flaws_of(tmp_path, sheet, styles=styles(";;;"))
+    assert (kind, where) == ("sheets that are hidden, or of which rows, columns or cells are, left out", "sheet Sheet1")
+    assert detail == "B2, C2: their format shows nothing; change it in Excel to have them read"
+    nothing = data('a | <c s="1"><v>0</v></c>', "b | 3")
+    assert flaws_of(tmp_path, nothing, styles=styles("0;-0;")) == []
+
+
+@pytest.mark.parametrize(
+    "column", ['<col min="2" max="2" width="0" customWidth="1"/>', '<col min="2" max="2" hidden="true"/>']
+)
+def test_a_column_without_width_and_a_row_without_height_are_hidden(tmp_path: Path, column: str) -> None:
+    sheet = data("a | b", "1 | 2", "3 | 4", before=f"<cols>{column}</cols>")
+    sheet = sheet.replace('<row r="3">', '<row r="3" ht="0" customHeight="1">')
+    assert text_of(tmp_path, sheet) == "| a |\n| --- |\n| 1 |"
+    ((_, _, detail),) = flaws_of(tmp_path, sheet)
+    assert detail.startswith("1 row and columns B")
+
+
+def test_a_text_box_that_is_hidden_is_named(tmp_path: Path) -> None:
+    boxed = "<xdr:txBody><a:p><a:r><a:t>12</a:t></a:r></a:p></xdr:txBody>"
+    about = '<xdr:nvSpPr><xdr:cNvPr id="2" name="Box 1" hidden="1"/></xdr:nvSpPr>'
+    drawing = f'<xdr:wsDr xmlns:xdr="d" {NAMESPACES}><xdr:sp>{about}{boxed}</xdr:sp></xdr:wsDr>'
+    about_drawing = {
+        "parts": {"xl/drawings/d.xml": drawing},
+        "relations": {"xl/worksheets/sheet1.xml": "rId1 drawing ../drawings/d.xml"},
+    }
+    assert text_of(tmp_path, data("a"), **about_drawing) == "a"
+    ((_, where, detail),) = flaws_of(tmp_path, data("a"), **about_drawing)
+    assert (where, detail) == ("sheet Sheet1", "drawing Box 1; unhide it in Excel to have it read")
+
+
 def test_a_workbook_of_which_everything_is_hidden_says_so(tmp_path: Path) -> None:
     path = write_xlsx(tmp_path / "a.xlsx", {"a": data("1")}, states={"a": "hidden"})
-    assert "hidden and left out: sheet a" in problem(path)
+    assert "left out: sheet a" in problem(path)
 
 
 def test_a_formula_without_a_value_is_named_and_not_guessed(tmp_path: Path) -> None:
@@ -175,6 +232,28 @@ def test_a_format_that_is_not_known_is_named(tmp_path: Path) -> None:
     assert text_of(tmp_path, sheet, styles=styles("[$-40C]mmmm")) == "43922"
     ((kind, _, detail),) = flaws_of(tmp_path, sheet, styles=styles("[$-40C]mmmm"))
     assert kind == "sheets with numbers whose format is not known" and detail.startswith("A1:")
+
+
+def test_a_currency_that_only_excel_s_locale_knows_is_named(tmp_path: Path) -> None:
+    own = '<numFmts><numFmt numFmtId="7" formatCode="&quot;$&quot;#,##0.00"/></numFmts>'
+    style = '<fonts><font/></fonts><cellXfs><xf numFmtId="0"/><xf numFmtId="7"/></cellXfs>'
+    sheet = data('<c s="1"><v>1234.5</v></c>')
+    assert text_of(tmp_path, sheet, styles=style) == "1,234.50"
+    ((kind, where, detail),) = flaws_of(tmp_path, sheet, styles=style)
+    assert (kind, where) == ("sheets with amounts whose currency the file does not say", "sheet Sheet1")
+    assert detail == "A1: Excel shows them with the sign of the country where it runs; these are written without one"
+    assert text_of(tmp_path, sheet, styles=own + style) == "$1,234.50"
+    assert flaws_of(tmp_path, sheet, styles=own + style) == []
+
+
+def test_formats_that_depend_on_conditions_are_named(tmp_path: Path) -> None:
+    shown = '<dxfs><dxf><numFmt numFmtId="200" formatCode="0%"/></dxf><dxf><font/></dxf></dxfs>'
+    for rule, told in ((0, True), (1, False)):
+        one = f'<cfRule type="cellIs" dxfId="{rule}" priority="1"/>'
+        sheet = data("a | 0.5", after=f'<conditionalFormatting sqref="A1">{one}</conditionalFormatting>')
+        assert "| a | 0.5 |" in text_of(tmp_path, sheet, styles=shown)
+        found = [(kind, where) for kind, where, _ in flaws_of(tmp_path, sheet, styles=shown)]
+        assert found == [("sheets with number formats that depend on conditions", "sheet Sheet1")] * told
 
 
 def test_text_boxes_and_titles_of_charts(tmp_path: Path) -> None:

@@ -96,6 +96,16 @@ def _written(tmp_path: Path, text: str) -> Path:
             "<p>24<xref ref-type='fn' rid='f'>1</xref> of 25<fn><p>Or 26.</p></fn> people.</p><p>More.</p>",
             ["24[^1] of 25[^1] people.", "[^1]: Or 26.", "More."],
         ),
+        (  # notes that stand in no paragraph
+            "<sec><title>Sizes<fn><label>b</label><p>In 25 places.</p></fn></title><p>12</p>"
+            "<fn id='f'><label>a</label><p>Or 26.</p></fn></sec>",
+            ["## Sizes[^b]", "[^b]: In 25 places.", "12", "[^a]: Or 26."],
+        ),
+        (
+            "<table-wrap><label>T 1</label><caption><title>Sizes<fn><p>In 27 places.</p></fn></title></caption><table>"
+            "<tr><th>A</th><th>B<fn><p>Or 28.</p></fn></th></tr><tr><td>1</td><td>2</td></tr></table></table-wrap>",
+            ["T 1 Sizes[^1]", "| A | B[^2] |", "| --- | --- |", "| 1 | 2 |", "[^1]: In 27 places.", "[^2]: Or 28."],
+        ),
         (
             "<p>A <inline-formula><tex-math>\\documentclass{minimal}\\begin{document}$$x^{2}$$\\end{document}"
             "</tex-math></inline-formula> b <inline-formula><mml:math><mml:mn>2</mml:mn><mml:mo>×"

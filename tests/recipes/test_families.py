@@ -33,7 +33,8 @@ def test_a_folder_is_trained_resumed_and_exported(family: str, packs: Path, tmp_
     call = (
         f"kcpt_model(model='{hf}',pack='{packs}/concat',dir='{tmp_path}/run',restore='{tmp_path}/base',gpus=1{layout})"
     )
-    small = ["data.global_batch_size=4", "data.micro_batch_size=2", "optim.config.lr=1e-2"]
+    level = ["optim.config.lr=1e-2", "optim.lr_scheduler.min_lr=1e-2"]  # so that steps may be added
+    small = ["data.global_batch_size=4", "data.micro_batch_size=2", *level]
     for steps in (LAST // 2, LAST):
         words = ["nemo", "llm", "pretrain", "--factory", call, "--yes", *small, f"trainer.max_steps={steps}"]
         forks.command(words, log=tmp_path / f"{steps}.log")
@@ -44,6 +45,7 @@ def test_a_folder_is_trained_resumed_and_exported(family: str, packs: Path, tmp_
     shape = read_hf_shape(hf)
     if shape.num_moe_experts and shape.moe_router_topk:
         assert all(0.9 < line["router_loss"] < shape.num_moe_experts / shape.moe_router_topk for line in lines)
+        assert all(line["dropped_tokens"] == 0 for line in lines)
     assert read_shape(find_checkpoint(tmp_path / "run")) == shape and shape.family.name == family
     export = [*convert, "export", tmp_path / "run", "--to", tmp_path / "out", f"tokenizer={packs}/tokenizer"]
     forks.command(export, log=tmp_path / "export.log")

@@ -81,16 +81,18 @@ def test_the_catalogue_is_what_nemo_finds() -> None:
         registered = {name for name in names if name.startswith("kcpt_")}
         assert registered == {name for name, entry in RECIPES.items() if entry.task == task}
     wanted = {f"kcpt_llmjp3_13b_{label}" for label in ("1k", "2k", "4k", "8k", "16k")}
+    wanted |= {f"kcpt_llmjp4_32b_a3b_{label}" for label in ("4k", "16k")}
     wanted |= {f"kcpt_llmjp4_8b_{label}" for label in ("4k", "8k", "16k", "32k", "64k")}
     assert wanted | {"kcpt_model", "kcpt_sft_model", "kcpt_qwen3_8b_32k", "kcpt_sft_llmjp4_8b_4k"} <= set(RECIPES)
 
 
-@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("entry", GPU, ids=lambda entry: entry.name)
-def test_every_recipe_is_whole(sized: Path, entry: Entry, nodes: int) -> None:
+def test_every_recipe_is_whole(sized: Path, entry: Entry, times: int) -> None:
     from fiddle.experimental import serialization
 
-    recipe = make(entry, sized, nodes=nodes)
+    nodes = entry.nodes * times
+    recipe = make(entry, sized, **({"nodes": nodes} if times > 1 else {}))
     config, data, strategy = recipe.model.config, recipe.data, recipe.trainer.strategy
     assert config.seq_length == entry.seq_length
     assert entry.model is not None
@@ -105,6 +107,7 @@ def test_every_recipe_is_whole(sized: Path, entry: Entry, nodes: int) -> None:
     ranks = strategy.tensor_model_parallel_size * strategy.pipeline_model_parallel_size * strategy.context_parallel_size
     data_parallel, left = divmod(8 * nodes, ranks)
     assert left == 0 and data.global_batch_size % (data.micro_batch_size * data_parallel) == 0
+    assert (strategy.expert_model_parallel_size > 1) == ("a3b" in entry.name)
     assert strategy.sequence_parallel == (strategy.tensor_model_parallel_size > 1)
     assert recipe.optim.config.use_distributed_optimizer and recipe.optim.config.bf16
     assert recipe.optim.lr_scheduler.max_steps == recipe.trainer.max_steps
@@ -289,9 +292,10 @@ def test_a_rope_base_arrives_from_the_command_line_in_the_exported_model(packs: 
 
 
 def test_the_angles_that_megatron_computes_are_those_of_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nemo_kcpt.models.llama import KcptLlamaConfig, config_options
+    from nemo_kcpt import cpu_backend
+    from nemo_kcpt.hf.megatron_options import config_options
+    from nemo_kcpt.models.llama import KcptLlamaConfig
     from nemo_kcpt.planning.rope import rotary_base
-    from nemo_kcpt.training import cpu_backend
     from nemo_kcpt.training.single_process import single_process_groups
 
     cpu_backend.activate()
@@ -312,23 +316,23 @@ def test_weights_of_another_architecture_are_refused_by_the_recipe(sized: Path, 
 
 
 def test_a_pack_of_another_tokenizer_than_the_weights_is_refused(packs: Path, tmp_path: Path) -> None:
-    from nemo_kcpt_recipes import common
+    from nemo_kcpt.planning.planned import check_tokenizer
 
     folder, info = hf_folder(tmp_path / "hf"), read_info(packs / "concat")
     for name, text in (("same", (packs / "tokenizer/tokenizer.json").read_text()), ("other", "{}")):
         (folder / "tokenizer.json").write_text(text)
         assert run([["convert", "import", str(folder), "--to", str(tmp_path / name)]]) == 0
-    common.check_tokenizer(info, str(tmp_path / "same"))
-    common.check_tokenizer(info, None)
+    check_tokenizer(info, str(tmp_path / "same"))
+    check_tokenizer(info, None)
     with pytest.raises(
         BadInput, match=r"concat: was packed with a tokenizer\.json of hash \w{12}, the weights in .*other"
     ):
-        common.check_tokenizer(info, str(tmp_path / "other"))
+        check_tokenizer(info, str(tmp_path / "other"))
 
 
 def test_tuning_keeps_the_positions_that_an_earlier_training_reached(sized: Path) -> None:
     """The RoPE base of the weights counts, not that of the model as it was published."""
-    from nemo_kcpt_recipes import common
+    from nemo_kcpt.planning.planned import shape_of_weights
 
     extended = KNOWN["llm-jp-3-13b"]
-    assert common.shape_of_weights(extended, None) == extended
+    assert shape_of_weights(extended, None) == extended

@@ -9,6 +9,8 @@ import fiddle as fdl
 import pytest
 
 from nemo_kcpt.errors import BadInput
+from tests import forks
+from tests.conversion.hf_models import save_model
 
 
 @pytest.fixture
@@ -45,9 +47,25 @@ def test_without_lora_nothing_changes(recipe: Any) -> None:
         ({"lora": 4, "lora_alpha": 0.0}, "lora_alpha=0.0"),
         ({"lora": 4, "lora_dropout": 1.0}, "lora_dropout=1.0"),
         ({"lora": 4, "lora_targets": "linear_qv"}, "'linear_qv' is not one of linear_qkv, .*did you mean 'linear_qkv'"),
-        ({"lora_alpha": 8.0}, "lora_alpha: goes with lora=RANK"),
+        ({"lora_alpha": 8.0}, "lora_alpha: needs lora=RANK"),
     ],
 )
 def test_what_is_refused(arguments: dict[str, Any], said: str, recipe: Any) -> None:
     with pytest.raises(BadInput, match=said):
         recipe(**arguments)
+
+
+@pytest.mark.slow
+def test_adapters_too_resume_on_their_own_schedule(packs: Path, tmp_path: Path) -> None:
+    hf = save_model(tmp_path / "hf", vocab_size=1024)
+    forks.command(["kcpt", "convert", "import", hf, "--to", tmp_path / "base"], log=tmp_path / "import.log")
+    folders = f"model='{hf}',pack='{packs}/anchored',dir='{tmp_path}/run',restore='{tmp_path}/base'"
+    layout = "tensor_parallel=1,pipeline_parallel=1,context_parallel=1,micro_batch_size=2,recompute='none'"
+    words = ["nemo", "llm", "pretrain", "--factory", f"kcpt_model({folders},lora=4,gpus=1,{layout})", "--yes"]
+    words += ["data.global_batch_size=4", "log.ckpt.every_n_train_steps=2"]
+    forks.command([*words, "trainer.max_steps=2"], log=tmp_path / "log")
+    longer = forks.start(forks.console, [*words, "trainer.max_steps=4"], log=tmp_path / "longer.log")
+    assert longer.wait() != 0
+    assert "run/checkpoints/step=1-last: its learning rate follows another schedule: trainer.max_steps was 2, is 4" in (
+        longer.output
+    )

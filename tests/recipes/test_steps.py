@@ -60,6 +60,23 @@ def test_losses_and_learning_rates_are_those_of_the_last_release(train: Train, t
     check_golden("sft_tiny", {**losses, **rates})
 
 
+def test_a_run_is_resumed_on_its_own_schedule(train: Train, tmp_path: Path) -> None:
+    """NeMo itself takes the checkpoint's: the rest of a longer run at the least learning rate, without a word."""
+    short = ["log.ckpt.every_n_train_steps=2", "trainer.max_steps=2"]
+    train("run", *short)
+    for other, says in (
+        (["trainer.max_steps=4"], "trainer.max_steps was 2, is 4"),
+        (["trainer.max_steps=2", "optim.config.lr=1e-3"], "optim.config.lr was"),
+    ):
+        with pytest.raises(AssertionError, match="another schedule") as failed:
+            train("run", short[0], *other)
+        assert says in str(failed.value) and "start a new run (another dir) from its weights" in str(failed.value)
+    # A learning rate that stays as it is has no schedule that steps could change.
+    level = ["optim.config.lr=1e-3", "optim.lr_scheduler.min_lr=1e-3", short[0]]
+    train("level", *level, "trainer.max_steps=2")
+    assert list(train("level", *level, "trainer.max_steps=4")) == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(train: Train, workers: int) -> None:
     """At the very next sample after the newest of its checkpoints, with the optimizer's state; then once more."""

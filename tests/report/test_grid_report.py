@@ -6,8 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +19,11 @@ from nemo_kcpt.report.formats import clear
 from nemo_kcpt.report.render import render, render_markdown
 from nemo_kcpt.report.stage import Config, run
 from nemo_kcpt.report.tables import csv_tables, latex_tables
-from nemo_kcpt.stats import statistics
 from nemo_kcpt.stats.statistics import holm, least_p, paired_difference, paired_p, wilson_interval
+from tests.html_tags import tags_of
 from tests.report.grids import manifest, write_matrix, write_study
 
-
-@pytest.fixture(scope="module", autouse=True)
-def fewer_resamples() -> Iterator[None]:
-    """Intervals of a few hundred resamples: what is tested is what they are of."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "RESAMPLES", 299)
-        yield
+pytestmark = pytest.mark.usefixtures("fewer_resamples")
 
 
 @pytest.fixture(scope="module")
@@ -251,24 +243,14 @@ def test_equal_inputs_give_an_equal_report_times_aside(study: dict[str, Any], tm
     assert str(root) not in json.dumps(build.without_times(second))
 
 
-class _Tags(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-
 @pytest.mark.parametrize("which", ["report", "matrix"])
 def test_page_and_tables_come_from_report_json_alone(which: str, request: pytest.FixtureRequest) -> None:
     found = request.getfixturevalue(which)
     page = render(found)
-    parser = _Tags()
-    parser.feed(page)
-    ids = [attributes["id"] for _, attributes in parser.tags if attributes.get("id")]
+    tags = tags_of(page)
+    ids = [attributes["id"] for _, attributes in tags if attributes.get("id")]
     assert len(ids) == len(set(ids)) and page.count("<svg") >= 8
-    assert not [tag for tag, _ in parser.tags if tag in ("script", "iframe", "object", "img", "link")]
+    assert not [tag for tag, _ in tags if tag in ("script", "iframe", "object", "img", "link")]
     assert not re.search(r"https?://(?!www\.w3\.org)", page)
     markdown = render_markdown(found)
     for heading in ("Data sheet", "What the training cost", "Do the scores rank models as the truth does?", "Training"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from nemo_kcpt.files import read_json, write_json
 from nemo_kcpt.report.stage import Config, run
 from nemo_kcpt.report.study import page
 from nemo_kcpt.report.study.record import frontier_best, published
-from nemo_kcpt.stats import statistics
 from tests.report.retained import study_with_retention
+
+pytestmark = pytest.mark.usefixtures("fewer_resamples")
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAININGS = [
@@ -22,14 +23,6 @@ TRAININGS = [
     {"name": "anchored-256", "mode": "anchored", "seq_length": 256, "distill": {"k": 64}, "mix": [0.5]},
 ]
 EXPERIMENT = {"trainings": TRAININGS, "study": {"page": "keep", "least_retention": 0.5, "most_perplexity": 100.0}}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fewer_resamples() -> Iterator[None]:
-    """Intervals of a few hundred resamples: what is tested is what becomes of them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "RESAMPLES", 299)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +43,11 @@ def test_the_best_arm_gains_most_of_those_that_keep_enough() -> None:
     best = frontier_best(report, 0.9, 1.5)
     assert best == {"name": "a", "gain": 0.5, "retention": 0.92, "perplexity_ratio": 1.4, "meets": True}
     best = frontier_best(report, 0.995, 1.5)
-    assert best is not None and best["name"] == "b" and not best["meets"], "0.6 times 0.95 is largest"
+    assert best is not None and best["name"] == "a" and not best["meets"], "0.5 times 0.92, of those within 1.5"
+    best = frontier_best(report, 0.995, 0.5)
+    assert best is not None and best["name"] == "c", "its perplexity was not measured"
+    best = frontier_best(_report(("plain", 0.7, 0.1, 40.0), ("b", 0.6, 0.95, 1.6)), 0.9, 1.5)
+    assert best is not None and best["name"] == "b" and not best["meets"], "0.6 times 0.95 is largest of all"
 
 
 def test_nothing_is_recommended_where_nothing_was_measured() -> None:
@@ -76,6 +73,22 @@ def test_the_page_is_made_of_the_report_alone(record: dict[str, Any], tmp_path: 
     assert (tmp_path / "keep/frontier.svg").is_file() and "](keep/frontier.svg)" in text
 
 
+def test_arms_that_are_not_finished_are_named(record: dict[str, Any]) -> None:
+    done = [cell for cell in record["cells"] if cell["state"] == "done"]
+    assert "Not finished" not in page.page({**record, "cells": done}, None, [], "keep")
+    waiting = {**done[-1], "name": "context", "state": "waiting", "reason": "not finished"}
+    part = page.page({**record, "cells": [*done, waiting]}, None, [], "keep")
+    assert "**Not finished: context.**" in part and "\n## How to go on\n" in part
+
+
+def test_where_settings_come_from_is_said_where_there_is_something_to_read(record: dict[str, Any]) -> None:
+    told = {**record["study"], "tried": True, "validation": {"world_seed": 7}}
+    told["experiment"] = {**told["experiment"], "epochs": 2, "overrides": ["optim.config.lr=5e-4"]}
+    said = page.page({**record, "study": told}, None, [], "keep")
+    assert "`optim.config.lr=5e-4`, 2 passes. None was chosen on these papers" in said
+    assert "](keep/tried.md)" in said and "tried.md" not in page.page(record, None, [], "keep")
+
+
 def test_a_report_without_retention_says_so(record: dict[str, Any]) -> None:
     bare = {key: value for key, value in record.items() if key != "frontier_best"} | {"frontier": None}
     assert "What the arms kept was not measured" in page.page(bare, None, [], "keep")
@@ -86,3 +99,17 @@ def test_every_template_can_be_named_by_an_experiment(tmp_path: Path) -> None:
         file = tmp_path / "own.yaml"
         file.write_text(f"study: {{page: {name}, study_minutes: 1}}\n", encoding="utf-8")
         assert read_study(file).page == name and name in page.PLOTS
+
+
+@pytest.mark.parametrize("page_", ["README.md", "README.ja.md"])
+def test_the_readmes_tell_the_committed_study(page_: str) -> None:
+    text = (ROOT / page_).read_text(encoding="utf-8")
+    told = text.split("<!-- keep:start -->")[1].split("<!-- keep:end -->")[0]
+    report = read_json(ROOT / "docs/keep/report.json")
+    arms = {arm["name"]: arm for arm in report["frontier"]["arms"]}
+    names = [name for name in re.findall(r"`([\w~-]+)`", told) if name in arms]
+    assert names[0] == report["frontier_best"]["name"]
+    found: list[str] = []
+    for arm in map(arms.__getitem__, names):
+        found += [f"{100 * arm['gain']:+.0f}", f"{100 * arm['retention']:.0f} %", f"{arm['perplexity_ratio']:.2f}"]
+    assert re.findall(r"[+-]\d+(?= (?:points|ポイント))|\d+ %|\d+\.\d\d", told) == found

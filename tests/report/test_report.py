@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from nemo_kcpt.report.render import render, render_markdown, summary_table
 from nemo_kcpt.report.stage import Config, run
 from nemo_kcpt.stats.statistics import wilson_interval
 from tests.evaluation.small import write_inputs
+from tests.html_tags import tags_of
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)> | **x** \n# h $x$ 2021年"
 TEXTS = {
@@ -155,36 +155,25 @@ def test_the_page_is_rebuilt_from_report_json_alone(finished: dict[str, Any], re
     assert render_markdown(report) == markdown
 
 
-class _Tags(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-
 def test_answers_are_data_in_the_page(report: dict[str, Any]) -> None:
     hostile = json.loads(json.dumps(report).replace("raw$_1", "</text><script>alert(3)</script>"))
     hostile["title"] = hostile["command"] = hostile["stages"][0]["name"] = hostile["losses"][0]["name"] = ATTACK
     for contents in (report, hostile):
         page = render(contents)
-        parser = _Tags()
-        parser.feed(page)
-        assert not [tag for tag, _ in parser.tags if tag in ("script", "iframe", "object", "img", "link")]
-        assert not [attributes for _, attributes in parser.tags if any(name.startswith("on") for name in attributes)]
+        tags = tags_of(page)
+        assert not [tag for tag, _ in tags if tag in ("script", "iframe", "object", "img", "link")]
+        assert not [attributes for _, attributes in tags if any(name.startswith("on") for name in attributes)]
         assert "&lt;script&gt;alert(1)" in page
     assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
 
 
 def test_the_page_needs_nothing_else(report: dict[str, Any]) -> None:
     page = render(report)
-    parser = _Tags()
-    parser.feed(page)
-    links = [attributes.get(name) or "" for _, attributes in parser.tags for name in ("href", "src", "xlink:href")]
+    tags = tags_of(page)
+    links = [attributes.get(name) or "" for _, attributes in tags for name in ("href", "src", "xlink:href")]
     assert all(link == "" or link.startswith(("#", "data:")) for link in links)
     assert not re.search(r"url\((?!#)", page)
-    ids = [attributes["id"] for _, attributes in parser.tags if attributes.get("id")]
+    ids = [attributes["id"] for _, attributes in tags if attributes.get("id")]
     assert page.count("<svg") == 7 and len(ids) > 5
     assert len(set(ids)) == len(ids)
 
@@ -290,8 +279,8 @@ def test_records_that_do_not_belong(finished: dict[str, Any], tmp_path: Path) ->
     scores = list(read_jsonl(finished["scores"] / "scores.jsonl"))
     for changed, message in (
         (scores[:-1], "no score of 'raw\\$_1' for question 'b:year'; run `kcpt score`"),
-        ([*scores, scores[0]], "record 13: second score of 'trained'"),
-        ([*scores, {**scores[0], "model": "m"}], "record 13: no answer of 'm' to question"),
+        ([*scores, scores[0]], "line 13: second record of model 'trained'"),
+        ([*scores, {**scores[0], "model": "m"}], "line 13: no answer of 'm' to question"),
     ):
         write_jsonl(tmp_path / "changed.jsonl", changed)
         with pytest.raises(BadInput, match=message):

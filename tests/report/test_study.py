@@ -26,19 +26,12 @@ from nemo_kcpt.files import read_json, write_json  # noqa: E402
 from nemo_kcpt.report.stage import Config, run  # noqa: E402
 from nemo_kcpt.report.study import page as study_page  # noqa: E402
 from nemo_kcpt.report.study import record  # noqa: E402
-from nemo_kcpt.stats import statistics  # noqa: E402
 from tests.report.grids import write_study  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("fewer_resamples")
 
 DOCS = ROOT / "docs"
 LAPTOP, REAL = (ROOT / "conf/experiment" / name for name in ("laptop.yaml", "jaquad.yaml"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fewer_resamples() -> Iterator[None]:
-    """Intervals of a few hundred resamples: what is tested is what becomes of them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "RESAMPLES", 299)
-        yield
 
 
 def moved(run: Path, place: Path) -> None:

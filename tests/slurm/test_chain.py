@@ -33,6 +33,10 @@ CHAINS = {
         "job a: after: no job 'b' above this one",
     ),
     "recipe": ("jobs: {a: {train: kcpt_tinny}}", "job a: train: no recipe kcpt_tinny"),
+    "backend": (
+        "jobs: {a: {train: kcpt_tiny, backend: brigde}}",
+        "job a: train: backend: 'brigde' is not one of nemo, bridge",
+    ),
     "not made": (
         "jobs: {a: {stage: corpus, keys: [input=x, out=c]}, b: {stage: synthesize, keys: [corpus=d, out=s]}}",
         "job b: stage: kcpt synthesize: corpus: ",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from nemo_kcpt import environments
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment.slurm import Job, Resources, Site, command_job, launch_graph, site_from, stage_jobs, train_job
+from nemo_kcpt.experiment.slurm.jobs import bridge_on_nodes
 from nemo_kcpt.experiment.slurm.launch import check_mounted, executors, in_order
 from nemo_kcpt.logs import LOG, kept, set_up
 from tests.slurm.places import STUBS, make_place, normalised, stub
@@ -150,6 +154,30 @@ def test_shards_wait_for_what_comes_before_them(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     array, unite = stage_jobs("corpus", "corpus", words, CPU, tmp_path, shards=2, after=("world",))
     assert array.after == ("world",) and unite.after == ("corpus",)
+
+
+def test_megatron_bridge_trains_on_the_nodes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the same torchrun, with the recipe's arguments as JSON and the package in reach of its Python."""
+    project, call = place / "my project", "kcpt_llmjp3_13b_4k(pack='packs/anchored 4096',dir='runs/a',restore='base')"
+    made = [project / "base"]
+    job = train_job("t", call, ["optimizer.lr=1e-4"], WANTED, project, made=made, bridge="/b c/python")
+    launch_graph("paper", [job], site(place), submit=False)
+    shown = capsys.readouterr().out
+    assert "torchrun" in shown and "--nnodes" in shown and "nemo llm" not in shown
+    words = shlex.split(job.script.splitlines()[-1])
+    root = Path(environments.__file__).parents[1]
+    assert words[:2] == ["exec", "env"] and words[2].startswith(f"PYTHONPATH={root}")
+    assert words[3:8] == ["PYTHONSAFEPATH=1", "/b c/python", "-m", "nemo_kcpt.bridge.train", "--arguments"]
+    places = {"pack": project / "packs/anchored 4096", "dir": project / "runs/a", "restore": project / "base"}
+    assert json.loads(words[8]) == {**{key: str(path) for key, path in places.items()}, "nodes": 2, "gpus": 4}
+    assert words[9:] == ["kcpt_llmjp3_13b_4k", "optimizer.lr=1e-4"] and (job.torchrun, job.resources.nodes) == (True, 2)
+    inside = train_job("t", call, [], WANTED, project, made=made, bridge=bridge_on_nodes("bridge", "image.sqsh"))
+    assert shlex.split(inside.script.splitlines()[-1])[:3] == ["exec", "python", "-m"]
+    assert bridge_on_nodes("nemo", None) == ""
+    with pytest.raises(BadInput, match="'backend=bridge': is no override; give --backend bridge"):
+        train_job("t", call, ["backend=bridge"], WANTED, project, made=made)
+    with pytest.raises(BadInput, match="my_own: is not of the catalogue"):
+        train_job("t", "my_own()", [], WANTED, project, task="pretrain", bridge="python")
 
 
 def test_nemos_own_command_line_builds_the_executor() -> None:

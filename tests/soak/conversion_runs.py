@@ -38,7 +38,6 @@ def main(action: str, source: Path, out: Path, kills: int, seed: int) -> None:
 
     torch.set_num_threads(1)
     from nemo_kcpt.conversion import import_stage, stage
-    from nemo_kcpt.models import context  # noqa: F401 - NeMo, loaded before the forks
 
     def work() -> None:
         if action == "export":

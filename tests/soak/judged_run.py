@@ -23,11 +23,22 @@ CONCURRENCY = 4
 
 
 def judge(inputs: Path, out: Path, url: str) -> None:
-    stage.run(stage.Config(
-        questions=inputs / "questions.jsonl", answers=inputs / "answers.jsonl", papers=inputs / "papers.jsonl", out=out,
-        judge=["stub", "second"], base_url=url, structured="json_schema", concurrency=CONCURRENCY, max_invalid=0.5,
-        reply_retries=1, evidence="corpus", retries=20,
-    ))  # fmt: skip
+    stage.run(
+        stage.Config(
+            questions=inputs / "questions.jsonl",
+            answers=inputs / "answers.jsonl",
+            papers=inputs / "papers.jsonl",
+            out=out,
+            judge=["stub", "second"],
+            base_url=url,
+            structured="json_schema",
+            concurrency=CONCURRENCY,
+            max_invalid=0.5,
+            reply_retries=1,
+            evidence="corpus",
+            retries=20,
+        )
+    )
 
 
 def main() -> None:

@@ -86,11 +86,21 @@ RECIPES = {
     "tuning": ["finetune", "kcpt_sft_tiny(pack='packs/instruction',dir='{dir}')", "optim.lr_scheduler.min_lr=3e-4"],
 }
 GRID = [
-    "grid", "title=small", "recipe=kcpt_tiny", "tuning_recipe=kcpt_sft_tiny", "world={papers: 4, base_papers: 4}",
-    "corpus={heldout_fraction: 0.25}", "synthesize={kinds: [paraphrase, qa_easy]}", "sft_data={samples: 10}",
-    "trainings=[{name: anchored-64, mode: anchored, seq_length: 64, seeds: [1]}]", "sets=[zero_shot]",
-    "generate={engine: transformers, max_new_tokens: 4}", "score={encoder: none}", "base_epochs=0.2", "epochs=0.3",
-]  # fmt: skip
+    "grid",
+    "title=small",
+    "recipe=kcpt_tiny",
+    "tuning_recipe=kcpt_sft_tiny",
+    "world={papers: 4, base_papers: 4}",
+    "corpus={heldout_fraction: 0.25}",
+    "synthesize={kinds: [paraphrase, qa_easy]}",
+    "sft_data={samples: 10}",
+    "trainings=[{name: anchored-64, mode: anchored, seq_length: 64, seeds: [1]}]",
+    "sets=[zero_shot]",
+    "generate={engine: transformers, max_new_tokens: 4}",
+    "score={encoder: none}",
+    "base_epochs=0.2",
+    "epochs=0.3",
+]
 LIGHT = ["questions", "pack-anchored-64", "pack-zero_shot-64"]
 """Steps of the grid that are finished, with those that they need; it was stopped when the first training began."""
 WRITTEN = 1_796_000_000
@@ -142,10 +152,10 @@ def _as_json(body: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[int, 
 
 
 def identities(rooms: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Experiment -> step -> fingerprint, of `EXPERIMENTS` and of the demo's arms.
+    """Experiment -> step -> fingerprint, of `EXPERIMENTS`.
 
     Args:
-        rooms: where `experiment`, `graph`, `states`, `demo_steps` and `demo_stage` are.
+        rooms: where `experiment`, `graph` and `states` are.
     """
     room = {name: importlib.import_module(module) for name, module in rooms.items()}
     found: dict[str, Any] = {}
@@ -157,12 +167,6 @@ def identities(rooms: Mapping[str, str]) -> dict[str, dict[str, str]]:
         if not config.world:
             config.corpus["input"] = "notes"
         found[name] = room["states"].States(room["graph"].Graph(config))
-    demo = json.loads(Path("demo/run.json").read_text())["config"]
-    for language in ("ja", "en"):
-        config = room["demo_stage"].Config(out=Path("demo"), **{**demo, "language": language})
-        layout = room["demo_steps"].Layout(run=config.out, budget=config)
-        steps = room["demo_steps"].steps_of(layout, language, config.seed, "vllm", ("full", "raw"))
-        found[f"demo-{language}"] = room["states"].States(room["demo_steps"].DemoGraph(config.out, steps), "steps")
     return {name: {step: one.fingerprint for step, one in states.stages.items()} for name, states in found.items()}
 
 

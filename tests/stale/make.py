@@ -198,7 +198,6 @@ def clean(folder: Path) -> None:
 def main(folder: Path) -> None:
     """Make everything in `folder`, which must not be there."""
     old = {"experiment": "grid.experiment", "graph": "grid.graph", "states": "grid.states"}
-    old |= {"demo_steps": "demo.steps", "demo_stage": "demo.stage"}
     write_sources(folder)
     os.chdir(folder)
     told: dict[str, Any] = {"requests": make_light(), "keys": keys()}

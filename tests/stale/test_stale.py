@@ -13,6 +13,7 @@ import yaml
 
 from nemo_kcpt.cli import main
 from nemo_kcpt.config import load_config
+from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment import demo_stage
 from nemo_kcpt.experiment.experiment import Config as Experiment
 from nemo_kcpt.experiment.experiment import Training
@@ -28,8 +29,6 @@ ROOMS = {
     "experiment": "nemo_kcpt.experiment.experiment",
     "graph": "nemo_kcpt.experiment.graph",
     "states": "nemo_kcpt.experiment.states",
-    "demo_steps": "nemo_kcpt.experiment.demo_steps",
-    "demo_stage": "nemo_kcpt.experiment.demo_stage",
 }
 
 
@@ -114,12 +113,17 @@ def test_every_option_of_slurm_is_still_there(made: Path) -> None:
 
 
 def test_steps_of_experiments_are_what_they_were(made: Path) -> None:
-    """A grid or a demo that stands half made while the package is updated has no stale step."""
+    """A grid that stands half made while the package is updated has no stale step."""
     assert commands.identities(ROOMS) == read_json(made / "identities.json")
 
 
-def test_a_demo_is_continued(made: Path) -> None:
-    demo_stage._open_run(demo_stage.Config(out=made / "demo"), redo=False)
+def test_a_demo_of_other_steps_is_told_why_it_cannot_be_continued(made: Path) -> None:
+    """Its steps were joined in other processes, over other folders, before it became an experiment."""
+    before = files(made / "demo")
+    (made / "demo/steps").mkdir()  # empty, so not in the fixture
+    with pytest.raises(BadInput, match="an earlier version of nemo_kcpt made this demo"):
+        demo_stage._open_run(demo_stage.Config(out=made / "demo"), redo=False)
+    assert files(made / "demo") == before
 
 
 def test_a_grid_resumes(made: Path, capsys: pytest.CaptureFixture[str]) -> None:

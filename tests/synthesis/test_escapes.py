@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nemo_kcpt.llm.escapes import TEX, WORDS, meant
@@ -73,6 +73,7 @@ def test_every_command_alone(command: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
+@example("\\0\xa0")  # an escaped backslash and an escaped character are no server's name
 def test_json_that_was_escaped_well_is_read_as_it_is(text: str) -> None:
     written = json.dumps(text)
     assert meant(written).text == written or meant(json.dumps(text, ensure_ascii=False)).repaired

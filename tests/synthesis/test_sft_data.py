@@ -39,6 +39,16 @@ def synthetic(folder: Path, pairs: int = 3, name: str = "z") -> Path:
     return folder
 
 
+@pytest.mark.parametrize("split", [{"held_out": []}, {"heldout": "p0"}, []])
+def test_a_split_of_another_form_is_named(tmp_path: Path, split: Any) -> None:
+    folder = corpus(tmp_path / "corpus", [paper(number) for number in range(4)])
+    write_json(folder / "split.json", split)
+    with pytest.raises(
+        BadInput, match="split.json: expected an object with the list heldout; make it with `kcpt corpus`"
+    ):
+        run(Config(corpus=folder, synthetic=synthetic(tmp_path / "zero"), out=tmp_path / "sft"))
+
+
 def made(tmp_path: Path, **fields: Any) -> dict[str, list[dict[str, Any]]]:
     out = tmp_path / "sft"
     folder = corpus(tmp_path / "corpus", [paper(number) for number in range(4)])

@@ -67,7 +67,7 @@ def test_no_value_becomes_another_one(written: str, value: Any) -> None:
         ("---\na: &x [1]\nb: *x\n---\n", "line 1: an alias (*x) is not followed"),
         ("---\na: !!python/name:os.system x\n---\n", "line 1: the tag tag:yaml.org,2002:python/name:os.system is not"),
         ("---\ntitle：手引き\n---\n", "line 1: not YAML (expected lines of the form key: value)"),
-        ("---\ntitle: x\n\n# Heading\n\nNote: y\n\n---\n", "line 1: the heading '# Heading' stands in it"),
+        ("---\ntitle: x\n\n# Heading\n\nNote: y\n\n---\n", "line 1: the heading '# Heading' is in it"),
         ("---\ntitle: x\n\n", "line 1: --- opens front matter that no --- closes within 64 KiB"),
         (f"---\ntitle: x\n{'a: b ' * LARGEST}\n---\n", "line 1: --- opens front matter that no --- closes within"),
         ('+++\ntitle = "x\n+++\n', "line 1: not TOML (Illegal character"),

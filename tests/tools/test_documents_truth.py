@@ -55,8 +55,14 @@ def test_kendall(places: list[int], expected: float | None) -> None:
     assert tau(places) == (None if expected is None else pytest.approx(expected))
 
 
-FORMATS = {".docx": office.docx, ".pptx": office.pptx, ".xlsx": office.xlsx, ".tex": markup.tex, ".xml": markup.jats,
-           ".html": markup.html}  # fmt: skip
+FORMATS = {
+    ".docx": office.docx,
+    ".pptx": office.pptx,
+    ".xlsx": office.xlsx,
+    ".tex": markup.tex,
+    ".xml": markup.jats,
+    ".html": markup.html,
+}
 
 
 def shown(suffix: str, document: Document) -> Sequence[Block]:

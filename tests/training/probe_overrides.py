@@ -22,7 +22,7 @@ def train_without(missing: str | None, folder: str) -> dict[str, Any]:
     """
     from megatron.core import tensor_parallel
 
-    from nemo_kcpt.training import cpu_backend
+    from nemo_kcpt import cpu_backend
     from tests.training.toy_run import forget_world, train
 
     cpu_backend.OVERRIDES = tuple(override for override in cpu_backend.OVERRIDES if override.name != missing)
@@ -46,7 +46,7 @@ def what_activate_changes() -> dict[str, Any]:
     """Which overrides differ from what stood there, after ``activate`` with CUDA simulated, and then without."""
     import torch
 
-    from nemo_kcpt.training import cpu_backend
+    from nemo_kcpt import cpu_backend
 
     before = {override.name: override.current() for override in cpu_backend.OVERRIDES}
 

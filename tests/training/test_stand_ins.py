@@ -6,13 +6,14 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import torch
 
-from nemo_kcpt.training import cpu_backend
-from nemo_kcpt.training.cpu_backend import devices, optimizer, rng, router
+from nemo_kcpt import cpu_backend
+from nemo_kcpt.cpu_backend import devices, optimizer, rng, router
 from tests import forks
 from tests.waiting import is_running, wait_for
 
@@ -143,7 +144,7 @@ def test_each_name_of_torch_cuda_has_a_function_of_its_own() -> None:
 
 def hold_a_queue(told: Path) -> None:
     """In a fork: the queue of a checkpoint, whose server's process id is told."""
-    from nemo_kcpt.training.cpu_backend.checkpoint import write_results_queue
+    from nemo_kcpt.cpu_backend.checkpoint import write_results_queue
 
     queue = write_results_queue(None)()
     queue.put("written")
@@ -203,3 +204,25 @@ def test_the_writer_of_a_checkpoint_dies_with_its_training(tmp_path: Path, morta
         time.sleep(1)
         assert is_running(writer)
         os.kill(writer, signal.SIGKILL)
+
+
+def test_the_gradient_under_adapters_is_one_product(tmp_path: Path) -> None:
+    """And not one for each token, with the same result."""
+    before, expected = forks.call(frozen_backward, False, log=tmp_path / "before")
+    after, found = forks.call(frozen_backward, True, log=tmp_path / "after")
+    assert (before, after) == (["aten::bmm"], ["aten::mm"])
+    assert torch.allclose(torch.tensor(found), torch.tensor(expected), rtol=1e-5)
+
+
+def frozen_backward(mended: bool) -> tuple[list[str], list[Any]]:
+    """In a fork: torch's products for a gradient that comes by way of a transposed view, and the input's gradient."""
+    from megatron.core.tensor_parallel.layers import LinearWithFrozenWeight
+
+    if mended:
+        cpu_backend.activate()
+    torch.manual_seed(0)
+    taken = torch.randn(16, 1, 4, requires_grad=True)
+    output = LinearWithFrozenWeight.apply(taken, torch.randn(8, 4), None, False, None)
+    with torch.profiler.profile() as seen:
+        output.backward(torch.randn(1, 16, 8).transpose(0, 1))
+    return sorted({event.name for event in seen.events()} & {"aten::mm", "aten::bmm"}), taken.grad.tolist()

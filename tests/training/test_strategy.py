@@ -11,8 +11,8 @@ from megatron.core.distributed import DistributedDataParallelConfig
 from megatron.core.optimizer import OptimizerConfig
 from nemo import lightning as nl
 
+from nemo_kcpt import cpu_backend
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.training import cpu_backend
 from nemo_kcpt.training.strategy import KcptMegatronStrategy
 
 

@@ -14,8 +14,8 @@ from megatron.core.transformer.dot_product_attention import DotProductAttention
 from megatron.core.transformer.enums import AttnMaskType
 from megatron.core.transformer.transformer_config import TransformerConfig
 
+from nemo_kcpt import cpu_backend
 from nemo_kcpt.models.sdpa_attention import SdpaAttention
-from nemo_kcpt.training import cpu_backend
 from nemo_kcpt.training.single_process import single_process_groups
 
 TOKENS, HEADS, GROUPS, SIZE, ROUNDS, DOCUMENTS = 1024, 9, 3, 64, 12, 4

@@ -4,7 +4,7 @@
    lengths and on the lengths of JaQuAD's paragraphs (--data FOLDER; drawn again and again up to 20,000).
 2. 1,000,000 sequences against the assignment within TRL's strategy `bfd`: from its call to the moment it begins to move
    tokens (`pc.take`), and without the copies that it makes before, so what TRL does with tokens is not counted. TRL
-   stands in an environment of its own, build/bench-trl, which the first run makes from exact pins (no torch needed).
+   is in an environment of its own, build/bench-trl, which the first run makes from exact pins (no torch needed).
 
 Each gives the bin of every sequence, or the sequences of every bin. Of ours the median of five is shown, of the others
 one run. "Over the bound" is how many more bins than ⌈Σ lengths / capacity⌉, which no packing can beat.

@@ -3,12 +3,12 @@
     .venv/bin/python tools/bench/conversion.py [--family qwen2] [--layers 6,12] [--keep]
 
 1.1 billion weights of a family in the sizes of llm-jp-3-1.8b with fewer layers, and the same with half of the layers,
-in bf16; made on the spot and deleted after. `import` and `export` are the commands; `import: weights` is the first
-without NeMo, whose imports take their time and memory whatever the model: an import ends with NeMo writing the context.
-`import: NeMo` and `export: NeMo` are NeMo's own importer and exporter of the family (`HFQwen2Importer` …), where it has
-them, on the same folder and checkpoint. They are given our model, which a CPU can build, no tokenizer or one that has
-nothing but its size, and the names of two norms as they are without Transformer Engine. Memory is the process's peak
-resident set, pages of the mapped safetensors included. On a busy machine the seconds of a core say more than the time.
+in bf16; made on the spot and deleted after. Those with experts have 16 of them, of which a token takes 4. `import` and
+`export` are the commands; `import: NeMo` and `export: NeMo` are NeMo's own importer and exporter of the family
+(`HFQwen2Importer` …), where it has them, on the same folder and checkpoint. The time is that of a process with its
+imports. They are given our model, which a CPU can build, no tokenizer or one that has nothing but its size, and the
+names of two norms and of experts as they are without Transformer Engine. Memory is the process's peak resident set,
+pages of the mapped safetensors included. On a busy machine the seconds of a core say more than the time.
 """
 
 from __future__ import annotations
@@ -32,14 +32,27 @@ from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
 from nemo_kcpt.processes import peak_memory
 
 BUILD = Path("build/bench-conversion")
-NEMO = {"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwen3": "Qwen3"}
-"""Families that NeMo converts, with the name in its classes; their modules have the family's. Its classes for Gemma 2
-need Transformer Engine."""
+NEMO = {
+    "llama": ("llama", "Llama"),
+    "mistral": ("mistral", "Mistral"),
+    "qwen2": ("qwen2", "Qwen2"),
+    "qwen3": ("qwen3", "Qwen3"),
+    "qwen3_moe": ("qwen3", "Qwen3"),
+}
+"""Families that NeMo converts, with its module and the name in its classes. Its classes for Gemma 2 need Transformer
+Engine."""
+OWN: dict[str, dict[str, Any]] = {
+    "gemma2": {"query_scalar": 128.0, "sliding_window": 4096},
+    "qwen3_moe": {"num_moe_experts": 16, "moe_router_topk": 4, "moe_ffn_hidden_size": 512, "moe_aux_loss_coeff": 0.001},
+}
+"""What a family's models have beside sizes."""
 NAMES = {
     ".self_attention.linear_qkv.layer_norm_weight": ".input_layernorm.weight",
     ".mlp.linear_fc1.layer_norm_weight": ".pre_mlp_layernorm.weight",
+    ".mlp.experts.linear_fc1.weight*": ".mlp.experts.local_experts.*.linear_fc1.weight",
+    ".mlp.experts.linear_fc2.weight*": ".mlp.experts.local_experts.*.linear_fc2.weight",
 }
-"""Ends of the names of norms: Transformer Engine's, which NeMo asks for, and those of local layers."""
+"""Ends of names: Transformer Engine's, which NeMo asks for, and those of local layers."""
 
 
 def make_folder(shape: ModelShape, folder: Path) -> None:
@@ -63,19 +76,6 @@ def make_folder(shape: ModelShape, folder: Path) -> None:
     write_json(folder / "generation_config.json", {})  # which some of NeMo's importers ask for
 
 
-def import_weights(hf: Path, checkpoint: Path, out: Path) -> None:
-    """What the import does before it calls NeMo."""
-    import torch
-
-    from nemo_kcpt.checkpoints.hf_folder import HfFolder
-    from nemo_kcpt.checkpoints.mapping import fuse
-    from nemo_kcpt.checkpoints.torch_dist import write_weights
-
-    source = HfFolder(hf)
-    shape, parts = source.shape, list(megatron_parts(source.shape))
-    write_weights(out / "weights", parts, shape.num_layers, torch.bfloat16, lambda part: fuse(shape, part, source.read))
-
-
 def import_command(hf: Path, checkpoint: Path, out: Path) -> None:
     """`kcpt convert import HF --to CKPT`."""
     from nemo_kcpt.conversion.import_stage import Config, run
@@ -96,84 +96,96 @@ def _local(name: str) -> str:
     return name if end is None else name.removesuffix(end) + NAMES[end]
 
 
+def _locals(names: Any) -> Any:
+    """A name, or several."""
+    return _local(names) if isinstance(names, str) else tuple(map(_local, names))
+
+
 def _nemos_class(family: str, what: str) -> Any:
     """NeMo's importer or exporter of a family, on a CPU and with local layers."""
     import importlib
 
     from nemo.lightning import io
 
-    from nemo_kcpt.training import cpu_backend
+    from nemo_kcpt import cpu_backend
 
     cpu_backend.activate()
     apply = io.apply_transforms
 
     def renamed(source: Any, target: Any, mapping: dict[str, str], transforms: list[Any], **more: Any) -> Any:
         names = {_local(one): _local(other) for one, other in mapping.items()}
+        for one in transforms:
+            one.source_key, one.target_key = _locals(one.source_key), _locals(one.target_key)
         return apply(source, target, names, transforms, **more)
 
     io.apply_transforms = renamed
-    module = importlib.import_module(f"nemo.collections.llm.gpt.model.{family}")
-    return getattr(module, f"HF{NEMO[family]}{what}")
+    module, name = NEMO[family]
+    return getattr(importlib.import_module(f"nemo.collections.llm.gpt.model.{module}"), f"HF{name}{what}")
 
 
 def nemos_import(hf: Path, checkpoint: Path, out: Path) -> None:
     """NeMo's importer, which builds transformers' model and the Megatron model, in bf16 as ours writes it."""
     import torch
 
+    from nemo_kcpt.hf.megatron_options import config_options
     from nemo_kcpt.hf.model_shape import read_hf_shape
-    from nemo_kcpt.models.llama import KcptLlamaConfig, KcptLlamaModel, config_options
+    from nemo_kcpt.models import llama
+    from nemo_kcpt.models.llama import KcptLlamaConfig, KcptLlamaModel
 
     shape = read_hf_shape(hf)
 
-    def init(self: Any) -> KcptLlamaModel:
-        return KcptLlamaModel(KcptLlamaConfig(**config_options(shape, shape.positions, shape.rotary_base)))
+    def config(self: Any) -> KcptLlamaConfig:
+        return KcptLlamaConfig(**config_options(shape, shape.positions, shape.rotary_base))
 
-    settle = KcptLlamaConfig._settle_for_cpu
+    def init(self: Any) -> KcptLlamaModel:
+        return KcptLlamaModel(config(self))
+
+    settle = llama.settle_for_cpu
 
     def in_bf16(config: Any) -> None:
         settle(config)
         config.bf16, config.params_dtype, config.pipeline_dtype = True, torch.bfloat16, torch.bfloat16
 
-    setattr(KcptLlamaConfig, "_settle_for_cpu", in_bf16)  # noqa: B010 - mypy forbids to assign a method
+    llama.settle_for_cpu = in_bf16
     kind = _nemos_class(shape.family.name, "Importer")
-    type("Importer", (kind,), {"init": init, "tokenizer": None})(hf).apply(out)
+    # Its own config of a mixture of experts is for Transformer Engine.
+    more = {} if shape.num_moe_experts is None else {"config": property(config)}
+    type("Importer", (kind,), {"init": init, "tokenizer": None, **more})(hf).apply(out)
 
 
 def nemos_export(hf: Path, checkpoint: Path, out: Path) -> None:
     """NeMo's exporter, which builds the Megatron model and transformers' model."""
     from nemo_kcpt.checkpoints.checkpoint import read_shape
+    from nemo_kcpt.models.llama import KcptLlamaConfig
 
     shape = read_shape(checkpoint)
+    # Which its own config of a Qwen3 has.
+    setattr(KcptLlamaConfig, "max_position_embeddings", shape.positions)  # noqa: B010
     tokenizer = SimpleNamespace(vocab_size=shape.vocab_rows, bos_id=1, eos_id=2, save_pretrained=lambda path: None)
     kind = _nemos_class(shape.family.name, "Exporter")
 
     def config(self: Any) -> Any:
         found = kind.config.fget(self)
-        found.vocab_size = (
-            shape.vocab_rows
-        )  # which NeMo takes from the tokenizer, or from a field that ours leaves open
+        # Which NeMo takes from the tokenizer, or from a field that ours leaves open.
+        found.vocab_size = shape.vocab_rows
         return found
 
     type("Exporter", (kind,), {"tokenizer": tokenizer, "config": property(config)})(checkpoint).apply(out)
 
 
-ARMS = {
-    "import: weights": import_weights,
-    "import": import_command,
-    "import: NeMo": nemos_import,
-    "export": export_command,
-    "export: NeMo": nemos_export,
-}
+ARMS = {"import": import_command, "import: NeMo": nemos_import, "export": export_command, "export: NeMo": nemos_export}
 
 
 def measured(arm: str, hf: Path, checkpoint: Path, out: Path) -> tuple[float, float, int]:
     """Seconds, seconds of a core and peak bytes of an arm in a process of its own."""
     shutil.rmtree(out, ignore_errors=True)
     command = [sys.executable, __file__, "--arm", arm, str(hf), str(checkpoint), str(out)]
+    started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)
+    seconds = time.perf_counter() - started
     if done.returncode:
         sys.exit(done.stderr)
-    seconds, cpu, peak = json.loads(done.stdout.splitlines()[-1])
+    cpu, peak = json.loads(done.stdout.splitlines()[-1])
     return seconds, cpu, peak
 
 
@@ -232,16 +244,14 @@ def main() -> None:
     given = parser.parse_args()
     if given.arm:
         arm, *folders = given.arm
-        started = time.perf_counter()
         ARMS[arm](*map(Path, folders))
-        print(json.dumps([time.perf_counter() - started, time.process_time(), peak_memory()]))
+        print(json.dumps([time.process_time(), peak_memory()]))
         return
     print("bf16 models; limit: twice the largest tensor and 1 GB")
     for name in families() if given.family == "all" else [given.family]:
-        scalar = 128.0 if name == "gemma2" else None
         for layers in map(int, given.layers.split(",")):
             known = KNOWN["llm-jp-3-1.8b"]
-            shape = replace(known, num_layers=layers, family=families()[name], query_scalar=scalar)
+            shape = replace(known, num_layers=layers, family=families()[name], **OWN.get(name, {}))
             compare(shape, given.keep)
 
 

@@ -49,9 +49,15 @@ def prepare() -> None:
         _kcpt("demo-world", f"out={world}", "papers=12", "base_papers=4", "language=en"),
         _kcpt("corpus", f"input={world}/own/documents.jsonl", f"out={corpus}"),
         _kcpt("synthesize", f"corpus={corpus}", f"facts={world}/own/facts.jsonl", f"out={synthetic}"),
-        _kcpt("pack", f"seq_length={SEQ_LENGTH}", f"tokenizer={MODEL}", f"corpus={corpus}", f"synthetic={synthetic}",
-              f"out={BUILD / 'pack'}"),
-    )  # fmt: skip
+        _kcpt(
+            "pack",
+            f"seq_length={SEQ_LENGTH}",
+            f"tokenizer={MODEL}",
+            f"corpus={corpus}",
+            f"synthetic={synthetic}",
+            f"out={BUILD / 'pack'}",
+        ),
+    )
 
 
 def distil(k: int) -> dict[str, Any]:
@@ -139,8 +145,8 @@ def loss_seconds(k: int, rounds: int = 7) -> dict[str, float]:
     import torch
     from megatron.core.tensor_parallel import vocab_parallel_cross_entropy
 
+    from nemo_kcpt import cpu_backend
     from nemo_kcpt.models.distillation_loss import Weights, distillation_loss
-    from nemo_kcpt.training import cpu_backend
     from nemo_kcpt.training.single_process import single_process_groups
 
     cpu_backend.activate()
@@ -173,10 +179,12 @@ def step_seconds(k: int, rounds: int) -> dict[str, float]:
 
     Random weights of the model's shape, two windows of the pack in one micro-batch, the same for both.
     """
+    from nemo_kcpt import cpu_backend
     from nemo_kcpt.data.windows import WindowDataset
+    from nemo_kcpt.hf.megatron_options import config_options
     from nemo_kcpt.hf.model_shape import read_hf_shape
-    from nemo_kcpt.models.llama import KcptLlamaConfig, config_options, llama_forward_step
-    from nemo_kcpt.training import cpu_backend
+    from nemo_kcpt.models.forward import llama_forward_step
+    from nemo_kcpt.models.llama import KcptLlamaConfig
     from nemo_kcpt.training.single_process import single_process_groups
 
     cpu_backend.activate()

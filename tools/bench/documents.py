@@ -6,8 +6,9 @@
 
 The same fictional content (tools/bench/truth/) is written in every format and read by every tool in one run, each in a
 process of its own. The other tools are installed into environments of this benchmark at their first use; one that
-cannot be had, or cannot read a format, is a row that says so. PDFs come from reportlab and, where it is installed, from
-LibreOffice (Debian: libreoffice-writer-nogui, fonts-ipafont-gothic).
+cannot be had, or cannot read a format, is a row that says so. PDFs come from reportlab and, where they are installed,
+from LibreOffice and upLaTeX (Debian: libreoffice-writer-nogui, libreoffice-math-nogui, fonts-ipafont-gothic;
+texlive-lang-japanese, texlive-latex-recommended).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -35,12 +36,15 @@ HERE = Path(__file__).parent
 ENVIRONMENTS = ROOT / "build" / "bench-documents"
 PACKAGES = {
     "light": [
-        "markitdown[docx,pptx,xlsx,pdf]==0.1.9", "pdfminer.six==20260107", "pymupdf4llm==1.28.2",
-        "reportlab==5.1.0", "japanize-matplotlib==1.1.3",
+        "markitdown[docx,pptx,xlsx,pdf]==0.1.9",
+        "pdfminer.six==20260107",
+        "pymupdf4llm==1.28.2",
+        "reportlab==5.1.0",
+        "japanize-matplotlib==1.1.3",
         "setuptools<81",
     ],
     "docling": ["docling==2.143.0"],
-}  # fmt: skip
+}
 """Environment -> what is installed into it."""
 READS = {
     "nemo_kcpt": ("", ("docx", "pptx", "xlsx", "tex", "xml", "html", "pdf")),
@@ -108,6 +112,32 @@ def libreoffice(columns: int) -> Callable[[Sequence[Document], Path], None]:
     return write
 
 
+def uplatex(engine: str) -> Callable[[Sequence[Document], Path], None]:
+    """A writer of PDFs by upLaTeX and dvipdfmx.
+
+    Raises:
+        FileNotFoundError: they are not installed.
+    """
+
+    def write(documents: Sequence[Document], folder: Path) -> None:
+        if shutil.which("uplatex") is None or shutil.which("dvipdfmx") is None:
+            raise FileNotFoundError("upLaTeX is not installed")
+        with tempfile.TemporaryDirectory() as temporary:
+            for document in documents:
+                shown = (
+                    replace(document, blocks=tuple(pdf.vertical_blocks(document))) if "vertical" in engine else document
+                )
+                markup.tex(shown, Path(temporary) / f"{document.name}.tex", engine)
+                command = ["uplatex", "-interaction=nonstopmode", "-halt-on-error", f"{document.name}.tex"]
+                subprocess.run(command, cwd=temporary, check=True, capture_output=True)
+                out = str(folder / f"{document.name}.pdf")
+                subprocess.run(
+                    ["dvipdfmx", "-q", "-o", out, document.name], cwd=temporary, check=True, capture_output=True
+                )
+
+    return write
+
+
 FORMATS = [
     Format("docx", ".docx", each(office.docx, ".docx")),
     Format("pptx", ".pptx", each(office.pptx, ".pptx")),
@@ -118,6 +148,8 @@ FORMATS = [
     Format("pdf, two columns", ".pdf", reportlab("columns")),
     Format("pdf, sideways", ".pdf", reportlab("sideways")),
     Format("pdf, vertical", ".pdf", reportlab("vertical"), pdf.vertical_blocks, languages=("ja",)),
+    Format("pdf, TeX, two columns", ".pdf", uplatex("uplatex")),
+    Format("pdf, TeX, vertical", ".pdf", uplatex("uplatex, vertical"), pdf.vertical_blocks, languages=("ja",)),
     Format("pdf, LibreOffice", ".pdf", libreoffice(1)),
     Format("pdf, LibreOffice, two columns", ".pdf", libreoffice(2)),
 ]
@@ -163,9 +195,11 @@ def convert(tool: str, files: Sequence[Path]) -> Result:
     done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, timeout=TIME, check=True)
     *lines, last = map(json.loads, done.stdout.splitlines())
     return Result(
-        [line["text"] for line in lines], [line["problem"] for line in lines], [line["seconds"] for line in lines],
+        [line["text"] for line in lines],
+        [line["problem"] for line in lines],
+        [line["seconds"] for line in lines],
         last["peak"],
-    )  # fmt: skip
+    )
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -197,10 +231,13 @@ def row(form: Format, tool: str, language: str, documents: Sequence[Document], f
     ]
     pages = sum(len(plain(block)) for document in documents for block in form.shown(document)) / PAGE[language]
     cells = [
-        shown(mean(one.characters for one in kept)), shown(mean(one.numbers for one in kept)),
-        shown(mean(one.order for one in kept), "{:.3f}"), shown(mean(one.cells for one in kept)),
-        f"{1000 * sum(result.seconds) / pages:.1f}", f"{result.peak:.0f}",
-    ]  # fmt: skip
+        shown(mean(one.characters for one in kept)),
+        shown(mean(one.numbers for one in kept)),
+        shown(mean(one.order for one in kept), "{:.3f}"),
+        shown(mean(one.cells for one in kept)),
+        f"{1000 * sum(result.seconds) / pages:.1f}",
+        f"{result.peak:.0f}",
+    ]
     return f"{head} {' | '.join(cells)} |"
 
 
@@ -228,6 +265,7 @@ def main() -> None:
     """Print a row for each format, language and tool."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=8, help="a language and format")
+    parser.add_argument("--languages", nargs="*", default=["ja", "en"], choices=["ja", "en"])
     parser.add_argument("--formats", nargs="*", default=[form.name for form in FORMATS])
     parser.add_argument("--tools", nargs="*", default=list(READS), choices=list(READS))
     parser.add_argument("--memory", action="store_true", help="peak memory over 100 documents and 1,000, nothing else")
@@ -239,7 +277,7 @@ def main() -> None:
         return
     print(HEAD, flush=True)
     for form in chosen:
-        for language in form.languages:
+        for language in sorted({*form.languages} & {*given.languages}, reverse=True):
             documents = [make(language, seed) for seed in range(given.documents)]
             with tempfile.TemporaryDirectory() as temporary:
                 try:

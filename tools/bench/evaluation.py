@@ -150,7 +150,7 @@ def report(name: str, answers: Sequence[Variant], columns: Mapping[str, Sequence
         f"  {'AUROC, right against':24s}" + "".join(f"{kind:>10s}" for kind in (*WRONG, "all")) + f"{'Spearman':>12s}"
     )
     for score, values in columns.items():
-        # An answer without facts has no precision: it stands in the middle.
+        # An answer without facts has no precision: it is in the middle.
         filled = [0.5 if value is None else value for value in values]
         right = [value for value, answer in zip(filled, answers) if answer.right]
         cells = []

@@ -4,7 +4,7 @@
    tokenizer and as many processes. Both read the same texts and end with all ids at hand; both start their processes
    within the time. Medians of three, taken in turns.
 2. `concat` against `anchored` at 1k to 16k: the share of questions whose answer's whole sentence (marked by JaQuAD's
-   annotators, not found by us) stands in the window in which the pair begins, cut pairs, fill rate, repeated tokens.
+   annotators, not found by us) is in the window in which the pair begins, cut pairs, fill rate, repeated tokens.
    Beside the questions stand stand-ins for the long kinds of the method: for each paragraph a pair that says it again.
 3. `kcpt pack` on JaQuAD twice and 20 times over, windows of 16k: tokens a second, and the most memory that all its
    processes held together, which must not follow the size.

@@ -1,6 +1,7 @@
 """SmolLM2-135M's recipe beside a plain transformers loop on the same windows: tokens a second, peak memory, losses.
 
     .venv/bin/python tools/bench/smollm2_training.py
+    .venv/bin/python tools/bench/smollm2_training.py --lora 32    # adapters, with and without the mended gradient
 
 Both start from the same weights (tools/smollm2.py), read the same windows in the same order in global batches of 4,096
 tokens, and use fused AdamW with the same schedule, clipping, float32 weights and matrix products of precision "medium".
@@ -25,6 +26,8 @@ BUILD = Path("build/bench-smollm2")
 MODEL = Path("build/smollm2-135m-instruct")
 SEQ_LENGTH, TOKENS_PER_STEP = 512, 4096
 SKIPPED = 2
+MENDED = "frozen_linear_backward"
+"""Override of the CPU backend that adapters are slow without."""
 
 
 def prepare() -> None:
@@ -91,20 +94,33 @@ def plain_loop(steps: int, metrics: Path) -> None:
             last = now
 
 
-def recipe(steps: int, products: str) -> None:
-    """The recipe with `products` of its `CpuSpeed`, trained for `steps`; metrics go to `BUILD`/`products`."""
+def recipe(steps: int, products: str, lora: int, without: str) -> None:
+    """The recipe with `products` of its `CpuSpeed`, trained for `steps`; metrics go to :func:`place`.
+
+    `lora` is the rank of its adapters, 0 for none, `without` an override of the CPU backend that is left out.
+    """
     import fiddle as fdl
 
+    from nemo_kcpt import cpu_backend
     from nemo_kcpt.training.cpu_speed import CpuSpeed
     from nemo_kcpt_recipes import kcpt_smollm2_135m
 
-    training = kcpt_smollm2_135m(str(BUILD / "pack"), str(BUILD / products), str(BUILD / "base"))
+    cpu_backend.OVERRIDES = tuple(one for one in cpu_backend.OVERRIDES if one.name != without)
+    out = str(place(products, lora, without))
+    training = kcpt_smollm2_135m(str(BUILD / "pack"), out, str(BUILD / "base"), lora=lora)
     for callback in training.trainer.callbacks:
         if fdl.get_callable(callback) is CpuSpeed:
             callback.products = products
     training.data.attention = "causal"
     training.trainer.max_steps = training.log.ckpt.every_n_train_steps = steps
     fdl.build(training)()
+
+
+def place(products: str, lora: int, without: str) -> Path:
+    """Folder of an arm of the recipe."""
+    return BUILD / "-".join(
+        [products, *([f"lora-{lora}"] if lora else []), *([f"without-{without}"] if without else [])]
+    )
 
 
 def run_arm(name: str, command: list[str], metrics: Path) -> list[dict[str, float]]:
@@ -123,22 +139,29 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--plain-loop", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--products", help=argparse.SUPPRESS)
+    parser.add_argument("--lora", type=int, default=0, help="adapters of this rank, with and without " + MENDED)
+    parser.add_argument("--without", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.products:
-        recipe(given.steps, given.products)
+        recipe(given.steps, given.products, given.lora, given.without)
         return
     if given.plain_loop:
         plain_loop(given.steps, given.plain_loop)
         return
     prepare()
 
-    own = [sys.executable, __file__, "--steps", str(given.steps)]
-    loop = BUILD / "plain.jsonl"
-    arms = {"plain transformers loop": run_arm("the loop", [*own, "--plain-loop", str(loop)], loop)}
-    for products in ("float32", "bfloat16"):
-        shutil.rmtree(BUILD / products, ignore_errors=True)
-        command, metrics = [*own, "--products", products], BUILD / products / "metrics.jsonl"
-        arms[f"kcpt_smollm2_135m, {products}"] = run_arm("the recipe", command, metrics)
+    own = [sys.executable, __file__, "--steps", str(given.steps), "--lora", str(given.lora)]
+    arms = {}
+    if not given.lora:
+        loop = BUILD / "plain.jsonl"
+        arms["plain transformers loop"] = run_arm("the loop", [*own, "--plain-loop", str(loop)], loop)
+    for products, without in (
+        [("float32", MENDED), ("float32", "")] if given.lora else [("float32", ""), ("bfloat16", "")]
+    ):
+        out = place(products, given.lora, without)
+        shutil.rmtree(out, ignore_errors=True)
+        command = [*own, "--products", products, "--without", without]
+        arms[out.name] = run_arm("the recipe", command, out / "metrics.jsonl")
     print(f"SmolLM2-135M, windows of {SEQ_LENGTH}, {TOKENS_PER_STEP} tokens a step, {given.steps} steps, median")
     reference = None
     for name, lines in arms.items():
@@ -146,7 +169,7 @@ def main() -> None:
         memory = max(line["memory_gib"] for line in lines)
         reference = reference or (speed, memory)
         print(
-            f"  {name:30s} {speed:7.0f} tokens/s {speed / reference[0]:5.2f} x   peak {memory:5.2f} GiB "
+            f"  {name:50s} {speed:7.0f} tokens/s {speed / reference[0]:5.2f} x   peak {memory:5.2f} GiB "
             f"{memory / reference[1]:5.2f} x   loss {lines[0]['loss']:.4f} to {lines[-1]['loss']:.4f}"
         )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nemo_kcpt.experiment.nodes import NEMO
 
-PACK = Path("runs/demo/packs/anchored-64")
+PACK = Path("runs/demo/packs/trained")
 STEPS, SKIPPED = 60, 20
 ARMS = {
     "1 process, 2 threads": {"processes": 1, "tensor_parallel": 1},

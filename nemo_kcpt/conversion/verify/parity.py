@@ -9,20 +9,22 @@ from typing import Any
 
 import torch
 
+from nemo_kcpt import cpu_backend
 from nemo_kcpt.checkpoints.adapters import Lora, base_of_adapters, options, read_lora
-from nemo_kcpt.checkpoints.checkpoint import WEIGHTS, check_complete, read_shape
+from nemo_kcpt.checkpoints.checkpoint import check_complete, read_shape
+from nemo_kcpt.checkpoints.layout import NEMO, layout_of
 from nemo_kcpt.conversion.verify import states as state_names
 from nemo_kcpt.conversion.verify.states import OUTPUT, Model, States, hf_states, names, round_weights, tapped
 from nemo_kcpt.hf.families.base import EMBEDDING
 from nemo_kcpt.hf.families.base import OUTPUT as OUTPUT_LAYER
-from nemo_kcpt.models.llama import KcptLlamaConfig, config_options
-from nemo_kcpt.training import cpu_backend
+from nemo_kcpt.hf.megatron_options import config_options
+from nemo_kcpt.models.llama import KcptLlamaConfig
 from nemo_kcpt.training.lora import KcptLora
 from nemo_kcpt.training.single_process import single_process_groups
 
 
 def megatron_model(checkpoint: Path, base: Path | None = None) -> torch.nn.Module:
-    """The Megatron model of a NeMo checkpoint, whole on this process (call it inside `single_process_groups`).
+    """The Megatron model of a checkpoint, whole on this process (call it inside `single_process_groups`).
 
     The weights go through Megatron's own loader, not through our export, so that comparing the two means something. A
     checkpoint of adapters has them put into the model of `base`, or of the checkpoint that they were trained on.
@@ -41,12 +43,21 @@ def megatron_model(checkpoint: Path, base: Path | None = None) -> torch.nn.Modul
 
 
 def _load(model: Any, checkpoint: Path, wanted: Callable[[str], bool]) -> None:
-    """Load the tensors of wanted names with Megatron's loader."""
+    """Load the tensors of wanted names, which have no prefix, with Megatron's loader."""
     from megatron.core.dist_checkpointing import load
+    from megatron.core.dist_checkpointing.strategies.common import TorchCommonLoadStrategy
 
-    names = {name: entry for name, entry in model.sharded_state_dict(prefix="module.").items() if wanted(name)}
-    state = load(names, str(checkpoint / WEIGHTS))
-    model.load_state_dict({name.removeprefix("module."): value for name, value in state.items()}, strict=False)
+    class Nothing(TorchCommonLoadStrategy):
+        """What ranks have in common is no file in the Bridge's layout, and nothing of it is the model's."""
+
+        def load_common(self, checkpoint_dir: str | Path) -> dict[str, Any]:
+            return {}
+
+    layout = layout_of(checkpoint)
+    named = model.sharded_state_dict(prefix=layout.prefix)
+    names = {name: entry for name, entry in named.items() if wanted(name.removeprefix(layout.prefix))}
+    state = load(names, str(checkpoint / layout.weights), common_strategy=None if layout is NEMO else Nothing())
+    model.load_state_dict({name.removeprefix(layout.prefix): value for name, value in state.items()}, strict=False)
 
 
 def _adapted(model: torch.nn.Module, checkpoint: Path, lora: Lora) -> torch.nn.Module:
@@ -55,8 +66,7 @@ def _adapted(model: torch.nn.Module, checkpoint: Path, lora: Lora) -> torch.nn.M
 
     fn.walk(model, KcptLora(**options(lora)).transform)
     whole = (*EMBEDDING.names, *OUTPUT_LAYER.names) if lora.embeddings else ()
-    trained = {f"module.{name}" for name in whole}
-    _load(model, checkpoint, lambda name: ".adapter." in name or name in trained)
+    _load(model, checkpoint, lambda name: ".adapter." in name or name in whole)
     return model.eval()
 
 
@@ -64,10 +74,10 @@ def _adapted(model: torch.nn.Module, checkpoint: Path, lora: Lora) -> torch.nn.M
 def megatron_states(
     checkpoint: Path, rounded_to: torch.dtype | None = None, base: Path | None = None
 ) -> Iterator[Model]:
-    """The Megatron model of a NeMo checkpoint in float32, as what gives its states; process groups stand meanwhile.
+    """The Megatron model of a checkpoint in float32, as what gives its states; process groups stand meanwhile.
 
     Args:
-        checkpoint: with weights/ and context/.
+        checkpoint: of either backend; the model is NeMo's.
         rounded_to: type that the weights are rounded to before.
         base: see :func:`megatron_model`.
 

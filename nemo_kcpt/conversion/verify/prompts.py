@@ -9,8 +9,8 @@ from pathlib import Path
 
 from nemo_kcpt.conversion.verify.sides import Side
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import read_jsonl_lines
 from nemo_kcpt.hf.tokenizer import Messages, PackTokenizer
+from nemo_kcpt.records.prompts import read_prompts
 
 PROMPTS = (
     "この論文が提案する手法の名前と、その学習に使ったデータの件数を答えてください。",
@@ -38,34 +38,7 @@ def read_texts(path: Path | None) -> list[str]:
     Raises:
         BadInput: the file is missing, not UTF-8, has no prompts, or records without such a field.
     """
-    if path is None:
-        return [*PROMPTS, *MORE_PROMPTS]
-    if path.suffix == ".jsonl":
-        texts = []
-        for line, record in read_jsonl_lines(path):
-            text = record.get("prompt", record.get("question"))
-            if not isinstance(text, str):
-                raise BadInput(f"{path}, line {line}: neither 'prompt' nor 'question' with a text (found: {[*record]})")
-            texts.append(text)
-    else:
-        texts = [line for line in read_text(path).splitlines() if line.strip()]
-    if not texts:
-        raise BadInput(f"{path}: no prompts in it; expected one a line")
-    return texts
-
-
-def read_text(path: Path) -> str:
-    """A file's text, line ends as they are.
-
-    Raises:
-        BadInput: it is missing or not UTF-8.
-    """
-    try:
-        return path.read_bytes().decode("utf-8")
-    except (FileNotFoundError, IsADirectoryError):
-        raise BadInput(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from None
+    return [*PROMPTS, *MORE_PROMPTS] if path is None else read_prompts(path)
 
 
 def ids_of(tokenizer: PackTokenizer, texts: Sequence[str]) -> list[list[int]]:

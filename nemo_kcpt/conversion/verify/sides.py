@@ -1,4 +1,4 @@
-"""The two models that are compared, A and B: Hugging Face folders or NeMo checkpoints, read by the same names."""
+"""The two models that are compared, A and B: Hugging Face folders or checkpoints, read by the same names."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nemo_kcpt.checkpoints.adapters import read_lora
-from nemo_kcpt.checkpoints.checkpoint import WEIGHTS, CheckpointReader, find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint, read_shape
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
+from nemo_kcpt.checkpoints.layout import BRIDGE, TRACKER, WEIGHTS, layout_of
 from nemo_kcpt.checkpoints.mapping import hf_tensors, megatron_parts
 from nemo_kcpt.checkpoints.origin import read_origin
 from nemo_kcpt.conversion.verify.result import Part, verdict
@@ -75,7 +76,7 @@ class Side:
 
     @property
     def is_checkpoint(self) -> bool:
-        """Whether it is a NeMo checkpoint, else it is a Hugging Face folder."""
+        """Whether it is a checkpoint, else it is a Hugging Face folder."""
         return isinstance(self.source, CheckpointReader)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -91,7 +92,7 @@ class Side:
         """For the JSON document."""
         return {
             "path": str(self.path),
-            "kind": "NeMo checkpoint" if self.is_checkpoint else "Hugging Face folder",
+            "kind": f"{layout_of(self.path).title} checkpoint" if self.is_checkpoint else "Hugging Face folder",
             "dtypes": sorted(self.dtypes),
             "parameters": self.shape.parameters(),
             "tokenizer": self.tokenizer and str(self.tokenizer),
@@ -115,11 +116,12 @@ def open_side(name: str, given: Path, tokenizer: Path | None = None) -> Side:
     """
     if tokenizer is not None and not (tokenizer / TOKENIZER).is_file():
         raise BadInput(f"tokenizer: {tokenizer}: no {TOKENIZER} in it; give a Hugging Face tokenizer folder")
-    if not any((given / entry).exists() for entry in ("config.json", WEIGHTS, "checkpoints")):
+    known = any((given / entry).exists() for entry in ("config.json", WEIGHTS, "checkpoints", TRACKER))
+    if not known and layout_of(given) is not BRIDGE:
         what = "nothing like that is in it" if given.is_dir() else "no such folder"
         raise BadInput(
-            f"{name}: {given}: {what}; expected a Hugging Face folder (config.json), a NeMo checkpoint ({WEIGHTS}/ and "
-            "context/) or a training's folder (checkpoints/)"
+            f"{name}: {given}: {what}; expected a Hugging Face folder (config.json), a checkpoint of NeMo "
+            f"({WEIGHTS}/ and context/) or of Megatron-Bridge ({BRIDGE.config}), or a training's folder (checkpoints/)"
         )
     if (given / "config.json").is_file():
         folder = HfFolder(given)
@@ -170,7 +172,7 @@ def obstacle(sides: Iterable[Side]) -> str | None:
     free = psutil.virtual_memory().available
     for side in sides:
         if side.is_checkpoint and importlib.util.find_spec("nemo") is None:
-            return f"{side.name} is a NeMo checkpoint, and NeMo is not installed here"
+            return f"{side.name} is a checkpoint, and NeMo, which loads it, is not installed here"
         needed = 4 * side.shape.parameters()
         if needed > free:
             return f"{side.name} needs {needed / 1e9:.1f} GB of memory in float32, {free / 1e9:.1f} GB are free"

@@ -12,12 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nemo_kcpt.conversion.verify.prompts import read_text
 from nemo_kcpt.conversion.verify.result import Part, not_checked, verdict
 from nemo_kcpt.conversion.verify.sides import TOKENIZER, Rendering, Side
 from nemo_kcpt.environments import SERVE_REMEDY, serve_python
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.files import read_json, write_json
+from nemo_kcpt.files import read_json, read_text, write_json
 from nemo_kcpt.hf.chat_template import date_string
 from nemo_kcpt.hf.load import has_own_code, tokenizer_options
 from nemo_kcpt.processes import die_with_parent
@@ -64,7 +63,7 @@ def built_in_texts(folders: Sequence[Path]) -> list[str]:
 
 def pieces(path: Path) -> list[str]:
     """A file's text in pieces that are tokenised one by one, so that a difference has a place."""
-    text = read_text(path)
+    text = read_text(path, newline="")
     return [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
 
 

@@ -12,7 +12,7 @@ Models are given as NAME=FOLDER, separated by commas:
   kcpt generate questions=… out=… engine=server base_url=http://localhost:8000/v1 models=trained=my-model
 or in --config FILE.yaml as a mapping (models: {base: runs/a/base/hf, trained: ...}). Call the untrained one base.
 
-Answers are kept in a journal batch by batch; a killed run goes on where it stopped. Writes answers.jsonl.
+Answers are kept in a journal batch by batch; a killed run resumes where it stopped. Writes answers.jsonl.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Config:
     timeout: float = 600
     """Seconds until a request to the server is given up and made again."""
     served_model: str = later("any")
-    """any: a server may answer under another name than the one asked for, which is told and recorded; exact: that ends
+    """any: a server may answer under another name than the one asked for, which is recorded; exact: that ends
     the run; engine=server."""
     system: str = ""
     """A system message before each question, as kcpt pack had it."""
@@ -321,7 +321,7 @@ def _from_folders(
 
 
 def run(config: Config, redo: bool = False) -> None:
-    """Write the answers unless they are there; goes on from the journal of a killed run."""
+    """Write the answers unless they are there; resumes from the journal of a killed run."""
     models = parse_models(config.models)
     served = config.engine == "server"
     inputs: dict[str, Path | str] = {"questions": config.questions}

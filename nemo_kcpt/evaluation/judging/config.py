@@ -52,7 +52,7 @@ class Config(ServerKeys):
     estimate: bool = False
     """Show the number of requests, their tokens and cost, and end."""
     salvage: bool = False
-    """Copy what is whole of a damaged journal into a new one, and go on."""
+    """Copy what is whole of a damaged journal into a new one, and continue."""
 
     def __post_init__(self) -> None:
         self.check_keys()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.corpus_index import CorpusIndex, Passage
-from nemo_kcpt.files import file_in
 
 MODES = ("paper", "corpus")
 OWN = 3
@@ -31,24 +30,16 @@ class Evidence:
         return [{"paper_id": paper_id, "start": start, "end": end} for paper_id, start, end in self.spans]
 
 
-def check_papers(questions: Iterable[Mapping[str, Any]], papers: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Whether each question's paper is there.
-
-    Raises:
-        BadInput: one is not, or a paper's text is none.
+def check_papers(papers: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """
-    path = file_in(path, "papers.jsonl")
+    Raises:
+        BadInput: a paper's text is none, or its id is not UTF-8.
+    """
     for paper_id, paper in papers.items():
         if paper_id.encode("utf-8", "replace").decode() != paper_id:
             raise BadInput(f"{path}: paper_id {paper_id!a} holds half a UTF-16 character; give it a name that is UTF-8")
         if not isinstance(paper["text"], str):
             raise BadInput(f"{path}, paper '{paper_id}': text is {type(paper['text']).__name__}, expected a text")
-    for question in questions:
-        if str(question["paper_id"]) not in papers:
-            raise BadInput(
-                f"{path}: paper '{question['paper_id']}' of question '{question['question_id']}' is not in it; "
-                "give the papers that the questions were made from"
-            )
 
 
 class Finder:
@@ -71,7 +62,7 @@ class Finder:
             passages: that are looked for with the question, and as many with question and answer; mode corpus.
             count: how many tokens a text has.
         """
-        self._papers, self._mode, self._tokens, self._passages, self._count = papers, mode, tokens, passages, count
+        self._papers, self._tokens, self._passages, self._count = papers, tokens, passages, count
         self._index = CorpusIndex(papers) if mode == "corpus" else None
         self._one: tuple[str, CorpusIndex] | None = None
         self._whole: dict[str, bool] = {}

@@ -45,7 +45,7 @@ def messages(case: Case, secret: str, language: str) -> Messages:
         secret: the run's, from which the fences' nonces are made.
         language: one of `LANGUAGES`.
     """
-    shown = {name.upper(): _shown(name, getattr(case, name)) for name in MOST}
+    shown = {name.upper(): _harmless_excerpt(name, getattr(case, name)) for name in MOST}
     for number, (paper_id, text) in enumerate(case.passages, 1):
         shown[f"PASSAGE {number}"] = f"paper_id: {_id(paper_id)}\n{harmless(text)}"
     pieces = {name: fenced(name, text, nonce_for(secret, name, text, shown.values())) for name, text in shown.items()}
@@ -75,7 +75,7 @@ def cut_names(case: Case) -> list[str]:
     return [name for name, most in MOST.items() if len(harmless(getattr(case, name))) > most]
 
 
-def _shown(name: str, text: str) -> str:
+def _harmless_excerpt(name: str, text: str) -> str:
     return shortened(harmless(text), MOST[name])[0]
 
 

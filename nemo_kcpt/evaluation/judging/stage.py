@@ -167,9 +167,9 @@ def _judge(config: Config, current: Stage) -> None:
         LOG.info(
             "judge: %s and %s agree on %s of %d answers, Cohen's kappa %s",
             *pair["judges"],
-            _shown(pair["agreement"]),
+            _three_decimals(pair["agreement"]),
             pair["n"],
-            _shown(pair["kappa"]),
+            _three_decimals(pair["kappa"]),
         )
     LOG.info(
         "judge: %d answers: %d factual, %d not, %d ties; %d of %d judgements are invalid",
@@ -183,7 +183,7 @@ def _judge(config: Config, current: Stage) -> None:
 
 
 def _secret(path: Path) -> str:
-    """The secret of the run folder, made once: the same fences make the same requests when a run goes on."""
+    """The secret of the run folder, made once: the same fences make the same requests when a run is resumed."""
     with Journal(path) as journal:
         known = journal.notes(SECRET).get(SECRET)
         if not known:
@@ -210,10 +210,10 @@ def _refuse_too_many(config: Config, invalid: int, judgements: int) -> None:
     raise KcptError(
         f"{invalid} of {judgements} judgements have no readable verdict; they are in {config.out / 'invalid.jsonl'} "
         "with their faults and raw replies, and everything else is kept. The same command asks again for those that "
-        f"the judge did not answer, a higher reply_retries= for unreadable ones; max_invalid={invalid} goes on "
+        f"the judge did not answer, a higher reply_retries= for unreadable ones; max_invalid={invalid} continues "
         "without them"
     )
 
 
-def _shown(value: float | None) -> str:
+def _three_decimals(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"

@@ -19,7 +19,8 @@ from nemo_kcpt.llm.fitting import folder_of
 from nemo_kcpt.llm.verdicts import SCHEMA, read_verdict
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
-from nemo_kcpt.records.inputs import Key, read_answers, read_papers, read_questions
+from nemo_kcpt.records.files import PAPERS, Key
+from nemo_kcpt.records.inputs import check_papers_of, read_answers, read_papers, read_questions
 from nemo_kcpt.text.language import question_language
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class Work:
         }
         _check_names(self.answers, config.answers)
         papers = read_papers(config.papers)
-        check_papers([self.questions[question_id] for question_id, _ in self.answers], papers, config.papers)
+        check_papers(papers, PAPERS.path(config.papers))
+        check_papers_of((self.questions[question_id] for question_id, _ in self.answers), papers, config.papers)
         count, self.unit = token_counter(config.tokenizer)
         self.count = lambda text: count(text.encode("utf-8", "replace").decode())  # tokenizers refuse half characters
         self._finder = Finder(

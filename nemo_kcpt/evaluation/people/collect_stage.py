@@ -23,10 +23,11 @@ from typing import Any
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.people.items import split_list
-from nemo_kcpt.evaluation.people.people import percent, ratings_records, summarise, write_people
+from nemo_kcpt.evaluation.people.people import ratings_records, summarise, write_people
 from nemo_kcpt.evaluation.people.ratings import collect, rating_files, read_key
 from nemo_kcpt.files import sha256_file, write_jsonl
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.pages.numbers import percent
 from nemo_kcpt.runs import shaping, stage
 
 

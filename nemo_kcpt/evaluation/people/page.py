@@ -18,8 +18,8 @@ from typing import Any
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.people.items import Asked, clean, sheet_id
 from nemo_kcpt.evaluation.people.words import WORDS
-from nemo_kcpt.files import file_in, read_jsonl_lines
 from nemo_kcpt.pages import environment
+from nemo_kcpt.records.files import PAPERS
 
 Papers = dict[str, tuple[str, str]]
 """paper_id -> (title, text)."""
@@ -36,11 +36,11 @@ def read_corpus(path: Path, asked: set[str], max_bytes: int) -> tuple[Papers, bo
     Raises:
         BadInput: a field is missing or no text, or an id appears twice.
     """
-    path = file_in(path, "papers.jsonl")
+    path = PAPERS.path(path)
     papers: Papers = {}
     seen: set[str] = set()
     size, whole = 0, True
-    for line, record in read_jsonl_lines(path, ("paper_id", "text")):
+    for line, record in PAPERS.lines(path):
         paper_id, text = clean(str(record["paper_id"])), record["text"]
         if paper_id in seen:
             raise BadInput(f"{path}, line {line}: paper_id '{paper_id}' appears twice; keep one of the papers")
@@ -58,7 +58,7 @@ def read_corpus(path: Path, asked: set[str], max_bytes: int) -> tuple[Papers, bo
 
 
 def embed(value: Any) -> str:
-    """`value` as JSON that can stand in a script block of HTML: nothing in it ends the block or acts on the reader."""
+    """`value` as JSON that can be in a script block of HTML: nothing in it ends the block or acts on the reader."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 

@@ -15,6 +15,7 @@ from typing import Any
 from nemo_kcpt.evaluation.people.ratings import Collected
 from nemo_kcpt.files import atomic_write, write_json
 from nemo_kcpt.pages import environment, plots
+from nemo_kcpt.pages.numbers import percent
 from nemo_kcpt.stats.raters import cohen_kappa, krippendorff_alpha, mcnemar_exact
 from nemo_kcpt.stats.statistics import holm, paired_difference, share_interval, wilson_interval
 
@@ -167,7 +168,7 @@ def _pair(
 
 
 def summarise(found: Collected, key: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """What stands in people.json.
+    """What is in people.json.
 
     Args:
         found: usable ratings and findings.
@@ -208,15 +209,6 @@ def write_people(out: Path, content: Mapping[str, Any]) -> list[Path]:
         with atomic_write(path) as stream:
             stream.write(template.render(found=content, plot=plot))
     return paths
-
-
-def percent(value: float | Sequence[float] | None) -> str:
-    """A share, or both ends of an interval, in percent; – for none."""
-    if value is None:
-        return "–"
-    if isinstance(value, Sequence):
-        return f"{100 * value[0]:.1f} to {100 * value[1]:.1f} %"
-    return f"{100 * value:.1f} %"
 
 
 def points(value: float | Sequence[float] | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.errors import BadInput
+from nemo_kcpt.errors import BadInput, quoted
 from nemo_kcpt.evaluation.people.items import clean
 from nemo_kcpt.evaluation.people.workbook import read_workbook
 from nemo_kcpt.files import read_json
@@ -137,29 +137,23 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
         yield from _lines(path)
 
 
-def _quoted(value: Any) -> str:
-    """A value of a file for a message: as Python writes it, not longer than is read."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"
-
-
 def _fault(record: Mapping[str, Any], key: Mapping[str, Any]) -> str | None:
     """Why a record cannot count, or None."""
     if record["sheet"] != key["sheet"]:
-        return f"sheet {_quoted(record['sheet'])}, but the key is that of '{key['sheet']}'; rated on another sheet"
+        return f"sheet {quoted(record['sheet'])}, but the key is that of '{key['sheet']}'; rated on another sheet"
     if not isinstance(record["rater"], str) or not record["rater"].strip():
         return "no rater's name; ask whose file it is and write the name in (rater, in a workbook cell E1)"
     item = key["items"].get(record["item"]) if isinstance(record["item"], str) else None
     if item is None:
-        return f"item {_quoted(record['item'])} is not on the sheet"
+        return f"item {quoted(record['item'])} is not on the sheet"
     if record["answer_sha256"] != item["answer_sha256"]:
         return f"item {record['item']}: the answer's hash is not that of the key; another answer was rated"
     if record.get("question_id", item["question_id"]) != item["question_id"]:
-        told = _quoted(record["question_id"])
+        told = quoted(record["question_id"])
         return f"item {record['item']}: question {told}, in the key it is '{item['question_id']}'"
     value = record["rating"]
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value not in (0, 1)):
-        return f"item {record['item']}: rating {_quoted(value)}, expected 1, 0 or skip (null)"
+        return f"item {record['item']}: rating {quoted(value)}, expected 1, 0 or skip (null)"
     return None
 
 
@@ -233,12 +227,12 @@ def collect(paths: Sequence[Path], key: Mapping[str, Any]) -> Collected:
     return found
 
 
-def _shown(rating: int | None) -> str:
+def _rating_text(rating: int | None) -> str:
     return "skip" if rating is None else str(rating)
 
 
 def _conflict(rater: str, item: str, ratings: Sequence[Rating]) -> Finding:
-    says = ", ".join(f"{_shown(one.rating)} in {one.where}" for one in ratings)
+    says = ", ".join(f"{_rating_text(one.rating)} in {one.where}" for one in ratings)
     several = len({one.path for one in ratings}) > 1
     why = "two people under one name, or one who thought again" if several else "rated twice"
     return Finding(ratings[0].where, f"rater '{rater}', item {item}: different ratings ({says}): {why}", True)
@@ -265,7 +259,7 @@ def _repeated(given: Mapping[tuple[str, str], Sequence[Rating]]) -> list[Finding
                 for (name, _), ratings in given.items()
                 if name == rater
             )
-            what = f"rater '{rater}' stands in {len(counts)} files, taken for one person; {differ} items differ: {told}"
+            what = f"rater '{rater}' is in {len(counts)} files, taken for one person; {differ} items differ: {told}"
             findings.append(Finding(str(next(iter(counts))), what, False))
     return findings
 

@@ -33,7 +33,7 @@ EN: dict[str, str] = {
     "nohits": "No paper holds all of: {0}",
     "places": "places: {0}",
     "place": "Place {0} of {1}",
-    "saved": "Saved in this browser as you rate. Export when you are done, or to go on elsewhere.",
+    "saved": "Saved in this browser as you rate. Export when you are done, or to continue elsewhere.",
     "unsaved": "This browser does not let the page save. Your ratings are lost when you close it: export often.",
     "done": "Every answer has a rating. Export the ratings and send the file back.",
     "exported": "{0} ratings written to {1}",

@@ -11,7 +11,8 @@ from nemo_kcpt.evaluation.questions import rules
 from nemo_kcpt.evaluation.questions.judges import LlmFilter
 from nemo_kcpt.evaluation.questions.labelled import CLASSES, figures
 from nemo_kcpt.files import atomic_write, write_json
-from nemo_kcpt.pages import count, environment, share
+from nemo_kcpt.pages import environment
+from nemo_kcpt.pages.numbers import count, percent, share
 
 FILES = ("audit.json", "audit.html", "audit.md")
 GROUPS = ("kept", "dropped", "no verdict")
@@ -82,12 +83,8 @@ def write_audit(
     write_json(out / FILES[0], found)
     for name in FILES[1:]:
         templates = environment(Path(__file__).parent, markdown=name.endswith("md"))
-        templates.filters |= {"count": count, "percent": _percent}
+        templates.filters |= {"count": count, "percent": percent}
         templates.globals |= {"share": share, "groups": GROUPS}
         with atomic_write(out / name) as stream:
             stream.write(templates.get_template(f"{name}.j2").render(found=found))
     return out / FILES[1]
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"

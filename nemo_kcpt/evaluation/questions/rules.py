@@ -2,13 +2,13 @@
 
 Patterns over the question alone, Japanese and English, in this order:
 
-1. The document is named: its title stands in the question, or a quoted title (『…』, "About "…":"). It stands alone.
+1. The document is named: its title is in the question, or a quoted title (『…』, "About "…":"). It stands alone.
 2. It points at the document or a part of it (本論文, 提案手法, 著者ら, 表3, the authors, Figure 2): it does not.
 3. It begins with a word for something said before (この…, それ, he, it): it does not.
 4. It speaks of the document's own experiment, data or results in general words alone (実験の参加者は何人, How was the
-   model trained?), or in English of something that happened to "the …", and no name stands in it: it does not.
+   model trained?), or in English of something that happened to "the …", and no name is in it: it does not.
 
-Anything else stands alone. The rules drop a question only for something that stands in it, and so keep too many: on
+Anything else stands alone. The rules drop a question only for something that is in it, and so keep too many: on
 the labelled questions that they were not tuned on, 95 % of what they drop needs its document (recall 84 %), and 86 % of
 what they keep stands alone (recall 96 %). What they cannot see is a question whose subject is left open without any
 such word, as "医師免許を取得したのはいつですか"; an LLM can (filter=llm).
@@ -24,7 +24,7 @@ from nemo_kcpt.text.raised import nfkc
 
 NAME = "rules"
 TITLE = 8
-"""Letters from which a title that stands in a question says which document is meant; a shorter one, as 魚道, may be a
+"""Letters from which a title that is in a question says which document is meant; a shorter one, as 魚道, may be a
 common word there. In quotes any title does."""
 
 
@@ -45,12 +45,12 @@ def judge(question: str, title: str = "") -> Verdict:
 
 
 def is_japanese(text: str) -> bool:
-    """Whether kana or kanji stand in a text."""
+    """Whether kana or kanji are in a text."""
     return bool(re.search(r"[぀-ヿ㐀-鿿]", text))
 
 
 def names_title(question: str, title: str) -> bool:
-    """Whether the title stands in the question; spaces, marks, case and width aside."""
+    """Whether the title is in the question; spaces, marks, case and width aside."""
     wanted = bare(title)
     return len(wanted) > 1 and wanted in bare(question)
 

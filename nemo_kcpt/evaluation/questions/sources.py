@@ -11,8 +11,8 @@ from nemo_kcpt.config import nearest
 from nemo_kcpt.corpus.human_questions import SPLITS, Papers
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.fiction.fact_questions import make_questions
-from nemo_kcpt.fiction.facts import FactSheet
-from nemo_kcpt.files import read_jsonl
+from nemo_kcpt.fiction.facts import read_facts
+from nemo_kcpt.records.files import SYNTHETIC
 from nemo_kcpt.records.kinds import HUMAN, is_heldout
 
 
@@ -25,11 +25,11 @@ def from_pairs(path: Path, papers: Papers, without_human: bool = False) -> Itera
         BadInput: a paper that is not in the split, a pair without words, or one paper's kind twice.
     """
     seen: set[tuple[Any, ...]] = set()
-    for number, record in enumerate(read_jsonl(path, ("paper_id", "kind", "pairs")), start=1):
+    for number, record in SYNTHETIC.lines(path):
         paper_id, kind = papers.known(str(record["paper_id"])), record["kind"]
         if not paper_id:
             raise BadInput(
-                f"{path}, record {number}: paper '{record['paper_id']}' is not in split.json; "
+                f"{path}, line {number}: paper '{record['paper_id']}' is not in split.json; "
                 "synthesize from the same corpus folder"
             )
         if not is_heldout(record) or (without_human and kind == HUMAN):
@@ -37,14 +37,14 @@ def from_pairs(path: Path, papers: Papers, without_human: bool = False) -> Itera
         part = record.get("part") if record.get("parts", 1) > 1 else None
         if (paper_id, kind, part) in seen:
             raise BadInput(
-                f"{path}, record {number}: kind {kind} of paper '{paper_id}' appears twice, and its questions "
+                f"{path}, line {number}: kind {kind} of paper '{paper_id}' appears twice, and its questions "
                 "would have the same ids; keep one of the two records"
             )
         seen.add((paper_id, kind, part))
         for index, pair in enumerate(record["pairs"]):
             texts = [pair.get(name) if isinstance(pair, dict) else None for name in ("instruction", "output")]
             if not all(isinstance(text, str) and text.strip() for text in texts):
-                raise BadInput(f"{path}, record {number}, pair {index}: instruction or output is missing or empty")
+                raise BadInput(f"{path}, line {number}, pair {index}: instruction or output is missing or empty")
             yield {
                 "question_id": f"{paper_id}:{kind}:{'' if part is None else f'{part}.'}{index}",
                 "split": papers.side[paper_id],
@@ -61,13 +61,7 @@ def from_facts(path: Path, papers: Papers, seed: int) -> Iterator[dict[str, Any]
     Raises:
         BadInput: a record is no fact sheet, or a paper of the split has none.
     """
-    sheets = {}
-    for number, record in enumerate(read_jsonl(path), start=1):
-        try:
-            sheet = FactSheet.from_dict(record)
-        except (ValueError, TypeError) as error:
-            raise BadInput(f"{path}, record {number}: {error}") from None
-        sheets[papers.known(sheet.paper_id) or sheet.paper_id] = sheet
+    sheets = {papers.known(sheet.paper_id) or sheet.paper_id: sheet for sheet in read_facts(path)}
     for name, key in SPLITS.items():
         missing = [paper_id for paper_id in papers.split[key] if paper_id not in sheets]
         if missing:

@@ -48,10 +48,11 @@ from nemo_kcpt.evaluation.questions import choose, duplicates, judges, own, sour
 from nemo_kcpt.evaluation.questions.audit import measure, write_audit
 from nemo_kcpt.evaluation.questions.judges import LlmFilter, prompts_sha256
 from nemo_kcpt.evaluation.questions.labelled import SHIPPED, read_labelled
-from nemo_kcpt.files import canonical_json, file_in, read_jsonl, sha256_file, sha256_text, write_jsonl
+from nemo_kcpt.files import canonical_json, sha256_file, sha256_text, write_jsonl
 from nemo_kcpt.llm import settings as keys
 from nemo_kcpt.llm.settings import Llm, ServerKeys
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.records.files import QUESTIONS, SYNTHETIC
 from nemo_kcpt.runs import MANIFEST, Stage, exclusive, later, read_manifest, shaping, stage
 
 if TYPE_CHECKING:
@@ -228,9 +229,7 @@ def _read(config: Config, papers: Papers, counts: Counter[str]) -> list[dict[str
         return list(sources.from_facts(config.facts, papers, config.seed))
     found: list[dict[str, Any]] = []
     if config.synthetic is not None:
-        found += sources.from_pairs(
-            file_in(config.synthetic, "synthetic.jsonl"), papers, without_human=config.squad is not None
-        )
+        found += sources.from_pairs(SYNTHETIC.path(config.synthetic), papers, without_human=config.squad is not None)
     if config.squad is not None:
         found += from_squad(config.squad, papers, counts)
     return found
@@ -249,8 +248,8 @@ def _kept(questions: Sequence[Mapping[str, Any]], **fields: str) -> int:
 def _write(
     config: Config, current: Stage, questions: Sequence[Mapping[str, Any]], dropped: Sequence[Mapping[str, Any]]
 ) -> None:
-    write_jsonl(config.out / "questions.jsonl", questions)
-    current.add(config.out / "questions.jsonl")
+    write_jsonl(config.out / QUESTIONS.name, questions)
+    current.add(config.out / QUESTIONS.name)
     if dropped:
         write_jsonl(config.out / "dropped.jsonl", dropped)
         current.add(config.out / "dropped.jsonl")
@@ -280,7 +279,7 @@ def _audit(config: Config) -> None:
         raise BadInput(f"{config.out}: holds the result of kcpt {made_by['stage']}, not of kcpt questions")
     shape = made_by["config"]
     config = replace(config, **{key: shape[key] for key in LLM_KEYS if key in shape})
-    records = list(read_jsonl(config.out / "questions.jsonl", ("question_id", "kept", "filter")))
+    records = list(QUESTIONS.read(config.out))
     titles: dict[str, str] = {}
     if config.corpus is not None:
         titles = read_papers(config.corpus).titles

@@ -21,11 +21,12 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import file_in, read_json, read_jsonl, write_json
+from nemo_kcpt.files import file_in, read_json, write_json
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.records.files import SCORES
 from nemo_kcpt.records.inputs import read_questions
 from nemo_kcpt.runs import read_manifest, shaping, stage
-from nemo_kcpt.stats.retention import retained
+from nemo_kcpt.stats.retention import LEAST, retained
 from nemo_kcpt.stats.statistics import bootstrap_interval
 
 CHOICE = "choice.json"
@@ -71,10 +72,10 @@ def _values(folders: Sequence[Path], field: str) -> dict[str, dict[str, float]]:
     """By model and question the value of a field of scores.jsonl, where there is one."""
     found: dict[str, dict[str, float]] = {}
     for folder in folders:
-        for record in read_jsonl(file_in(folder, "scores.jsonl"), ("question_id", "model")):
+        for _, (question_id, model), record in SCORES.keyed(folder):
             value = record.get(field)
             if isinstance(value, int | float):
-                found.setdefault(str(record["model"]), {})[str(record["question_id"])] = float(value)
+                found.setdefault(model, {})[question_id] = float(value)
     return found
 
 
@@ -160,6 +161,14 @@ def run(config: Config, redo: bool = False) -> None:
         )
         current.add(config.out / CHOICE)
         current.counts = {"candidates": len(rows), "questions": len(questions)}
+    if known and taken["retention_of"] < LEAST:
+        LOG.warning(
+            "choose: '%s' answers %d general questions right, fewer than %d: a share of so few says little about what "
+            "a candidate keeps; ask in a language that it speaks (kcpt questions retention=)",
+            config.base,
+            taken["retention_of"],
+            LEAST,
+        )
     if met is False:
         LOG.warning(
             "choose: no candidate keeps %g of what the base knew; '%s' keeps most, %.3f",

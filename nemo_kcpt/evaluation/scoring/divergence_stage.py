@@ -254,8 +254,12 @@ def run(config: Config, redo: bool = False) -> None:
         for row in rows:
             LOG.info(
                 "divergence: %s: %.4f nats a token to %s (%.4f to %.4f), same top token at %.1f %%",
-                row["model"], row["kl"], config.base, *row["kl_ci95"], 100 * row["same_top"],
-            )  # fmt: skip
+                row["model"],
+                row["kl"],
+                config.base,
+                *row["kl_ci95"],
+                100 * row["same_top"],
+            )
 
 
 def _read_all(

@@ -153,7 +153,7 @@ def _same(first: Sequence[Quantity], second: Sequence[Quantity]) -> bool:
     return not left
 
 
-def _found(answer: str, values: _Values) -> Iterator[Mention]:
+def _mentions(answer: str, values: _Values) -> Iterator[Mention]:
     for (pattern, right), form_of in ((values.names, _normalised), (values.phrases, _with_numbers)):
         if pattern is None:
             continue
@@ -191,7 +191,7 @@ def find_values(answer: str, accepted: Sequence[str], alternatives: Sequence[str
     values = _values(tuple(accepted), tuple(alternatives))
     mentions: list[Mention] = []
     # Of two that overlap the first counts, of two that begin together the longer one, of equals the right one.
-    for mention in sorted(_found(answer, values), key=lambda one: (one.start, -one.end, not one.right)):
+    for mention in sorted(_mentions(answer, values), key=lambda one: (one.start, -one.end, not one.right)):
         if not mentions or mention.start >= mentions[-1].end:
             mentions.append(mention)
     return mentions

@@ -2,7 +2,7 @@
 
 A question of kind `instruction` has `checks`, a list of objects: `check` names a function below, the other fields are
 its parameters. An answer follows the instruction if it passes every check and is not empty (IFEval's strict accuracy by
-prompt). No check runs an expression that stands in a file. The items and the code are this project's own: the packages
+prompt). No check runs an expression that is in a file. The items and the code are this project's own: the packages
 that carry IFEval count words between spaces, which Japanese has not, and bring nltk with data to download.
 """
 

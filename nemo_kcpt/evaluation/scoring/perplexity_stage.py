@@ -26,11 +26,12 @@ from typing import Any
 
 from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import file_in, read_json, read_jsonl, write_json, write_jsonl
+from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.hf.load import load_causal_lm
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress
+from nemo_kcpt.records.files import PAPERS
 from nemo_kcpt.runs import shaping, stage
 from nemo_kcpt.serving.models import DTYPES, parse_models
 from nemo_kcpt.serving.prompts import JOURNALS, Journal, Key, model_files
@@ -73,7 +74,7 @@ def _texts(config: Config) -> dict[str, str]:
     Raises:
         BadInput: a text is missing or empty, an id appears twice, or there is none.
     """
-    path = file_in(config.text, "papers.jsonl") if config.text is not None else GENERAL / "texts.jsonl"
+    path = PAPERS.path(config.text) if config.text is not None else GENERAL / "texts.jsonl"
     texts: dict[str, str] = {}
     for number, record in enumerate(read_jsonl(path, ("text",)), start=1):
         if config.text is None and config.language not in ("both", record["language"]):

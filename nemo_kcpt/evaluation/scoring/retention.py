@@ -12,6 +12,7 @@ from typing import Any
 
 from nemo_kcpt.files import write_json
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.pages.numbers import percent
 from nemo_kcpt.records.inputs import Key
 from nemo_kcpt.stats.retention import retained
 from nemo_kcpt.stats.statistics import wilson_interval
@@ -69,10 +70,13 @@ def retention_row(
         row["knowledge"]["languages"] = {
             code: _part(
                 [key for key, one in questions.items() if one.get("language") == code],
-                scores, members, base, FIELDS["knowledge"],
+                scores,
+                members,
+                base,
+                FIELDS["knowledge"],
             )
             for code in languages
-        }  # fmt: skip
+        }
     return row
 
 
@@ -106,5 +110,5 @@ def words(part: Mapping[str, Any] | None) -> str:
         return f"not measured: the starting model answers none of {part['n']} right"
     low, high = part["ci95"]
     kept = f"{part['kept']:.1f}".removesuffix(".0")
-    text = f"{100 * part['retention']:.1f} % ({100 * low:.1f} to {100 * high:.1f}), {kept} of {part['of']}"
+    text = f"{percent(part['retention'])} ({100 * low:.1f} to {100 * high:.1f}), {kept} of {part['of']}"
     return text if part["enough"] else f"{text}: too few to tell"

@@ -31,7 +31,7 @@ agreement.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,13 @@ from nemo_kcpt.evaluation.scoring.combined import features
 from nemo_kcpt.evaluation.scoring.exact_match import exact_match
 from nemo_kcpt.evaluation.scoring.facts import Corpus, check
 from nemo_kcpt.evaluation.scoring.placeholder_encoder import build
-from nemo_kcpt.fiction.facts import FactSheet, accepted_values
-from nemo_kcpt.files import atomic_write, file_in, read_jsonl, write_json, write_jsonl
+from nemo_kcpt.fiction.facts import accepted_values, read_facts
+from nemo_kcpt.files import atomic_write, write_json, write_jsonl
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.plugins import Plugin
 from nemo_kcpt.progress import progress
-from nemo_kcpt.records.inputs import Key, missing_answers, read_answers, read_papers, read_questions
+from nemo_kcpt.records.files import SCORES, VERDICTS, Key
+from nemo_kcpt.records.inputs import check_papers_of, missing_answers, read_answers, read_papers, read_questions
 from nemo_kcpt.runs import LATER, Stage, later, shaping, stage
 from nemo_kcpt.stats import agreement
 from nemo_kcpt.stats.agreement import read_ratings
@@ -121,11 +122,7 @@ def values_by_fact(questions: Records, facts: Path | None) -> dict[str, tuple[st
         if record.get("fact") is not None:
             values.setdefault(record["fact"], {}).update(dict.fromkeys(record.get("accepted") or ()))
     if facts is not None:
-        for number, record in enumerate(read_jsonl(facts), start=1):
-            try:
-                sheet = FactSheet.from_dict(record)
-            except (ValueError, TypeError) as error:
-                raise BadInput(f"{facts}, record {number}: {error}") from None
+        for sheet in read_facts(facts):
             for fact, known in values.items():
                 known.update(dict.fromkeys(accepted_values(sheet, fact)))
     return {fact: tuple(known) for fact, known in values.items()}
@@ -154,17 +151,6 @@ def _encoder(config: Config) -> Path | str | None:
 
     LOG.warning("score: BERTScore with a placeholder encoder of random weights: these figures only show that it runs")
     return build(config.encoder_tokenizer, config.out)
-
-
-def _papers_of(questions: Iterable[Mapping[str, Any]], path: Path) -> dict[str, dict[str, Any]]:
-    papers = read_papers(path)
-    for question in questions:
-        if question["paper_id"] not in papers:
-            raise BadInput(
-                f"{file_in(path, 'papers.jsonl')}: paper '{question['paper_id']}' of question "
-                f"'{question['question_id']}' is not in it; give the papers that the questions were made from"
-            )
-    return papers
 
 
 def _bertscores(
@@ -266,12 +252,11 @@ def _verdicts(path: Path | None, answers: Mapping[Key, Any]) -> dict[Key, dict[s
     """
     if path is None:
         return {}
-    path = file_in(path, "verdicts.jsonl")
     found = {}
-    for number, record in enumerate(read_jsonl(path, ("question_id", "model", "judge")), start=1):
+    for where, key, record in VERDICTS.keyed(path):
         if record["judge"] not in (0, 1, None) or isinstance(record["judge"], bool):
-            raise BadInput(f"{path}, record {number}: judge is {record['judge']!r}; expected 0, 1 or null")
-        found[str(record["question_id"]), str(record["model"])] = record
+            raise BadInput(f"{where}: judge is {record['judge']!r}; expected 0, 1 or null")
+        found[key] = record
     lacking = [key for key in answers if key not in found]
     if lacking:
         LOG.warning("score: %d answers have no verdict, the first is '%s' by %s", len(lacking), *lacking[0])
@@ -299,10 +284,7 @@ def _inputs(config: Config) -> dict[str, Path]:
 def _agree(config: Config) -> None:
     """Write agreement.json and agreement.md, from the scores that are there."""
     questions = read_questions(config.questions)
-    scores = {
-        (str(record["question_id"]), str(record["model"])): record
-        for record in read_jsonl(config.out / "scores.jsonl", ("question_id", "model"))
-    }
+    scores = {key: record for _, key, record in SCORES.keyed(config.out)}
     if config.agreement == agreement.ORACLE:
         ratings = {key: float(row["exact_match"]) for key, row in scores.items() if row["exact_match"] is not None}
         if not ratings:
@@ -341,7 +323,9 @@ def _score(config: Config, current: Stage, others: Sequence[Plugin]) -> None:
     unanswered = missing_answers(questions, answers)
     if unanswered:
         LOG.warning("score: %d answers are missing, the first is %s by %s", len(unanswered), *unanswered[0])
-    papers = _papers_of(questions.values(), config.papers) if config.papers is not None else None
+    papers = read_papers(config.papers) if config.papers is not None else None
+    if papers is not None and config.papers is not None:
+        check_papers_of(questions.values(), papers, config.papers)
     values = values_by_fact(questions, config.facts)
     verdicts = _verdicts(config.verdicts, answers)
     checks = {name: instructions.read_checks(question) for name, question in questions.items()}
@@ -368,8 +352,8 @@ def _score(config: Config, current: Stage, others: Sequence[Plugin]) -> None:
             record["combined"] = round(score, 6)
         write_json(config.out / "combined.json", model.to_dict())
         current.add(config.out / "combined.json")
-    write_jsonl(config.out / "scores.jsonl", records)
-    current.add(config.out / "scores.jsonl")
+    write_jsonl(config.out / SCORES.name, records)
+    current.add(config.out / SCORES.name)
     if others:
         write_json(config.out / scorers.FILE, scorers.described(others))
         current.add(config.out / scorers.FILE)

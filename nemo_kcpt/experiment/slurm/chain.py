@@ -11,8 +11,9 @@
         nodes: 2
         after: [pack]
 
-A job waits for those in `after`, without it for the one before, and starts if they have succeeded. Lists are words as
-on the command line.
+A job waits for those in `after`, without it for the one before, and starts if they have succeeded. With
+`backend: bridge` a training is Megatron-Bridge's, and its overrides in the Bridge's words. Lists are words as on the
+command line.
 """
 
 from __future__ import annotations
@@ -26,23 +27,25 @@ import yaml
 
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.experiment.slurm.jobs import Job, Resources, stage_jobs, train_job
+from nemo_kcpt.experiment.backends import NEMO
+from nemo_kcpt.experiment.slurm.jobs import Job, Resources, bridge_on_nodes, stage_jobs, train_job
 
-NUMBERS, TEXTS, LISTS = ("nodes", "gpus", "cpus", "shards"), ("time", "partition", "task", "config"), ("after",)
+NUMBERS, LISTS = ("nodes", "gpus", "cpus", "shards"), ("after",)
 COMMON = ("gpus", "cpus", "time", "partition", "after")
 KEYS = {
-    "train": ("train", "overrides", "task", "nodes", *COMMON),
+    "train": ("train", "overrides", "task", "backend", "nodes", *COMMON),
     "stage": ("stage", "keys", "config", "shards", *COMMON),
 }
 
 
-def read_chain(path: Path, common: Resources, folder: Path) -> list[Job]:
+def read_chain(path: Path, common: Resources, folder: Path, container: str | None = None) -> list[Job]:
     """The jobs of a file, checked, in an order in which they can be submitted.
 
     Args:
         path: YAML file, see above.
         common: what a job is given where the file does not say.
         folder: relative paths start here.
+        container: image that the jobs run in.
 
     Raises:
         BadInput: with file, job and key.
@@ -60,7 +63,7 @@ def read_chain(path: Path, common: Resources, folder: Path) -> list[Job]:
                 raise BadInput(f"{where}: after: no job '{one}' above this one; {known}")
         before = tuple(path for one in after for path in made[one])
         try:
-            new = _jobs(name, kind, entry, common, folder, before)
+            new = _jobs(name, kind, entry, common, folder, before, container)
         except BadInput as error:
             raise BadInput(f"{where}: {kind}: {error}") from None
         new[0] = dataclasses.replace(new[0], after=tuple(last[one] for one in after))
@@ -115,13 +118,20 @@ def _check(where: str, entry: Any) -> str:
 
 
 def _jobs(
-    name: str, kind: str, entry: Mapping[str, Any], common: Resources, folder: Path, made: tuple[Path, ...]
+    name: str,
+    kind: str,
+    entry: Mapping[str, Any],
+    common: Resources,
+    folder: Path,
+    made: tuple[Path, ...],
+    container: str | None,
 ) -> list[Job]:
     own = {key: entry[key] for key in ("nodes", "gpus", "cpus", "time", "partition") if key in entry}
     wanted = dataclasses.replace(common, **own)
     if kind == "train":
         overrides = entry.get("overrides", [])
-        return [train_job(name, entry["train"], overrides, wanted, folder, task=entry.get("task"), made=made)]
+        bridge, task = bridge_on_nodes(entry.get("backend", NEMO), container), entry.get("task")
+        return [train_job(name, entry["train"], overrides, wanted, folder, task=task, made=made, bridge=bridge)]
     config = Path(entry["config"]) if "config" in entry else None
     return stage_jobs(
         name,

@@ -7,7 +7,7 @@
 
 Shows the sbatch scripts and what each task runs, and submits nothing; --submit submits. Call it on the login node, with
 the environment's Python, in the folder where relative paths start; all nodes must see that folder. A job that was
-preempted or lost its node is queued again by Slurm and goes on where it was, and so does one that is submitted again
+preempted or lost its node is queued again by Slurm and resumes where it was, and so does one that is submitted again
 with the same command. `kcpt slurm COMMAND --help` lists the options; docs/multi-node.md takes you through a run.
 """
 
@@ -21,9 +21,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nemo_kcpt.errors import KcptError
+from nemo_kcpt.experiment.backends import BACKENDS, NEMO
 from nemo_kcpt.experiment.slurm import Job, Resources, Site, launch_graph, stage_jobs, train_job
 from nemo_kcpt.experiment.slurm.chain import __doc__ as chain_help
 from nemo_kcpt.experiment.slurm.chain import read_chain
+from nemo_kcpt.experiment.slurm.jobs import bridge_on_nodes
 from nemo_kcpt.experiment.slurm.site import JOBS, make_site, sbatch_option
 
 
@@ -46,7 +48,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         help="times a failed job is queued again (%(default)s); "
-        "preempted ones always are. All of them go on where they were",
+        "preempted ones always are. All of them resume where they were",
     )
     group.add_argument(
         "--sbatch",
@@ -91,10 +93,11 @@ def _job_name(text: str) -> str:
 
 def _train(parser: argparse.ArgumentParser, words: Sequence[str]) -> tuple[argparse.Namespace, Callable[[], list[Job]]]:
     parser.add_argument("recipe", help="as for nemo llm … --factory: NAME or \"NAME(argument='text',other=1)\"")
-    parser.add_argument("overrides", nargs="*", help="path=value, as for NeMo's command line")
+    parser.add_argument("overrides", nargs="*", help="path=value, as for NeMo's command line or the Bridge's")
     parser.add_argument("--nodes", type=_positive, help="default: the recipe's")
     parser.add_argument("--gpus", type=_positive, help="of each node; default: the recipe's")
     parser.add_argument("--task", choices=["pretrain", "finetune"], help="for a recipe that is not of this package")
+    parser.add_argument("--backend", choices=BACKENDS, default=NEMO, help="what trains it (%(default)s)")
     parser.add_argument("--name", help="of the job; default: made of the recipe's")
     _add_common(parser)
     given = parser.parse_intermixed_args(words)
@@ -102,7 +105,8 @@ def _train(parser: argparse.ArgumentParser, words: Sequence[str]) -> tuple[argpa
 
     def jobs() -> list[Job]:
         size = dataclasses.replace(_resources(given), nodes=given.nodes, gpus=given.gpus)
-        return [train_job(given.name, given.recipe, given.overrides, size, Path.cwd(), task=given.task)]
+        bridge = bridge_on_nodes(given.backend, given.container)
+        return [train_job(given.name, given.recipe, given.overrides, size, Path.cwd(), task=given.task, bridge=bridge)]
 
     return given, jobs
 
@@ -136,7 +140,7 @@ def _chain(parser: argparse.ArgumentParser, words: Sequence[str]) -> tuple[argpa
     _add_common(parser)
     given = parser.parse_args(words)
     given.name = _job_name(given.file.stem)
-    return given, lambda: read_chain(given.file, _resources(given), Path.cwd())
+    return given, lambda: read_chain(given.file, _resources(given), Path.cwd(), given.container)
 
 
 COMMANDS = {

@@ -13,12 +13,14 @@ from typing import Any
 
 from nemo_kcpt.checkpoints.checkpoint import find_checkpoint
 from nemo_kcpt.config import load_config, nearest
+from nemo_kcpt.environments import package_path
 from nemo_kcpt.errors import BadInput
+from nemo_kcpt.experiment.backends import BACKENDS, NEMO, bridge_command, needed_bridge_python, nemo_command
 from nemo_kcpt.experiment.slurm.recipes import Recipe, parse_call, recipes
 from nemo_kcpt.recipe_calls import call as recipe_call
 from nemo_kcpt.stages import HIDDEN, STAGES
 
-FOLDERS = ("model", "pack", "dir", "restore", "steps_like", "validation")
+FOLDERS = ("model", "pack", "dir", "restore", "steps_like", "validation", "distillation")
 """Arguments of the recipes that name a folder."""
 RUNS_DIRECTORY = "/nemo_run"
 """Where nemo_run mounts a job's folder in a container; without one it replaces the text wherever it stands."""
@@ -129,6 +131,7 @@ def train_job(
     task: str | None = None,
     made: Sequence[Path] = (),
     after: Sequence[str] = (),
+    bridge: str = "",
 ) -> Job:
     """A training by torchrun across nodes.
 
@@ -141,6 +144,7 @@ def train_job(
         task: pretrain or finetune; needed only for recipes that are not of this package, which are passed on as given.
         made: folders that earlier jobs make, which need not be there yet.
         after: jobs that must have succeeded before.
+        bridge: the Python with Megatron-Bridge that is to train (:func:`bridge_on_nodes`); empty: NeMo does.
 
     Raises:
         BadInput: the recipe would end at its start.
@@ -168,7 +172,12 @@ def train_job(
     paths = {key: _path(folder, folders[key]) for key in FOLDERS if folders.get(key)}
     if recipe is not None:
         _check_folders(factory, paths, made)
-    words = ["nemo", "llm", task or (recipe.task if recipe else ""), "--factory", call, "--yes", *overrides]
+    if bridge and recipe is None:
+        raise BadInput(f"{factory}: is not of the catalogue, from which Megatron-Bridge's trainings are planned")
+    if bridge:
+        words = [*_found_by(bridge), *bridge_command(bridge, factory, arguments, overrides)]
+    else:
+        words = nemo_command(task or (recipe.task if recipe else ""), call, overrides, script="nemo")
     return Job(
         name=name,
         script=task_script(folder, words),
@@ -178,6 +187,25 @@ def train_job(
         reads=tuple(paths.values()),
         makes=(paths["dir"],) if "dir" in paths else (),
     )
+
+
+def bridge_on_nodes(backend: str, container: str | None) -> str:
+    """The Python with Megatron-Bridge on the nodes: the container's, or that of this machine; empty for NeMo.
+
+    Raises:
+        BadInput: it is not installed, or there is no such backend.
+    """
+    if backend not in BACKENDS:
+        raise BadInput(f"backend: '{backend}' is not one of {', '.join(BACKENDS)}")
+    if backend == NEMO:
+        return ""
+    return "python" if container else needed_bridge_python()
+
+
+def _found_by(bridge: str) -> list[str]:
+    """What lets another environment's Python find this package; a container has its own."""
+    there = package_path() if "/" in bridge else {}
+    return ["env", *(f"{name}={value}" for name, value in there.items())] if there else []
 
 
 def _path(folder: Path, value: Any) -> Path:
@@ -227,6 +255,8 @@ def _check_overrides(overrides: Iterable[str], nodes: int, gpus: int) -> None:
         option, size = decided.get(key, ("", None))
         if size is not None and value != str(size):
             raise BadInput(f"{word}, but {option}={size} for the job; give {option}, which sets both")
+        if key == "backend":
+            raise BadInput(f"'{word}': is no override; give --backend {value}, in a chain the key backend: {value}")
         if key.startswith("run."):
             raise BadInput(f"'{word}': this tool gives the executor; see kcpt slurm train --help for its options")
 
@@ -246,8 +276,8 @@ def _check_folders(factory: str, paths: dict[str, Path], made: Sequence[Path]) -
             find_checkpoint(paths["dir"])
         except (BadInput, KeyError):
             raise BadInput(
-                f"{factory}: no restore=, and no finished checkpoint in {paths.get('dir', 'a dir=')} to go on from: it "
-                "would train from random weights. Give restore='FOLDER', of kcpt convert or of another training"
+                f"{factory}: no restore=, and no finished checkpoint in {paths.get('dir', 'a dir=')} to continue from, "
+                "so it would train from random weights. Give restore='FOLDER', of kcpt convert or of another training"
             ) from None
 
 

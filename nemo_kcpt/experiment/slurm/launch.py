@@ -190,11 +190,11 @@ def _job_id(job: Any) -> str:
 def _show_submitted(experiment: Any, jobs: Sequence[Job]) -> None:
     for job, submitted in zip(jobs, experiment.jobs):
         after = f", after {', '.join(job.after)}" if job.after else ""
-        print(f"{_job_id(submitted)}  {job.name}{after}; log in {_place(submitted)}/{job.name}/")
+        print(f"{_job_id(submitted)}  {job.name}{after}; log in {_job_folder(submitted)}/{job.name}/")
     print(f"watch: squeue --me; take back: scancel {' '.join(map(_job_id, experiment.jobs))}")
 
 
-def _place(submitted: Any) -> str:
+def _job_folder(submitted: Any) -> str:
     return str(submitted.executor.tunnel.job_dir)
 
 
@@ -205,11 +205,11 @@ def _show_scripts(experiment: Any, jobs: Sequence[Job]) -> None:
         dependency = f"--dependency=afterok:{ids} " if ids else ""
         tasks = f", {job.shards} tasks" if job.shards else ""
         print(f"# ======== {number} of {len(jobs)}: {job.name}{tasks}")
-        submission = f"sbatch --requeue --parsable {dependency}{_place(planned)}/{job.name}_sbatch.sh"
+        submission = f"sbatch --requeue --parsable {dependency}{_job_folder(planned)}/{job.name}_sbatch.sh"
         print(f"# {_variable(job.name)}=$({submission})")
         print((written / f"{job.name}_sbatch.sh").read_text(encoding="utf-8"))
         inner = written / job.name / "scripts" / f"{job.name}.sh"
-        print(f"# -------- {_place(planned)}/{job.name}/scripts/{job.name}.sh")
+        print(f"# -------- {_job_folder(planned)}/{job.name}/scripts/{job.name}.sh")
         print(inner.read_text(encoding="utf-8"))
     print("# nothing was submitted; --submit does")
 

@@ -196,7 +196,7 @@ class ModelShape:
     moe_router_pre_softmax: bool = False
     """Whether the chosen experts weigh what they have of the softmax over all, else their weights add up to 1."""
     moe_aux_loss_coeff: float = 0.0
-    """Of the loss that keeps the experts' shares of the tokens alike, in training."""
+    """Weight of the loss that keeps the experts' shares of the tokens alike, in training."""
 
     @property
     def query_size(self) -> int:
@@ -210,7 +210,7 @@ class ModelShape:
 
     @property
     def qkv_size(self) -> int:
-        """Elements of all query, key and value heads of a token."""
+        """Elements of all query, key and value heads of a token; for families of other packages, as gate_up_size."""
         return self.query_size + 2 * self.key_size
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 
 from nemo_kcpt.files import atomic_write, read_json
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.pages import environment, escape_markdown
+from nemo_kcpt.pages import environment, escape_markdown, numbers
 from nemo_kcpt.report import formats, render, views
 from nemo_kcpt.report.retention import headline_arm
 from nemo_kcpt.stats.statistics import least_p
@@ -53,12 +53,13 @@ def holds(training: Mapping[str, Any]) -> Code:
         alone_ = training["distill"].get("passage") is False
         said.append("its own distributions" + ("" if alone_ else ", with the passage before each pair"))
     if training.get("self_replay"):
-        said.append("conversations that it has with itself")
+        given = training["self_replay"].get("prompts")
+        said.append("its own answers to general prompts" if given else "conversations that it has with itself")
     if training.get("lora"):
         said.append(f"adapters of rank {training['lora'].get('rank')} in place of the weights")
     if training.get("mix"):
         said.append("mixed back with the base")
-    keys = {key: training[key] for key in ("distill", "self_replay", "lora", "mix") if training.get(key)}
+    keys = {key: training[key] for key in ("distill", "self_replay", "lora", "mix", "overrides") if training.get(key)}
     return Code(f"{'; '.join(said)} (`{json.dumps(keys)}`)" if said else "nothing: plain training")
 
 
@@ -145,9 +146,20 @@ def page(
     jinja, metrics = environment(Path(__file__).parent, markdown=True), formats.Metrics(report)
     jinja.finalize = lambda value: value if isinstance(value, Code) else escape_markdown(value)
     for one in (
-        metrics.number, metrics.interval, metrics.signed, formats.estimate, formats.probability, metrics.reached,
-        metrics.wanted, minutes, span, listed, reading, planned, formats.clear,
-    ):  # fmt: skip
+        metrics.number,
+        metrics.interval,
+        metrics.signed,
+        formats.estimate,
+        numbers.probability,
+        metrics.reached,
+        metrics.wanted,
+        minutes,
+        span,
+        listed,
+        reading,
+        planned,
+        formats.clear,
+    ):
         jinja.filters[one.__name__] = one
     jinja.filters |= {
         "code_span": code_span,

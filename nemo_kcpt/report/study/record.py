@@ -99,15 +99,18 @@ def frontier_best(report: Mapping[str, Any], least_retention: float, most_perple
 
     Returns:
         `name`, `gain`, `retention`, `perplexity_ratio` and `meets`: of the arms that keep so much the one that gains
-        most; where none does, that of the largest gain times retention. None where nothing was measured.
+        most; where none does, that of the largest gain times retention, of those within the perplexity if there are
+        any. None where nothing was measured.
     """
     arms = [arm for arm in (report.get("frontier") or {"arms": ()})["arms"] if plottable(arm)]
     if not arms:
         return None
-    keeping = [
-        arm for arm in arms if arm["retention"] >= least_retention and (arm["perplexity_ratio"] or 0) <= most_perplexity
-    ]
-    arm = max(keeping, key=lambda arm: arm["gain"]) if keeping else max(arms, key=lambda a: a["gain"] * a["retention"])
+    fluent = [arm for arm in arms if (arm["perplexity_ratio"] or 0) <= most_perplexity]
+    keeping = [arm for arm in fluent if arm["retention"] >= least_retention]
+    if keeping:
+        arm = max(keeping, key=lambda arm: arm["gain"])
+    else:
+        arm = max(fluent or arms, key=lambda arm: arm["gain"] * arm["retention"])
     return {key: arm[key] for key in ("name", "gain", "retention", "perplexity_ratio")} | {"meets": bool(keeping)}
 
 

@@ -19,7 +19,7 @@ class Candidate:
     paper_id: str
     kind: str
     language: str
-    """Of the prompt."""
+    """Language of the prompt."""
     instruction: str
     output: str
     finish_reason: str = "stop"

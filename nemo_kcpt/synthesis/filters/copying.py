@@ -8,7 +8,7 @@ from typing import Any
 from nemo_kcpt.synthesis.filters.base import Candidate, Source, grams, letters_of
 
 COPIED = {"paraphrase": 0.6, "generalized": 0.6, "elaboration": 0.8, "summary": 0.9, "discussion": 0.9}
-"""Kind -> share of an output's phrases that may stand in the paper word for word. Other kinds quote, or translate."""
+"""Kind -> share of an output's phrases that may be in the paper word for word. Other kinds quote, or translate."""
 SHORT = 80
 """Phrases below which a share says nothing."""
 ALIKE = 0.9

@@ -29,13 +29,23 @@ _BACK = {
 _POLITE = [
     (re.compile(before + r"([。．])$"), after + r"\1")
     for before, after in (
-        ("である", "です"), ("(?:であ|だ)った", "でした"), ("ではない", "ではありません"), ("ていない", "ていません"),
-        ("(?<=[てで])いる", "います"), ("(?<=[てで])いた", "いました"), ("(?<=[がもは])ある", "あります"),
-        ("(?<=[がもは])あった", "ありました"), ("(?<=[とに])なる", "なります"), ("(?<=[とに])なった", "なりました"),
-        ("(?<=[らさ])れる", "れます"), ("れた", "れました"), ("(?<=[一-鿿ァ-ヴー])する", "します"),
-        ("(?<![でま])した", "しました"), ("という", "といいます"),
+        ("である", "です"),
+        ("(?:であ|だ)った", "でした"),
+        ("ではない", "ではありません"),
+        ("ていない", "ていません"),
+        ("(?<=[てで])いる", "います"),
+        ("(?<=[てで])いた", "いました"),
+        ("(?<=[がもは])ある", "あります"),
+        ("(?<=[がもは])あった", "ありました"),
+        ("(?<=[とに])なる", "なります"),
+        ("(?<=[とに])なった", "なりました"),
+        ("(?<=[らさ])れる", "れます"),
+        ("れた", "れました"),
+        ("(?<=[一-鿿ァ-ヴー])する", "します"),
+        ("(?<![でま])した", "しました"),
+        ("という", "といいます"),
     )
-]  # fmt: skip
+]
 """Ends of Japanese sentences whose polite form is sure whatever stands before; one that is not here stays as it is."""
 
 
@@ -91,7 +101,7 @@ def _is_whole(part: str, language: str) -> bool:
 
 
 def _japanese(line: str) -> list[str]:
-    """Divided after full stops that stand in no brackets; where brackets do not match, in brackets too."""
+    """Divided after full stops that are in no brackets; where brackets do not match, in brackets too."""
     matched = all(line.count(left) == line.count(right) for left, right in zip(_OPENING, _CLOSING))
     parts, depth, start = [], 0, 0
     for place, sign in enumerate(line):

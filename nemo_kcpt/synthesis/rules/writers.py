@@ -33,7 +33,7 @@ TURNS = 2
 PART = {"ja": 120, "en": 360}
 """Characters of a part: a sentence or a few."""
 LEAD_SHARE = 0.3
-"""Of the text's characters that a summary may have; its first sentence always stands in it."""
+"""Of the text's characters that a summary may have; its first sentence is always in it."""
 
 _NOUN = r"[^ぁ-ん、。，．\s「」『』()（）]{2,}"
 _SUBJECT = {
@@ -74,7 +74,7 @@ class Document:
         return ("" if self.language == "ja" else " ").join(texts)
 
     def parts(self) -> list[tuple[str, list[Sentence]]]:
-        """The parts of the text in its order, each with a name or term that stands in it and names no earlier one."""
+        """The parts of the text in its order, each with a name or term that is in it and names no earlier one."""
         found: list[tuple[str, list[Sentence]]] = []
         used: set[str] = set()
         for piece in pieces(self.sentences, PART[self.language]):

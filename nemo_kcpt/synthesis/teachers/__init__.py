@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.fiction.facts import FactSheet
+from nemo_kcpt.fiction.facts import read_facts
 from nemo_kcpt.fiction.template_teacher import TemplateTeacher
-from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.llm import clients
 from nemo_kcpt.llm.request import Teacher
 from nemo_kcpt.plugins import Plugin
@@ -52,4 +51,4 @@ def _template(config: Config) -> Teacher:
             "teacher=template needs facts=FILE, the fact sheets of the fictional papers. For documents of your own, "
             "give teacher=openai base_url=http://HOST:PORT/v1 model=NAME; see docs/teacher.md"
         )
-    return TemplateTeacher([FactSheet.from_dict(record) for record in read_jsonl(config.facts)])
+    return TemplateTeacher(list(read_facts(config.facts)))

@@ -156,7 +156,7 @@ def test_different_ratings_under_one_name(tmp_path: Path, sheet: Path) -> None:
         _collect(tmp_path, sheet, first, again)
     found = _collect(tmp_path, sheet, first, again, allow_inconsistent=True)
     told = [one["what"] for one in found["inconsistencies"]]
-    assert any("stands in 2 files, taken for one person; 1 items differ" in what for what in told)
+    assert any("is in 2 files, taken for one person; 1 items differ" in what for what in told)
     assert any("item 001B: the same rating again in" in what for what in told)
     assert found["raters"][0]["rated"] == 6  # both ratings of 001A are left out
     twice = sheets.write_ratings(tmp_path / "c.jsonl", [*mine, {**mine[0], "rating": None}])

@@ -299,7 +299,7 @@ def append(folder: Path, name: str, raw: bytes) -> None:
 BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "an answer to an unknown question": (
         lambda f: change(f, "answers.jsonl", 1, question_id="zz"),
-        r"answers.jsonl, record 2: answers question 'zz', which is not among the kept questions; give",
+        r"answers.jsonl, line 2: answers question 'zz', which is not among the kept questions; give",
     ),
     "a paper that is not there": (
         lambda f: change(f, "questions.jsonl", 2, paper_id="zz"),
@@ -307,7 +307,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a paper twice": (
         lambda f: change(f, "papers.jsonl", 1, paper_id="a"),
-        r"papers.jsonl, record 2: paper_id 'a' appears twice",
+        r"papers.jsonl, line 2: paper_id 'a' appears twice",
     ),
     "a question twice": (
         lambda f: change(f, "questions.jsonl", 1, question_id="a:dataset_size"),
@@ -315,11 +315,11 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "an answer twice": (
         lambda f: change(f, "answers.jsonl", 1, question_id="a:dataset_size"),
-        r"answers.jsonl, record 2: second answer of model 'base' to question 'a:dataset_size'",
+        r"answers.jsonl, line 2: second record of model 'base' for question 'a:dataset_size'",
     ),
     "an answer that is a number": (
         lambda f: change(f, "answers.jsonl", 0, answer=81.3),
-        r"answers.jsonl, record 1: answer is float, expected a text",
+        r"answers.jsonl, line 1: answer is float, expected a text",
     ),
     "a paper whose text is a list": (
         lambda f: change(f, "papers.jsonl", 0, text=["x"]),

@@ -46,7 +46,6 @@ def written(path: Path) -> Path:
     path.parent.mkdir()
     path.write_text(json.dumps({"version": "1", "data": [article(name) for name in NAMES]}, ensure_ascii=False))
     return path
-    return path
 
 
 @pytest.fixture

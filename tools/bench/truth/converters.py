@@ -78,9 +78,13 @@ def pymupdf4llm() -> Convert:
 
 
 TOOLS: dict[str, Callable[[], Convert]] = {
-    "nemo_kcpt": ours, "reading alone": reader, "markitdown": markitdown, "docling": docling, "pdfminer.six": pdfminer,
+    "nemo_kcpt": ours,
+    "reading alone": reader,
+    "markitdown": markitdown,
+    "docling": docling,
+    "pdfminer.six": pdfminer,
     "pymupdf4llm": pymupdf4llm,
-}  # fmt: skip
+}
 
 
 def main() -> None:

@@ -70,8 +70,16 @@ def _joined_items(text: str, outer: str, item: str) -> str:
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "%#&_$"})
 
 
-def tex(document: Document, path: Path) -> None:
-    """Write an article in two columns."""
+_HEADS = {
+    "lualatex": "\\documentclass[twocolumn]{ltjsarticle}\n\\usepackage{luatexja-ruby}\n",
+    "uplatex": "\\documentclass[uplatex,dvipdfmx,twocolumn]{jsarticle}\n\\usepackage{okumacro}\n",
+    "uplatex, vertical": "\\documentclass[dvipdfmx]{utarticle}\n\\usepackage{okumacro}\n",
+}
+"""Engine -> the head of an article."""
+
+
+def tex(document: Document, path: Path, engine: str = "lualatex") -> None:
+    """Write an article, in two columns unless it is vertical."""
     lines = []
     for block in document.blocks:
         text = "".join(map(_tex_piece, block.pieces))
@@ -89,8 +97,7 @@ def tex(document: Document, path: Path) -> None:
         else:
             lines.append(text)
     body = "\n\n".join(lines).replace("\\end{itemize}\n\n\\begin{itemize}\n", "")
-    head = "\\documentclass[twocolumn]{ltjsarticle}\n\\usepackage{luatexja-ruby}\n"
-    path.write_text(f"{head}\\begin{{document}}\n{body}\n\\end{{document}}\n", encoding="utf-8")
+    path.write_text(f"{_HEADS[engine]}\\begin{{document}}\n{body}\n\\end{{document}}\n", encoding="utf-8")
 
 
 def _tex_piece(piece: Piece) -> str:

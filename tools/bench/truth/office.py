@@ -88,24 +88,21 @@ def docx(document: Document, path: Path, *, columns: int = 1) -> None:
             ),
             "word/styles.xml": ("wordprocessingml.styles", _word_styles(document.language)),
             "word/numbering.xml": ("wordprocessingml.numbering", _BULLETS),
-            "word/footnotes.xml": (
-                "wordprocessingml.footnotes",
-                f"<w:footnotes {_W}>{separators}{own}</w:footnotes>",
-            ),
-            "word/header1.xml": (
-                "wordprocessingml.header",
-                f"<w:hdr {_W}><w:p>{_run(document.header)}</w:p></w:hdr>",
-            ),
+            "word/footnotes.xml": ("wordprocessingml.footnotes", f"<w:footnotes {_W}>{separators}{own}</w:footnotes>"),
+            "word/header1.xml": ("wordprocessingml.header", f"<w:hdr {_W}><w:p>{_run(document.header)}</w:p></w:hdr>"),
             "word/footer1.xml": ("wordprocessingml.footer", f"<w:ftr {_W}>{footer}</w:ftr>"),
         },
         {
             "": [("officeDocument", "word/document.xml")],
             "word/document.xml": [
-                ("styles", "styles.xml"), ("footnotes", "footnotes.xml"), ("header", "header1.xml"),
-                ("footer", "footer1.xml"), ("numbering", "numbering.xml"),
+                ("styles", "styles.xml"),
+                ("footnotes", "footnotes.xml"),
+                ("header", "header1.xml"),
+                ("footer", "footer1.xml"),
+                ("numbering", "numbering.xml"),
             ],
         },
-    )  # fmt: skip
+    )
 
 
 _BULLETS = (

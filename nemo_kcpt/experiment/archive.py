@@ -1,0 +1,112 @@
+"""Finished arms of an experiment in small files, so that it can be resumed in another folder, or elsewhere.
+
+NAME.zip holds of one training, and of all that was made of it, the steps' manifests and what they wrote as JSON:
+answers, scores, losses; no weights. It is taken only for the very same steps: fingerprints decide.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from nemo_kcpt.errors import BadInput
+from nemo_kcpt.experiment.experiment import BASE
+from nemo_kcpt.experiment.graph import Graph
+from nemo_kcpt.experiment.nodes import Node
+from nemo_kcpt.experiment.states import DONE, WAITING, States
+from nemo_kcpt.files import atomic_write
+from nemo_kcpt.logs import LOG
+from nemo_kcpt.runs import MANIFEST
+
+WHOLE = ("answers", "verdicts", "scores", "validation", "choose", "replay")
+"""Kinds of steps whose JSON files are all kept, journals aside; of others what says that they are done."""
+_STAMP = (1980, 1, 1, 0, 0, 0)
+
+
+def arms(graph: Graph) -> dict[str, list[str]]:
+    """The steps of the base and of each training, with its seed, and its mixtures; and each self-replay."""
+    if graph.config.model is None:
+        return {}  # trainings start from a base that is made here, and mixtures need its weights
+    found: dict[str, list[str]] = {}
+    for cell in graph.cells:
+        name = cell.training.name if cell.training else BASE
+        own = [one for one in cell.nodes if graph.nodes[one].cells]
+        key = name if cell.seed is None else f"{name}@{cell.seed}"
+        found[key] = list(dict.fromkeys([*found.get(key, ()), *own]))
+    return found | {name: [name] for name, node in graph.nodes.items() if node.kind == "replay"}
+
+
+def _files(states: States, node: Node) -> list[Path]:
+    kept = [states.folder(node.name) / MANIFEST, *node.products]
+    if node.kind in WHOLE:
+        for folder in node.folders:
+            kept += [path for path in folder.glob("*.json*") if not path.name.startswith(("journal", "vllm"))]
+    return sorted(dict.fromkeys(kept))
+
+
+def save(states: States, folder: Path) -> list[str]:
+    """Write FOLDER/NAME.zip of every arm all of whose steps are done; their names."""
+    run, names = states.graph.run, []
+    for name, steps in arms(states.graph).items():
+        if not steps or any(states.of(step).word != DONE for step in steps):
+            continue
+        names.append(name)
+        path = folder / f"{name}.zip"
+        if path.is_file() and not _differing(states, steps, _read(path)):
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        files = [file for step in steps for file in _files(states, states.graph.nodes[step])]
+        with atomic_write(path, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in dict.fromkeys(files):
+                info = zipfile.ZipInfo(file.relative_to(run).as_posix(), _STAMP)
+                archive.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED, 9)
+    return names
+
+
+def restore(states: States, folder: Path) -> list[str]:
+    """Put the arms of FOLDER/*.zip into the run's folder that it knows nothing of; their names.
+
+    Raises:
+        BadInput: a file is no such archive.
+    """
+    names = []
+    for name, steps in arms(states.graph).items():
+        path = folder / f"{name}.zip"
+        if not path.is_file() or any(states.of(step).word != WAITING for step in steps):
+            continue
+        held = _read(path)
+        if differing := _differing(states, steps, held):
+            LOG.warning("%s: was made from something else (step %s) and is not taken", path, differing)
+            continue
+        allowed = [one for step in steps for one in (states.folder(step), *states.graph.nodes[step].folders)]
+        inside = {one.relative_to(states.graph.run).as_posix() for one in allowed}
+        if strange := [file for file in held if PurePosixPath(file).parent.as_posix() not in inside]:
+            raise BadInput(f"{path}: holds {strange[0]}, which no step of {name} writes; get the file again")
+        # Manifests of steps last: they say that a step is done.
+        for file in sorted(held, key=lambda file: file.startswith(states.folder("").name)):
+            place = states.graph.run / file
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(place, "wb") as stream:
+                stream.write(held[file])
+        names.append(name)
+    return names
+
+
+def _read(path: Path) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {info.filename: archive.read(info) for info in archive.infolist()}
+    except (zipfile.BadZipFile, OSError) as error:
+        raise BadInput(f"{path}: no readable archive of a finished arm ({error}); get it again or delete it") from None
+
+
+def _differing(states: States, steps: Sequence[str], held: Mapping[str, bytes]) -> str:
+    """The first step that the archive does not hold as the experiment has it; empty where it holds all."""
+    for step in steps:
+        manifest = states.folder(step).relative_to(states.graph.run) / MANIFEST
+        text = held.get(manifest.as_posix())
+        if text is None or json.loads(text)["fingerprint"] != states.stages[step].fingerprint:
+            return step
+    return ""

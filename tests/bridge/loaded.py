@@ -1,0 +1,9 @@
+"""What the fork server imports in Megatron-Bridge's environment: nothing is computed, and nothing is overridden."""
+
+import importlib
+
+from nemo_kcpt.bridge import stand_ins
+
+stand_ins.put_in_place()
+for name in ("megatron.bridge.training.pretrain", "nemo_kcpt.bridge.config", "nemo_kcpt.bridge.start"):
+    importlib.import_module(name)
