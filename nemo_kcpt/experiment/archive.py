@@ -1,7 +1,9 @@
 """Finished arms of an experiment in small files, so that it can be resumed in another folder, or elsewhere.
 
 NAME.zip holds of one training, and of all that was made of it, the steps' manifests and what they wrote as JSON:
-answers, scores, losses; no weights. It is taken only for the very same steps: fingerprints decide.
+answers, scores, losses; no weights. It is taken only for the very same steps: fingerprints decide. A fingerprint knows
+a model's folder by its files' sizes and times, which differ from machine to machine; so `models.json` in the archive
+says what each such identity stands for by the bytes of the files.
 """
 
 from __future__ import annotations
@@ -9,19 +11,23 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment.experiment import BASE
 from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.nodes import Node
-from nemo_kcpt.experiment.states import DONE, WAITING, States
-from nemo_kcpt.files import atomic_write
+from nemo_kcpt.experiment.states import DONE, WAITING, States, is_model
+from nemo_kcpt.files import atomic_write, canonical_json, sha256_file, sha256_text
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import MANIFEST
+from nemo_kcpt.serving.prompts import model_files
 
 WHOLE = ("answers", "verdicts", "scores", "validation", "choose", "replay")
 """Kinds of steps whose JSON files are all kept, journals aside; of others what says that they are done."""
+MODELS = "models.json"
+"""Member of an archive: identity of a model's folder in the fingerprints -> SHA-256 of its files."""
 _STAMP = (1980, 1, 1, 0, 0, 0)
 
 
@@ -46,6 +52,28 @@ def _files(states: States, node: Node) -> list[Path]:
     return sorted(dict.fromkeys(kept))
 
 
+@lru_cache(maxsize=64)
+def _content(model: Path, identity: str) -> str:
+    """SHA-256 of a model's files, whatever their times; read again when its `identity` is another."""
+    files = model_files(model.expanduser())
+    return sha256_text(canonical_json({name: sha256_file(path) for name, path in files.items()}))
+
+
+def _models(states: States) -> dict[str, str]:
+    return {identity: _content(path, identity) for path, identity in states.identities.items() if is_model(path)}
+
+
+def _as_made(states: States, held: Mapping[str, bytes]) -> States:
+    """The states as they were where the archive was made, as far as the models here have the bytes of those there."""
+    there = {content: identity for identity, content in json.loads(held.get(MODELS, b"{}")).items()}
+    here = {path: identity for path, identity in states.identities.items() if is_model(path)}
+    if not there or set(there.values()) >= set(here.values()):
+        return states
+    contents = {path: _content(path, identity) for path, identity in here.items()}
+    same = {path: there[content] for path, content in contents.items() if content in there}
+    return States(states.graph, {**states.identities, **same})
+
+
 def save(states: States, folder: Path) -> list[str]:
     """Write FOLDER/NAME.zip of every arm all of whose steps are done; their names."""
     run, names = states.graph.run, []
@@ -62,6 +90,8 @@ def save(states: States, folder: Path) -> list[str]:
             for file in dict.fromkeys(files):
                 info = zipfile.ZipInfo(file.relative_to(run).as_posix(), _STAMP)
                 archive.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED, 9)
+            if models := _models(states):
+                archive.writestr(zipfile.ZipInfo(MODELS, _STAMP), json.dumps(models), zipfile.ZIP_DEFLATED, 9)
     return names
 
 
@@ -82,8 +112,13 @@ def restore(states: States, folder: Path) -> list[str]:
             continue
         allowed = [one for step in steps for one in (states.folder(step), *states.graph.nodes[step].folders)]
         inside = {one.relative_to(states.graph.run).as_posix() for one in allowed}
+        held.pop(MODELS, None)
         if strange := [file for file in held if PurePosixPath(file).parent.as_posix() not in inside]:
             raise BadInput(f"{path}: holds {strange[0]}, which no step of {name} writes; get the file again")
+        for step in steps:  # with the identities of the models that are here
+            file = _manifest(states, step)
+            here = {"fingerprint": states.stages[step].fingerprint, "inputs": states.stages[step].inputs}
+            held[file] = json.dumps(json.loads(held[file]) | here, ensure_ascii=False, indent=2).encode() + b"\n"
         # Manifests of steps last: they say that a step is done.
         for file in sorted(held, key=lambda file: file.startswith(states.folder("").name)):
             place = states.graph.run / file
@@ -102,11 +137,16 @@ def _read(path: Path) -> dict[str, bytes]:
         raise BadInput(f"{path}: no readable archive of a finished arm ({error}); get it again or delete it") from None
 
 
+def _manifest(states: States, step: str) -> str:
+    """Name of a step's manifest in an archive."""
+    return (states.folder(step).relative_to(states.graph.run) / MANIFEST).as_posix()
+
+
 def _differing(states: States, steps: Sequence[str], held: Mapping[str, bytes]) -> str:
     """The first step that the archive does not hold as the experiment has it; empty where it holds all."""
+    made = _as_made(states, held)
     for step in steps:
-        manifest = states.folder(step).relative_to(states.graph.run) / MANIFEST
-        text = held.get(manifest.as_posix())
-        if text is None or json.loads(text)["fingerprint"] != states.stages[step].fingerprint:
+        text = held.get(_manifest(states, step))
+        if text is None or json.loads(text)["fingerprint"] != made.stages[step].fingerprint:
             return step
     return ""

@@ -6,9 +6,10 @@ import json
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
@@ -37,18 +38,28 @@ class State:
     """Why it failed."""
 
 
+def is_model(path: Path) -> bool:
+    """Whether a path is a Hugging Face model's folder."""
+    return (path.expanduser() / "config.json").is_file()
+
+
 def _identity(path: Path) -> str:
-    """Of a file of the user's: a model's folder by its shapes and sizes, anything else by its bytes."""
-    if (path / "config.json").is_file():
+    """Of a file of the user's: a model's folder by its files' sizes and times, anything else by its bytes."""
+    if is_model(path):
         return sha256_text(HfFolder(path).identity())
     return hash_files(path)
 
 
 class States:
-    """The states of a graph's nodes, read from `OUT/nodes/NAME/`."""
+    """The states of a graph's nodes, read from `OUT/nodes/NAME/`.
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph, self._identities = graph, dict[Path, str]()
+    Args:
+        graph: whose nodes.
+        identities: what stands for files of the user's in fingerprints, where it is not read from the files.
+    """
+
+    def __init__(self, graph: Graph, identities: Mapping[Path, str] = MappingProxyType({})) -> None:
+        self.graph, self.identities = graph, dict(identities)
         self.stages: dict[str, Stage] = {}
         for name, node in graph.nodes.items():  # in order: what a node needs comes before it
             if name != REPORT:
@@ -77,12 +88,12 @@ class States:
         return before | {name: self._read(node, path) for name, path in node.reads.items()}
 
     def _read(self, node: Node, path: Path) -> str:
-        if path not in self._identities:
+        if path not in self.identities:
             try:
-                self._identities[path] = _identity(path.expanduser())
+                self.identities[path] = _identity(path.expanduser())
             except BadInput as error:
                 raise BadInput(f"step {node.name}: {error}") from None
-        return self._identities[path]
+        return self.identities[path]
 
     def of(self, name: str) -> State:
         """How a node stands now."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +17,10 @@ from nemo_kcpt.experiment.experiment import Training
 from nemo_kcpt.experiment.nodes import Cell, Node
 from nemo_kcpt.experiment.runner import run_graph, without_idle
 from nemo_kcpt.experiment.states import States
+from nemo_kcpt.runs import read_manifest
+from tests.conversion.hf_models import save_model
 from tests.grid.small import node, states_of, times
+from tests.tiny_tokenizer import make_tokenizer
 
 WRITES = "(p.parent / 'answers.jsonl').write_text('{}'); (p.parent / 'model.safetensors').write_text('weights')"
 
@@ -41,9 +46,9 @@ def arm(run: Path, name: str, seed: int | None = None, code: str = WRITES) -> tu
     return nodes, cell
 
 
-def experiment(run: Path, *names: str, code: str = WRITES) -> States:
+def experiment(run: Path, *names: str, code: str = WRITES, model: Path | None = None) -> States:
     """`import` and `pack` serve a training each for the names, of which NAME@1 is one with a seed."""
-    start = node(run, "import")
+    start = node(run, "import", reads={} if model is None else {"model": model})
     nodes, cells = [Node(**{**start.__dict__, "kind": "import"}), node(run, "pack")], []
     for name in names:
         stem, _, seed = name.partition("@")
@@ -98,6 +103,46 @@ def test_archives_are_the_same_whenever_they_are_written_and_kept(tmp_path: Path
     (kept / "x.zip").unlink()
     archive.save(states, kept)
     assert (kept / "x.zip").read_bytes() == content
+
+
+@pytest.fixture(scope="module")
+def hf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model's folder, last written in 2001."""
+    folder = make_tokenizer(save_model(tmp_path_factory.mktemp("models") / "hf"))
+    for path in folder.iterdir():
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    return folder
+
+
+def test_the_model_may_lie_elsewhere_and_be_newer(hf: Path, tmp_path: Path) -> None:
+    first, kept = experiment(tmp_path / "first", "x", model=hf), tmp_path / "arms"
+    made(first)
+    archive.save(first, kept)
+    content = (kept / "x.zip").read_bytes()
+    copied = Path(shutil.copytree(hf, tmp_path / "copied", copy_function=shutil.copyfile))
+    second = experiment(tmp_path / "second", "x", "z", model=copied)
+    assert first.stages["pretrain-x"].fingerprint != second.stages["pretrain-x"].fingerprint
+    assert archive.restore(second, kept) == ["x"]
+    assert read_manifest(second.folder("pretrain-x"))["inputs"] == second.stages["pretrain-x"].inputs
+    assert made(second) == ["import", "pack", "pretrain-z", "answers-z"]
+    assert archive.save(second, kept) == ["x", "z"]
+    assert (kept / "x.zip").read_bytes() == content, "the same arm is not written again"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_another_model_of_the_same_size_is_noticed(
+    name: str, hf: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, kept = experiment(tmp_path / "first", "x", model=hf), tmp_path / "arms"
+    made(first)
+    archive.save(first, kept)
+    other = Path(shutil.copytree(hf, tmp_path / "other", copy_function=shutil.copyfile))
+    content = bytearray((other / name).read_bytes())
+    content[-10] ^= 1
+    (other / name).write_bytes(content)
+    with caplog.at_level("WARNING"):
+        assert archive.restore(experiment(tmp_path / "second", "x", model=other), kept) == []
+    assert "made from something else (step pretrain-x)" in caplog.text
 
 
 def test_an_arm_that_is_not_finished_is_not_kept(tmp_path: Path) -> None:
