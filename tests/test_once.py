@@ -103,7 +103,7 @@ CONCEPTS = (
         {"llm/batch.py": "types and errors of OpenAI's batch endpoint", "llm/vllm.py": "asks its server if it is up"},
     ),
     Concept(opens_a_database, ("llm/journal.py",)),
-    Concept(counts_in_roman, ("readers/counting.py",)),
+    Concept(counts_in_roman, ("text/counting.py",)),
 )
 
 

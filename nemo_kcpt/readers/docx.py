@@ -16,10 +16,10 @@ from nemo_kcpt.readers.docx_lines import Lines, Notes
 from nemo_kcpt.readers.docx_numbers import Label, Numbers
 from nemo_kcpt.readers.docx_styles import Styles
 from nemo_kcpt.readers.drawings import drawing_lines
-from nemo_kcpt.readers.markdown_tables import table
 from nemo_kcpt.readers.office import LEFT_OUT, Contents, Package, alternative, attribute, child, documents, local, shown
 from nemo_kcpt.readers.pieces import Piece as Stretch
 from nemo_kcpt.readers.pieces import on_one_line, written
+from nemo_kcpt.text.markdown_tables import table
 
 HIDDEN = "files with text that is hidden and left out"
 COUNTING = "numbers in a form of counting that is not known"

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from nemo_kcpt.readers.counting import counted
 from nemo_kcpt.readers.docx_styles import Look, Styles
 from nemo_kcpt.readers.office import LEFT_OUT, Contents, alternative, attribute, child, local, shown
 from nemo_kcpt.readers.office_formulas import tex
 from nemo_kcpt.readers.pieces import Piece
 from nemo_kcpt.readers.symbol_fonts import in_font, is_symbol_font, sign
+from nemo_kcpt.text.counting import counted
 
 SMALL = 20
 """Characters that a shift raises at most."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from nemo_kcpt.readers.counting import counted
 from nemo_kcpt.readers.office import attribute, child, local
+from nemo_kcpt.text.counting import counted
 
 LEVELS = 9
 _PLACE = re.compile(r"%([1-9])")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nemo_kcpt.readers.markdown_tables import table
 from nemo_kcpt.readers.number_formats import show
 from nemo_kcpt.readers.office import Contents, Package, attribute, child, local, shown
+from nemo_kcpt.text.markdown_tables import table
 
 POINTS = 200
 """Points of a chart that are written; of a larger one only titles and names."""

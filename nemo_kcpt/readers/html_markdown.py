@@ -7,15 +7,15 @@ an article in XML that was turned into HTML elements has nothing to leave out, a
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
 from nemo_kcpt.readers.html_formulas import write_formulas
 from nemo_kcpt.readers.html_raised import write_raised_text
 from nemo_kcpt.readers.html_shown import flatten_tables, write_what_is_shown
-from nemo_kcpt.readers.markdown_tables import table
+from nemo_kcpt.text.markdown_tables import table
 from nemo_kcpt.text.raised import fractions
+from nemo_kcpt.text.spaces import close_up
 
 _DROPPED = frozenset(
     re.findall(
@@ -35,7 +35,6 @@ _BLOCKS = frozenset(
 )
 """Elements that end a line; all others, own ones of programs too, are within it."""
 _HEADING = re.compile(r"h([1-6])")
-_SPACE = re.compile(r"[ \t\r\n\f]+")
 _LINE_END = "\x00"
 """Stands for <br> until white space is closed up."""
 
@@ -61,21 +60,6 @@ def page_markdown(page: str) -> tuple[str, int]:
     except (lxml.etree.ParserError, ValueError):  # nothing but comments; characters that XML cannot hold
         return "", 0
     return document_markdown(tree)
-
-
-def close_up(text: str) -> str:
-    """White space as one space, and none for a line's end between two wide characters, as CSS has it."""
-
-    def space(match: re.Match[str]) -> str:
-        before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
-        return "" if "\n" in match[0] and is_wide(before) and is_wide(after) else " "
-
-    return _SPACE.sub(space, text)
-
-
-def is_wide(character: str) -> bool:
-    """Whether a character is one of Chinese or Japanese writing, which has no spaces."""
-    return bool(character) and unicodedata.east_asian_width(character) in "WF"
 
 
 def _blocks(node: Any) -> Iterator[str]:

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from nemo_kcpt.readers.counting import counted
 from nemo_kcpt.readers.number_digits import in_numerals
+from nemo_kcpt.text.counting import counted
 
 if TYPE_CHECKING:
     from nemo_kcpt.readers.number_formats import Token

@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from nemo_kcpt.readers.counting import counted
+from nemo_kcpt.text.counting import counted
 
 if TYPE_CHECKING:
     from nemo_kcpt.readers.number_formats import Token

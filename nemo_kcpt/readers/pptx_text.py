@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from nemo_kcpt.readers.counting import counted
-from nemo_kcpt.readers.markdown_tables import table
 from nemo_kcpt.readers.office import Contents, attribute, child, local, shown
 from nemo_kcpt.readers.office_formulas import tex
 from nemo_kcpt.readers.pieces import Piece, on_one_line, written
 from nemo_kcpt.readers.symbol_fonts import in_font
+from nemo_kcpt.text.counting import counted
+from nemo_kcpt.text.markdown_tables import table
 
 COUNTING = "numbers in a form of counting that is not known"
 _MOVING = re.compile(r"slidenum|datetime|date|footer|header", re.I)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from nemo_kcpt.cleaning.marks import write_lowered, write_raised
 from nemo_kcpt.readers.tex_formulas import expanded_math, inline_formula, math
 from nemo_kcpt.readers.tex_lexer import tokens_of, written
-from nemo_kcpt.readers.tex_units import formula_of
 from nemo_kcpt.readers.tex_write import LINE, Writer
+from nemo_kcpt.text.chemistry import formula_of
 
 
 def content(writer: Writer, name: str) -> None:

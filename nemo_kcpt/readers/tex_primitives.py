@@ -6,9 +6,9 @@ import re
 
 from nemo_kcpt.readers import tex_conditionals as conditionals
 from nemo_kcpt.readers import tex_definitions as definitions
-from nemo_kcpt.readers.counting import roman
 from nemo_kcpt.readers.tex_lexer import CLOSE, OPEN, Token, tokens_of, written
 from nemo_kcpt.readers.tex_macros import Act, Macro, Program
+from nemo_kcpt.text.counting import roman
 
 _SYMBOLS = "*†‡§¶‖"
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nemo_kcpt.readers import markdown_tables
 from nemo_kcpt.readers.tex_lexer import Token, tokens_of, written
 from nemo_kcpt.readers.tex_write import Handler, Writer
+from nemo_kcpt.text import markdown_tables
 
 _ARGUMENTS = {"tabular*": 1, "tabularx": 1, "tabulary": 1, "xltabular": 1, "tabularx*": 1}
 """Arguments before the description of the columns."""

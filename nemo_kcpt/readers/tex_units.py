@@ -1,4 +1,4 @@
-"""Numbers and units of siunitx, and mhchem's formulas, as the page shows them: 3.2×10⁵ m s⁻¹, SO₄²⁻.
+"""Numbers and units of siunitx as the page shows them: 3.2×10⁵ m s⁻¹.
 
 Digits are never grouped, so that a number is in one form whatever the document sets. As siunitx does, a comma in a
 number is taken for its decimal sign, and units are divided by powers unless \\sisetup says per-mode=symbol or
@@ -144,17 +144,6 @@ def angle(text: str) -> str:
     """An angle of degrees, minutes and seconds: 12;30;5 → 12°30′5″."""
     parts = [number(part) if part.strip() else "" for part in text.split(";")]
     return "".join(f"{part}{sign}" for part, sign in zip(parts, "°′″") if part)
-
-
-def formula_of(text: str) -> str:
-    """A formula of mhchem: H2O → H₂O, SO4^2- → SO₄²⁻, ^{227}_{90}Th+ → ²²⁷₉₀Th⁺, -> as an arrow."""
-    for sign, arrow in (("<=>", "⇌"), ("<-->", "⟷"), ("<->", "↔"), ("->", "→"), ("<-", "←")):
-        text = text.replace(sign, f" {arrow} ")
-    text = re.sub(r"\^\{([^{}]*)\}|\^(\d*[+-]|\d+)", lambda found: raised(found[1] or found[2] or ""), text)
-    text = re.sub(r"_\{([^{}]*)\}|_(\w)", lambda found: lowered(found[1] or found[2] or ""), text)
-    text = re.sub(r"(?<=[A-Za-z)\]])(\d+)", lambda found: lowered(found[1]), text)
-    text = re.sub(r"(?<=[A-Za-z)\]₀-₉])([+-])(?=\s|$|[)\]])", lambda found: raised(found[1]), text)
-    return " ".join(re.sub(r"[{}$]", "", text).split())
 
 
 def _per_mode(options: str, writer: Writer) -> str:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nemo_kcpt.cleaning.marks import NEAR
-from nemo_kcpt.readers.html_markdown import close_up
 from nemo_kcpt.readers.tex_formulas import formula
 from nemo_kcpt.readers.tex_labels import Label, Labels
 from nemo_kcpt.readers.tex_lexer import Token
@@ -23,6 +22,7 @@ from nemo_kcpt.readers.tex_macros import Program
 from nemo_kcpt.readers.tex_symbols import ACCENTS, LIGATURES, symbol
 from nemo_kcpt.readers.tex_tokens import TooMuch
 from nemo_kcpt.readers.tex_works import Works
+from nemo_kcpt.text.spaces import close_up
 
 DEEPEST = 60
 """Environments and arguments within each other."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nemo_kcpt.readers.tex_units import formula_of
+from nemo_kcpt.text.chemistry import formula_of
 from nemo_kcpt.text.raised import lowered, raised
 
 LEFT_OUT, KEPT = "wiki_templates", "wiki_templates_kept"

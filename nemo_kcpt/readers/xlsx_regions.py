@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nemo_kcpt.readers.markdown_tables import cell_text, line, table
+from nemo_kcpt.text.markdown_tables import cell_text, line, table
 
 Row = dict[int, str]
 """Column -> what its cell shows; of cells that show something, and empty texts under merged ones: they part nothing."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from nemo_kcpt.readers import Found
-from nemo_kcpt.readers.tex_units import angle, formula_of, number, unit
+from nemo_kcpt.readers.tex_units import angle, number, unit
+from nemo_kcpt.text.chemistry import formula_of
 from tests.readers.reading import found, problem, records
 
 

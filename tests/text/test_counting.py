@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nemo_kcpt.readers import counting
-from nemo_kcpt.readers.counting import counted
+from nemo_kcpt.text import counting
+from nemo_kcpt.text.counting import counted
 
 
 @pytest.mark.parametrize(
