@@ -6,8 +6,8 @@
 #   Japanese, stays the character that the page shows.
 # Seen: whoever drops the mark, as one does with non-characters, reads 13.9 for -13.9. After a space ("at -" and "13.9") the
 #   sign stays.
-# Ours: the sign goes to its number (nemo_kcpt/readers/pdf_page.py; test_a_sign_at_a_line_end_stays_with_its_number in
-#   tests/readers/test_pdf_unseen.py).
+# Ours: the sign goes to its number (nemo_kcpt/pdf/page.py; test_a_sign_at_a_line_end_stays_with_its_number in
+#   tests/pdf/test_unseen.py).
 # Date: 2026-11-30
 set -euo pipefail
 folder=$(mktemp -d)

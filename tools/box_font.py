@@ -1,4 +1,4 @@
-"""Write the font that stands in for one that a PDF does not embed: `nemo_kcpt/readers/pdf_box_font.py`.
+"""Write the font that stands in for one that a PDF does not embed: `nemo_kcpt/pdf/box_font.py`.
 
 Every character but the spaces has a box as large as a Japanese or a Latin letter, so that none of them is without width
 and PDFium drops none. No outline of anybody's font is in it. Run it as `.venv/bin/python tools/box_font.py`.
@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-TARGET = Path(__file__).parent.parent / "nemo_kcpt" / "readers" / "pdf_box_font.py"
+TARGET = Path(__file__).parent.parent / "nemo_kcpt" / "pdf" / "box_font.py"
 SPACES = (0x20, 0xA0, 0x3000, *range(0x2000, 0x200C))
 JAPANESE_CHINESE_KOREAN = 0x003E0001
 """OS/2 ulCodePageRange1: Latin 1 and the five code pages of East Asia."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.corpus.names import name_form
+from nemo_kcpt.documents.base import Place
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.readers.base import Place
 from nemo_kcpt.readers.squad import Malformed, article_id, is_squad, load_whole, once, parse_article
 from nemo_kcpt.records.files import DROPPED, PAPERS
 from nemo_kcpt.records.inputs import read_split

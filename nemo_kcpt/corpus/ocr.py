@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt.documents.ocr_texts import OcrTexts, keep
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.files import sha256_file
 from nemo_kcpt.llm.journal import DONE, FAILED, Journal, Row
@@ -32,7 +33,6 @@ from nemo_kcpt.processes import pool
 from nemo_kcpt.progress import progress
 from nemo_kcpt.readers import Piece, Place, reader_of
 from nemo_kcpt.readers.base import Pictures
-from nemo_kcpt.readers.ocr_texts import OcrTexts, keep
 from nemo_kcpt.text.thoughts import UnfinishedThought, without_thought
 
 ADDRESS_SPACE = 16 << 30

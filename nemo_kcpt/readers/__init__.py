@@ -15,12 +15,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from nemo_kcpt import plugins
+from nemo_kcpt.documents.base import Flaw, Found, Piece, Place, Question, Unreadable, split_of
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import canonical_json, sha256_file, sha256_text
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.plugins import Plugin
 from nemo_kcpt.progress import progress
-from nemo_kcpt.readers.base import Flaw, Found, Piece, Place, Question, Reader, Unreadable, split_of
+from nemo_kcpt.readers.base import Reader
 
 __all__ = [
     "Flaw",

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file, too_large
-from nemo_kcpt.readers.streams import Overflow, open_packed
+from nemo_kcpt.documents.base import Found, Piece, Place, one_file, too_large
+from nemo_kcpt.documents.streams import Overflow, open_packed
+from nemo_kcpt.documents.zipped import ENTRIES, UNPACKED
+from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.tex import READER as TEX
-from nemo_kcpt.readers.zipped import ENTRIES, UNPACKED
 
 TEXTS = (".tex", ".ltx", ".bbl", ".sty")
 """Endings of what documents are made of; pictures and data stay packed."""

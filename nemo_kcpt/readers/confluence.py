@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file, too_large
-from nemo_kcpt.readers.confluence_storage import storage_markdown
-from nemo_kcpt.readers.html_markdown import document_markdown
-from nemo_kcpt.readers.safe_xml import BadXml, Root, root_of
-from nemo_kcpt.readers.xml_elements import children, plain
-from nemo_kcpt.readers.zipped import BadContainer, Container
+from nemo_kcpt.documents.base import Found, Piece, Place, one_file, too_large
+from nemo_kcpt.documents.zipped import BadContainer, Container
+from nemo_kcpt.markup.html.markdown import document_markdown
+from nemo_kcpt.markup.xml.confluence import storage_markdown
+from nemo_kcpt.markup.xml.elements import children, plain
+from nemo_kcpt.markup.xml.safe import BadXml, Root, root_of
+from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.text.encodings import UnknownEncoding, decode
 
 _HEAD = 1 << 15

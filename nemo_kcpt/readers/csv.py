@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from nemo_kcpt.readers.base import PIECE, Found, Piece, Place, Reader, one_file, too_large
-from nemo_kcpt.readers.streams import BLOCK, BROKEN, layout, open_bytes, problem_of
+from nemo_kcpt.documents.base import PIECE, Found, Piece, Place, one_file, too_large
+from nemo_kcpt.documents.streams import BLOCK, BROKEN, layout, open_bytes, problem_of
+from nemo_kcpt.readers.base import Reader
 
 DELIMITERS = ",;\t"
 """What a .csv file may be separated by; the header's most frequent one is taken."""

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nemo_kcpt.documents.base import Found, Piece, Place, one_file
+from nemo_kcpt.documents.streams import Overflow, Packed
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file
-from nemo_kcpt.readers.streams import Overflow, Packed
+from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.tables import documents_in
 
 ROWS = 1_000

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from nemo_kcpt.readers.base import Flaw, Found, Piece, Place, Reader, one_file, too_large
-from nemo_kcpt.readers.html_markdown import document_markdown
-from nemo_kcpt.readers.safe_xml import BadXml, decoded, local, parse
-from nemo_kcpt.readers.xml_elements import append_text, below, child, children, plain
-from nemo_kcpt.readers.zipped import BadContainer, Container
+from nemo_kcpt.documents.base import Flaw, Found, Piece, Place, one_file, too_large
+from nemo_kcpt.documents.zipped import BadContainer, Container
+from nemo_kcpt.markup.html.markdown import document_markdown
+from nemo_kcpt.markup.xml.elements import append_text, below, child, children, plain
+from nemo_kcpt.markup.xml.safe import BadXml, decoded, local, parse
+from nemo_kcpt.readers.base import Reader
 
 MISSING = "parts of books that are not read"
 """Kind of a flaw."""

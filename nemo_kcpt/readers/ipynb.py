@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file
-from nemo_kcpt.readers.html_markdown import page_markdown
+from nemo_kcpt.documents.base import Found, Piece, Place, one_file
+from nemo_kcpt.markup.html.markdown import page_markdown
+from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.json_values import Twice, twice_in
 from nemo_kcpt.readers.squad import Malformed, load_whole
 

@@ -14,12 +14,13 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file
-from nemo_kcpt.readers.html_markdown import document_markdown
-from nemo_kcpt.readers.jats_fields import fields_of_article, title_of
-from nemo_kcpt.readers.jats_rules import RULES
-from nemo_kcpt.readers.safe_xml import BadXml, Root, local, parse_file, root_of
-from nemo_kcpt.readers.xml_elements import Converter, append_text, below, child, children, element, flaws_of, plain
+from nemo_kcpt.documents.base import Found, Piece, Place, one_file
+from nemo_kcpt.markup.html.markdown import document_markdown
+from nemo_kcpt.markup.xml.elements import Converter, append_text, below, child, children, element, flaws_of, plain
+from nemo_kcpt.markup.xml.jats_fields import fields_of_article, title_of
+from nemo_kcpt.markup.xml.jats_rules import RULES
+from nemo_kcpt.markup.xml.safe import BadXml, Root, local, parse_file, root_of
+from nemo_kcpt.readers.base import Reader
 
 _SHORT = ("graphical", "teaser", "toc", "web-summary", "short", "key-points")
 """Abstracts that say once more what the first one says."""

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from nemo_kcpt.documents.base import Found, Piece, Place, one_file, too_large
+from nemo_kcpt.documents.streams import divide_lines
 from nemo_kcpt.readers import jsonl
-from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file, too_large
+from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.json_values import Twice, twice_in
 from nemo_kcpt.readers.squad import Malformed, head_of, is_squad, load_whole
-from nemo_kcpt.readers.streams import divide_lines
 
 ABOUT = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "croissant.json", "config.json")
 """Files that describe the data beside them."""

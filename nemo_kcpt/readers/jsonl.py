@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file
+from nemo_kcpt.documents.base import Found, Piece, Place, one_file
+from nemo_kcpt.documents.streams import divide_lines, read_lines
+from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.json_values import distinct, exact, twice_in
-from nemo_kcpt.readers.streams import divide_lines, read_lines
 
 
 def read(place: Place, piece: Piece) -> Iterator[Found]:

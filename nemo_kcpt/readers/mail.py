@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from email.message import Message
 from typing import Any
 
-from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file
-from nemo_kcpt.readers.html_markdown import page_markdown
+from nemo_kcpt.documents.base import Found, Piece, Place, one_file
+from nemo_kcpt.markup.html.markdown import page_markdown
+from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.mail_outlook import OLE, BadMessage, outlook_message
 from nemo_kcpt.readers.mail_text import Body, decoded, header, own_text, unwrapped
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from nemo_kcpt.readers.base import PIECE, Found, Piece, Place, Reader, one_file, too_large
+from nemo_kcpt.documents.base import PIECE, Found, Piece, Place, one_file, too_large
+from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.mail import document
 
 _FROM = re.compile(rb"From \S.*\d{4}\s*(?:[-+]\d{4}|\(?[A-Z]{3,4}\)?)?\s*$")

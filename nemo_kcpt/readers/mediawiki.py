@@ -3,7 +3,7 @@ any size.
 
 Of a page with its history the last revision is read. Redirects and pages of other namespaces than the main one are no
 documents; the page after them counts them. Wikitext is parsed by mwparserfromhell and becomes HTML elements first, so
-that tables, lists and raised text are read as in HTML (wiki_text.py).
+that tables, lists and raised text are read as in HTML (markup/wiki/text.py).
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nemo_kcpt.documents.base import PIECE, Found, Piece, Place, one_file, too_large
+from nemo_kcpt.documents.streams import BLOCK, Overflow, open_packed
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.readers.base import PIECE, Found, Piece, Place, Reader, one_file, too_large
-from nemo_kcpt.readers.safe_xml import HEAD, Root, local, root_in, root_of
-from nemo_kcpt.readers.streams import BLOCK, Overflow, open_packed
-from nemo_kcpt.readers.wiki_text import Site, wiki_markdown
+from nemo_kcpt.markup.wiki.text import Site, wiki_markdown
+from nemo_kcpt.markup.xml.safe import HEAD, Root, local, root_in, root_of
+from nemo_kcpt.readers.base import Reader
 
 _PAGE = b"<page>"
 _NAMESPACE = re.compile(r'<namespace key="(-?\d+)"[^>]*>([^<]*)</namespace>')

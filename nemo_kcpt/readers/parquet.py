@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.readers.base import PIECE, Found, Piece, Place, Reader, one_file
-from nemo_kcpt.readers.streams import BLOCK, RATIO, UNPACKED, Overflow, Packed
+from nemo_kcpt.documents.base import PIECE, Found, Piece, Place, one_file
+from nemo_kcpt.documents.streams import BLOCK, RATIO, UNPACKED, Overflow, Packed
+from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.tables import ROWS, documents_in
 
 WAY_OUT = "If it is neither, write the file anew without what repeats in every row"

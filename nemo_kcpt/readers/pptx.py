@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nemo_kcpt.readers.base import Found, Piece, Place, Reader
-from nemo_kcpt.readers.office import documents
-from nemo_kcpt.readers.pptx_pictures import PICTURES
-from nemo_kcpt.readers.pptx_slide import fill
+from nemo_kcpt.documents.base import Found, Piece, Place
+from nemo_kcpt.office.package import documents
+from nemo_kcpt.office.pptx.pictures import picture_slides, slide_image
+from nemo_kcpt.office.pptx.slide import fill
+from nemo_kcpt.readers.base import Pictures, Reader
 
 
 def read(place: Place, piece: Piece) -> Iterator[Found]:
@@ -20,5 +21,5 @@ READER = Reader(
     suffixes=(".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm", ".ppt", ".pps"),
     read=read,
     documents=True,
-    pictures=PICTURES,
+    pictures=Pictures(picture_slides, slide_image),
 )

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nemo_kcpt.readers.base import Flaw, Found, Piece, Place, Question, Reader, one_file, too_large
+from nemo_kcpt.documents.base import Flaw, Found, Piece, Place, Question, one_file, too_large
+from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.json_values import Twice, distinct, exact, twice_in
 from nemo_kcpt.text.encodings import UnknownEncoding, decode
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nemo_kcpt.readers.base import Found, Place, Unreadable, too_large
-from nemo_kcpt.readers.streams import Packed
+from nemo_kcpt.documents.base import Found, Place, Unreadable, too_large
+from nemo_kcpt.documents.streams import Packed
 
 ROWS = 256
 """Rows read at a time."""

@@ -13,12 +13,13 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file
-from nemo_kcpt.readers.html_markdown import document_markdown
-from nemo_kcpt.readers.jats_fields import license_of
-from nemo_kcpt.readers.safe_xml import BadXml, Root, local, parse_file, root_of
-from nemo_kcpt.readers.tei_rules import RULES, person
-from nemo_kcpt.readers.xml_elements import Converter, below, child, element, flaws_of, plain
+from nemo_kcpt.documents.base import Found, Piece, Place, one_file
+from nemo_kcpt.markup.html.markdown import document_markdown
+from nemo_kcpt.markup.xml.elements import Converter, below, child, element, flaws_of, plain
+from nemo_kcpt.markup.xml.jats_fields import license_of
+from nemo_kcpt.markup.xml.safe import BadXml, Root, local, parse_file, root_of
+from nemo_kcpt.markup.xml.tei_rules import RULES, person
+from nemo_kcpt.readers.base import Reader
 
 _ROOTS = ("TEI", "TEI.2", "teiCorpus", "teiCorpus.2")
 _XML = "{http://www.w3.org/XML/1998/namespace}"

@@ -13,15 +13,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.readers.base import Flaw, Found, Piece, Place, Reader, one_file, too_large
-from nemo_kcpt.readers.tex_files import Sources, parts_of
-from nemo_kcpt.readers.tex_lexer import tokens_of
-from nemo_kcpt.readers.tex_macros import Macro, Program
-from nemo_kcpt.readers.tex_primitives import ACTS
-from nemo_kcpt.readers.tex_table import KEPT, TABLE
-from nemo_kcpt.readers.tex_tokens import TooMuch
-from nemo_kcpt.readers.tex_works import works_of
-from nemo_kcpt.readers.tex_write import Writer
+from nemo_kcpt.documents.base import Flaw, Found, Piece, Place, one_file, too_large
+from nemo_kcpt.readers.base import Reader
+from nemo_kcpt.tex.files import Sources, parts_of
+from nemo_kcpt.tex.lexer import tokens_of
+from nemo_kcpt.tex.macros import Macro, Program
+from nemo_kcpt.tex.meanings import KEPT, TABLE
+from nemo_kcpt.tex.primitives import ACTS
+from nemo_kcpt.tex.tokens import TooMuch
+from nemo_kcpt.tex.works import works_of
+from nemo_kcpt.tex.write import Writer
 from nemo_kcpt.text.encodings import UnknownEncoding
 from nemo_kcpt.text.raised import fractions
 

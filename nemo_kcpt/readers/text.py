@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.cleaning.structure import find_title
-from nemo_kcpt.readers.base import Flaw, Found, Piece, Place, Reader, one_file
+from nemo_kcpt.documents.base import Flaw, Found, Piece, Place, one_file
+from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.text.encodings import UnknownEncoding, decode
 from nemo_kcpt.text.front_matter import KIND, split
 

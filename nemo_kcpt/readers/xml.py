@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from nemo_kcpt.readers.base import Found, Piece, Place, Reader, one_file
+from nemo_kcpt.documents.base import Found, Piece, Place, one_file
+from nemo_kcpt.markup.xml.safe import root_of
+from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.confluence import is_confluence_root
 from nemo_kcpt.readers.jats import is_jats_root
 from nemo_kcpt.readers.mediawiki import is_mediawiki_root
-from nemo_kcpt.readers.safe_xml import root_of
 from nemo_kcpt.readers.tei import is_tei_root
 
 READ = "JATS (<article>), TEI (<TEI>), MediaWiki (<mediawiki>), Confluence (<hibernate-generic>)"

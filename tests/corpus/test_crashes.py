@@ -9,8 +9,8 @@ import pytest
 
 from nemo_kcpt.corpus import parts, stage
 from nemo_kcpt.corpus.stage import Config, run
+from nemo_kcpt.documents import streams
 from nemo_kcpt.files import write_json, write_jsonl
-from nemo_kcpt.readers import streams
 from tests.corpus.test_parts import records
 from tests.crash import KILL, crash_everywhere
 

@@ -13,8 +13,8 @@ import pytest
 from nemo_kcpt.corpus.stage import Config, run
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.files import read_json, read_jsonl
-from tests.readers.office_files import shape, write_pptx
-from tests.readers.pdfs import Show, make_pdf
+from tests.office.files import shape, write_pptx
+from tests.pdf.pdfs import Show, make_pdf
 from tests.synthesis.fake_server import FakeServer, completion, ok, problem
 
 pytest.importorskip("pypdfium2")

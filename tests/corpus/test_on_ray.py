@@ -20,7 +20,7 @@ from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.readers import Piece, Place
 from nemo_kcpt.runs import read_manifest
 from tests.corpus.test_parts import SMALL_PIECES, records, results
-from tests.readers.office_files import p, write_docx
+from tests.office.files import p, write_docx
 from tests.waiting import survivors, wait_for
 
 

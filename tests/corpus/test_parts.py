@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.corpus.stage import Config, run
+from nemo_kcpt.documents import streams
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_jsonl
-from nemo_kcpt.readers import Place, readers, streams
+from nemo_kcpt.readers import Place, readers
 from nemo_kcpt.runs import read_manifest
 from tests.waiting import wait_for
 

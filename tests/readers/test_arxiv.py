@@ -95,7 +95,7 @@ def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arxiv, "UNPACKED", 1 << 20)
     assert "would unpack to more than 1,048,576 bytes" in problem(tmp_path)
     monkeypatch.setattr(arxiv, "UNPACKED", 1 << 40)
-    monkeypatch.setattr("nemo_kcpt.readers.streams.UNPACKED", 1 << 20)
+    monkeypatch.setattr("nemo_kcpt.documents.streams.UNPACKED", 1 << 20)
     assert "a mistake or a bomb. If it is neither, unpack it yourself" in problem(tmp_path)
     monkeypatch.setattr(arxiv, "ENTRIES", 1)
     assert "more than the limit of 1 entries" in problem(tmp_path)

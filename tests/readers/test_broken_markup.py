@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from nemo_kcpt.readers import Place, readers
-from tests.readers import test_confluence, test_epub, test_mail, test_mediawiki, test_xml
+from tests.markup import test_xml
+from tests.readers import test_confluence, test_epub, test_mail, test_mediawiki
 
 TEX = (
     r"\documentclass{article}\newcommand{\x}[2][a]{#1#2}\def\y(#1){#1}\begin{document}\section{A}\label{a}\x"

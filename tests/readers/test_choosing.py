@@ -14,7 +14,7 @@ import pytest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.readers import Place, choose_readers, content_hash, divide, readers
 from tests.conftest import ROOT
-from tests.readers.pdfs import Show, make_pdf
+from tests.pdf.pdfs import Show, make_pdf
 from tests.readers.reading import JAPANESE, found, problem, records
 
 HTML = f"<html><body><p>{JAPANESE}</p></body></html>"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nemo_kcpt.markup.xml.confluence import storage_markdown
 from nemo_kcpt.readers.base import READER_CHANGES
-from nemo_kcpt.readers.confluence_storage import storage_markdown
 from tests.readers.reading import found, peak_of, problem, records
 
 

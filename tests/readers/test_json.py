@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_kcpt.readers import streams
+from nemo_kcpt.documents import streams
 from tests.readers.reading import JAPANESE, found, pieces_of, problem, records
 
 CONTENT = [{"id": number, "text": JAPANESE} for number in range(30)]

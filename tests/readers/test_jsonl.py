@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nemo_kcpt.readers import base, streams
+from nemo_kcpt.documents import streams
+from nemo_kcpt.readers import base
 from tests.readers.reading import JAPANESE, found, peak_of, pieces_of, problem, records
 
 SHORT = JAPANESE.split("\n")[0]

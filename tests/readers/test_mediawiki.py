@@ -9,9 +9,9 @@ from xml.sax.saxutils import escape
 
 import pytest
 
+from nemo_kcpt.markup.wiki.text import Site, wiki_markdown
 from nemo_kcpt.readers import readers
 from nemo_kcpt.readers.base import READER_CHANGES
-from nemo_kcpt.readers.wiki_text import Site, wiki_markdown
 from tests.readers.reading import found, peak_of, pieces_of, problem, records
 
 HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang="ja"><siteinfo>

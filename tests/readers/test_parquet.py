@@ -213,7 +213,7 @@ def test_a_bomb_of_pages_is_not_opened(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_rows_of_nothing_are_not_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nemo_kcpt.readers.streams.UNPACKED", 1 << 20)
+    monkeypatch.setattr("nemo_kcpt.documents.streams.UNPACKED", 1 << 20)
     pq.write_table(pa.table({"text": pa.nulls(1_000_000, pa.string())}), tmp_path / "a.parquet")
     assert (tmp_path / "a.parquet").stat().st_size < 2000
     everything = found(tmp_path / "a.parquet")

@@ -1,0 +1,1 @@
+"""HTML: what a page shows, its main text, and its elements as Markdown."""

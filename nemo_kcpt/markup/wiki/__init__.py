@@ -1,0 +1,1 @@
+"""MediaWiki: a page's text and the templates in it."""

@@ -1,0 +1,1 @@
+"""XML under guard, and the elements of JATS, TEI and Confluence as HTML."""

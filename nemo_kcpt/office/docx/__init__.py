@@ -1,0 +1,1 @@
+"""Word: what a document shows of its paragraphs, lists, styles, notes and fields."""

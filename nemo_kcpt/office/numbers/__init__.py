@@ -1,0 +1,1 @@
+"""Numbers and dates as the formats of a workbook show them."""

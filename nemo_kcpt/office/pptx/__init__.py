@@ -1,0 +1,1 @@
+"""PowerPoint: slides in the order in which people read them."""

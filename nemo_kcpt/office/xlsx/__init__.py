@@ -1,0 +1,1 @@
+"""Excel: sheets, their cells as shown, and the tables on them."""

@@ -1,0 +1,128 @@
+"""Notes at the foot of a PDF's column, where they part a sentence: they follow the page's text, as `[^3]: …`.
+
+A page is read in the order in which it was drawn, so a note stands between the last line of a column and the first of
+the next one; a number that the columns part would be two numbers. So does the rest of a note, or a caption in small
+letters. A note is told by its mark, which the text has raised; by its place, set off below all else in the column; and
+by the sentence above it, which is not at its end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence, Set
+from dataclasses import replace
+from itertools import pairwise, takewhile
+from statistics import median
+
+from nemo_kcpt.cleaning.headings import known_name, numbered_heading
+from nemo_kcpt.cleaning.joining import Joiner
+from nemo_kcpt.cleaning.line_kinds import ends_sentence
+from nemo_kcpt.pdf.columns import Stretch
+
+SMALL = 0.92
+"""Share of the text's size that the letters of a note have at most, where they are smaller."""
+SET_OFF = 1.25
+"""Times the usual distance of lines that the first note is below the text."""
+APART = 2.2
+"""Times the size that the lines of notes are apart at most."""
+HIGHER = 5
+"""Times the size that the next column begins above the end of one at least."""
+FOOTERS = 2
+"""Lines below a column at most: a footer and a page's number."""
+_MARKS = re.compile(r"\[\^([^\]\s]+)\]")
+_SENTENCE = re.compile(r"[。．]|[.!?] ")
+_START = re.compile(
+    r"(?:\[\^([^\]\s]{1,6})\]|([*＊∗※†‡§¶]{1,4}\d{0,3}|\d{1,3})[)）]?)[.．:：]?[ \u3000]*(?=[^\s\d.,．，%％])"
+)
+
+
+def notes_behind(found: Sequence[Stretch]) -> tuple[list[Stretch], int]:
+    """The stretches of a page with the notes that part a sentence behind its text; and how many of these there are."""
+    if not any(_MARKS.search(one.text) for one in found):
+        return list(found), 0
+    marks: set[str] = set()
+    """Those above, in the order in which the page is read."""
+    size = median(one.size for one in found)
+    down = [above.base - below.base for above, below in pairwise(found) if "\n" in below.space]
+    pitch = median([each for each in down if 0.5 * size < each < 3 * size] or [1.5 * size])
+    joiner = Joiner("\n".join(one.text for one in found))
+    kept: list[Stretch] = []
+    notes: list[Stretch] = []
+    start = 0
+    while start < len(found):
+        one, above = found[start], kept[-1] if kept else None
+        end = _end(found, start, size) if above and _is_set_off(above, one, size, pitch) else start
+        match = _START.match(one.text)
+        is_rest = one.size <= SMALL * size and not _MARKS.search(one.text)
+        if end == start or not (is_rest or (match and (match[1] or match[2]) in marks)):
+            marks |= {mark for group in _MARKS.findall(one.text) for mark in re.split("[,，、;]", group)}
+            kept.append(one)
+            start += 1
+            continue
+        _add(notes, found[start:end], marks, joiner)
+        start = end
+    if not notes:
+        return list(found), 0
+    lowest = min(one.base for one in notes) - 1.5 * size
+    place = next((number for number in range(len(kept), 0, -1) if kept[number - 1].base >= lowest), 0)
+    return [*kept[:place], *notes, *kept[place:]], len(notes)
+
+
+def _is_set_off(above: Stretch, one: Stretch, size: float, pitch: float) -> bool:
+    """Whether a line may be the first note below a column whose last sentence is not at its end."""
+    text = _MARKS.sub("", above.text)
+    return (
+        ("\n" in one.space or above.text.endswith("\x02"))
+        and above.base - one.base > (pitch if one.size <= SMALL * size else SET_OFF * pitch)
+        and one.left < above.right
+        and above.left < one.right
+        and not ends_sentence(text)
+        and not known_name(text)
+        and (one.size <= SMALL * size or (one.size < 1.02 * size and not _is_heading(one, above)))
+    )
+
+
+def _is_heading(one: Stretch, above: Stretch) -> bool:
+    """Whether a line is a section's heading: short, and no sentence."""
+    short = one.right < above.right - 2 * one.size
+    return short and numbered_heading(one.text) is not None and not _SENTENCE.search(one.text)
+
+
+def _end(found: Sequence[Stretch], start: int, size: float) -> int:
+    """The end of the lines that begin at `start`, if they are the last ones of a column; else `start`."""
+    small = found[start].size <= SMALL * size
+    for number in range(start + 1, len(found)):
+        above, below = found[number - 1], found[number]
+        apart = above.base - below.base
+        if abs(apart) < 0.5 * above.size:
+            continue
+        if apart < 0:
+            return number if -apart > HIGHER * size else start
+        if apart > APART * above.size:
+            return number if _are_furniture(found[number:], above.base) else start
+        if below.size > (SMALL if small else 1.02) * size or _MARKS.search(_START.sub("", below.text, count=1)):
+            return start
+    return len(found)
+
+
+def _are_furniture(rest: Sequence[Stretch], base: float) -> bool:
+    """Whether below a height, before the next column begins, there is no more than a footer and a page's number."""
+    return sum(1 for _ in takewhile(lambda one: one.base < base, rest)) <= FOOTERS
+
+
+def _add(notes: list[Stretch], lines: Sequence[Stretch], marks: Set[str], joiner: Joiner) -> None:
+    """Add the notes of a column. What begins without a mark is the rest of the note before; where that has ended, or is
+    on the page before, it stays as it is."""
+    for one in lines:
+        match = _START.match(one.text) if "\n" in one.space or one is lines[0] else None
+        mark = (match[1] or match[2]) if match else ""
+        if match and mark in marks:
+            notes.append(replace(one, text=f"[^{mark}]: {one.text[match.end() :]}", space="\n"))
+            continue
+        last = notes[-1] if notes else None
+        if last is None or not last.text.startswith("[^") or ("\n" in one.space and ends_sentence(last.text)):
+            notes.append(replace(one, space="\n" if one is lines[0] else one.space))
+            continue
+        broken = "\n" in one.space or last.text.endswith("\x02")
+        text = joiner.join(re.sub("\x02$", "-", last.text), one.text) if broken else last.text + one.space + one.text
+        notes[-1] = replace(last, text=text, base=min(last.base, one.base))
