@@ -113,6 +113,8 @@ def refuse_stale(states: States, names: Sequence[str], redo: bool, again: str = 
     Raises:
         BadInput: there are some, and `redo` was not asked for.
     """
+    for name in names:
+        states.adopt(name)
     stale = [name for name in names if name != REPORT and states.of(name).word == STALE]
     if not stale:
         return

@@ -17,11 +17,14 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.nodes import REPORT, Node
 from nemo_kcpt.experiment.process import fraction_done, relative
-from nemo_kcpt.files import read_json, sha256_text, write_json
+from nemo_kcpt.files import canonical_json, read_json, sha256_file, sha256_text, write_json
+from nemo_kcpt.hf.chat_template import template_inputs
 from nemo_kcpt.runs import MANIFEST, Stage, hash_files, read_manifest
 
 DONE, RUNNING, FAILED, WAITING, STALE, BLOCKED = "done", "running", "failed", "waiting", "stale", "blocked"
 STATE, BEGUN = "state.json", "begun.json"
+TEXTS = "tokenizer, chat template and generation settings"
+"""Behind the name of what a node reads: of a model's folder these count, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +53,22 @@ def _identity(path: Path) -> str:
     return hash_files(path)
 
 
+def _tokenizer(path: Path) -> str:
+    """SHA-256 of tokenizer, chat template and generation settings of a model's folder or beside a `tokenizer.json`."""
+    path = path.expanduser()
+    if not is_model(path) and path.name != "tokenizer.json":
+        return ""
+    folder = path if path.is_dir() else path.parent
+    files = {name: folder / name for name in ("generation_config.json", "tokenizer.json", "tokenizer_config.json")}
+    files |= template_inputs(folder)
+    return sha256_text(canonical_json({name: sha256_file(file) for name, file in files.items() if file.is_file()}))
+
+
 class States:
     """The states of a graph's nodes, read from `OUT/nodes/NAME/`.
+
+    What versions before December 2026 have made is known by the fingerprints that they gave: those said nothing of the
+    tokenizer, chat template and generation settings of a model's folder.
 
     Args:
         graph: whose nodes.
@@ -59,11 +76,12 @@ class States:
     """
 
     def __init__(self, graph: Graph, identities: Mapping[Path, str] = MappingProxyType({})) -> None:
-        self.graph, self.identities = graph, dict(identities)
+        self.graph, self.identities, self._tokenizers = graph, dict(identities), dict[Path, str]()
         self.stages: dict[str, Stage] = {}
+        self._older: dict[str, Stage] = {}
         for name, node in graph.nodes.items():  # in order: what a node needs comes before it
             if name != REPORT:
-                self.stages[name] = self._stage(node)
+                self.stages[name], self._older[name] = self._stage(node), self._stage(node, older=True)
 
     def folder(self, name: str) -> Path:
         """Where a node's state and manifest stand."""
@@ -73,19 +91,44 @@ class States:
         """A node's log file."""
         return self.graph.run / "logs" / f"{name}.log"
 
-    def _stage(self, node: Node) -> Stage:
+    def _stage(self, node: Node, older: bool = False) -> Stage:
         """A node's identity: its command, what it reads and those of the nodes before it. Nothing need be there."""
-        return Stage(node.name, self.folder(node.name), self.config_of(node), self.inputs_of(node))
+        return Stage(node.name, self.folder(node.name), self.config_of(node), self.inputs_of(node, older))
+
+    def made_by(self, name: str, fingerprint: str) -> bool:
+        """Whether what has this fingerprint was made by the node as it is now, by this version or an older one."""
+        if name == REPORT:
+            node = self.graph.nodes[name]
+            return fingerprint in (self._stage(node).fingerprint, self._stage(node, older=True).fingerprint)
+        return fingerprint in (self.stages[name].fingerprint, self._older[name].fingerprint)
 
     def config_of(self, node: Node) -> dict[str, Any]:
         """What enters a node's fingerprint beside its inputs."""
         return {"command": [relative(word, self.graph.run) for word in node.command]}
 
-    def inputs_of(self, node: Node) -> dict[str, str]:
+    def adopt(self, name: str) -> None:
+        """Give what an older version made the fingerprint of this one, so that its tokenizer counts from now on."""
+        if name == REPORT or not (self.folder(name) / MANIFEST).is_file():
+            return
+        manifest, now = read_manifest(self.folder(name)), self.stages[name]
+        if manifest["fingerprint"] == self._older[name].fingerprint != now.fingerprint:
+            here = {"fingerprint": now.fingerprint, "inputs": now.inputs}
+            write_json(self.folder(name) / MANIFEST, manifest | here)
+
+    def inputs_of(self, node: Node, older: bool = False) -> dict[str, str]:
         """Fingerprints of what a node needs; of the report, of those that are done."""
         wanted = [name for name in node.after if node.name != REPORT or self.of(name).word == DONE]
-        before = {name: self.stages[name].fingerprint for name in wanted}
-        return before | {name: self._read(node, path) for name, path in node.reads.items()}
+        stages = self._older if older else self.stages
+        found = {name: stages[name].fingerprint for name in wanted}
+        found |= {name: self._read(node, path) for name, path in node.reads.items()}
+        if not older:
+            found |= {f"{name}: {TEXTS}": text for name, path in node.reads.items() if (text := self._texts(path))}
+        return found
+
+    def _texts(self, path: Path) -> str:
+        if path not in self._tokenizers:
+            self._tokenizers[path] = _tokenizer(path)
+        return self._tokenizers[path]
 
     def _read(self, node: Node, path: Path) -> str:
         if path not in self.identities:
@@ -100,14 +143,13 @@ class States:
         folder, node = self.folder(name), self.graph.nodes[name]
         if (folder / MANIFEST).is_file():
             manifest = read_manifest(folder)
-            expected = self.stages[name] if name != REPORT else self._stage(node)
-            if manifest["fingerprint"] != expected.fingerprint:
+            if not self.made_by(name, manifest["fingerprint"]):
                 return State(word=WAITING if name == REPORT else STALE)
             if all(path.is_file() for path in node.products):
                 return State(word=DONE, seconds=float(manifest["seconds"]))
             return State(word=WAITING)
         begun = folder / BEGUN
-        if name != REPORT and begun.is_file() and read_json(begun)["fingerprint"] != self.stages[name].fingerprint:
+        if name != REPORT and begun.is_file() and not self.made_by(name, read_json(begun)["fingerprint"]):
             return State(word=STALE)  # what a stopped or failed one has left must not be gone on with
         if not (folder / STATE).is_file():
             return State(word=WAITING)
@@ -132,10 +174,15 @@ class States:
 
     def differences(self, name: str) -> str:
         """What changed of a stale node, in words."""
-        folder, now = self.folder(name), self.stages[name]
+        folder = self.folder(name)
         made = read_manifest(folder) if (folder / MANIFEST).is_file() else read_json(folder / BEGUN)
-        keys = {**made["inputs"], **now.inputs}
-        changed = [key for key in keys if made["inputs"].get(key) != now.inputs.get(key)]
+
+        def differing(stage: Stage) -> list[str]:
+            keys = {**made["inputs"], **stage.inputs}
+            return [key for key in keys if made["inputs"].get(key) != stage.inputs.get(key)]
+
+        now = min(self.stages[name], self._older[name], key=lambda stage: len(differing(stage)))
+        changed = differing(now)
         old, new = _words(made["config"]["command"]), _words(now.config["command"])
         if old != new:
             gone, come = [word for word in old if word not in new], [word for word in new if word not in old]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,11 @@ from nemo_kcpt.experiment.clock import left_seconds
 from nemo_kcpt.experiment.nodes import Node
 from nemo_kcpt.experiment.runner import clear, refuse_stale
 from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED, RUNNING, STALE, WAITING
+from nemo_kcpt.files import write_json
+from nemo_kcpt.runs import MANIFEST, Stage, read_manifest
+from tests.conversion.hf_models import save_model
 from tests.grid.small import node, run_all, states_of, times
+from tests.tiny_tokenizer import make_tokenizer
 from tests.waiting import wait_for
 
 
@@ -122,6 +127,42 @@ def test_a_file_of_the_user_that_changed_makes_its_step_stale(tmp_path: Path) ->
     (tmp_path / "documents.txt").unlink()
     with pytest.raises(BadInput, match=r"step first: .*documents.txt: no such file"):
         states_of(tmp_path, nodes)
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "chat_template.jinja", "generation_config.json"])
+@pytest.mark.parametrize("read", ["", "tokenizer.json"])
+def test_other_tokenizers_and_templates_of_a_model_make_its_steps_stale(read: str, name: str, tmp_path: Path) -> None:
+    model = make_tokenizer(save_model(tmp_path / "hf"))
+    nodes = [node(tmp_path, "answers", reads={"model": model / read}), node(tmp_path, "scores", ["answers"])]
+    run_all(states_of(tmp_path, nodes))
+    assert states_of(tmp_path, nodes).of("scores").word == DONE
+    (model / name).write_text('{"chat_template": "another"}')
+    states = states_of(tmp_path, nodes)
+    assert {one: states.of(one).word for one in ("answers", "scores")} == {"answers": STALE, "scores": STALE}
+    with pytest.raises(BadInput, match="model: tokenizer, chat template and generation settings changed"):
+        refuse_stale(states, ["answers", "scores"], redo=False)
+
+
+def test_what_an_older_version_made_is_kept_and_watched_from_now_on(tmp_path: Path) -> None:
+    model = make_tokenizer(save_model(tmp_path / "hf"))
+    nodes = [node(tmp_path, "answers", reads={"model": model}), node(tmp_path, "scores", ["answers"])]
+    states = states_of(tmp_path, nodes)
+    run_all(states)
+    older: dict[str, str] = {}
+    for one in nodes:  # as it was written before tokenizers counted
+        manifest = read_manifest(states.folder(one.name))
+        inputs = {key: older.get(key, value) for key, value in manifest["inputs"].items() if ":" not in key}
+        config = json.loads(json.dumps(manifest["config"]))
+        older[one.name] = Stage(one.name, states.folder(one.name), config, inputs).fingerprint
+        write_json(states.folder(one.name) / MANIFEST, manifest | {"inputs": inputs, "fingerprint": older[one.name]})
+    states = states_of(tmp_path, nodes)
+    assert {state.word for state in states.all().values()} == {DONE}
+    refuse_stale(states, ["answers", "scores"], redo=False)
+    (model / "tokenizer_config.json").write_text("{}")
+    states = states_of(tmp_path, nodes)
+    assert {state.word for state in states.all().values()} == {STALE}
+    with pytest.raises(BadInput, match=r"\(model: tokenizer, chat template and generation settings changed\)"):
+        refuse_stale(states, ["answers", "scores"], redo=False)
 
 
 def test_checkpoints_that_nothing_needs_are_deleted_and_made_again_for_a_new_heir(tmp_path: Path) -> None:

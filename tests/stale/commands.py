@@ -152,7 +152,13 @@ def _as_json(body: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[int, 
 
 
 def identities(rooms: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Experiment -> step -> fingerprint, of `EXPERIMENTS`.
+    """Experiment -> step -> fingerprint, of `EXPERIMENTS`; `rooms` as in `experiments`."""
+    found = experiments(rooms)
+    return {name: {step: one.fingerprint for step, one in states.stages.items()} for name, states in found.items()}
+
+
+def experiments(rooms: Mapping[str, str]) -> dict[str, Any]:
+    """Experiment -> its states, of `EXPERIMENTS`.
 
     Args:
         rooms: where `experiment`, `graph` and `states` are.
@@ -167,7 +173,7 @@ def identities(rooms: Mapping[str, str]) -> dict[str, dict[str, str]]:
         if not config.world:
             config.corpus["input"] = "notes"
         found[name] = room["states"].States(room["graph"].Graph(config))
-    return {name: {step: one.fingerprint for step, one in states.stages.items()} for name, states in found.items()}
+    return found
 
 
 def keys() -> dict[str, list[str]]:
