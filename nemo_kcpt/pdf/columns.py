@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
-from nemo_kcpt.pdf.raised import Piece
+from nemo_kcpt.pdf.stretches import GAP, JAPANESE, Stretch
 from nemo_kcpt.pdf.tables import with_tables
 
-GAP = 1.15
-"""Share of the size that columns, or cells of a table, are apart at least; the cells of LaTeX are, by 1.2."""
 ROWS = 3
 """Lines across both columns at least."""
 WIDE = 8.0
@@ -26,62 +24,6 @@ WIDER = 1.7
 """Times the usual distance of lines from which on a space ends the columns."""
 FULL = 0.85
 """Share of a column's width from which on a line counts as full."""
-
-
-@dataclass
-class Stretch:
-    """Text on one baseline without a wide gap."""
-
-    text: str
-    space: str
-    left: float
-    right: float
-    base: float
-    size: float
-
-
-def stretches(pieces: Sequence[Piece]) -> list[Stretch]:
-    """The pieces put together as far as they follow each other closely, in the same order."""
-    found: list[Stretch] = []
-    for piece in pieces:
-        last = found[-1] if found else None
-        if last is not None and _follows(last, piece):
-            last.text += piece.space + piece.text
-            last.right = max(last.right, piece.right)
-            if not piece.kind and piece.size >= last.size:
-                last.base, last.size = piece.base, piece.size
-            continue
-        space = _space(last, piece) if last else piece.space
-        found.append(Stretch(piece.text, space, piece.left, piece.right, piece.base, piece.size))
-    return found
-
-
-def _space(last: Stretch, piece: Piece) -> str:
-    """The space before a piece; a line's end only where PDFium has one, or misses one, for good reasons."""
-    down = (last.base - piece.base) / (last.size or 1)
-    below = (piece.left < last.left and down > 0.5) or _is_below(last, piece)
-    if "\n" not in piece.space and not last.text.endswith("\x02") and below:
-        return "\n"  # the next line, which it takes for more of the same one
-    if "\n" in piece.space and len(piece.text) == 1 and abs(down) < 0.05 and piece.left > last.right:
-        return " "  # it takes a single narrow digit for vertical writing
-    return piece.space
-
-
-def _follows(last: Stretch, piece: Piece) -> bool:
-    if "\n" in piece.space or _is_below(last, piece):
-        return False
-    return bool(piece.kind) or -1.0 < (piece.left - last.right) / (last.size or 1) < GAP
-
-
-def _is_below(last: Stretch, piece: Piece) -> bool:
-    """Whether a piece is on a line below, which PDFium takes for vertical writing if it is a single character: 7 over 3
-    is not 73, while Japanese letters below each other are one text; or far above, as a header that is drawn last."""
-    down, size = last.base - piece.base, last.size or 1
-    if piece.kind or down < -2 * size:
-        return not piece.kind
-    if _JAPANESE.match(last.text[-1:]) and _JAPANESE.match(piece.text):
-        return False
-    return down > 0.9 * size and piece.left < last.right
 
 
 def reading_order(found: Sequence[Stretch]) -> tuple[str, int, int]:
@@ -203,13 +145,12 @@ def _are_columns(sides: Sequence[Sequence[Stretch]]) -> str:
 
 _ENDS = re.compile(r"[。．.!?！？」』:：;；]\W*$")
 _LATIN = re.compile(r"[a-zà-ÿ(,;]")
-_JAPANESE = re.compile(r"[ぁ-ゖァ-ヺ一-鿿]")
 
 
 def _goes_on(above: Stretch, below: Stretch, right: float, size: float) -> bool:
     """Whether a sentence runs on from one line to the next: in small letters, or in Japanese from a full line."""
     if _ENDS.search(above.text):
         return False
-    if _JAPANESE.search(above.text[-1:]) or _JAPANESE.match(below.text):
+    if JAPANESE.search(above.text[-1:]) or JAPANESE.match(below.text):
         return right - above.right < 1.2 * size
     return bool(_LATIN.match(below.text)) or above.text.endswith(("-", "\x02", ","))

@@ -17,7 +17,7 @@ from statistics import median
 from nemo_kcpt.cleaning.headings import known_name, numbered_heading
 from nemo_kcpt.cleaning.joining import Joiner
 from nemo_kcpt.cleaning.line_kinds import ends_sentence
-from nemo_kcpt.pdf.columns import Stretch
+from nemo_kcpt.pdf.stretches import Stretch
 
 SMALL = 0.92
 """Share of the text's size that the letters of a note have at most, where they are smaller."""

@@ -9,9 +9,10 @@ from typing import Any
 
 from nemo_kcpt.cleaning.scripts import JAPANESE, JAPANESE_PUNCTUATION
 from nemo_kcpt.pdf.characters import readings, text_objects
-from nemo_kcpt.pdf.columns import reading_order, stretches
+from nemo_kcpt.pdf.columns import reading_order
 from nemo_kcpt.pdf.notes import notes_behind
 from nemo_kcpt.pdf.raised import pieces_of
+from nemo_kcpt.pdf.stretches import stretches
 from nemo_kcpt.pdf.unmapped import unknown
 from nemo_kcpt.pdf.unseen import show_letters
 from nemo_kcpt.pdf.vertical import lines_from_right_to_left

@@ -11,10 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from nemo_kcpt.pdf.columns import Stretch
+from nemo_kcpt.pdf.stretches import Stretch
 
 ALIGNED = 0.35
 """Share of the size by which the edges or middles of cells may differ."""

@@ -12,6 +12,8 @@ import io
 import re
 from typing import Any
 
+from nemo_kcpt.readers.mail_text import decoded
+
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _TEXTS = {"0037": "Subject", "0E04": "To", "0E03": "Cc", "1035": "Message-ID", "1042": "In-Reply-To"}
 """Property -> the header it stands for."""
@@ -100,8 +102,6 @@ def _text(ole: Any, streams: dict[str, Any], folder: str, number: str) -> str:
     if wide := _raw(ole, streams, f"{folder}__substg1.0_{number}001F"):
         return wide.decode("utf-16-le", "replace").rstrip("\0")
     if narrow := _raw(ole, streams, f"{folder}__substg1.0_{number}001E"):
-        from nemo_kcpt.readers.mail_text import decoded
-
         return decoded(narrow.rstrip(b"\0"), _code_page(ole))
     return ""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nemo_kcpt.tex.labels import Label
 from nemo_kcpt.tex.lexer import tokens_of
-from nemo_kcpt.tex.write import LINE, Handler, Table, Writer
+from nemo_kcpt.tex.write import LINE, Handler, Writer
 
 _FLOATS = {
     "figure": "figure",
@@ -249,7 +251,7 @@ def _algorithmic(writer: Writer, name: str) -> None:
     """Steps, one a line."""
     writer.program.option()
     outer = writer.table
-    writer.table = Table({**outer.commands, **_STEPS}, outer.environments)
+    writer.table = replace(outer, commands={**outer.commands, **_STEPS})
     text = writer.body(name)
     writer.table = outer
     writer.paragraph()
@@ -277,7 +279,7 @@ def _step_with_body(writer: Writer, name: str) -> None:
 
 def _algorithm2e(writer: Writer, name: str) -> None:
     outer = writer.table
-    writer.table = Table({**outer.commands, **_STEPS, **dict.fromkeys(_WITH_BODY, _step_with_body)}, outer.environments)
+    writer.table = replace(outer, commands={**outer.commands, **_STEPS, **dict.fromkeys(_WITH_BODY, _step_with_body)})
     _float(writer, name)
     writer.table = outer
 

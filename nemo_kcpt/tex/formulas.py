@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from nemo_kcpt.cleaning.marks import write_raised
 from nemo_kcpt.tex.lexer import Token, written
 from nemo_kcpt.tex.symbols import symbol
+from nemo_kcpt.tex.write import Writer
 from nemo_kcpt.text.raised import lowered
-
-if TYPE_CHECKING:
-    from nemo_kcpt.tex.write import Writer
 
 _WRITTEN_OUT = frozenset(
     ["ref", "eqref", "cref", "Cref", "autoref", "cite", "SI", "qty", "num", "si", "unit", "ang", "SIrange"]

@@ -7,6 +7,7 @@ import re
 from nemo_kcpt.tex import cites, displays, inline, lists, tables, units
 from nemo_kcpt.tex import commands as text
 from nemo_kcpt.tex import environments as surroundings
+from nemo_kcpt.tex.formulas import formula
 from nemo_kcpt.tex.lexer import Token
 from nemo_kcpt.tex.write import Handler, Table, Writer
 
@@ -173,7 +174,7 @@ ENVIRONMENTS: dict[str, Handler] = {
     "document": text.document,
 }
 """Environment -> what it means."""
-TABLE = Table(COMMANDS, ENVIRONMENTS)
+TABLE = Table(COMMANDS, ENVIRONMENTS, formula)
 KEPT = frozenset(
     [
         *(f"{kind}{star}" for kind in text.LEVELS for star in ("", "*")),

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nemo_kcpt.cleaning.marks import NEAR
-from nemo_kcpt.tex.formulas import formula
 from nemo_kcpt.tex.labels import Label, Labels
 from nemo_kcpt.tex.lexer import Token
 from nemo_kcpt.tex.macros import Program
@@ -65,10 +64,12 @@ Handler = Callable[["Writer", str], None]
 
 @dataclass(frozen=True)
 class Table:
-    """What commands and environments mean."""
+    """What commands, environments and dollar signs mean."""
 
     commands: Mapping[str, Handler]
     environments: Mapping[str, Handler]
+    formula: Callable[[Writer], None]
+    """What a dollar sign begins."""
 
 
 class Writer:
@@ -182,7 +183,7 @@ class Writer:
                 if token.text != "end":
                     self.command(token)
             elif kind == "$":
-                formula(self)
+                self.table.formula(self)
             elif kind == "code":
                 self._code(token)
             elif kind in ("raw", "^", "_"):

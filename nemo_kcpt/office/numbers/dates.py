@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from nemo_kcpt.office.numbers.codes import Token
 from nemo_kcpt.office.numbers.digits import in_numerals
 from nemo_kcpt.text.counting import counted
-
-if TYPE_CHECKING:
-    from nemo_kcpt.office.numbers.formats import Token
 
 _ERAS = (
     ((2019, 5, 1), "R", "令和"),
@@ -58,11 +56,6 @@ class Moment(NamedTuple):
     """Fraction of a second."""
     total: Decimal
     """Seconds since day 0."""
-
-
-def is_date_token(kind: str) -> bool:
-    """Whether a token makes its section one of dates."""
-    return kind in ("date", "elapsed", "half", "fraction")
 
 
 def moment(number: Decimal, places: int, since_1904: bool) -> Moment:

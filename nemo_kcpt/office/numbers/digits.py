@@ -6,12 +6,9 @@ import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
+from nemo_kcpt.office.numbers.codes import Token
 from nemo_kcpt.text.counting import counted
-
-if TYPE_CHECKING:
-    from nemo_kcpt.office.numbers.formats import Token
 
 _FULL = str.maketrans("0123456789", "０１２３４５６７８９")
 _FRACTION = re.compile(r"[Ls]*(?:d+s+)?d+/(?:d+|n+)[Ls]*")

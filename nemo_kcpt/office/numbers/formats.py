@@ -6,17 +6,15 @@ numbers with a minus. A whole number without a format is written with all its di
 
 from __future__ import annotations
 
-import re
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from functools import lru_cache
-from typing import NamedTuple
 
-from nemo_kcpt.office.numbers.dates import is_date_token, write_date
+from nemo_kcpt.office.numbers.codes import DATE, Section, Token, parse
+from nemo_kcpt.office.numbers.dates import write_date
 from nemo_kcpt.office.numbers.digits import in_numerals, write_number
 
 _EXACT = Context(prec=400)
 """Digits enough for every number that a file can hold."""
-DATE = "yyyy/m/d"
 BUILT_IN = {
     0: "General", 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 5: "#,##0;-#,##0", 6: "#,##0;-#,##0",
     7: "#,##0.00;-#,##0.00", 8: "#,##0.00;-#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 12: "# ?/?",
@@ -34,46 +32,6 @@ BUILT_IN = {
 """Id -> code, where a file gives none; 27 to 36 and 50 to 58 as a Japanese Excel has them."""
 LOCAL_CURRENCY = (5, 6, 7, 8, 42, 44)
 """Ids whose codes have the currency sign of the country where Excel runs; a file may give none."""
-_TOKEN = re.compile(
-    r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.)|_(?P<gap>.)|\*(?P<fill>.)|\[(?P<bracket>[^\]]*)\]'
-    r"|(?P<general>General|G/標準|G/通用格式)|(?P<half>AM/PM|A/P|am/pm|a/p|上午/下午|午前/午後)"
-    r"|(?P<fraction>(?<=[sS\]])\.0+)|(?P<date>[yY]+|[mM]+|[dD]+|[hH]+|[sS]+|[gG]+|[eE](?![-+])[eE]*|[bB]{2,4}|[aA]{3,4}|r+)"
-    r"|(?P<exponent>[eE][-+])|(?P<digit>[0#?])|(?P<point>\.)|(?P<comma>,)|(?P<percent>[%％])|(?P<text>@)|(?P<other>.)",
-    re.S,
-)
-_PLAIN = re.compile(r"(?P<grouped>#,##)?0(?:\.(?P<places>0+))?")
-_CONDITION = re.compile(r"\s*(<=|>=|<>|=|<|>)\s*(-?[\d.]+(?:[eE][-+]?\d+)?)\s*")
-_CURRENCY = re.compile(r"\$(?P<sign>[^-\]]*)(?:-(?P<locale>[^\]]*))?")
-_ELAPSED = re.compile(r"h+|m+|s+", re.I)
-_NUMERALS = re.compile(r"DBNum([1-4])", re.I)
-_COLOUR = re.compile(r"black|blue|cyan|green|magenta|red|white|yellow|color\s*\d+|[黒青水緑紫赤白黄]|色\s*\d+", re.I)
-_LOCAL_DATE, _LOCAL_TIME = "F800", "F400"
-
-
-class Token(NamedTuple):
-    """A piece of a format."""
-
-    kind: str
-    text: str
-
-
-class Section(NamedTuple):
-    """What is between semicolons."""
-
-    tokens: tuple[Token, ...]
-    condition: tuple[str, Decimal] | None
-    locale: str
-    """What follows the minus of [$-…], in upper case."""
-    numerals: int
-    """1 to 4 for [DBNum1] to [DBNum4], else 0."""
-    kinds: frozenset[str]
-    """Kinds of its tokens."""
-    is_date: bool
-    """Whether it shows a date or a time."""
-    places: int
-    """Digits after the point of a format as plain as #,##0.00 or 0, else -1."""
-    grouped: bool
-    """Whether such a format has commas."""
 
 
 class UnknownFormat(ValueError):
@@ -164,62 +122,6 @@ def _rounded(number: Decimal, places: int) -> Decimal:
 
 def _literal(token: Token) -> str:
     return token.text if token.kind in ("literal", "slash", "percent", "comma", "point", "digit", "exponent") else ""
-
-
-@lru_cache(maxsize=1024)
-def parse(code: str) -> tuple[Section, ...]:
-    """The sections of a format."""
-    sections: list[list[Token]] = [[]]
-    abouts: list[list[str]] = [[]]
-    for match in _TOKEN.finditer(code):
-        kind = match.lastgroup or "other"
-        text = match[kind]
-        if kind == "other" and text == ";":
-            sections.append([])
-            abouts.append([])
-        elif kind == "bracket" and not _ELAPSED.fullmatch(text):
-            abouts[-1].append(text)
-            if (money := _CURRENCY.fullmatch(text)) and money["sign"]:
-                sections[-1].append(Token("literal", money["sign"]))
-        else:
-            sections[-1].append(_token(kind, text))
-    return tuple(_section(tokens, about) for tokens, about in zip(sections, abouts))
-
-
-def _token(kind: str, text: str) -> Token:
-    if kind == "other" and text == "/":
-        return Token("slash", text)
-    if kind in ("quoted", "escaped", "other"):
-        return Token("literal", "¥" if text == "\\" else text)
-    if kind in ("gap", "fill"):
-        return Token("space", "")
-    if kind == "bracket":
-        return Token("elapsed", text.lower())
-    if kind == "date":
-        return Token("date", text.lower()) if text[0] not in "bBr" else Token("unknown", text)
-    return Token(kind, text)
-
-
-def _section(tokens: list[Token], about: list[str]) -> Section:
-    condition, locale, numerals = None, "", 0
-    for text in about:
-        if match := _CONDITION.fullmatch(text):
-            condition = (match[1], Decimal(match[2]))
-        elif match := _CURRENCY.fullmatch(text):
-            locale = (match["locale"] or "").upper()
-        elif match := _NUMERALS.fullmatch(text):
-            numerals = int(match[1])
-        elif not _COLOUR.fullmatch(text):
-            tokens = [*tokens, Token("unknown", text)]
-    if locale in (_LOCAL_DATE, _LOCAL_TIME):
-        return parse(DATE if locale == _LOCAL_DATE else "h:mm:ss")[0]
-    kinds = frozenset(token.kind for token in tokens)
-    plain = None if numerals else _PLAIN.fullmatch("".join(token.text for token in tokens if token.kind != "space"))
-    if plain is None or not kinds <= {"digit", "comma", "point", "space"}:
-        places, grouped = -1, False
-    else:
-        places, grouped = len(plain["places"] or ""), plain["grouped"] is not None
-    return Section(tuple(tokens), condition, locale, numerals, kinds, any(map(is_date_token, kinds)), places, grouped)
 
 
 def _chosen(sections: tuple[Section, ...], number: Decimal) -> tuple[Section, str]:
