@@ -1,19 +1,24 @@
-"""The split of a corpus, and the questions that people asked about its documents, from the SQuAD-style files."""
+"""The split of a corpus, and the questions that people asked about its documents, as the corpus wrote them.
+
+Until the next release the stages behind the corpus read them from the SQuAD-style files, too (`from_squad`).
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.corpus.names import name_form
-from nemo_kcpt.documents.base import Place
+from nemo_kcpt.documents.base import Piece, Place
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.logs import LOG
+from nemo_kcpt.readers.squad import READER as SQUAD
 from nemo_kcpt.readers.squad import Malformed, article_id, is_squad, load_whole, once, parse_article
-from nemo_kcpt.records.files import DROPPED, PAPERS
+from nemo_kcpt.records.files import DROPPED, PAPERS, QUESTIONS
 from nemo_kcpt.records.inputs import read_split
 from nemo_kcpt.records.kinds import HUMAN
 from nemo_kcpt.text.letters import bare
@@ -66,6 +71,63 @@ def read_papers(corpus: Path) -> Papers:
     return Papers(titles=titles, split=split, folder=corpus)
 
 
+def all_answers(place: Place, piece: Piece) -> dict[str, tuple[str, ...]]:
+    """question_id -> every right answer, in a piece that is SQuAD-style; a reader hands on the first one alone."""
+    known: dict[str, tuple[str, ...]] = {}
+    for file in map(Path, piece.paths if piece.reader == SQUAD.name else ()):
+        used: set[str] = set()
+        try:
+            articles = _articles(place, file)
+        except BadInput:  # the reader says so
+            continue
+        for number, article in enumerate(articles):
+            with suppress(Malformed):  # the reader says so
+                found = parse_article(article, article_id(article, file, number), used, str(file))
+                known |= {asked.question_id: asked.answers for asked in found.asked}
+    return known
+
+
+def from_corpus(papers: Papers) -> Iterator[dict[str, Any]]:
+    """People's questions as `kcpt corpus` wrote them; `accepted` holds all answers, `answer` the first.
+
+    Raises:
+        BadInput: the documents came without questions, an earlier version wrote the first answers alone, or a question
+            is about a paper that is not in split.json.
+    """
+    path = QUESTIONS.path(papers.folder)
+    if not path.is_file():
+        raise BadInput(
+            f"{papers.folder}: no {path.name} in it, so its documents came without questions that people asked; make "
+            "the corpus of documents that have them (SQuAD-style JSON), or omit human=true"
+        )
+    for number, record in QUESTIONS.lines(path):
+        where = f"{path}, line {number}"
+        if not record.get("accepted"):
+            raise BadInput(
+                f"{where}: no field accepted with every right answer; an earlier version of nemo_kcpt wrote the first "
+                "alone. Make the corpus again with --redo, or give squad=FILE instead of human=true"
+            )
+        paper_id = str(record["paper_id"])
+        if paper_id not in papers.side:
+            raise BadInput(
+                f"{where}: paper '{paper_id}' is not in {papers.folder / 'split.json'}; both are of one corpus"
+            )
+        yield {
+            "split": papers.side[paper_id],
+            "question_id": record["question_id"],
+            "paper_id": paper_id,
+            "kind": HUMAN,
+            "question": str(record["question"]).strip(),
+            "answer": record["answer"],
+            "accepted": record["accepted"],
+        }
+
+
+def warn_of_squad(stage: str) -> None:
+    """Say what replaces squad=, which the next release has no more."""
+    LOG.warning("%s: squad= goes with the next release: human=true takes the same questions from the corpus", stage)
+
+
 def squad_files(path: Path) -> list[Path]:
     """The SQuAD-style file itself, or those below a folder, in the order in which `kcpt corpus` reads them.
 
@@ -96,7 +158,7 @@ def from_squad(path: Path, papers: Papers, counts: Counter[str]) -> Iterator[dic
     flaws: list[str] = []
     for file in squad_files(path):
         in_file: set[str] = set()
-        for number, article in enumerate(_articles(path, file)):
+        for number, article in enumerate(_articles(Place(name=str(path)), file)):
             where = f"{file}, data[{number}]"
             given = article_id(article, file, number)
             paper_id = papers.known(given)
@@ -143,9 +205,9 @@ def _left_out(corpus: Path) -> set[str]:
     return {name_form(str(record.get("paper_id"))) for record in DROPPED.read(path)} if path.is_file() else set()
 
 
-def _articles(path: Path, file: Path) -> list[Any]:
+def _articles(place: Place, file: Path) -> list[Any]:
     try:
-        content = once(load_whole(Place(name=str(path)), file))
+        content = once(load_whole(place, file))
     except Malformed as error:
         raise BadInput(f"{file}: {error}") from None
     articles = content.get("data") if isinstance(content, dict) else None

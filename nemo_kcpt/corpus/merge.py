@@ -166,6 +166,7 @@ def _write_questions(connection: Any, parts: Path, path: Path) -> int:
                             "kind": "human",
                             "question": question["question"],
                             "answer": question["answer"],
+                            **{key: question[key] for key in ("accepted",) if key in question},
                             "kept": True,
                             "filter": {"by": "none", "reason": "asked by people about this document"},
                         }

@@ -32,7 +32,7 @@ HELDOUT_KINDS: tuple[str, ...] = (*QA_KINDS, "keywords")
 """Kinds that never reach training for a held-out paper: its test questions are made from them."""
 
 HUMAN = "human"
-"""Kind of the pairs that people wrote (teacher=rules with squad=), as `kcpt questions squad=` calls their questions."""
+"""Kind of the questions that people asked (human=true), and of the pairs that teacher=rules makes of them."""
 
 
 def is_heldout(record: Mapping[str, Any]) -> bool:

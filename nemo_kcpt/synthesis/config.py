@@ -10,7 +10,7 @@ from nemo_kcpt.llm.faults import check_served_model
 from nemo_kcpt.llm.settings import ClientKeys, Llm
 from nemo_kcpt.llm.thinking import merged
 from nemo_kcpt.records.kinds import HUMAN, KINDS
-from nemo_kcpt.runs import Shard
+from nemo_kcpt.runs import Shard, later
 from nemo_kcpt.synthesis import added
 from nemo_kcpt.synthesis.added import TEACHERS
 from nemo_kcpt.synthesis.filters import Screen
@@ -53,8 +53,10 @@ class Config(ClientKeys):
     """ichikara-style file or folder ({ID, text, output}): each prompt shows one, for the one-shot set."""
     facts: Path | None = None
     """Fact sheets of the fictional papers (facts.jsonl), needed by teacher=template."""
+    human: bool = later(False)
+    """teacher=rules: the questions that people asked, which the corpus holds, become pairs of the kind human."""
     squad: Path | None = None
-    """teacher=rules: SQuAD-style file or folder from which the corpus was made; its human questions become pairs."""
+    """Until the next release, for human=true: the SQuAD-style file or folder from which the corpus was made."""
     temperature: float = 0.7
     """Sampling temperature; 0.7 and top_p 0.8 are Qwen2.5's own."""
     top_p: float = 0.8
@@ -139,16 +141,21 @@ def check_rules(config: Config) -> None:
         ValueError: names the key.
     """
     if config.teacher != "rules":
-        if config.squad is not None:
-            raise ValueError(f"squad: teacher={config.teacher} writes no pairs of human questions; teacher=rules does")
+        for name in ("human", "squad"):
+            if getattr(config, name):
+                raise ValueError(
+                    f"{name}: teacher={config.teacher} writes no pairs of human questions; teacher=rules does"
+                )
         return
+    if config.human and config.squad is not None:
+        raise ValueError("human and squad: give human=true alone, the corpus holds what is in the SQuAD-style file")
     for name in ("prompts", "examples", "facts"):
         if getattr(config, name) is not None:
-            raise ValueError(f"{name}: teacher=rules reads none; it writes from the documents and squad= alone")
-    if HUMAN in config.kinds and config.squad is None:
-        raise ValueError(f"kinds: {HUMAN} needs squad=FILE, the SQuAD-style file from which the corpus was made")
+            raise ValueError(f"{name}: teacher=rules reads none; it writes from the corpus alone")
+    if HUMAN in config.kinds and config.squad is None and not config.human:
+        raise ValueError(f"kinds: {HUMAN} needs human=true, and a corpus whose documents came with questions")
     if unknown := [kind for kind in config.kinds if kind not in (*RULE_KINDS, HUMAN)]:
         raise ValueError(
-            f"kinds: teacher=rules cannot write {', '.join(unknown)}; it can {', '.join(RULE_KINDS)} and, with squad=, "
-            f"{HUMAN}. The others need an LLM"
+            f"kinds: teacher=rules cannot write {', '.join(unknown)}; it can {', '.join(RULE_KINDS)} and, with "
+            f"human=true, {HUMAN}. The others need an LLM"
         )

@@ -18,8 +18,8 @@ Teachers:
     batch      OpenAI's Batch API: half the price, within a day
     vllm       vLLM in this machine's serve environment, started for the run and stopped with it
     rules      no LLM, for documents in Japanese or English: rules that quote, reorder and blank out the text, and with
-               squad= the questions that people asked (kind human). Lower quality, of 8 kinds: for baselines, studies
-               and tests
+               human=true the questions that people asked (kind human). Lower quality, of 8 kinds: for baselines,
+               studies and tests
     template   the demo's stand-in for fictional papers, which knows their fact sheets; not an LLM
     others     of installed packages, by their names: kcpt doctor lists them, CONTRIBUTING.md shows one
 """
@@ -31,6 +31,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from nemo_kcpt.corpus.human_questions import warn_of_squad
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.llm.batch import BatchTeacher
 from nemo_kcpt.llm.counting import token_counter as token_counter
@@ -76,6 +77,8 @@ def run(config: Config, redo: bool = False) -> None:
         return
     if config.salvage:
         _salvage(config)
+    if config.squad is not None:
+        warn_of_squad("synthesize")
     given, config = config, fit(config)
     if config.shard:
         shard = Shard.parse(config.shard)

@@ -18,7 +18,7 @@ from nemo_kcpt.runs import stage
 
 GENERAL = Path(__file__).resolve().parents[1] / "general"
 LANGUAGES = ("ja", "en", "both")
-SOURCES = ("corpus", "synthetic", "squad", "facts")
+SOURCES = ("corpus", "synthetic", "human", "squad", "facts")
 """Keys that name documents or questions about them; none goes with the project's own questions."""
 
 
@@ -78,14 +78,14 @@ def write_own(key: str, language: str, given: Mapping[str, Any], out: Path, redo
     Args:
         key: general or retention.
         language: ja, en or both.
-        given: of the stage's other keys those that name documents; all have to be None.
+        given: of the stage's other keys those that name documents; none may be given.
         out: folder for questions.jsonl.
         redo: write them again.
 
     Raises:
         BadInput: documents are given, too.
     """
-    if clash := [name for name in SOURCES if given[name] is not None]:
+    if clash := [name for name in SOURCES if given[name]]:
         raise BadInput(f"{key}= and {clash[0]}= contradict each other: {key} questions are about no document")
     inputs: dict[str, Path | str] = {"general": GENERAL / "questions.jsonl"}
     if key == "retention":

@@ -1,4 +1,4 @@
-"""Where questions come from: the teacher's pairs, a SQuAD-style file of human questions, the demo's fact sheets."""
+"""Where questions come from: the teacher's pairs, the questions that people asked, the demo's fact sheets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nemo_kcpt.records.kinds import HUMAN, is_heldout
 def from_pairs(path: Path, papers: Papers, without_human: bool = False) -> Iterator[dict[str, Any]]:
     """Questions from the pairs of synthetic.jsonl: kinds that never reach training for a held-out paper.
 
-    `without_human` leaves out pairs that are human questions, for they come from their own file with all answers.
+    `without_human` leaves out pairs that are human questions, for they come from the corpus with all answers.
 
     Raises:
         BadInput: a paper that is not in the split, a pair without words, or one paper's kind twice.

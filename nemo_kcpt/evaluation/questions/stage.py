@@ -1,8 +1,8 @@
 """Questions for the models: train questions, which training has seen, and test questions, which it has not.
 
 From synthetic= they are the teacher's five qa_* kinds and keywords, of the papers in split.json's `train` for the train
-questions and of its `heldout` for the test questions; from squad= (the file or folder in SQuAD's form from which kcpt
-corpus made the papers, as JaQuAD) those that people asked, as kind human with all `accepted` answers; or from both.
+questions and of its `heldout` for the test questions; with human=true those that people asked, which the corpus holds
+where its documents came with questions (SQuAD's form, as JaQuAD), as kind human with all `accepted` answers; or both.
 
     kcpt questions corpus=runs/mine/corpus synthetic=runs/mine/synthetic out=runs/mine/questions
     kcpt questions corpus=… synthetic=… out=… filter=llm                    # GPT-4o-mini; the key is OPENAI_API_KEY
@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.config import MISSING
-from nemo_kcpt.corpus.human_questions import Papers, from_squad, read_papers, squad_files
+from nemo_kcpt.corpus.human_questions import Papers, from_corpus, from_squad, read_papers, squad_files, warn_of_squad
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.questions import choose, duplicates, judges, own, sources, validation
 from nemo_kcpt.evaluation.questions.audit import measure, write_audit
@@ -75,8 +75,10 @@ class Config(ServerKeys):
     """Folder of kcpt corpus (papers.jsonl, split.json); needed but for an audit of a finished folder."""
     synthetic: Path | None = None
     """Folder of kcpt synthesize, or a synthetic.jsonl."""
+    human: bool = later(False)
+    """Take the questions that people asked, which the corpus holds where its documents came with questions."""
     squad: Path | None = None
-    """SQuAD-style file or folder with human questions: the one from which the corpus was made."""
+    """Until the next release, for human=true: the SQuAD-style file or folder from which the corpus was made."""
     facts: Path | None = None
     """facts.jsonl of the demo's fictional papers: questions with known exact answers."""
     general: str = ""
@@ -116,6 +118,8 @@ class Config(ServerKeys):
         validation.check_keys(self.validation, self.part)
         own.check_language("general", self.general)
         own.check_language("retention", self.retention)
+        if self.human and self.squad is not None:
+            raise ValueError("human and squad: give human=true alone, the corpus holds what is in the SQuAD-style file")
         if self.general and self.retention:
             raise ValueError("general and retention: give one of them, each has a folder of its own")
         if not 0 <= self.near <= 1:
@@ -160,14 +164,15 @@ def _inputs(config: Config) -> dict[str, Path | str]:
         raise BadInput("needs corpus=FOLDER (of kcpt corpus); see kcpt questions --help")
     sources = {"synthetic": config.synthetic, "squad": config.squad, "facts": config.facts}
     given = {name: path for name, path in sources.items() if path is not None}
-    if not given:
+    if not given and not config.human:
         raise BadInput(
-            "needs synthetic=FOLDER (of kcpt synthesize), squad=FILE or facts=FILE; see kcpt questions --help"
+            "needs synthetic=FOLDER (of kcpt synthesize), human=true or facts=FILE; see kcpt questions --help"
         )
-    if "facts" in given and len(given) > 1:
-        raise BadInput("facts= and synthetic= or squad= contradict each other: fact sheets replace all other questions")
+    if "facts" in given and (len(given) > 1 or config.human):
+        raise BadInput("facts= and synthetic= or human= contradict each other: fact sheets replace all other questions")
     inputs: dict[str, Path | str] = {"corpus": config.corpus, **given}
     if config.squad is not None:
+        warn_of_squad("questions")
         files = squad_files(config.squad)
         inputs["squad"] = sha256_text(canonical_json([[file.name, sha256_file(file)] for file in files]))
     return inputs
@@ -186,13 +191,14 @@ def _make(config: Config, current: Stage) -> None:
     papers = read_papers(config.corpus)
     counts: Counter[str] = Counter()
     read = _read(config, papers, counts)
+    source = str(config.synthetic or config.squad or config.facts or config.corpus)
     if not read:
         raise BadInput(
-            f"{config.synthetic or config.squad or config.facts}: no question in it; the qa_* kinds and keywords are "
-            "needed (kcpt synthesize), or questions with answers (squad=)"
+            f"{source}: no question in it; the qa_* kinds and keywords are needed (kcpt synthesize), or questions that "
+            "people asked and answered (human=true)"
         )
     sources.check_ids(read)
-    chosen = sources.choose_kinds(read, config.kinds, str(config.synthetic or config.squad or config.facts))
+    chosen = sources.choose_kinds(read, config.kinds, source)
     unique, dropped = duplicates.drop_duplicates(chosen, papers.titles, 0 if config.facts else config.near)
     aside = validation.validation_papers(papers.split["heldout"], config.validation, papers.folder)
     unique, dropped = (validation.of_part(records, aside, config.part) for records in (unique, dropped))
@@ -229,9 +235,12 @@ def _read(config: Config, papers: Papers, counts: Counter[str]) -> list[dict[str
         return list(sources.from_facts(config.facts, papers, config.seed))
     found: list[dict[str, Any]] = []
     if config.synthetic is not None:
-        found += sources.from_pairs(SYNTHETIC.path(config.synthetic), papers, without_human=config.squad is not None)
+        without_human = config.human or config.squad is not None
+        found += sources.from_pairs(SYNTHETIC.path(config.synthetic), papers, without_human)
     if config.squad is not None:
         found += from_squad(config.squad, papers, counts)
+    if config.human:
+        found += from_corpus(papers)
     return found
 
 

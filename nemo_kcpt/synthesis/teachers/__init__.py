@@ -27,7 +27,7 @@ def make(config: Config) -> Teacher:
     if config.teacher == "rules":
         from nemo_kcpt.synthesis.teachers.rules import RulesTeacher  # reads numbers, names and moments
 
-        return RulesTeacher(config.corpus, config.squad)
+        return RulesTeacher(config.corpus, config.squad, config.human)
     return clients.make(config.llm())
 
 

@@ -1,8 +1,9 @@
-"""Human questions of a SQuAD-style file: ids and split as the corpus has them, all answers accepted."""
+"""Questions that people asked: ids and split as the corpus has them, all answers accepted, by human= and by squad=."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.corpus.human_questions import from_squad, read_papers
+from nemo_kcpt.corpus.human_questions import from_corpus, from_squad, read_papers
 from nemo_kcpt.corpus.stage import Config as CorpusConfig
 from nemo_kcpt.corpus.stage import run as make_corpus
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.questions.stage import Config, run
-from nemo_kcpt.files import read_json, read_jsonl
+from nemo_kcpt.files import read_json, read_jsonl, write_jsonl
 
 NAMES = ("アオバ", "カスミ", "ミナモ", "ツバメ")
 
@@ -78,12 +79,57 @@ def test_human_questions(tmp_path: Path, corpus: Path, squad: Path) -> None:
     assert {one["question_id"]: one["split"] for one in ours} == of_corpus
 
 
-def test_human_and_synthetic_questions_together(tmp_path: Path, corpus: Path, squad: Path) -> None:
+def test_the_corpus_holds_what_the_file_holds(
+    tmp_path: Path, corpus: Path, squad: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same questions, ids, draw and verdicts by the key of today and by the one that goes."""
+    run(Config(out=tmp_path / "old", corpus=corpus, squad=squad, n=3))
+    assert "questions: squad= goes with the next release: human=true takes the same questions" in caplog.text
+    caplog.clear()
+    run(Config(out=tmp_path / "new", corpus=corpus, human=True, n=3))
+    assert "squad" not in caplog.text
+    for name in ("questions.jsonl", "dropped.jsonl"):
+        assert (tmp_path / "new" / name).read_bytes() == (tmp_path / "old" / name).read_bytes()
+    with pytest.raises(BadInput, match=r"holds the result of another run of questions: human was True, now absent"):
+        run(Config(out=tmp_path / "new", corpus=corpus, synthetic=written_pairs(tmp_path), n=3))
+
+
+def test_without_people_s_questions_human_is_refused(tmp_path: Path, corpus: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    for name in NAMES:
+        (tmp_path / "notes" / f"{name}.txt").write_text(f"{name}川は{name}山の雪から生まれた。" * 5)
+    keys = {"heldout_count": 1, "workers": 1, "near_duplicates": 0, "same_side": 0}
+    make_corpus(CorpusConfig(input=str(tmp_path / "notes"), out=tmp_path / "plain", **keys))
+    with pytest.raises(BadInput, match=r"plain: no questions\.jsonl in it, so its documents came without questions"):
+        run(Config(out=tmp_path / "out", corpus=tmp_path / "plain", human=True))
+    with pytest.raises(ValueError, match="human and squad: give human=true alone"):
+        Config(human=True, squad=tmp_path / "rivers.json")
+    with pytest.raises(BadInput, match="general= and human= contradict each other"):
+        run(Config(out=tmp_path / "out", general="ja", human=True))
+
+
+def test_a_corpus_of_an_earlier_version_has_the_first_answers_alone(tmp_path: Path, corpus: Path, squad: Path) -> None:
+    shutil.copytree(corpus, tmp_path / "corpus")
+    records = [*read_jsonl(corpus / "questions.jsonl")]
+    for record in records:
+        del record["accepted"]
+    write_jsonl(tmp_path / "corpus/questions.jsonl", records)
+    with pytest.raises(BadInput, match=r"questions\.jsonl, line 1: no field accepted .* --redo, or give squad=FILE"):
+        run(Config(out=tmp_path / "out", corpus=tmp_path / "corpus", human=True))
+    run(Config(out=tmp_path / "out", corpus=tmp_path / "corpus", squad=squad))
+
+
+def written_pairs(folder: Path) -> Path:
     pairs = [{"instruction": f"アオバ川の支流{index}はどこですか。", "output": "北"} for index in range(6)]
-    line = {"paper_id": "rivers-0000", "kind": "qa_easy", "pairs": pairs}
-    (tmp_path / "synthetic.jsonl").write_text(json.dumps(line))
-    run(Config(out=tmp_path / "out", corpus=corpus, squad=squad.parent, synthetic=tmp_path / "synthetic.jsonl"))
+    write_jsonl(folder / "synthetic.jsonl", [{"paper_id": "rivers-0000", "kind": "qa_easy", "pairs": pairs}])
+    return folder / "synthetic.jsonl"
+
+
+def test_human_and_synthetic_questions_together(tmp_path: Path, corpus: Path, squad: Path) -> None:
+    run(Config(out=tmp_path / "out", corpus=corpus, squad=squad.parent, synthetic=written_pairs(tmp_path)))
     assert {one["kind"] for one in read_jsonl(tmp_path / "out" / "questions.jsonl")} == {"human", "qa_easy"}
+    run(Config(out=tmp_path / "new", corpus=corpus, human=True, synthetic=written_pairs(tmp_path)))
+    assert (tmp_path / "new/questions.jsonl").read_bytes() == (tmp_path / "out/questions.jsonl").read_bytes()
 
 
 def test_a_file_in_another_encoding(tmp_path: Path, corpus: Path, squad: Path) -> None:
@@ -145,11 +191,11 @@ def test_what_is_malformed_goes_alone_as_in_the_corpus(
     make_corpus(
         CorpusConfig(input=str(squad), out=tmp_path / "corpus", heldout_count=1, workers=1, max_bad=1, same_side=0)
     )
-    of_corpus = {one["question_id"] for one in read_jsonl(tmp_path / "corpus" / "questions.jsonl")}
     counts: Counter[str] = Counter()
+    papers = read_papers(tmp_path / "corpus")
     with caplog.at_level("WARNING"):
-        found = list(from_squad(squad, read_papers(tmp_path / "corpus"), counts))
-    assert {one["question_id"] for one in found} == of_corpus
+        found = list(from_squad(squad, papers, counts))
+    assert found == list(from_corpus(papers))
     assert sum(one["paper_id"] == "rivers-0003" for one in found) == left
     assert counts["malformed"] == malformed
     assert ("are malformed and left out: " in caplog.text) == bool(malformed)
@@ -176,7 +222,8 @@ def test_jaquad(tmp_path: Path, shared_data: Path) -> None:
     """Real questions that people asked with a paragraph at hand; nearly all of them stand alone."""
     file = shared_data / "jaquad" / "jaquad_train_0000.json"
     make_corpus(CorpusConfig(input=str(file), out=tmp_path / "corpus", workers=1))
-    run(Config(out=tmp_path / "out", corpus=tmp_path / "corpus", squad=file, n=0))
+    run(Config(out=tmp_path / "out", corpus=tmp_path / "corpus", human=True, n=0))
+    assert list(from_corpus(papers := read_papers(tmp_path / "corpus"))) == list(from_squad(file, papers, Counter()))
     records = list(read_jsonl(tmp_path / "out" / "questions.jsonl"))
     kept = sum(one["kept"] for one in records)
     assert len(records) > 900 and 0.95 < kept / len(records) < 1
