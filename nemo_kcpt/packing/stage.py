@@ -18,20 +18,21 @@ kcpt pack out=PACK --report                       writes PACK/pack.html: fill, l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.files import atomic_write, sha256_text
-from nemo_kcpt.hf.chat_template import DATE, given_template, template_date, writes_date
+from nemo_kcpt.files import atomic_write
+from nemo_kcpt.hf.chat_template import DATE, given_template, writes_date
 from nemo_kcpt.hf.thinking import OFF
-from nemo_kcpt.hf.tokenizer import PackTokenizer, thinks, tokenizer_inputs
+from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.anchored import anchored_windows, sample_windows
 from nemo_kcpt.packing.concat import concat_segments, concat_windows
+from nemo_kcpt.packing.config import LEAST_PASSAGE, NOT_SHAPING, inputs_of, required, split_file
+from nemo_kcpt.packing.config import Config as Config
 from nemo_kcpt.packing.inspect import print_window
 from nemo_kcpt.packing.page import write_page
 from nemo_kcpt.packing.papers import (
@@ -54,120 +55,10 @@ from nemo_kcpt.progress import progress
 from nemo_kcpt.recipe_calls import check_folder
 from nemo_kcpt.records.files import CONVERSATIONS, PAPERS, SAMPLES, SYNTHETIC
 from nemo_kcpt.records.inputs import read_split
-from nemo_kcpt.runs import MANIFEST, later, shaping, stage
+from nemo_kcpt.runs import MANIFEST, shaping, stage
 
-MODES = ("anchored", "concat", "raw", "instruction")
 TEMPLATE = "chat_template.jinja"
 """In a pack: the chat template that was given instead of the tokenizer's."""
-LEAST_PASSAGE = 4
-"""A window holds at least so many passages' tokens."""
-
-
-@dataclass(kw_only=True)
-class Config:
-    """Keys of `kcpt pack`."""
-
-    out: Path = Path(MISSING)
-    """Folder of the pack, by custom packs/<mode>-<seq_length>."""
-    mode: str = "anchored"
-    """anchored, concat, raw or instruction; see above."""
-    seq_length: int = 4096
-    """Tokens in a window, the context length of the training."""
-    tokenizer: Path | None = None
-    """Hugging Face tokenizer folder (tokenizer.json, tokenizer_config.json with a chat template)."""
-    chat_template: str = later("")
-    """Chat template instead of the tokenizer's own, for base models that have none: a file, or plain for the one that
-    comes with kcpt."""
-    template_date: str = later(DATE)
-    """Date that chat templates write where they would write today's."""
-    corpus: Path | None = None
-    """Folder of kcpt corpus, or a papers.jsonl (held out is what a split.json beside it says); for anchored, concat and
-    raw."""
-    synthetic: Path | None = None
-    """Folder of kcpt synthesize, or a file of such records (paper_id, kind, pairs); for anchored and concat."""
-    kinds: list[str] = field(default_factory=list)
-    """Kinds of synthetic data to pack, as [paraphrase,summary]; empty: all that are there."""
-    sft: Path | None = None
-    """One file of kcpt sft-data, such as sft/all_included.jsonl; for instruction."""
-    bos: bool = True
-    """Begin each paper's text with the tokenizer's bos_token, if it has one. Pairs are as the chat template writes."""
-    eos: bool = True
-    """End each paper's text with the tokenizer's eos_token, if it has one."""
-    system: str = ""
-    """A system message before each pair or sample that has none. llm-jp-3's template writes its opening sentence only
-    where there is one: give that sentence, here and to kcpt generate."""
-    passage_tokens: int = 128
-    """Most tokens of a passage that a pair is assigned to (at most a quarter of the window): smaller ones say more
-    exactly what a pair is about, larger ones are found more surely."""
-    repeat_budget: float = 0.3
-    """anchored: tokens of text that may be in the pack again (beside pairs that overflow a window, and around
-    passages where a window would hold padding), as a share of all text and pairs: what repetition may add to the
-    training. 0 repeats nothing."""
-    shuffle_kinds: bool = False
-    """Shuffle the kinds of each paper (by seed) instead of keeping the order of synthetic.jsonl."""
-    seed: int = 0
-    """Seed of that order."""
-    replay: Path | None = None
-    """JSON Lines with a field text: general text to train on beside the papers, against forgetting. It is read in
-    order as far as needed, so shuffle it once. Or folder of kcpt replay: what the starting model says by itself."""
-    replay_share: float = 0.1
-    """Share of all tokens that is replay, if replay is given."""
-    replay_passes: int = later(1)
-    """Passes over the documents until replay is read again: the pack holds so many times the replay of one pass, and
-    each pass takes the next part."""
-    processes: int = 0
-    """Processes that tokenise; 0 for one on each core."""
-    inspect: int | None = None
-    """Print this window of the finished pack in out (counted from 0) and do nothing else."""
-    report: bool = False
-    """Also write pack.html, a page with plots, into out."""
-
-    def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ValueError(f"mode: '{self.mode}' is not one of {', '.join(MODES)}")
-        if self.seq_length < 8:
-            raise ValueError(f"seq_length: {self.seq_length} is too short, at least 8 tokens are needed")
-        if self.passage_tokens < 1:
-            raise ValueError(f"passage_tokens: {self.passage_tokens} was given, at least 1 is needed")
-        if self.repeat_budget < 0:
-            raise ValueError(f"repeat_budget: {self.repeat_budget} was given, 0 or more is needed")
-        if not 0 < self.replay_share < 1:
-            raise ValueError(f"replay_share: {self.replay_share} is not between 0 and 1; omit replay for none")
-        if self.replay_passes < 1:
-            raise ValueError(f"replay_passes: {self.replay_passes} was given, at least 1 is needed")
-        template_date(self.template_date)
-
-
-NOT_SHAPING = ("tokenizer", "chat_template", "corpus", "synthetic", "sft", "replay", "processes", "inspect", "report")
-
-
-def _required(config: Config, *names: str) -> list[Path]:
-    for name in names:
-        if getattr(config, name) is None:
-            raise BadInput(f"mode={config.mode} needs {name}=PATH; see kcpt pack --help")
-    return [getattr(config, name) for name in names]
-
-
-def _inputs(config: Config, template: str) -> dict[str, Path | str]:
-    names = {"raw": ("corpus",), "instruction": ("sft",)}.get(config.mode, ("corpus", "synthetic"))
-    tokenizer, *paths = _required(config, "tokenizer", *names)
-    inputs: dict[str, Path | str] = {**tokenizer_inputs(tokenizer), **dict(zip(names, paths))}
-    if template:
-        inputs["chat_template"] = sha256_text(template)
-    if config.mode != "raw" and thinks(tokenizer, template):
-        inputs["thinking"] = OFF  # packs of before this form was used hold others
-    corpus = config.corpus if "corpus" in inputs else None
-    if corpus is not None and corpus.is_file() and (split := _split_file(corpus)).is_file():
-        inputs["split"] = split
-    if config.replay is not None:
-        if config.mode == "instruction":
-            raise BadInput("replay: works in the modes anchored, concat and raw; mix sft files with kcpt sft-data")
-        inputs["replay"] = config.replay
-    return inputs
-
-
-def _split_file(corpus: Path) -> Path:
-    return PAPERS.path(corpus).with_name("split.json")
 
 
 class _Pack:
@@ -220,7 +111,7 @@ class _Pack:
         return concat_windows(concat_segments(found), config.seq_length, self.pad_id)
 
     def _heldout(self, corpus: Path) -> list[str]:
-        path = _split_file(corpus)
+        path = split_file(corpus)
         if corpus.is_file() and not path.is_file():
             LOG.warning("pack: %s: no split.json beside it, so nothing is held out", corpus)
             return []
@@ -290,7 +181,7 @@ def _samples(path: Path) -> Iterator[dict[str, Any]]:
 def run(config: Config, redo: bool = False) -> None:
     """Make the pack unless it is there; or look at one."""
     if config.inspect is not None:
-        (tokenizer_folder,) = _required(config, "tokenizer")
+        (tokenizer_folder,) = required(config, "tokenizer")
         kept = config.out / TEMPLATE
         template = kept.read_text(encoding="utf-8") if kept.is_file() else ""
         print_window(config.out, config.inspect, PackTokenizer(tokenizer_folder, template))
@@ -300,7 +191,7 @@ def run(config: Config, redo: bool = False) -> None:
         return
     check_folder(config.out, finished=MANIFEST)
     template = given_template(config.chat_template)
-    inputs = _inputs(config, template)
+    inputs = inputs_of(config, template)
     shape = {**shaping(config, *NOT_SHAPING), "replay_share": config.replay_share if config.replay else None}
     if not config.kinds:
         del shape["kinds"]  # so that packs of before this key are still known

@@ -37,106 +37,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemo_kcpt.config import MISSING
 from nemo_kcpt.corpus.human_questions import Papers, from_corpus, from_squad, read_papers, squad_files, warn_of_squad
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.questions import choose, duplicates, judges, own, sources, validation
 from nemo_kcpt.evaluation.questions.audit import measure, write_audit
+from nemo_kcpt.evaluation.questions.config import Config as Config
 from nemo_kcpt.evaluation.questions.judges import LlmFilter, prompts_sha256
 from nemo_kcpt.evaluation.questions.labelled import SHIPPED, read_labelled
 from nemo_kcpt.files import canonical_json, sha256_file, sha256_text, write_jsonl
 from nemo_kcpt.llm import settings as keys
-from nemo_kcpt.llm.settings import Llm, ServerKeys
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.records.files import QUESTIONS, SYNTHETIC
-from nemo_kcpt.runs import MANIFEST, Stage, exclusive, later, read_manifest, shaping, stage
+from nemo_kcpt.runs import MANIFEST, Stage, exclusive, read_manifest, shaping, stage
 
 if TYPE_CHECKING:
     from nemo_kcpt.evaluation.questions.judges import LlmFilter, NoFilter, Rules
 
-FILTERS = ("auto", "rules", "llm", "none")
 RUNNING = (*keys.RUNNING, "corpus", "synthetic", "facts", "squad", "labelled", "audit", "max_invalid")
 """Keys that do not shape the questions, or whose content enters the fingerprint instead."""
 LLM_KEYS = ("model", *keys.SHAPING)
 """Keys that shape verdicts if an LLM gives them."""
-
-
-@dataclass(kw_only=True)
-class Config(ServerKeys):
-    """Keys of `kcpt questions`."""
-
-    out: Path = Path(MISSING)
-    """Folder for questions.jsonl."""
-    corpus: Path | None = None
-    """Folder of kcpt corpus (papers.jsonl, split.json); needed but for an audit of a finished folder."""
-    synthetic: Path | None = None
-    """Folder of kcpt synthesize, or a synthetic.jsonl."""
-    human: bool = later(False)
-    """Take the questions that people asked, which the corpus holds where its documents came with questions."""
-    squad: Path | None = None
-    """Until the next release, for human=true: the SQuAD-style file or folder from which the corpus was made."""
-    facts: Path | None = None
-    """facts.jsonl of the demo's fictional papers: questions with known exact answers."""
-    general: str = ""
-    """ja, en or both: nothing but the project's 40 or 80 general-knowledge questions, to see what a model forgot."""
-    retention: str = later("")
-    """ja, en or both: the set that retention is measured on, 346 general questions, some 60 instructions a language."""
-    kinds: list[str] = field(default_factory=list)
-    """Kinds to take, as [qa_easy,keywords,human]; empty: all that are there."""
-    n: int = 500
-    """Questions per split; 0 takes all."""
-    validation: float = later(0.0)
-    """Share of the held-out papers that are set aside to choose by (kcpt choose); no question is about them."""
-    part: str = later("test")
-    """test, or with validation=SHARE validation: questions about the papers that are set aside, and no others."""
-    seed: int = 0
-    """Seed of the draw."""
-    near: float = 0.7
-    """Two questions of one subject at least so similar (Jaccard, 3 letters) are one; 0, and with facts=: same words."""
-    filter: str = "auto"
-    """Context filter: rules (offline), llm, or none; auto is rules, and none with facts=."""
-    model: str = "gpt-4o-mini"
-    """Name of the filter's model on the server; for engine=vllm also a folder. This and what follows: filter=llm."""
-    max_invalid: float = 0.01
-    """Questions that may stay without a readable verdict: a share if below 1, else a number; more end with code 1."""
-    audit: int = 0
-    """Write the page to check the filter by eye, with so many questions."""
-    labelled: Path | None = None
-    """Labelled questions of your own ({question, self_contained: 0 or 1} a line) to measure the filter on."""
-
-    def __post_init__(self) -> None:
-        if self.n < 0:
-            raise ValueError(f"n: {self.n} is negative; give the number of questions per split, or 0 for all")
-        for name, value, allowed in (("filter", self.filter, FILTERS),):
-            if value not in allowed:
-                raise ValueError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
-        self.check_keys()
-        validation.check_keys(self.validation, self.part)
-        own.check_language("general", self.general)
-        own.check_language("retention", self.retention)
-        if self.human and self.squad is not None:
-            raise ValueError("human and squad: give human=true alone, the corpus holds what is in the SQuAD-style file")
-        if self.general and self.retention:
-            raise ValueError("general and retention: give one of them, each has a folder of its own")
-        if not 0 <= self.near <= 1:
-            raise ValueError(f"near: {self.near} is not a similarity from 0 to 1")
-        for name, least in (("audit", 0), ("max_invalid", 0)):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")
-
-    def filter_name(self) -> str:
-        """The filter that is meant by auto."""
-        if self.filter != "auto":
-            return self.filter
-        return "none" if self.facts is not None else "rules"
-
-    def llm(self) -> Llm:
-        """How the LLM is asked."""
-        return Llm.of(self, model=self.model)
 
 
 def run(config: Config, redo: bool = False) -> None:

@@ -32,15 +32,15 @@ agreement.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt import plugins
-from nemo_kcpt.config import MISSING
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.scoring import combined, instructions, retention, scorers
 from nemo_kcpt.evaluation.scoring.combined import features
+from nemo_kcpt.evaluation.scoring.config import Config as Config
 from nemo_kcpt.evaluation.scoring.exact_match import exact_match
 from nemo_kcpt.evaluation.scoring.facts import Corpus, check
 from nemo_kcpt.evaluation.scoring.placeholder_encoder import build
@@ -51,64 +51,12 @@ from nemo_kcpt.plugins import Plugin
 from nemo_kcpt.progress import progress
 from nemo_kcpt.records.files import SCORES, VERDICTS, Key
 from nemo_kcpt.records.inputs import check_papers_of, missing_answers, read_answers, read_papers, read_questions
-from nemo_kcpt.runs import LATER, Stage, later, shaping, stage
+from nemo_kcpt.runs import Stage, shaping, stage
 from nemo_kcpt.stats import agreement
 from nemo_kcpt.stats.agreement import read_ratings
 from nemo_kcpt.text.notation import as_in
 
 Records = Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(kw_only=True)
-class Config:
-    """Keys of `kcpt score`."""
-
-    out: Path = Path(MISSING)
-    """Folder for scores.jsonl."""
-    questions: Path = Path(MISSING)
-    """Folder of kcpt questions, or a questions.jsonl."""
-    answers: Path = Path(MISSING)
-    """Folder of kcpt generate, or an answers.jsonl."""
-    papers: Path | None = None
-    """Folder of kcpt corpus, or a papers.jsonl; for bertscore_doc."""
-    facts: Path | None = None
-    """facts.jsonl of the demo's fictional papers: all values that a fact takes."""
-    verdicts: Path | None = None
-    """Folder of kcpt judge, or a verdicts.jsonl."""
-    encoder: str = "tohoku-nlp/tohokunlp-bert-500m-sq8192-alpha"
-    """Folder or name of a Hugging Face encoder, placeholder, or none; see above."""
-    encoder_layers: int = 0
-    """Layer of the encoder that is compared; 0 takes bert-score's choice where it knows the encoder, else the last."""
-    encoder_tokenizer: Path | None = None
-    """Tokenizer folder for encoder=placeholder, such as a model's folder."""
-    allow_code: str = ""
-    """The encoder whose own code may run: REPOSITORY@COMMIT, or sha256:… of a folder; the refusal says what to give."""
-    tokens_per_batch: int = 8192
-    """Tokens that the encoder takes at a time."""
-    one_notation: bool = later(True)
-    """Before BERTScore give each number of an answer that the reference or paper has in another notation in theirs
-    (百万件 as 1,000,000件); all else stays. false compares the texts as they are, as bert-score does."""
-    fact_checks: bool = True
-    """Look up numbers and names; without them there is no combined score."""
-    combined: Path | None = None
-    """combined.json of another run, to be used instead of the shipped coefficients."""
-    calibrate: Path | None = None
-    """ratings.jsonl (question_id, model, rating 0 to 1) to fit the combined score to; rated answers get the score of a
-    model that was fitted without their paper."""
-    agreement: str = ""
-    """ratings.jsonl to hold every score against, or oracle for exact_match; can be given later, too."""
-    scorers: list[str] = field(default_factory=list, metadata=LATER)
-    """Scorers of installed packages to run as well, by name; kcpt doctor lists them."""
-    base: str = later("base")
-    """Name of the starting model, for retention."""
-    seed: int = 0
-    """Seed of the bootstrap."""
-
-    def __post_init__(self) -> None:
-        if self.combined is not None and self.calibrate is not None:
-            raise ValueError("combined and calibrate: give one of them")
-        if self.tokens_per_batch < 1:
-            raise ValueError(f"tokens_per_batch: {self.tokens_per_batch} was given; at least 1 is needed")
 
 
 def values_by_fact(questions: Records, facts: Path | None) -> dict[str, tuple[str, ...]]:
