@@ -10,11 +10,11 @@ from megatron.core.optimizer import OptimizerConfig
 from nemo import lightning as nl
 from nemo.collections import llm
 
-from nemo_kcpt.checkpoints.checkpoint import find_checkpoint
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.data import InstructionDataModule, PackedPretrainingDataModule
 from nemo_kcpt.data.windows import SPLIT
+from nemo_kcpt.hf.known_models import DEMO, TINY
 from nemo_kcpt.hf.megatron_options import config_options, recompute_options
-from nemo_kcpt.hf.model_shape import DEMO, TINY
 from nemo_kcpt.models.llama import KcptDemoConfig, KcptLlamaConfig, KcptLlamaModel, KcptTinyConfig
 from nemo_kcpt.planning.catalogue import FINETUNE, RECIPES
 from nemo_kcpt.planning.layout import Layout

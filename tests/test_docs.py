@@ -29,7 +29,7 @@ from nemo_kcpt.experiment.demo_stage import Config as DemoConfig
 from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.report import commands_of
 from nemo_kcpt.experiment.train import read
-from nemo_kcpt.hf.model_shape import TINY
+from nemo_kcpt.hf.known_models import TINY
 from nemo_kcpt.planning.catalogue import RECIPES
 from nemo_kcpt.planning.recipe_arguments import signature
 from nemo_kcpt.stages import COMMANDS, HIDDEN, STAGES, find_stage

@@ -15,8 +15,9 @@ from nemo_kcpt.evaluation.scoring.bertscore.encoder import load_encoder
 from nemo_kcpt.evaluation.scoring.bertscore.source import locate
 from nemo_kcpt.evaluation.scoring.placeholder_encoder import build
 from nemo_kcpt.files import read_json, read_jsonl, write_json
-from nemo_kcpt.hf.load import load_causal_lm, load_tokenizer, stop_ids, tokenizer_options, v4_config
+from nemo_kcpt.hf.load import load_causal_lm, load_tokenizer, stop_ids, tokenizer_options
 from nemo_kcpt.hf.model_shape import read_hf_shape
+from nemo_kcpt.hf.v4_config import v4_config
 from nemo_kcpt.serving import transformers_engine
 from nemo_kcpt.serving.prompts import build_prompts
 from tests.conftest import ROOT

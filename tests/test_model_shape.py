@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.model_shape import KNOWN, RopeScaling, read_hf_shape, shape_from_hf
+from nemo_kcpt.hf.known_models import KNOWN
+from nemo_kcpt.hf.model_shape import RopeScaling, read_hf_shape, shape_from_hf
 
 # "Embedding parameters" and "Non-embedding parameters" of the model cards of llm-jp/llm-jp-3-*.
 CARDS = {

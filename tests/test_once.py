@@ -99,10 +99,10 @@ CONCEPTS = (
     Concept(starts_a_child, ("processes.py", "forks.py")),
     Concept(
         asks_an_llm,
-        ("llm/openai.py",),
+        ("llm/connection.py", "llm/openai.py"),
         {"llm/batch.py": "types and errors of OpenAI's batch endpoint", "llm/vllm.py": "asks its server if it is up"},
     ),
-    Concept(opens_a_database, ("llm/journal.py",)),
+    Concept(opens_a_database, ("llm/journal.py", "llm/journal_damage.py")),
     Concept(counts_in_roman, ("text/counting.py",)),
 )
 

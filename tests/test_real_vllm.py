@@ -30,7 +30,8 @@ from nemo_kcpt.evaluation.answers import stage as generate_stage
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.llm import vllm
-from nemo_kcpt.llm.ask import Inquiry, ask
+from nemo_kcpt.llm.ask import ask
+from nemo_kcpt.llm.inquiry import Inquiry
 from nemo_kcpt.llm.journal import DONE, Journal
 from nemo_kcpt.llm.request import UnreadableReply
 from nemo_kcpt.llm.settings import Llm

@@ -13,7 +13,7 @@ from megatron.bridge.training.callbacks import Callback, CallbackContext
 
 from nemo_kcpt.bridge.data import PackProvider
 from nemo_kcpt.checkpoints.adapters import Lora, check_rank, check_resumed_adapters, read_lora, write_lora
-from nemo_kcpt.checkpoints.checkpoint import check_complete, finished_checkpoints
+from nemo_kcpt.checkpoints.finished import check_complete, finished_checkpoints
 from nemo_kcpt.checkpoints.layout import STREAM
 from nemo_kcpt.checkpoints.origin import write_origin
 from nemo_kcpt.checkpoints.weights_identity import of_checkpoint

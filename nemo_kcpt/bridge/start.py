@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 
 from nemo_kcpt.bridge.checkpoints import check_adapters, check_resumed_schedule, check_resumed_stream
 from nemo_kcpt.checkpoints.adapters import read_lora
-from nemo_kcpt.checkpoints.checkpoint import find_checkpoint
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.checkpoints.layout import BRIDGE, check_layout
 from nemo_kcpt.data.taught import check_distillation, check_student
 from nemo_kcpt.errors import BadInput

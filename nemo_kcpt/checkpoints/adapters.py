@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemo_kcpt.checkpoints.checkpoint import LAYERS, CheckpointReader, find_checkpoint
+from nemo_kcpt.checkpoints.checkpoint import LAYERS, CheckpointReader
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.checkpoints.layout import WEIGHTS
 from nemo_kcpt.checkpoints.mapping import Part
 from nemo_kcpt.checkpoints.weights_identity import of_checkpoint

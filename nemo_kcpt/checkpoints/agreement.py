@@ -12,8 +12,9 @@ from nemo_kcpt.checkpoints.hf_tokenizer import with_class_rules
 from nemo_kcpt.checkpoints.hf_weights import HfWeights, by, some
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json
-from nemo_kcpt.hf.load import NO_RULES, SILENT, known_keys, load_config, read_object, rope
+from nemo_kcpt.hf.load import NO_RULES, load_config, read_object
 from nemo_kcpt.hf.tokenizer import PackTokenizer
+from nemo_kcpt.hf.v4_config import SILENT, known_keys, rope
 
 TIED, VOCABULARY, HEAD = "tie_word_embeddings", "vocab_size", "lm_head.weight"
 ROPE = re.compile(r".*rope.*|.*rotary.*|.*max_position_embeddings|partial_rotary_factor|layer_types_rope")

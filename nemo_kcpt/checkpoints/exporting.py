@@ -11,16 +11,15 @@ from nemo_kcpt import plugins
 from nemo_kcpt.checkpoints.adapter_folder import write_adapter
 from nemo_kcpt.checkpoints.adapters import Adapters, Lora, Merged, base_of_adapters, read_lora
 from nemo_kcpt.checkpoints.card import write_adapter_card, write_card
-from nemo_kcpt.checkpoints.checkpoint import (
-    CheckpointReader,
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, read_shape
+from nemo_kcpt.checkpoints.export import Average, write_configs, write_tokenizer_of, write_weights
+from nemo_kcpt.checkpoints.finished import (
     check_complete,
     find_checkpoint,
     finished_checkpoints,
     identity,
-    read_shape,
     training_checkpoints,
 )
-from nemo_kcpt.checkpoints.export import Average, write_configs, write_tokenizer_of, write_weights
 from nemo_kcpt.checkpoints.origin import Origin, read_origin
 from nemo_kcpt.checkpoints.safetensors_file import TYPES
 from nemo_kcpt.checkpoints.target import appearing, check_space

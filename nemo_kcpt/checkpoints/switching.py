@@ -8,7 +8,8 @@ from pathlib import Path
 from nemo_kcpt import plugins
 from nemo_kcpt.checkpoints import importing
 from nemo_kcpt.checkpoints.adapters import read_lora
-from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint, identity, read_shape
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, read_shape
+from nemo_kcpt.checkpoints.finished import find_checkpoint, identity
 from nemo_kcpt.checkpoints.layout import LAYOUTS, layout_named, layout_of
 from nemo_kcpt.checkpoints.origin import read_origin, write_origin
 from nemo_kcpt.checkpoints.target import appearing

@@ -11,8 +11,10 @@ from nemo_kcpt.config import load_config, nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.judging.config import Config as Judge
 from nemo_kcpt.experiment import costs
-from nemo_kcpt.experiment.experiment import Config, Training, words_of
+from nemo_kcpt.experiment.experiment import Config, Training
 from nemo_kcpt.experiment.graph import Graph
+from nemo_kcpt.experiment.sections import words_of
+from nemo_kcpt.experiment.training_costs import TrainingCost, training_cost
 from nemo_kcpt.synthesis.config import Config as Synthesis
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class Row:
     """The cost of one training."""
 
     name: str
-    cost: costs.TrainingCost | None
+    cost: TrainingCost | None
     why: str
     """How it was found out, or why there is none."""
 
@@ -81,7 +83,7 @@ def training_rows(graph: Graph, counts: costs.Counts | None) -> list[Row]:
 
 def _training_cost(
     graph: Graph, training: Training, given: str | None, tuning: bool, counts: costs.Counts | None
-) -> costs.TrainingCost:
+) -> TrainingCost:
     config, options = graph.config, graph.config.costs
     model = options.get("model", config.model)
     if model is None or not {"nodes", "gpus", "gpu"} & {*config.arguments, *options}:
@@ -101,7 +103,7 @@ def _training_cost(
         samples=samples,
     )
     arguments = config.arguments
-    return costs.training_cost(
+    return training_cost(
         Path(model) if Path(model).is_dir() else str(model),
         length,
         found.step_tokens,

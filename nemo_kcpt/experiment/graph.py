@@ -10,8 +10,9 @@ from typing import Any
 from nemo_kcpt.environments import package_path
 from nemo_kcpt.experiment.adapters import check_lora, lora_arguments
 from nemo_kcpt.experiment.backends import BRIDGE, DATA, NEMO
-from nemo_kcpt.experiment.experiment import BASE, Config, Training, all_trainings, check_compared, words_of
+from nemo_kcpt.experiment.experiment import BASE, Config, Training, all_trainings
 from nemo_kcpt.experiment.nodes import Cell, Launch, Node, kcpt, needed, report_node, stage_node
+from nemo_kcpt.experiment.sections import check_compared, words_of
 from nemo_kcpt.experiment.small_base import base_documents, base_packs
 from nemo_kcpt.experiment.sweeps import add_sweep, add_validation
 from nemo_kcpt.experiment.taught import add_replay, add_teacher, check_taught, same_pack

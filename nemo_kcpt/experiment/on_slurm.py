@@ -18,7 +18,7 @@ from nemo_kcpt.experiment.slurm import (
     site_from,
     train_job,
 )
-from nemo_kcpt.experiment.slurm.jobs import bridge_on_nodes
+from nemo_kcpt.experiment.slurm.train_job import bridge_on_nodes
 from nemo_kcpt.experiment.states import DONE, States
 
 KINDS = (

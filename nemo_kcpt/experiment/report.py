@@ -10,9 +10,10 @@ from typing import Any
 
 from nemo_kcpt.config import load_config
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.experiment.experiment import BASE, words_of
+from nemo_kcpt.experiment.experiment import BASE
 from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.nodes import Cell
+from nemo_kcpt.experiment.sections import words_of
 from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED, State, States
 from nemo_kcpt.experiment.testing import own_sets
 from nemo_kcpt.experiment.worlds import KEYS

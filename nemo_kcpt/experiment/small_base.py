@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nemo_kcpt.experiment.experiment import Config, words_of
+from nemo_kcpt.experiment.experiment import Config
 from nemo_kcpt.experiment.nodes import Node, kcpt
+from nemo_kcpt.experiment.sections import words_of
 
 
 def base_documents(config: Config, run: Path) -> Node:

@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.experiment.experiment import Config, check_sections
+from nemo_kcpt.experiment.experiment import Config
 from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.nodes import REPORT
 from nemo_kcpt.experiment.on_slurm import launch
 from nemo_kcpt.experiment.report import run_report
 from nemo_kcpt.experiment.runner import Say, finish, note_end, refuse_stale, run_graph, start, without_idle
+from nemo_kcpt.experiment.sections import check_sections
 from nemo_kcpt.experiment.states import DONE, RUNNING, States
 from nemo_kcpt.experiment.table import counts, grid_table
 from nemo_kcpt.files import atomic_write, read_json

@@ -31,6 +31,7 @@ from nemo_kcpt.config import load_config
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.experiment import archive, experiment, stage, worlds
 from nemo_kcpt.experiment.graph import Graph
+from nemo_kcpt.experiment.sections import check_sections
 from nemo_kcpt.experiment.states import States
 from nemo_kcpt.files import read_json, write_json
 from nemo_kcpt.logs import LOG
@@ -154,7 +155,7 @@ def grid(file: Path, *words: str, redo: bool = False) -> KcptError | None:
 def states_of(config: Config, words: Sequence[str]) -> States:
     """How the steps of the first experiment stand, with these keys."""
     found = load_config(experiment.Config, file=config.experiment, overrides=words)
-    experiment.check_sections(found)
+    check_sections(found)
     return States(Graph(found))
 
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nemo_kcpt.experiment.experiment import BASE, words_of
+from nemo_kcpt.experiment.experiment import BASE
 from nemo_kcpt.experiment.nodes import Cell, Node, kcpt, stage_node
+from nemo_kcpt.experiment.sections import words_of
 from nemo_kcpt.experiment.testing import asking
 
 if TYPE_CHECKING:

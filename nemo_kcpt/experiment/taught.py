@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_kcpt.config import refuse_unknown
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.experiment.experiment import BASE, Training, words_of
+from nemo_kcpt.experiment.experiment import BASE, Training
 from nemo_kcpt.experiment.nodes import Node, stage_node
+from nemo_kcpt.experiment.sections import words_of
 
 if TYPE_CHECKING:
     from nemo_kcpt.experiment.graph import Graph

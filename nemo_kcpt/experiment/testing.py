@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemo_kcpt.experiment.experiment import BASE, Config, words_of
+from nemo_kcpt.experiment.experiment import BASE, Config
 from nemo_kcpt.experiment.nodes import Node, kcpt
+from nemo_kcpt.experiment.sections import words_of
 
 if TYPE_CHECKING:
     from nemo_kcpt.experiment.graph import Graph

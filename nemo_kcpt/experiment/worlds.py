@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.config import load_config
-from nemo_kcpt.experiment.experiment import words_of
+from nemo_kcpt.experiment.sections import words_of
 from nemo_kcpt.files import read_json, write_json, write_jsonl
 from nemo_kcpt.records.files import ANSWERS, DIVERGENCE, FACTS_FILE, PAPERS, PERPLEXITY, QUESTIONS, SCORES, RecordFile
 from nemo_kcpt.report import stage as report

@@ -20,8 +20,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from nemo_kcpt.errors import KcptError
+from nemo_kcpt.llm.connection import connect
 from nemo_kcpt.llm.faults import passing
-from nemo_kcpt.llm.openai import FIRST_WAIT, LIMITS, LONGEST_OBEYED, LONGEST_WAIT, OpenAITeacher, connect
+from nemo_kcpt.llm.openai import FIRST_WAIT, LIMITS, LONGEST_OBEYED, LONGEST_WAIT, OpenAITeacher
 from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG

@@ -11,69 +11,21 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.errors import KcptError
-from nemo_kcpt.files import publish, sha256_text
+from nemo_kcpt.files import publish
+from nemo_kcpt.llm.journal_damage import readable
+from nemo_kcpt.llm.journal_rows import FIELDS, FORMAT, SERVED, TABLES, Row, checksum, readable_text, row_of, values_of
 
-FORMAT = 1
-"""`PRAGMA user_version` of a journal this version can read."""
 NAME = "journal.sqlite"
 WAIT = 5.0
 """Seconds to wait for another process that holds the file."""
-GROUP = 500
-"""Rows of one transaction of a salvage."""
-GIVE_UP = 200
-"""Groups in a row without a whole row, after which a salvage ends."""
-MOST_ROWS = 100_000_000
 DONE, UNREADABLE, FAILED = "done", "unreadable", "failed"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One request and what came of it."""
-
-    key: str
-    """SHA-256 of the request, 64 hex digits."""
-    paper_id: str
-    kind: str
-    part: int
-    attempt: int
-    """0, or how often the reply to this call was unreadable before."""
-    status: str
-    """done; unreadable: answered, but not in the form asked for; failed: not answered."""
-    reply: str = ""
-    """Raw."""
-    finish_reason: str = ""
-    fault: str = ""
-    """Name of the fault of a failed or unreadable request, and after a colon what was said."""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    seconds: float = 0.0
-    """From the request to its reply."""
-    cost: float = 0.0
-    """In the currency of the configured prices."""
-    asked: str = ""
-    """The model's name as it was asked for, if the server answered under another one."""
-    served: str = ""
-    """That other name."""
-
-
-_FIELDS = [field.name for field in fields(Row) if field.name not in ("asked", "served")]
-_SERVED = """CREATE TABLE IF NOT EXISTS served (key TEXT PRIMARY KEY, asked TEXT NOT NULL, model TEXT NOT NULL)
-    WITHOUT ROWID;"""
-_TABLES = f"""
-CREATE TABLE IF NOT EXISTS requests ({", ".join(f"{name} NOT NULL" for name in _FIELDS)}, created NOT NULL,
-    checksum NOT NULL, UNIQUE (key));
-CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-{_SERVED}
-PRAGMA user_version = {FORMAT};
-"""
 
 
 class JournalFault(KcptError):
@@ -99,18 +51,18 @@ class Journal:
                 _put_in_place(path)
                 self._db = sqlite3.connect(path, timeout=WAIT, check_same_thread=False)
             self._db.isolation_level = None
-            self._db.text_factory = _text  # damaged text is told by its checksum, not by an error
+            self._db.text_factory = readable_text  # damaged text is told by its checksum, not by an error
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > FORMAT:
                 raise JournalFault(f"{path}: written by a newer nemo_kcpt (format {version}); use that one")
             if read_only and not version:  # made by a run that has just begun: there is nothing in it yet
                 self._db.close()
                 self._db = sqlite3.connect(":memory:")
-                self._db.executescript(_TABLES)
+                self._db.executescript(TABLES)
             if not read_only:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = FULL")
-                self._db.executescript(_SERVED if version else _TABLES)
+                self._db.executescript(SERVED if version else TABLES)
             self._has_served = bool(self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'served'").fetchone())
             problem = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":
@@ -134,9 +86,9 @@ class Journal:
         """
         now = time.time()
         rows = list(rows)
-        values = [(*_values(row), now, _checksum(row)) for row in rows]
+        values = [(*values_of(row), now, checksum(row)) for row in rows]
         served = [(row.key, row.asked, row.served) for row in rows if row.served]
-        marks = ", ".join("?" * (len(_FIELDS) + 2))
+        marks = ", ".join("?" * (len(FIELDS) + 2))
         with self._lock, self._faults():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -152,16 +104,16 @@ class Journal:
         """The row of a request, None if it was never asked or its row is damaged."""
         with self._lock, self._faults():
             found = self._db.execute(
-                f"SELECT {', '.join(_FIELDS)}, checksum FROM requests WHERE key = ?", (key,)
+                f"SELECT {', '.join(FIELDS)}, checksum FROM requests WHERE key = ?", (key,)
             ).fetchone()
-            row = _row(found) if found else None
+            row = row_of(found) if found else None
             return self._with_names(row) if row else None
 
     def rows(self) -> Iterator[Row]:
         """All undamaged rows, by key."""
         with self._faults():
-            for found in self._db.execute(f"SELECT {', '.join(_FIELDS)}, checksum FROM requests ORDER BY key"):
-                if row := _row(found):
+            for found in self._db.execute(f"SELECT {', '.join(FIELDS)}, checksum FROM requests ORDER BY key"):
+                if row := row_of(found):
                     yield self._with_names(row)
 
     def _with_names(self, row: Row) -> Row:
@@ -183,8 +135,8 @@ class Journal:
     def damaged(self) -> int:
         """Rows whose content does not fit their checksum."""
         with self._faults():
-            found = self._db.execute(f"SELECT {', '.join(_FIELDS)}, checksum FROM requests")
-            return sum(_row(values) is None for values in found)
+            found = self._db.execute(f"SELECT {', '.join(FIELDS)}, checksum FROM requests")
+            return sum(row_of(values) is None for values in found)
 
     def totals(self) -> list[dict[str, Any]]:
         """Per kind and status: requests, tokens, seconds and cost."""
@@ -242,26 +194,6 @@ def _remedy(error: sqlite3.Error) -> str:
     return said
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
-
-
-def _values(row: Row) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in _FIELDS)
-
-
-def _checksum(row: Row) -> str:
-    return sha256_text(json.dumps(_values(row), ensure_ascii=True))
-
-
-def _row(values: tuple[Any, ...]) -> Row | None:
-    try:
-        row = Row(*values[:-1])
-        return row if _checksum(row) == values[-1] else None
-    except (TypeError, ValueError):
-        return None
-
-
 def _salvaged(path: Path) -> Path:
     """Where everything whole of a damaged journal stands until it takes that one's place."""
     return path.with_name(f".{path.name}.salvaged")
@@ -283,7 +215,7 @@ def salvage(path: Path) -> tuple[int, Path]:
         leftover.unlink(missing_ok=True)
     kept = 0
     with Journal(fresh) as target:
-        for rows, notes in _readable(path):
+        for rows, notes in readable(path):
             target.add(rows)
             kept += len(rows)
             for name, value in notes.items():
@@ -305,52 +237,3 @@ def _put_in_place(path: Path) -> Path:
             beside.replace(old.with_name(old.name + suffix))
     publish(_salvaged(path), path)
     return old
-
-
-def _readable(path: Path) -> Iterator[tuple[list[Row], Mapping[str, Any]]]:
-    """Rows in groups, then the notes; a page that is damaged takes the rows of its group's part with it, no others."""
-    try:
-        db = sqlite3.connect(path)
-        db.text_factory = _text
-        db.execute("PRAGMA writable_schema = ON")  # SQLite's recovery mode: a file that is too short is read, too
-        last = db.execute("SELECT max(rowid) FROM requests").fetchone()[0]
-    except sqlite3.Error:
-        last = None
-    if last is None:
-        last = MOST_ROWS if _has_table(path) else 0
-    misses, first = 0, 1
-    while first <= last and misses < GIVE_UP:
-        rows = [row for number in range(first, first + GROUP) if (row := _row_at(db, number))]
-        misses = 0 if rows else misses + 1
-        first += GROUP
-        if rows:
-            yield rows, {}
-    try:
-        notes = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM notes")}
-    except (sqlite3.Error, ValueError):
-        notes = {}
-    yield [], notes
-    db.close()
-
-
-def _has_table(path: Path) -> bool:
-    try:
-        with sqlite3.connect(path) as db:
-            db.execute("PRAGMA writable_schema = ON")
-            return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'requests'").fetchone())
-    except sqlite3.Error:
-        return False
-
-
-def _row_at(db: sqlite3.Connection, number: int) -> Row | None:
-    """The row of a number; each is looked for on its own way down the table, past pages that are damaged."""
-    try:
-        found = db.execute(f"SELECT {', '.join(_FIELDS)}, checksum FROM requests WHERE rowid = ?", (number,)).fetchone()
-        row = _row(found) if found else None
-    except sqlite3.Error:
-        return None
-    try:
-        names = row and db.execute("SELECT asked, model FROM served WHERE key = ?", (row.key,)).fetchone()
-    except sqlite3.Error:  # of an earlier version, or damaged
-        names = None
-    return replace(row, asked=names[0], served=names[1]) if row and names else row

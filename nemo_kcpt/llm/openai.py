@@ -7,16 +7,15 @@ name. The key is read from the environment and is in no message: a server's word
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from nemo_kcpt.errors import BadInput
+from nemo_kcpt.llm.connection import api_key, connect
 from nemo_kcpt.llm.faults import is_model, passing, retry_after
 from nemo_kcpt.llm.limits import PerMinute
+from nemo_kcpt.llm.messages import _thought_of, content_of
 from nemo_kcpt.llm.neutral import NEUTRAL, follows_rules
 from nemo_kcpt.llm.request import TeacherFault, TeacherReply, TeacherRequest
 from nemo_kcpt.llm.sampling import Asking
@@ -24,7 +23,7 @@ from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG
 
 if TYPE_CHECKING:
-    import openai
+    pass
 
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
@@ -38,88 +37,10 @@ TOLD = 3
 """Requests in a row without a connection after which the user is told that it is being waited for."""
 SHOWN = 300
 """Characters of a server's words that are passed on."""
-LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 LIMITS = ("max_completion_tokens", "max_tokens")
 """Fields of a request that limit the reply."""
 TOKEN = 3
 """Bytes of a prompt that count as a token of the limit until the server says how many it was."""
-
-
-def api_key(variable: str) -> str:
-    """The key in an environment variable, without the line end that files and `read` leave behind; empty if unset.
-
-    Raises:
-        BadInput: it has characters that cannot be sent; the message does not show it.
-    """
-    key = os.environ.get(variable, "").strip()
-    if not all("!" <= letter <= "~" for letter in key):
-        raise BadInput(f"{variable}: the key has spaces, control or non-ASCII characters; set the variable again")
-    return key
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def connect(llm: Llm) -> openai.AsyncOpenAI:
-    """The client.
-
-    Raises:
-        BadInput: the address is none, the key cannot be sent, or OpenAI's own address is meant and there is no key.
-    """
-    import httpx
-    import openai
-
-    url = llm.base_url or os.environ.get("OPENAI_BASE_URL", "")
-    key = api_key(llm.api_key_env)
-    if url and not _is_address(url):
-        raise BadInput(f"base_url={url}: an address like http://localhost:8000/v1 was expected")
-    if not url and not key:
-        raise BadInput(
-            f"no base_url= was given, and the environment variable {llm.api_key_env} holds no key for OpenAI. "
-            "Give base_url=http://HOST:PORT/v1 for a server of yours, or set the variable"
-        )
-    limits = httpx.Limits(max_connections=llm.concurrency + 8, max_keepalive_connections=llm.concurrency + 8)
-    return openai.AsyncOpenAI(
-        api_key=key or "none",
-        base_url=url or None,
-        max_retries=0,
-        timeout=httpx.Timeout(llm.timeout, connect=min(llm.timeout, 30)),
-        # A proxy for the outside world, as clusters have in HTTP_PROXY, does not know this machine's own servers.
-        http_client=openai.DefaultAsyncHttpxClient(limits=limits, mounts=dict.fromkeys(LOOPBACK)),
-    )
-
-
-def content_of(message: Any) -> str | None:
-    """The text of a message; None if it has none.
-
-    A thought in a field of its own is no content. Where there is nothing else, the thought did not end, or the server
-    took the answer for a part of it: then it is given as a thought that was opened (text/thoughts.py), so that it
-    is told from an empty reply and never taken for an answer.
-    """
-    content = getattr(message, "content", None)
-    if isinstance(content, list):  # parts, of which some are thoughts (Mistral)
-        parts = [
-            part if isinstance(part, dict) else vars(part)
-            for part in content
-            if hasattr(part, "__dict__") or isinstance(part, dict)
-        ]
-        content = "".join(str(part.get("text") or "") for part in parts if part.get("type") in ("text", "output_text"))
-    if isinstance(content, str) and content.strip():
-        return content
-    if thought := _thought_of(message):
-        return f"<think>{thought}"
-    return content if isinstance(content, str) else None
-
-
-def _thought_of(message: Any) -> str:
-    """A thought in a field of its own; empty if there is none."""
-    thoughts = (getattr(message, field, None) for field in ("reasoning_content", "reasoning"))
-    return next((thought for thought in thoughts if isinstance(thought, str) and thought.strip()), "")
 
 
 class OpenAITeacher(Asking):

@@ -19,7 +19,7 @@ from nemo.collections.llm.gpt.model.base import gpt_data_step
 from nemo.lightning.base import get_vocab_size
 from nemo.lightning.megatron_parallel import MaskedTokenLossReduction
 
-from nemo_kcpt.hf.model_shape import DEMO, TINY
+from nemo_kcpt.hf.known_models import DEMO, TINY
 from nemo_kcpt.models.distillation_loss import IDS, PROBABILITIES
 from nemo_kcpt.models.distillation_reduction import DistillationReduction
 from nemo_kcpt.models.forward import llama_forward_step

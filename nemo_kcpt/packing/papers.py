@@ -1,36 +1,29 @@
 """Papers with their instruction data as token ids, made by all cores in the order of the corpus.
 
 Each process tokenises whole papers and finds the passage that each pair is about, so that what goes between processes
-are arrays. Memory stays at a few hundred papers whatever the corpus's size; of the instruction data 8 bytes a record
-are held (where it is in its file).
+are arrays. Memory stays at a few hundred papers whatever the corpus's size.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import random
-from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.chat_template import DATE
 from nemo_kcpt.hf.tokenizer import Messages, PackTokenizer, with_system
-from nemo_kcpt.logs import LOG
 from nemo_kcpt.packing.passages import passage_borders, possible_borders, supporting_passages
+from nemo_kcpt.packing.sources import Source, check_text
 from nemo_kcpt.processes import pool
-from nemo_kcpt.records.files import PAPERS, SYNTHETIC
-from nemo_kcpt.records.kinds import is_heldout
 
 CHUNK = 400_000
 """Characters of text and pairs that a process takes at a time."""
@@ -95,134 +88,9 @@ class Settings:
     day: str = DATE
 
 
-@dataclass(frozen=True)
-class Source:
-    """A paper as it is in the files, and its records of synthetic.jsonl; `place` names it in messages."""
-
-    place: str
-    paper: Mapping[str, Any]
-    records: Sequence[Mapping[str, Any]] = ()
-
-    def checked(self) -> Source:
-        """Itself, if text and pairs are text."""
-        check_text(self.paper["text"], f"{self.place}: text")
-        for record in self.records:
-            for number, pair in enumerate(record["pairs"], start=1):
-                for name in ("instruction", "output"):
-                    check_text(pair.get(name), f"{self.place}: {name} of pair {number} of kind {record['kind']}")
-        return self
-
-    @property
-    def size(self) -> int:
-        """Characters."""
-        pairs = (pair for record in self.records for pair in record["pairs"])
-        return len(self.paper["text"]) + sum(len(pair["instruction"]) + len(pair["output"]) for pair in pairs)
-
-
 def pair_messages(pair: Mapping[str, str]) -> Messages:
     """An instruction-output pair as the two messages of a conversation."""
     return ({"role": "user", "content": pair["instruction"]}, {"role": "assistant", "content": pair["output"]})
-
-
-@dataclass(frozen=True)
-class Records:
-    """The records of synthetic.jsonl by paper, read when they are asked for; held-out ones cannot be asked for.
-
-    This is the only door by which instruction data reach a pack, so no option can let held-out pairs in.
-    """
-
-    path: Path
-    places: Mapping[str, array[int]]
-    shuffle_seed: int | None = None
-
-    @classmethod
-    def index(
-        cls, path: Path, heldout: Iterable[str], shuffle_seed: int | None = None, kinds: Sequence[str] = ()
-    ) -> Records:
-        """Read the file once, keeping where each record stands that may be trained on.
-
-        Args:
-            path: synthetic.jsonl.
-            heldout: papers whose questions and keywords are kept out.
-            shuffle_seed: shuffle a paper's records with it; None keeps the file's order.
-            kinds: those to keep; empty for all.
-
-        Raises:
-            BadInput: no record is of one of the kinds.
-        """
-        excluded = {form for paper_id in heldout for form in (paper_id, name_form(str(paper_id)))}
-        found = set()
-        places: dict[str, array[int]] = {}
-        for offset, record in _with_offsets(path):
-            found.add(record["kind"])
-            kept_out = is_heldout(record) and excluded & {record["paper_id"], name_form(str(record["paper_id"]))}
-            if not kept_out and (not kinds or record["kind"] in kinds):
-                places.setdefault(record["paper_id"], array("q")).append(offset)
-        if absent := sorted(set(kinds) - found):
-            raise BadInput(f"{path}: kinds: no record of '{absent[0]}'; there are {', '.join(sorted(found))}")
-        return cls(path, places, shuffle_seed)
-
-    def of(self, paper_id: str) -> list[dict[str, Any]]:
-        """A paper's records, in the file's order or shuffled by seed and paper; of its id the form does not matter."""
-        places = list(self.places.get(self.known(paper_id), ()))
-        if self.shuffle_seed is not None:
-            random.Random(f"{self.shuffle_seed} {paper_id}").shuffle(places)
-        with self.path.open("rb") as stream:
-            records = []
-            for place in places:
-                stream.seek(place)
-                records.append(json.loads(stream.readline()))
-        return records
-
-    def known(self, paper_id: str) -> str:
-        """The id under which the file has the records of a paper."""
-        return paper_id if paper_id in self.places else self._by_form.get(name_form(str(paper_id)), paper_id)
-
-    @cached_property
-    def _by_form(self) -> dict[str, str]:
-        return {name_form(str(paper_id)): paper_id for paper_id in self.places}
-
-
-def _with_offsets(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Records with the byte at which their line begins."""
-    checked = SYNTHETIC.lines(path)
-    following = next(checked, None)
-    with path.open("rb") as stream:
-        offset = 0
-        for number, raw in enumerate(stream, start=1):
-            if following is not None and following[0] == number:
-                yield offset + (3 if raw.startswith(b"\xef\xbb\xbf") else 0), following[1]
-                following = next(checked, None)
-            offset += len(raw)
-
-
-def sources(papers: Path, records: Records | None) -> Iterator[Source]:
-    """The papers of papers.jsonl in order, with the records that may be trained on.
-
-    Raises:
-        BadInput: a text or pair is not text (half of a surrogate pair, a missing field); names file, line and paper. Or
-            no record is about any of the papers.
-    """
-    unknown = set(records.places) if records is not None else set()
-    before = len(unknown)
-    for number, paper in PAPERS.lines(papers):
-        found = records.of(paper["paper_id"]) if records is not None else []
-        unknown.discard(records.known(paper["paper_id"]) if records is not None else "")
-        yield Source(f"{papers}, line {number}, paper {paper['paper_id']}", paper, found).checked()
-    if unknown and records is not None:
-        examples = ", ".join(sorted(unknown)[:3])
-        if len(unknown) == before:
-            raise BadInput(
-                f"{records.path}: none of its {before} paper_ids ({examples}, …) is in {papers}; give the corpus that "
-                "these pairs were written about"
-            )
-        LOG.warning(
-            "pack: %s: pairs about %d papers that are not in %s are left out (%s, …)",
-            records.path,
-            len(unknown),
-            papers,
-            examples,
-        )
 
 
 @lru_cache(maxsize=2)
@@ -309,19 +177,6 @@ def tokenise_samples(chunk: Sequence[Mapping[str, Any]], settings: Settings) -> 
 def _special(tokenizer: PackTokenizer, name: str, wanted: bool) -> NDArray[np.int32]:
     token = tokenizer.token_id(name) if wanted else None
     return np.array([] if token is None else [token], dtype=np.int32)
-
-
-def check_text(text: Any, place: str) -> None:
-    """Refuse what is not text, naming its place."""
-    if not isinstance(text, str):
-        raise BadInput(f"{place}: expected text, found {type(text).__name__}")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise BadInput(
-            f"{place}: character {error.start} is half of a surrogate pair ({text[error.start]!a}), which is not text; "
-            "mend the file it comes from, or clean it with kcpt corpus"
-        ) from None
 
 
 def checked_messages(messages: Any, place: str) -> list[dict[str, str]]:

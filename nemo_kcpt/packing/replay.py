@@ -14,16 +14,9 @@ from typing import Any
 from nemo_kcpt.files import read_jsonl
 from nemo_kcpt.packing.anchored import sample_windows
 from nemo_kcpt.packing.concat import concat_windows
-from nemo_kcpt.packing.papers import (
-    Settings,
-    Source,
-    checked_messages,
-    chunked,
-    in_parallel,
-    tokenise,
-    tokenise_samples,
-)
+from nemo_kcpt.packing.papers import Settings, checked_messages, chunked, in_parallel, tokenise, tokenise_samples
 from nemo_kcpt.packing.segments import REPLAY, Segment, text_segment
+from nemo_kcpt.packing.sources import Source
 from nemo_kcpt.packing.windows import Window
 from nemo_kcpt.records.files import CONVERSATIONS, REPLAY_TEXTS
 

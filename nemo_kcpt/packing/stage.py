@@ -36,18 +36,17 @@ from nemo_kcpt.packing.config import Config as Config
 from nemo_kcpt.packing.inspect import print_window
 from nemo_kcpt.packing.page import write_page
 from nemo_kcpt.packing.papers import (
-    Records,
     Settings,
     TokenisedPaper,
     checked_messages,
     chunked,
     in_parallel,
-    sources,
     tokenise,
     tokenise_samples,
     workers_for,
 )
 from nemo_kcpt.packing.replay import conversation_windows, holds_conversations, replay_windows
+from nemo_kcpt.packing.sources import Records, sources
 from nemo_kcpt.packing.statistics import PackStatistics
 from nemo_kcpt.packing.store import write_windows
 from nemo_kcpt.packing.windows import Window

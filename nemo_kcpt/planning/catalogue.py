@@ -8,7 +8,8 @@ from typing import Any
 
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.model_shape import DEMO, KNOWN, TINY, ModelShape, read_hf_shape
+from nemo_kcpt.hf.known_models import DEMO, KNOWN, TINY
+from nemo_kcpt.hf.model_shape import ModelShape, read_hf_shape
 from nemo_kcpt.planning.steps import TOKENS_PER_STEP
 
 PRETRAIN, FINETUNE = "pretrain", "finetune"
@@ -39,7 +40,7 @@ class Entry:
     task: str
     """`pretrain` or `finetune`, as in `nemo llm TASK --factory NAME`."""
     model: str | None
-    """Name in `model_shape.KNOWN`; None: a tiny model of its own, or the one in a given folder."""
+    """Name in `known_models.KNOWN`; None: a tiny model of its own, or the one in a given folder."""
     seq_length: int | None = None
     """Tokens of a window; None: those of the pack."""
     on_gpus: bool = True

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.checkpoints.checkpoint import find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.checkpoint import read_shape
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.checkpoints.importing import TOKENIZER
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput

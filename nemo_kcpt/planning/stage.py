@@ -17,7 +17,8 @@ from typing import Any
 from nemo_kcpt.config import MISSING, nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import write_json
-from nemo_kcpt.hf.model_shape import KNOWN, ModelShape, read_hf_shape
+from nemo_kcpt.hf.known_models import KNOWN
+from nemo_kcpt.hf.model_shape import ModelShape, read_hf_shape
 from nemo_kcpt.planning.adapters import TARGETS, AdapterPlan
 from nemo_kcpt.planning.hardware import Cluster, known_gpu
 from nemo_kcpt.planning.layouts import SIZES, Plan, plans

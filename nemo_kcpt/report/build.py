@@ -9,7 +9,7 @@ from typing import Any
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.scoring.exact_match import find_values
-from nemo_kcpt.evaluation.scoring.stage import alternatives
+from nemo_kcpt.evaluation.scoring.fact_values import alternatives
 from nemo_kcpt.records.files import STEPS
 from nemo_kcpt.records.inputs import Key
 from nemo_kcpt.records.metrics import METRICS, Metric

@@ -23,7 +23,7 @@ from typing import Any
 
 from nemo_kcpt import plugins
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.evaluation.scoring.stage import values_by_fact
+from nemo_kcpt.evaluation.scoring.fact_values import values_by_fact
 from nemo_kcpt.files import atomic_write, file_in, read_json, write_json
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.records.files import RATINGS

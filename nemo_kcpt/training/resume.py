@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 from nemo import lightning as nl
 from nemo.utils import logging
 
-from nemo_kcpt.checkpoints.checkpoint import check_complete, finished_checkpoints, unfinished_checkpoints
+from nemo_kcpt.checkpoints.finished import check_complete, finished_checkpoints, unfinished_checkpoints
 from nemo_kcpt.checkpoints.layout import NEMO, check_layout
 
 

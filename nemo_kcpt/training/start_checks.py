@@ -9,7 +9,8 @@ from typing import Any
 import lightning.pytorch as pl
 from nemo import lightning as nl
 
-from nemo_kcpt.checkpoints.checkpoint import check_complete, read_shape
+from nemo_kcpt.checkpoints.checkpoint import read_shape
+from nemo_kcpt.checkpoints.finished import check_complete
 from nemo_kcpt.checkpoints.layout import NEMO, WEIGHTS, check_layout
 from nemo_kcpt.checkpoints.origin import read_origin
 from nemo_kcpt.checkpoints.weights_identity import of_checkpoint

@@ -19,13 +19,8 @@ from torch.distributed.checkpoint.api import CheckpointException
 
 from nemo_kcpt.checkpoints import exporting, importing, switching
 from nemo_kcpt.checkpoints.archive import check_archive
-from nemo_kcpt.checkpoints.checkpoint import (
-    CheckpointReader,
-    check_complete,
-    find_checkpoint,
-    finished_checkpoints,
-    read_shape,
-)
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, read_shape
+from nemo_kcpt.checkpoints.finished import check_complete, find_checkpoint, finished_checkpoints
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.layout import BRIDGE, NEMO, STREAM, check_layout, layout_of
 from nemo_kcpt.checkpoints.mapping import hf_tensors

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from nemo_kcpt.checkpoints import exporting, switching
-from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, read_shape
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.layout import STREAM
 from nemo_kcpt.checkpoints.mapping import fuse, hf_tensors, megatron_parts

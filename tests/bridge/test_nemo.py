@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.checkpoints.checkpoint import find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.checkpoint import read_shape
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.checkpoints.origin import read_origin
 from nemo_kcpt.files import read_json
 from nemo_kcpt.hf.model_shape import read_hf_shape

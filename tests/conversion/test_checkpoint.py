@@ -14,7 +14,8 @@ import torch
 import yaml
 from torch.distributed.checkpoint.metadata import Metadata
 
-from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint, identity, read_shape
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, read_shape
+from nemo_kcpt.checkpoints.finished import find_checkpoint, identity
 from nemo_kcpt.checkpoints.unpickle import ALLOWED
 from nemo_kcpt.errors import BadInput
 

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from nemo_kcpt.checkpoints.context import IO, MODEL, write_context
-from nemo_kcpt.hf.model_shape import KNOWN, ModelShape, RopeScaling, shape_from_hf
+from nemo_kcpt.hf.known_models import KNOWN
+from nemo_kcpt.hf.model_shape import ModelShape, RopeScaling, shape_from_hf
 from tests import forks
 from tests.conversion.hf_models import KINDS, SIZES
 

@@ -13,7 +13,7 @@ from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, read_shape
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.mapping import Part, hf_tensors, megatron_parts
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.model_shape import KNOWN
+from nemo_kcpt.hf.known_models import KNOWN
 from tests.conversion.checkpoints import imported, model_yaml
 from tests.conversion.hf_models import MOE, save_model
 

@@ -18,7 +18,8 @@ import yaml
 
 from nemo_kcpt.checkpoints import unpickle
 from nemo_kcpt.checkpoints.archive import check_archive
-from nemo_kcpt.checkpoints.checkpoint import check_complete, read_shape
+from nemo_kcpt.checkpoints.checkpoint import read_shape
+from nemo_kcpt.checkpoints.finished import check_complete
 from nemo_kcpt.checkpoints.metadata import read_metadata
 from nemo_kcpt.checkpoints.unpickle import ALLOWED, ALLOWED_IN_ARCHIVES
 from nemo_kcpt.errors import BadInput

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from nemo_kcpt.checkpoints import target
-from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, check_complete, find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, read_shape
+from nemo_kcpt.checkpoints.finished import check_complete, find_checkpoint
 from nemo_kcpt.checkpoints.mapping import hf_tensors
 from nemo_kcpt.cli import main
 from nemo_kcpt.conversion.import_stage import Config, run

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, read_shape
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.mapping import hf_sizes, hf_tensors
 from nemo_kcpt.hf.load import load_causal_lm

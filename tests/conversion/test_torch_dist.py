@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, check_complete
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader
+from nemo_kcpt.checkpoints.finished import check_complete
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.mapping import fuse, fuse_qkv, hf_sizes, hf_tensors, megatron_parts, split_qkv
 from nemo_kcpt.checkpoints.torch_dist import write_weights

@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nemo_kcpt.checkpoints.checkpoint import WEIGHTS
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
+from nemo_kcpt.checkpoints.layout import WEIGHTS
 from nemo_kcpt.checkpoints.mapping import Part, fuse, hf_sizes, megatron_parts
 from nemo_kcpt.checkpoints.torch_dist import write_weights
 from nemo_kcpt.cli import main

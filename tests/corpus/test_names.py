@@ -17,7 +17,7 @@ from nemo_kcpt.corpus.names import FORM_STEPS, matches, name_form, title_form
 from nemo_kcpt.corpus.stage import Config, run
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
-from nemo_kcpt.packing.papers import Records
+from nemo_kcpt.packing.sources import Records
 from nemo_kcpt.synthesis.sft_stage import _from_pairs
 
 NFC = "ガイド.md"

@@ -22,7 +22,8 @@ import psutil
 import pytest
 import torch
 
-from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.config import conf_folder, load_config
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment import demo_stage as demo

@@ -12,7 +12,8 @@ import pytest
 
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.llm import openai as client
-from nemo_kcpt.llm.ask import Answered, Inquiry, Totals, ask
+from nemo_kcpt.llm.ask import ask
+from nemo_kcpt.llm.inquiry import Answered, Inquiry, Totals
 from nemo_kcpt.llm.request import UnreadableReply
 from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput, KcptError
-from nemo_kcpt.evaluation.answers import stage as generate_stage
+from nemo_kcpt.evaluation.answers import from_folders
 from nemo_kcpt.evaluation.answers.stage import Config, run
 from nemo_kcpt.files import read_jsonl, write_jsonl
 from nemo_kcpt.serving import vllm_engine
@@ -177,8 +177,8 @@ def test_kv_cache_holds_a_whole_batch(tmp_path: Path) -> None:
 def test_a_missing_serve_environment(world: dict[str, Path], monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     from nemo_kcpt.serving import transformers_engine
 
-    monkeypatch.setattr(generate_stage, "serve_python", lambda: None)
-    monkeypatch.setattr(generate_stage, "vllm_expected", lambda: True)
+    monkeypatch.setattr(from_folders, "serve_python", lambda: None)
+    monkeypatch.setattr(from_folders, "vllm_expected", lambda: True)
     with pytest.raises(KcptError, match="make setup-serve"):
         run(_config(world))
     called: list[str] = []
@@ -201,7 +201,7 @@ def test_a_missing_serve_environment(world: dict[str, Path], monkeypatch: pytest
         )
 
     monkeypatch.setattr(transformers_engine, "generate", instead)
-    monkeypatch.setattr(generate_stage, "vllm_expected", lambda: False)
+    monkeypatch.setattr(from_folders, "vllm_expected", lambda: False)
     with caplog.at_level("WARNING", logger="kcpt"):
         run(_config(world))
     assert called == ["transformers"]
@@ -213,7 +213,7 @@ def test_a_serve_environment_without_vllm_says_what_to_do(
     world: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KCPT_SERVE_PYTHON", sys.executable)  # the train environment has no vLLM
-    monkeypatch.setattr(generate_stage, "vllm_expected", lambda: True)
+    monkeypatch.setattr(from_folders, "vllm_expected", lambda: True)
     with pytest.raises(vllm_engine.NoVllm, match="No module named 'vllm'.*make setup-serve"):
         run(_config(world))
 

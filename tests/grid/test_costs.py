@@ -23,10 +23,10 @@ from nemo_kcpt.experiment.costs import (
     shown_tokens,
     synthesis_cost,
     synthetic_ratio,
-    training_cost,
 )
+from nemo_kcpt.experiment.training_costs import training_cost
 from nemo_kcpt.files import write_json, write_jsonl
-from nemo_kcpt.hf.model_shape import KNOWN
+from nemo_kcpt.hf.known_models import KNOWN
 from nemo_kcpt.llm.counting import token_counter
 from nemo_kcpt.llm.journal import DONE, NAME, Journal, Row
 from nemo_kcpt.llm.sampling import Asking as Nobody
@@ -296,7 +296,7 @@ def test_judging_of_answers_that_are_there_is_what_the_stage_shows(
 
 def test_nothing_heavy_is_imported() -> None:
     program = (
-        "import sys; from nemo_kcpt.experiment.costs import *\n"
+        "import sys; from nemo_kcpt.experiment.costs import *; from nemo_kcpt.experiment.training_costs import *\n"
         "c = counts_of(None, {'papers': 1, 'characters': 100}); pack_tokens(None, c, 1024)\n"
         "training_cost('llm-jp-3-13b', 1024, 1e6); judging_cost(1, 1, paper_tokens=1)\n"
         "assert not {'nemo', 'torch', 'nemo_run', 'transformers', 'megatron'} & set(sys.modules)"

@@ -11,9 +11,10 @@ from nemo_kcpt.config import conf_folder, load_config
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment import demo_stage as demo
 from nemo_kcpt.experiment.demo_stage import experiment_of
-from nemo_kcpt.experiment.experiment import Config, check_sections
+from nemo_kcpt.experiment.experiment import Config
 from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.report import cell_record
+from nemo_kcpt.experiment.sections import check_sections
 from nemo_kcpt.experiment.stage import run
 from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED, State
 from nemo_kcpt.recipe_calls import call

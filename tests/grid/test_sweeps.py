@@ -10,8 +10,9 @@ import pytest
 
 from nemo_kcpt.config import conf_folder, load_config
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.experiment.experiment import Config, check_sections
+from nemo_kcpt.experiment.experiment import Config
 from nemo_kcpt.experiment.graph import Graph
+from nemo_kcpt.experiment.sections import check_sections
 from nemo_kcpt.files import read_json
 from tests.grid.test_grid_run import ENVIRONMENT, TINY
 

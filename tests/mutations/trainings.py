@@ -5,6 +5,7 @@ from __future__ import annotations
 MAPPING = "nemo_kcpt/checkpoints/mapping.py"
 FAMILIES = "nemo_kcpt/hf/families/base.py"
 CHECKPOINT = "nemo_kcpt/checkpoints/checkpoint.py"
+FINISHED = "nemo_kcpt/checkpoints/finished.py"
 WINDOWS = "nemo_kcpt/data/windows.py"
 LLAMA = "nemo_kcpt/models/llama.py"
 Z_LOSS = "nemo_kcpt/models/z_loss.py"
@@ -50,13 +51,13 @@ MUTATIONS = [
         "tests/conversion/test_mapping.py",
     ),
     (
-        "a checkpoint that is still being written counts as finished", CHECKPOINT,
+        "a checkpoint that is still being written counts as finished", FINISHED,
         "return not layout_of(checkpoint).missing(checkpoint) and not marker.exists()",
         "return not layout_of(checkpoint).missing(checkpoint) or marker.exists()",
         "tests/conversion/test_checkpoint.py",
     ),
     (
-        "a checkpoint's files may be shorter than it says", CHECKPOINT,
+        "a checkpoint's files may be shorter than it says", FINISHED,
         "        if size < needed:", "        if size < 0 * needed:",
         "tests/training/test_killed_save.py -k half_there",
     ),

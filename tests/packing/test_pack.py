@@ -14,7 +14,8 @@ from nemo_kcpt.files import write_jsonl
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.packing import stage as pack_stage
 from nemo_kcpt.packing.concat import concat_segments, concat_windows
-from nemo_kcpt.packing.papers import Records, Settings, sources, tokenise
+from nemo_kcpt.packing.papers import Settings, tokenise
+from nemo_kcpt.packing.sources import Records, sources
 from nemo_kcpt.packing.store import iterate_table, open_tokens
 from nemo_kcpt.records.packs import read_info
 from nemo_kcpt.runs import read_manifest, stage

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_kcpt.hf.tokenizer import PackTokenizer
-from nemo_kcpt.packing.papers import Settings, Source, tokenise
+from nemo_kcpt.packing.papers import Settings, tokenise
 from nemo_kcpt.packing.passages import passage_borders, possible_borders, supporting_passages, terms
+from nemo_kcpt.packing.sources import Source
 
 SENTENCES = st.lists(
     st.sampled_from(["猫は寝る。", "犬が走る。\n", "A cat sleeps. ", "段落\n\n", "長い文が続いていて"]), max_size=30

@@ -12,8 +12,9 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from nemo_kcpt import cpu_backend
 from nemo_kcpt.hf.families import families
+from nemo_kcpt.hf.known_models import KNOWN
 from nemo_kcpt.hf.megatron_options import config_options
-from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.models.forward import llama_forward_step
 from nemo_kcpt.models.llama import KcptLlamaConfig
 from nemo_kcpt.planning.activations import (

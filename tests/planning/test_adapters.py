@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from nemo_kcpt.cli import main
-from nemo_kcpt.hf.model_shape import KNOWN
+from nemo_kcpt.hf.known_models import KNOWN
 from nemo_kcpt.planning.adapters import TARGETS, AdapterPlan, adapter_parameters
 from nemo_kcpt.planning.memory import memory, vocabulary_parameters
 from nemo_kcpt.planning.throughput import flops_per_token

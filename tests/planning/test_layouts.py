@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
+from nemo_kcpt.hf.known_models import KNOWN
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning import layouts
 from nemo_kcpt.planning.adapters import AdapterPlan
 from nemo_kcpt.planning.catalogue import FINETUNE, METHOD, RECIPES, SEQ_LENGTHS, Entry

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
+from nemo_kcpt.hf.known_models import KNOWN
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.layout import Layout
 from nemo_kcpt.planning.megatron_memory import padded_vocabulary, theoretical_memory
 

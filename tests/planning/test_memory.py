@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nemo_kcpt.hf.model_shape import KNOWN
+from nemo_kcpt.hf.known_models import KNOWN
 from nemo_kcpt.planning.layout import Layout
 from nemo_kcpt.planning.megatron_memory import theoretical_memory
 from nemo_kcpt.planning.memory import expert_parameters, in_flight, memory, stage_memory, stage_parameters

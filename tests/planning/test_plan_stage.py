@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nemo_kcpt.cli import main
-from nemo_kcpt.hf.model_shape import KNOWN
+from nemo_kcpt.hf.known_models import KNOWN
 from nemo_kcpt.planning.catalogue import RECIPES
 
 

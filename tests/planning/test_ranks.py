@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from nemo_kcpt.hf.families import families
-from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
+from nemo_kcpt.hf.known_models import KNOWN
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.layout import Layout
 from nemo_kcpt.planning.memory import expert_parameters, stage_parameters
 from tests import forks

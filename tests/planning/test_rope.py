@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from nemo_kcpt.errors import BadInput
-from nemo_kcpt.hf.model_shape import KNOWN
+from nemo_kcpt.hf.known_models import KNOWN
 from nemo_kcpt.planning.rope import ntk_base, reason, rotary_base
 
 SHAPE = KNOWN["llm-jp-3-13b"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from torch.distributed.checkpoint.metadata import Metadata
 
-from nemo_kcpt.checkpoints.checkpoint import find_checkpoint
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.cli import main
 from nemo_kcpt.files import read_json
 from nemo_kcpt.hf.tokenizer import PackTokenizer

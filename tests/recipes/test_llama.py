@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from nemo_kcpt.checkpoints.checkpoint import find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.checkpoint import read_shape
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.hf.families import families
-from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
+from nemo_kcpt.hf.known_models import KNOWN
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.planning.catalogue import FINETUNE, METHOD, PRETRAIN, RECIPES, SEQ_LENGTHS, Entry
 from nemo_kcpt.records.packs import read_info
 from nemo_kcpt.several import run

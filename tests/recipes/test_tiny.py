@@ -11,7 +11,8 @@ import fiddle
 import pytest
 import torch
 
-from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.records.packs import read_info
 from tests import forks

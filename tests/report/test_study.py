@@ -21,7 +21,7 @@ import jaquad_subset  # noqa: E402
 from nemo_kcpt.config import load_config  # noqa: E402
 from nemo_kcpt.errors import BadInput, KcptError  # noqa: E402
 from nemo_kcpt.experiment import experiment, study  # noqa: E402
-from nemo_kcpt.experiment.experiment import check_sections  # noqa: E402
+from nemo_kcpt.experiment.sections import check_sections  # noqa: E402
 from nemo_kcpt.files import read_json, write_json  # noqa: E402
 from nemo_kcpt.report.stage import Config, run  # noqa: E402
 from nemo_kcpt.report.study import page as study_page  # noqa: E402

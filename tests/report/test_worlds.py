@@ -10,7 +10,7 @@ import pytest
 from nemo_kcpt.config import load_config
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment import worlds
-from nemo_kcpt.experiment.experiment import words_of
+from nemo_kcpt.experiment.sections import words_of
 from nemo_kcpt.experiment.study import read_study, whole
 from nemo_kcpt.files import read_json, write_json
 from nemo_kcpt.report.stage import Config, run

@@ -16,8 +16,8 @@ import pytest
 from nemo_kcpt import environments
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment.slurm import Job, Resources, Site, command_job, launch_graph, site_from, stage_jobs, train_job
-from nemo_kcpt.experiment.slurm.jobs import bridge_on_nodes
 from nemo_kcpt.experiment.slurm.launch import check_mounted, executors, in_order
+from nemo_kcpt.experiment.slurm.train_job import bridge_on_nodes
 from nemo_kcpt.logs import LOG, kept, set_up
 from tests.slurm.places import STUBS, make_place, normalised, stub
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_kcpt.checkpoints.checkpoint import find_checkpoint
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.files import read_json, read_jsonl
 from nemo_kcpt.runs import read_manifest
 from tests import forks

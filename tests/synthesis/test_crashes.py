@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nemo_kcpt.llm import journal as journal_module
+from nemo_kcpt.llm import journal_damage
 from nemo_kcpt.llm.journal import Journal, salvage
 from nemo_kcpt.llm.request import TeacherReply, TeacherRequest
 from nemo_kcpt.synthesis import calls, page, prompts, stage, teachers
@@ -102,7 +102,7 @@ def test_batches_are_submitted_once(
 
 def test_a_salvage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the rows that it has saved none is lost, also not if the next command does not ask for a salvage."""
-    monkeypatch.setattr(journal_module, "GIVE_UP", 2)
+    monkeypatch.setattr(journal_damage, "GIVE_UP", 2)
     out, path = tmp_path / "out", tmp_path / "out/journal.sqlite"
     made = tmp_path / "made.sqlite"
     with Journal(made) as journal:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from nemo_kcpt.llm.journal import DONE, FAILED, FORMAT, Journal, JournalFault, Row, salvage
+from nemo_kcpt.llm.journal import DONE, FAILED, Journal, JournalFault, Row, salvage
+from nemo_kcpt.llm.journal_rows import FORMAT
 
 
 def row(number: int, **fields: object) -> Row:

@@ -7,13 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nemo_kcpt.checkpoints.checkpoint import (
-    WEIGHTS,
-    check_complete,
-    find_checkpoint,
-    finished_checkpoints,
-    unfinished_checkpoints,
-)
+from nemo_kcpt.checkpoints.finished import check_complete, find_checkpoint, finished_checkpoints, unfinished_checkpoints
+from nemo_kcpt.checkpoints.layout import WEIGHTS
 from nemo_kcpt.errors import BadInput
 from tests import forks
 from tests.training.slow_save import train_and_hang

@@ -28,7 +28,8 @@ from typing import Any
 from nemo_kcpt.checkpoints.mapping import hf_sizes, megatron_parts
 from nemo_kcpt.files import write_json
 from nemo_kcpt.hf.families import families
-from nemo_kcpt.hf.model_shape import KNOWN, ModelShape
+from nemo_kcpt.hf.known_models import KNOWN
+from nemo_kcpt.hf.model_shape import ModelShape
 from nemo_kcpt.processes import peak_memory
 
 BUILD = Path("build/bench-conversion")

@@ -37,7 +37,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script 
 from nemo_kcpt.files import write_jsonl
 from nemo_kcpt.hf.tokenizer import PackTokenizer
 from nemo_kcpt.packing import stage as pack_stage
-from nemo_kcpt.packing.papers import Settings, Source, chunked, in_parallel, tokenise
+from nemo_kcpt.packing.papers import Settings, chunked, in_parallel, tokenise
+from nemo_kcpt.packing.sources import Source
 from nemo_kcpt.packing.statistics import united
 from nemo_kcpt.packing.store import iterate_table
 from nemo_kcpt.runs import read_manifest, stage

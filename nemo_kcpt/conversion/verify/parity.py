@@ -11,7 +11,8 @@ import torch
 
 from nemo_kcpt import cpu_backend
 from nemo_kcpt.checkpoints.adapters import Lora, base_of_adapters, options, read_lora
-from nemo_kcpt.checkpoints.checkpoint import check_complete, read_shape
+from nemo_kcpt.checkpoints.checkpoint import read_shape
+from nemo_kcpt.checkpoints.finished import check_complete
 from nemo_kcpt.checkpoints.layout import NEMO, layout_of
 from nemo_kcpt.conversion.verify import states as state_names
 from nemo_kcpt.conversion.verify.states import OUTPUT, Model, States, hf_states, names, round_weights, tapped

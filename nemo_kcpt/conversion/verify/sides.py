@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nemo_kcpt.checkpoints.adapters import read_lora
-from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, find_checkpoint, read_shape
+from nemo_kcpt.checkpoints.checkpoint import CheckpointReader, read_shape
+from nemo_kcpt.checkpoints.finished import find_checkpoint
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.layout import BRIDGE, TRACKER, WEIGHTS, layout_of
 from nemo_kcpt.checkpoints.mapping import hf_tensors, megatron_parts

@@ -27,7 +27,8 @@ from nemo_kcpt.evaluation.judging.panel import TIE, agreement, majority
 from nemo_kcpt.evaluation.judging.prompts import prompts_sha256
 from nemo_kcpt.files import sha256_text, write_jsonl
 from nemo_kcpt.llm import settings as keys
-from nemo_kcpt.llm.ask import Answered, Totals, ask
+from nemo_kcpt.llm.ask import ask
+from nemo_kcpt.llm.inquiry import Answered, Totals
 from nemo_kcpt.llm.journal import NAME, Journal, salvage
 from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.logs import LOG

@@ -12,10 +12,10 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.judging.evidence import Evidence, Finder, check_papers
 from nemo_kcpt.evaluation.judging.prompts import MOST, Case, cut_names, messages, reminder
 from nemo_kcpt.hf.limits import positions
-from nemo_kcpt.llm.ask import Inquiry
 from nemo_kcpt.llm.counting import token_counter
 from nemo_kcpt.llm.fences import shortened
 from nemo_kcpt.llm.fitting import folder_of
+from nemo_kcpt.llm.inquiry import Inquiry
 from nemo_kcpt.llm.verdicts import SCHEMA, read_verdict
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.progress import progress

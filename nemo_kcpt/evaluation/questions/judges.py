@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.evaluation.questions import rules
 from nemo_kcpt.files import canonical_json, sha256_text
-from nemo_kcpt.llm.ask import Inquiry, ask
+from nemo_kcpt.llm.ask import ask
 from nemo_kcpt.llm.fences import NONCE, fenced, harmless, shortened, visible
+from nemo_kcpt.llm.inquiry import Inquiry
 from nemo_kcpt.llm.request import UnreadableReply
 from nemo_kcpt.llm.verdicts import is_placeholder, read_object
 
 if TYPE_CHECKING:
-    from nemo_kcpt.llm.ask import Inquiry
+    from nemo_kcpt.llm.inquiry import Inquiry
     from nemo_kcpt.llm.settings import Llm
 
 FILTERS = ("rules", "llm", "none")

@@ -39,12 +39,12 @@ from typing import Any
 from nemo_kcpt import plugins
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.evaluation.scoring import combined, instructions, retention, scorers
+from nemo_kcpt.evaluation.scoring.bertscore.fields import bertscores
 from nemo_kcpt.evaluation.scoring.combined import features
 from nemo_kcpt.evaluation.scoring.config import Config as Config
 from nemo_kcpt.evaluation.scoring.exact_match import exact_match
+from nemo_kcpt.evaluation.scoring.fact_values import Records, alternatives, values_by_fact
 from nemo_kcpt.evaluation.scoring.facts import Corpus, check
-from nemo_kcpt.evaluation.scoring.placeholder_encoder import build
-from nemo_kcpt.fiction.facts import accepted_values, read_facts
 from nemo_kcpt.files import atomic_write, write_json, write_jsonl
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.plugins import Plugin
@@ -54,93 +54,11 @@ from nemo_kcpt.records.inputs import check_papers_of, missing_answers, read_answ
 from nemo_kcpt.runs import Stage, shaping, stage
 from nemo_kcpt.stats import agreement
 from nemo_kcpt.stats.agreement import read_ratings
-from nemo_kcpt.text.notation import as_in
-
-Records = Mapping[str, Mapping[str, Any]]
-
-
-def values_by_fact(questions: Records, facts: Path | None) -> dict[str, tuple[str, ...]]:
-    """Every value (in every accepted form) that each fact takes: over all fact sheets, else over all questions.
-
-    Raises:
-        BadInput: a fact sheet cannot be read.
-    """
-    values: dict[str, dict[str, None]] = {}
-    for record in questions.values():
-        if record.get("fact") is not None:
-            values.setdefault(record["fact"], {}).update(dict.fromkeys(record.get("accepted") or ()))
-    if facts is not None:
-        for sheet in read_facts(facts):
-            for fact, known in values.items():
-                known.update(dict.fromkeys(accepted_values(sheet, fact)))
-    return {fact: tuple(known) for fact, known in values.items()}
-
-
-def alternatives(question: Mapping[str, Any], values: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Values of the question's fact that are wrong for it."""
-    right = set(question.get("accepted") or ())
-    return tuple(value for value in values.get(question.get("fact") or "", ()) if value not in right)
 
 
 def _exact(question: Mapping[str, Any], answer: str, values: Mapping[str, tuple[str, ...]]) -> int | None:
     accepted = question.get("accepted")
     return int(exact_match(answer, accepted, alternatives(question, values))) if accepted else None
-
-
-def _encoder(config: Config) -> Path | str | None:
-    if config.encoder == "none":
-        return None
-    if config.encoder != "placeholder":
-        return config.encoder
-    if config.encoder_tokenizer is None:
-        raise BadInput(
-            "encoder=placeholder needs encoder_tokenizer=FOLDER (a model's folder will do); see kcpt score --help"
-        )
-
-    LOG.warning("score: BERTScore with a placeholder encoder of random weights: these figures only show that it runs")
-    return build(config.encoder_tokenizer, config.out)
-
-
-def _bertscores(
-    config: Config,
-    questions: Records,
-    answers: Mapping[Key, Mapping[str, Any]],
-    papers: Mapping[str, Mapping[str, Any]] | None,
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The BERTScore fields of each answer, in the order of `answers`, and counts for the manifest."""
-    names = [f"bertscore_{side}{part}" for side in ("sent", "doc") for part in ("", "_precision", "_recall")]
-    rows: list[dict[str, Any]] = [{**dict.fromkeys(names), "encoder": None} for _ in answers]
-    folder = _encoder(config)
-    if folder is None:
-        return rows, {"encoder": None}
-    from nemo_kcpt.evaluation.scoring.bertscore import BertScore
-
-    scorer = BertScore(
-        folder, config.encoder_layers, tokens_per_batch=config.tokens_per_batch, allow_code=config.allow_code
-    )
-    texts = [answer["answer"] for answer in answers.values()]
-    asked = [questions[question_id] for question_id, _ in answers]
-    references = {"sent": [question["answer"] for question in asked]}
-    if papers is not None:
-        references["doc"] = [papers[question["paper_id"]]["text"] for question in asked]
-    name = Path(folder).name if Path(folder).is_dir() else scorer.name
-    rewritten = 0
-    for side, wanted in references.items():
-        said = [as_in(other, text) for text, other in zip(texts, wanted)] if config.one_notation else texts
-        rewritten += sum(first != second for first, second in zip(said, texts))
-        for row, found in zip(rows, scorer.score(said, wanted, f"BERTScore {side}")):
-            row[f"bertscore_{side}"] = found.f1
-            row[f"bertscore_{side}_precision"], row[f"bertscore_{side}_recall"] = found.precision, found.recall
-            row["encoder"] = name
-    if scorer.windowed:
-        LOG.info("score: %d texts are longer than the encoder's limit and were read in windows", scorer.windowed)
-    return rows, {
-        "encoder": name,
-        "windowed_texts": scorer.windowed,
-        "windowed_rate": scorer.windowed_rate,
-        "truncated_texts": scorer.truncated,
-        "comparisons_with_numbers_in_one_notation": rewritten,
-    }
 
 
 def _fact_rows(
@@ -278,7 +196,7 @@ def _score(config: Config, current: Stage, others: Sequence[Plugin]) -> None:
     verdicts = _verdicts(config.verdicts, answers)
     checks = {name: instructions.read_checks(question) for name, question in questions.items()}
     added = scorers.scored(others, questions, answers, papers)  # first: they may fail
-    similar, counts = _bertscores(config, questions, answers, papers)
+    similar, counts = bertscores(config, questions, answers, papers)
     records: list[dict[str, Any]] = []
     for (key, answer), row, more in zip(answers.items(), similar, added):
         verdict = verdicts.get(key, {})

@@ -28,7 +28,8 @@ import yaml
 from nemo_kcpt.config import nearest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment.backends import NEMO
-from nemo_kcpt.experiment.slurm.jobs import Job, Resources, bridge_on_nodes, stage_jobs, train_job
+from nemo_kcpt.experiment.slurm.jobs import Job, Resources, stage_jobs
+from nemo_kcpt.experiment.slurm.train_job import bridge_on_nodes, train_job
 
 NUMBERS, LISTS = ("nodes", "gpus", "cpus", "shards"), ("after",)
 COMMON = ("gpus", "cpus", "time", "partition", "after")

@@ -25,8 +25,8 @@ from nemo_kcpt.experiment.backends import BACKENDS, NEMO
 from nemo_kcpt.experiment.slurm import Job, Resources, Site, launch_graph, stage_jobs, train_job
 from nemo_kcpt.experiment.slurm.chain import __doc__ as chain_help
 from nemo_kcpt.experiment.slurm.chain import read_chain
-from nemo_kcpt.experiment.slurm.jobs import bridge_on_nodes
 from nemo_kcpt.experiment.slurm.site import JOBS, make_site, sbatch_option
+from nemo_kcpt.experiment.slurm.train_job import bridge_on_nodes
 
 
 def _positive(text: str) -> int:
