@@ -13,14 +13,29 @@ def base_documents(config: Config, run: Path) -> Node:
     """Other fictional papers, and instruction data about them: what the base model knows already."""
     folder = run / "base-world"
     commands = [
-        ["corpus", f"input={run}/world/base/documents.jsonl", f"out={folder}/corpus", "heldout_fraction=0",
-         "near_duplicates=0", "same_side=0"],
-        ["synthesize", f"corpus={folder}/corpus", f"facts={run}/world/base/facts.jsonl",
-         *words_of({key: config.synthesize[key] for key in ("kinds",) if key in config.synthesize}),
-         f"out={folder}/synthetic"],
-        ["sft-data", f"corpus={folder}/corpus", f"synthetic={folder}/synthetic",
-         *([f"samples={config.base_samples}"] if config.base_samples else []), f"out={folder}/sft"],
-    ]  # fmt: skip
+        [
+            "corpus",
+            f"input={run}/world/base/documents.jsonl",
+            f"out={folder}/corpus",
+            "heldout_fraction=0",
+            "near_duplicates=0",
+            "same_side=0",
+        ],
+        [
+            "synthesize",
+            f"corpus={folder}/corpus",
+            f"facts={run}/world/base/facts.jsonl",
+            *words_of({key: config.synthesize[key] for key in ("kinds",) if key in config.synthesize}),
+            f"out={folder}/synthetic",
+        ],
+        [
+            "sft-data",
+            f"corpus={folder}/corpus",
+            f"synthetic={folder}/synthetic",
+            *([f"samples={config.base_samples}"] if config.base_samples else []),
+            f"out={folder}/sft",
+        ],
+    ]
     return Node(
         name="base-documents",
         kind="documents",

@@ -252,9 +252,11 @@ def made(way: str, words: list[str], out: Path, pieces: int, kills: int) -> Run:
             ):
                 pass
         whole = Run(
-            time.monotonic() - began, sum(run.kills for run in runs), max(run.command for run in runs),
+            time.monotonic() - began,
+            sum(run.kills for run in runs),
+            max(run.command for run in runs),
             max(run.reader for run in runs),
-        )  # fmt: skip
+        )
         call([*words, "--merge"], whole, out, [])
     else:
         call(words, whole, out, moments if way == "killed" else [])

@@ -14,10 +14,28 @@ from nemo_kcpt.report.retention import plottable
 from nemo_kcpt.stats.statistics import ALPHA
 
 KEYS = (
-    "model", "recipe", "tuning_recipe", "arguments", "epochs", "steps_like", "overrides", "sets", "tuning_length",
-    "tuning_epochs", "tuning_overrides", "world", "corpus", "synthesize", "sft_data", "pack", "trainings", "questions",
-    "generate", "score", "general",
-)  # fmt: skip
+    "model",
+    "recipe",
+    "tuning_recipe",
+    "arguments",
+    "epochs",
+    "steps_like",
+    "overrides",
+    "sets",
+    "tuning_length",
+    "tuning_epochs",
+    "tuning_overrides",
+    "world",
+    "corpus",
+    "synthesize",
+    "sft_data",
+    "pack",
+    "trainings",
+    "questions",
+    "generate",
+    "score",
+    "general",
+)
 """Keys of the experiment that are published."""
 _PATH = re.compile(r"(?<![\w./:~-])/(?:home|root|tmp|work|Users|mnt|opt|usr|var|private|data|srv)/[^\s\"']*")
 Report = dict[str, Any]
