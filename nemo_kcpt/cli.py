@@ -38,7 +38,7 @@ def _stage_help(name: str, module: object, arguments: str = "") -> str:
             config_help(module.Config),  # type: ignore[attr-defined]
             "",
             "  --config FILE.yaml   read keys from a YAML file",
-            "  --redo               make the result again although it, or one from other inputs, is there",
+            "  --redo               make the result again even if it, or one from other inputs, is there",
             "  --log FILE           write every message and warning there",
         ]
     )

@@ -194,7 +194,7 @@ def serve_checks() -> list[Check]:
     if python is None:
         found = f"no .venv-serve beside this environment and no ${SERVE_VARIABLE}"
         if state == "note":
-            found += "; vLLM is not to be had here, answers are generated with transformers"
+            found += "; vLLM is not available here, answers are generated with transformers"
         fix = "make setup-serve" if repository_root() else f"python -m venv, pip install vllm, set {SERVE_VARIABLE}"
         return [Check(name="serve environment", found=found, state=state, fix=fix if state == "missing" else "")]
     installed = versions(python, SERVE_PACKAGES)

@@ -93,7 +93,7 @@ def package_path() -> dict[str, str]:
 
 
 def vllm_expected() -> bool:
-    """Whether vLLM can be had here, so that its absence is a fault: Linux on x86-64 or ARM, Python 3.11 or newer."""
+    """Whether vLLM is available here, so that its absence is a fault: Linux on x86-64 or ARM, Python 3.11 or newer."""
     linux = platform.system() == "Linux" and platform.machine() in ("x86_64", "aarch64")
     return linux and sys.version_info >= (3, 11)
 

@@ -33,7 +33,7 @@ def sha256_text(text: str) -> str:
 
 
 def sha256_file(path: Path, seen: Callable[[int], object] | None = None) -> str:
-    """SHA-256 of a file's bytes, 64 hex digits, read in 1 MiB pieces; `seen` is told how many bytes each had."""
+    """SHA-256 of a file's bytes, 64 hex digits, read in 1 MiB pieces; `seen` is called with the bytes of each."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):

@@ -55,7 +55,7 @@ class Shard:
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process alone; the operating system lets go when the process ends, however it ends.
+    """Hold `folder` for this process alone; the operating system releases it when the process ends, however it ends.
 
     Raises:
         BadInput: another process holds it; the message names that process.

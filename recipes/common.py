@@ -147,7 +147,7 @@ def logger(folder: str, every: int) -> run.Config:
     `folder`/checkpoints: the newest one, written every `every` steps.
 
     The last one keeps the optimizer's state too, so that a training that had ended can be started again, to find
-    nothing to do or, where its learning rate stays level, to go on for more steps.
+    nothing to do or, where its learning rate stays level, to continue for more steps.
     """
     checkpoint = run.Config(
         nl.ModelCheckpoint,

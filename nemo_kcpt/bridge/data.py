@@ -48,7 +48,7 @@ class PackProvider(DatasetProvider):
     seed: int = 1234
     validation: str | None = None
     validation_samples: int = 0
-    """Of one validation: every window, and as many once more as fill the last global batch."""
+    """Samples of one validation: every window, and as many once more as fill the last global batch."""
     distillation: str | None = None
     see_passage: bool = False
     dataloader_type: str = "single"

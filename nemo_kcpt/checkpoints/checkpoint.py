@@ -26,7 +26,7 @@ LAYERS = "decoder.layers."
 """How the names of the layers' tensors begin."""
 MOST_LAYERS, LARGEST_SIZE = 10_000, 1 << 31
 MOST_EXPERTS = 1_000_000
-"""Of a model, experts of all layers: far beyond any there is, and few enough to be listed."""
+"""Experts in all layers of a model: far beyond any there is, and few enough to be listed."""
 
 
 def read_shape(checkpoint: Path) -> ModelShape:
@@ -51,7 +51,7 @@ def read_shape(checkpoint: Path) -> ModelShape:
         raise BadInput(f"{path}: missing; the checkpoint was saved without its context and cannot be exported")
     try:
         config = yaml.load(path.read_text(encoding="utf-8"), Loader)[layout.section].items()
-        # Single values only: comparing or printing lists of lists of lists could go on for ever.
+        # Single values only: comparing or printing lists of lists of lists could take for ever.
         single = {key: value for key, value in config if not isinstance(value, (list, dict))}
         if layout is BRIDGE and "family" not in single:  # NeMo checkpoints of ours once had none, and were Llamas
             raise BadInput(
@@ -75,7 +75,7 @@ def read_shape(checkpoint: Path) -> ModelShape:
 
 def _check_experts(shape: ModelShape, experts: int, path: Path) -> None:
     if shape.num_layers * experts > MOST_EXPERTS:
-        raise BadInput(f"{path}: {experts} experts in {shape.num_layers} layers; no model has so many")
+        raise BadInput(f"{path}: {experts} experts in {shape.num_layers} layers; no model has that many")
     if shape.moe_ffn_hidden_size is None or not 0 < (shape.moe_router_topk or 0) <= experts:
         raise BadInput(
             f"{path}: {experts} experts of size {shape.moe_ffn_hidden_size}, of which moe_router_topk="
@@ -147,7 +147,7 @@ class CheckpointReader:
         return f"{self.layout.prefix}{name}" in self._metadata
 
     def size(self, key: str) -> tuple[int, ...]:
-        """Of a tensor, by its key."""
+        """Size of a tensor, by its key."""
         return tuple(self._metadata[key].size)
 
     @property

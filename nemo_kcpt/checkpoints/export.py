@@ -63,7 +63,7 @@ def write_weights(
         out: folder to write into; what is in it under these names must be of this model.
         dtype: of the tensors written, a key of `TYPES`.
         largest: bytes of a shard.
-        seen: is told the number of weights that each tensor had.
+        seen: is called with the number of weights that each tensor had.
 
     Returns:
         The files.

@@ -39,7 +39,7 @@ Compare = Callable[[Path, Path, ModelShape], dict[str, Any] | None]
 SPARE_BYTES = 64 << 20
 """Beside the tensors' bytes: headers, tokenizer, configs."""
 LAST = "-last"
-"""NeMo's name for the newest checkpoint, which may stand beside the same one under its own name."""
+"""NeMo's name for the newest checkpoint, which may be beside the same one under its own name."""
 
 
 @dataclass(kw_only=True)
@@ -55,7 +55,7 @@ class Config:
     dtype: str = KEEP
     """keep (the checkpoint's), float32, bfloat16 or float16."""
     average: int = 1
-    """Average the last so many checkpoints of a training folder, in float32."""
+    """Checkpoints to average in float32: the last ones of a training folder."""
     max_shard_gb: float = 5.0
     """Size of a weights file; an interrupted export resumes at the first unfinished one."""
     check: bool = True
@@ -77,7 +77,7 @@ def _sources(path: Path, wanted: int) -> list[Path]:
     if wanted == 1:
         return [find_checkpoint(path)]
     folder = training_checkpoints(path)
-    # One state may be there twice, under its own name and as the last.
+    # One state may be in two folders, under its own name and as the last.
     found = list({one.name.removesuffix(LAST): one for one in finished_checkpoints(folder)}.values())
     if len(found) < wanted:
         names = ", ".join(one.name for one in found) or "none"

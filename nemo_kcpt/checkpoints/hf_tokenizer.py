@@ -96,7 +96,7 @@ def _special_tokens(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_template(tokenizer: PackTokenizer, out: Path, given: str, day: str) -> tuple[list[Path], bool]:
-    """Write the chat template's files; returns them and whether they stand in the place of the config's template.
+    """Write the chat template's files; returns them and whether they replace the config's template.
 
     Everything stays where it was, byte for byte, unless training had another template, or one that writes a date: that
     date is then written into it.

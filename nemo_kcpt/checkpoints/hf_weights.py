@@ -113,7 +113,7 @@ class HfWeights:
         """The file of each tensor, in the files' order."""
         self.sizes: dict[str, tuple[int, ...]] = {}
         self.types: dict[str, str] = {}
-        """Of each tensor, by torch's name."""
+        """Type of each tensor, by torch's name."""
         for path in self.files:
             for name, size, kind in _opened(path, _header):
                 if name.endswith(ROTARY):
@@ -129,7 +129,7 @@ class HfWeights:
 
     @property
     def dtypes(self) -> set[str]:
-        """Of the weights, by torch's names."""
+        """Types of the weights, by torch's names."""
         return set(self.types.values())
 
     def read(self, name: str) -> Tensor:

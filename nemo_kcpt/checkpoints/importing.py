@@ -51,7 +51,7 @@ class Config:
     dtype: str = KEEP
     """keep (the folder's), float32 or bfloat16. Loading converts to the model's type in any case."""
     backend: str = later(NEMO.backend)
-    """Who trains it: nemo, or bridge for Megatron-Bridge (docs/backends.md); `kcpt convert switch` changes it."""
+    """Backend that trains it: nemo, or bridge (Megatron-Bridge, docs/backends.md); `kcpt convert switch` changes it."""
 
 
 def _type_to_write(source: HfFolder, wanted: str) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ELEMENTS = 1 << 22
-"""Of a tensor that are float32 at a time."""
+"""Elements of a tensor that are float32 at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ def write_mixture(
         formula: what becomes of them.
         out: folder to write into; what is in it under these names must be of this mixture.
         largest: bytes of a shard.
-        seen: is told the number of weights that each tensor had.
+        seen: is called with the number of weights that each tensor had.
 
     Returns:
         The files.
@@ -157,5 +157,5 @@ def write_mixture(
 
 
 def total_bytes(sizes: Mapping[str, tuple[int, ...]], types: Mapping[str, str]) -> int:
-    """Of the tensors in `types`, without headers."""
+    """Bytes of the tensors in `types`, without headers."""
     return sum(math.prod(sizes[name]) * TYPES[types[name]][1] for name in types)

@@ -31,7 +31,7 @@ class Config:
     out: Path = Path(MISSING)
     """Checkpoint folder to write; --to is short for it."""
     backend: str | None = None
-    """Who is to train it, nemo or bridge; default: the other one than the checkpoint's."""
+    """Backend of the training, nemo or bridge; default: the other one than the checkpoint's."""
 
 
 def run(config: Config, redo: bool) -> None:

@@ -131,7 +131,7 @@ def write_weights(
         layers: their number.
         kind: type of the tensors.
         read: gives a tensor, of the part's size and any type, when it is its turn to be written.
-        seen: is told of each part that is written, or was before.
+        seen: is called with each part that is written, or was before.
         layout: whose names and format it has.
 
     Returns:

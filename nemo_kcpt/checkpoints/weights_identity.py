@@ -30,7 +30,7 @@ def _identity(tensor: Tensor) -> str:
 
 
 def of_folder(folder: Path) -> str:
-    """Of a Hugging Face folder's weights, 64 hex digits.
+    """Identity of a Hugging Face folder's weights, 64 hex digits.
 
     Raises:
         BadInput: no safetensors, or none of them holds such a tensor.
@@ -46,7 +46,7 @@ def of_folder(folder: Path) -> str:
 
 
 def of_checkpoint(checkpoint: Path) -> str:
-    """Of a checkpoint's weights, 64 hex digits.
+    """Identity of a checkpoint's weights, 64 hex digits.
 
     Raises:
         BadInput: no checkpoint, or it has no such tensor.

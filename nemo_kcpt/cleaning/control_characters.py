@@ -37,7 +37,7 @@ _EMOJI = re.compile(
     "\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff]"
 )
 _LETTER = "[0-9A-Za-z\u00c0-\u024f\u0370-\u052f]"
-"""Of scripts that hyphenate."""
+"""Letters of scripts that hyphenate."""
 _GLUED_HYPHEN = re.compile(f"(?<={_LETTER})[\x02\ufffe](?={_LETTER})")
 _SOFT_HYPHEN_AT_LINE_END = re.compile(f"(?<={_LETTER})[\u00ad\x02\ufffe](?=\r?\n[ \t]*{_LETTER})")
 
@@ -95,7 +95,7 @@ def _is_needed(character: str, text: str, place: int) -> bool:
 def page_marks(text: str) -> Changed:
     """Turn the form feeds between pages into paragraph breaks; for when no other step has dealt with them.
 
-    `clean` calls it after `line_breaks` (which decides at each page's end whether the sentence goes on) has run or
+    `clean` calls it after `line_breaks` (which decides at each page's end whether the sentence continues) has run or
     was left out, and counts it under `control_characters`.
     """
     count = text.count("\f")

@@ -53,7 +53,7 @@ class Joiner:
 
     @cached_property
     def _words(self) -> Counter[str]:
-        """Words of the document with those of their hyphens that do not stand at a line's end, in lower case."""
+        """Words of the document with those of their hyphens that are not at a line's end, in lower case."""
         whole = _BROKEN.sub(" ", self._text)  # the halves of broken words are no words
         words = Counter(word.lower().replace("\u2010", "-") for word in _WORD.findall(whole))
         for word, often in list(words.items()):

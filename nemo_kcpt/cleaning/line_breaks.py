@@ -7,7 +7,7 @@ the paragraphs around it that are too short to show it by themselves. Lists, hea
 verse, dialogue and one sentence a line do not show it, or are left alone by their form. In doubt a line end stays: it
 costs a token, a wrong join costs meaning.
 
-Page marks become paragraph breaks here, or nothing where the sentence goes on on the next page.
+Page marks become paragraph breaks here, or nothing where the sentence continues on the next page.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _POINT = re.compile(f"[{JAPANESE}{JAPANESE_PUNCTUATION}][0-9\uff10-\uff19]+[.,\u
 _DIGIT_FIRST = re.compile(f"[0-9\uff10-\uff19]+[{JAPANESE}%％、。]")
 _PARTICLE = re.compile("[がをはにでとのもや]")
 _NOTE = re.compile(r"\[\^[^\]\s]{1,6}\]: ")
-"""A note at the foot of a page, over which a sentence may go on."""
+"""A note at the foot of a page, over which a sentence may continue."""
 _QUOTES = '「『“"'
 
 
@@ -80,7 +80,7 @@ class _Line:
     kind: _Kind
     width: int = 0
     unfinished: bool = False
-    """The sentence goes on after the line's end."""
+    """The sentence continues after the line's end."""
 
 
 class _Wrap(NamedTuple):
@@ -94,7 +94,7 @@ class _Wrap(NamedTuple):
 
 
 def line_breaks(text: str) -> Changed:
-    """Join the lines of hard-wrapped paragraphs, hyphenated words and sentences that go on on the next page."""
+    """Join the lines of hard-wrapped paragraphs, hyphenated words and sentences that continue on the next page."""
     count = 0
     while _WORTH_A_LOOK.search(text):  # each round makes lines at least as wide as a column wider: a few will do
         changed = _join_once(text)
@@ -210,8 +210,8 @@ def _wrap(lines: Sequence[_Line], first: int) -> _Wrap | None:
 def _reads_like_prose(lines: Sequence[_Line], full: Sequence[tuple[_Line, _Line]]) -> bool:
     """Whether a run of equally long lines is text and not verse, a list of titles, a log or the like.
 
-    Prose has punctuation within, and its lines go on in the middle of a sentence: with a small letter, where the script
-    has small letters. Its lines end anywhere, those of verse where a phrase does.
+    Prose has punctuation within, and its lines continue in the middle of a sentence: with a small letter, where the
+    script has small letters. Its lines end anywhere, those of verse where a phrase does.
     """
     if sum(len(_PUNCTUATION.findall(line.text)) for line in lines) < len(lines) / 4:
         return False
@@ -251,8 +251,8 @@ def _judge_run(
 
 
 def _cut_alike(lines: Sequence[_Line]) -> dict[int, int]:
-    """The lines of a short Japanese text that go on on the next one, if all that do have the same number of letters: so
-    many fit a line of a grid, where headings between them hide that its paragraphs are wrapped."""
+    """The lines of a short Japanese text that continue on the next one, if all that do have the same number of letters:
+    as many as fit a line of a grid, where headings between them hide that its paragraphs are wrapped."""
     pairs = [
         (number, line)
         for number, line in enumerate(lines[:-1])
@@ -301,7 +301,7 @@ def _is_dialogue(line: _Line, following: _Line) -> bool:
 
 
 def _judge_pages(lines: Sequence[_Line], wraps: Sequence[_Wrap], follows: dict[int, int]) -> None:
-    """Enter the lines at pages' ends whose sentence goes on on the next page into `follows`."""
+    """Enter the lines at pages' ends whose sentence continues on the next page into `follows`."""
     before: int | None = None
     crossed = False
     for number, line in enumerate(lines):

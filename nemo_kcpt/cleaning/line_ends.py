@@ -16,7 +16,7 @@ _MANY_BLANK = re.compile(r"\n{4,}")
 
 
 def line_ends(text: str) -> Changed:
-    """All line ends to LF, no byte order mark, no trailing white space, no blank lines at the ends or in heaps."""
+    """All line ends to LF, no byte order mark, no trailing white space, no blank lines at the ends, few in a row."""
     unified, count = _FOREIGN.subn("\n", text)
     pages = []
     for page in unified.split("\f"):  # str.rstrip would take the page mark for white space

@@ -1,9 +1,9 @@
 """What is raised is a power, or a mark that points to a note: one place where every reader with markup decides.
 
 A mark (a footnote's, a citation's) is written `[^3]`, as Markdown does, so that it is never read as a part of the
-number or word before it: 24³⁾ becomes 24[^3]. It is told by what the markup says of it (a link to a note, its role, the
-class that Wikipedia, Pandoc, Word and others give it), else by its own form (3), [3], *, †, 注1, 1,2) and by what
-stands before it: a power follows a number, a variable or a unit, a mark follows a word, a sentence or a name.
+number or word before it: 24³⁾ becomes 24[^3]. It is recognised by what the markup says of it (a link to a note, its
+role, the class that Wikipedia, Pandoc, Word and others give it), else by its own form (3), [3], *, †, 注1, 1,2) and by
+what precedes it: a power follows a number, a variable or a unit, a mark follows a word, a sentence or a name.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def write_lowered(text: str) -> str:
 
 
 def _is_mark(text: str, before: str, after: str) -> bool:
-    """Whether something raised is a mark by its form and by what stands before it."""
+    """Whether something raised is a mark by its form and by what precedes it."""
     variable = bool(_VARIABLE.search(before))
     if _BRACKETED.fullmatch(text):
         return True

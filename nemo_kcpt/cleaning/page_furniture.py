@@ -1,6 +1,6 @@
 """Page headers, footers and page numbers: what belongs to the paper it was printed on.
 
-With page marks (form feeds), evidence is recurrence: a line that stands at the top or the bottom of several pages,
+With page marks (form feeds), evidence is recurrence: a line that is at the top or the bottom of several pages,
 digits aside, and whose digits, if they change, go up with the pages. Without page marks, only forms that are nothing
 but a page number are taken, and bare numbers only as a run through the document that looks like pages and not like
 chapters. In doubt a line stays: one too many is noise, one too few is lost. A running title stays where it stands
@@ -25,7 +25,7 @@ from nemo_kcpt.cleaning.scripts import JAPANESE
 ZONE = 4
 """Lines at the top and at the bottom of a page among which furniture is looked for."""
 PAGES = 3
-"""Pages on which a line must stand at least."""
+"""Pages on which a line must be at least."""
 SHARE = 0.3
 """Share of all pages; headers that alternate between left and right pages stand on half of them."""
 SHARE_OF_RUN = 0.4
@@ -53,7 +53,7 @@ _LABEL = re.compile(
     r"lesson|unit|day|slide|task|version|ver)\W{0,2}\d+)",
     re.I,
 )
-"""Numbered things that are no pages, though one may stand at the top of each."""
+"""Numbered things that are no pages, though one may be at the top of each."""
 _CONTINUES = re.compile(f"[{JAPANESE}a-z、，,]$")
 _CONTINUED = re.compile(f"[{JAPANESE}a-z]")
 
@@ -291,7 +291,7 @@ def _page_run(group: Sequence[_Lone], lines: Sequence[str]) -> list[int]:
 
 
 def _goes_on(lines: Sequence[str], first: int, last: int) -> bool:
-    """Whether the sentence before line `first` goes on after line `last`, blank lines aside."""
+    """Whether the sentence before line `first` continues after line `last`, blank lines aside."""
     before = next((lines[number] for number in range(first - 1, -1, -1) if lines[number].strip()), "")
     after = next((lines[number] for number in range(last + 1, len(lines)) if lines[number].strip()), "")
     return bool(

@@ -197,7 +197,7 @@ def _sequence(lines: Sequence[Line], candidates: dict[int, Numbered], markdown: 
 def _best_chain(style: str, candidates: dict[int, Numbered]) -> _Chain | None:
     """The sequence with the most headings that go up by one, or leave one out; the later of equal ones.
 
-    A table of contents stands before the text and is dropped that way. A few numbered lines may be anything, so two
+    A table of contents precedes the text and is dropped that way. A few numbered lines may be anything, so two
     are only enough where the style ("第1章") or a name ("1 はじめに") speaks for sections.
     """
     ending: dict[int, _Chain] = {}

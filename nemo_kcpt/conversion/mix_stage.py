@@ -60,7 +60,7 @@ class Config:
     minus: Path | None = None
     """The model from which those of add were trained."""
     scale: float = 1.0
-    """Factor of the added differences; a negative one takes them away."""
+    """Factor of the added differences; a negative one subtracts them."""
     rope: str = ""
     """Where RoPE or positions differ, whose are taken: a, b, minus or add; without it such models are refused."""
     dtype: str = KEEP

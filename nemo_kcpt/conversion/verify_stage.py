@@ -34,7 +34,7 @@ class Config:
     a: Path = Path(MISSING)
     """Hugging Face folder, NeMo checkpoint, or a training's folder, whose newest finished checkpoint is taken."""
     b: Path = Path(MISSING)
-    """The other, of the same kinds."""
+    """What it is compared with: any of the same kinds."""
     out: Path | None = None
     """File to write the result to, as JSON."""
     json: bool = False

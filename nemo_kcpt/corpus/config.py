@@ -46,9 +46,9 @@ class Config:
     follow_links: bool = False
     """Read files that links in the folder point to outside of it."""
     max_document_mb: int = 64
-    """A single document (a line, row or file) larger than so many MiB is bad."""
+    """A single document (a line, row or file) larger than this many MiB is bad."""
     max_bad: int = 0
-    """So many bad documents (unreadable, empty, without a field, …) are left out and listed; one more is an error."""
+    """Bad documents (unreadable, empty, without a field, …) that are left out and listed; one more is an error."""
     without: list[str] = field(default_factory=list)
     """Cleaning steps to switch off, of those listed above, as [nfkc,references]; all: no cleaning."""
     languages: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Config:
     keep_split: Path | None = None
     """An earlier split.json: its papers keep their sides. With --redo, that of the out folder unless fresh_split."""
     fresh_split: bool = False
-    """Draw anew although the out folder holds an earlier split."""
+    """Draw a new split even if the out folder holds an earlier one."""
     ocr: str = later("")
     """Vision model that reads pages which are only pictures, by its name on a server; empty: they are only named."""
     ocr_base_url: str = later("")
@@ -98,7 +98,7 @@ class Config:
     ocr_concurrency: int = later(8)
     """Pages that the vision model reads at once."""
     ocr_timeout: float = later(300)
-    """Seconds until a page is given up and asked for again."""
+    """Seconds until a request for a page times out and is made again."""
     workers: int = 0
     """Processes that read and clean; 0: one a core, with launcher=ray one for each CPU of the cluster."""
     launcher: str = later("")

@@ -167,8 +167,8 @@ def _formats(query: Query) -> list[dict[str, Any]]:
 def _reasons(query: Query, fate: str) -> list[dict[str, Any]]:
     """The most frequent reasons, each with the first document it stands for (its id, else its place).
 
-    What is wrong with a bad document is told with names, numbers and places; without them equal problems are equal,
-    and no folder of this machine is told.
+    What is wrong with a bad document is said with names, numbers and places; without them equal problems are equal,
+    and no folder of this machine is named.
     """
     kind = "reason"
     if fate == "bad":

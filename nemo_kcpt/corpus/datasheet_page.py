@@ -32,7 +32,7 @@ QUANTILE_NAMES = {
     "mean": "mean",
 }
 NOT_SHAPING = ("content",)
-"""Of the config, what no key of the command sets."""
+"""What in the config no key of the command sets."""
 
 
 def width(part: float, whole: float) -> str:

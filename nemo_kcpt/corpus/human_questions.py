@@ -147,8 +147,9 @@ def squad_files(path: Path) -> list[Path]:
 def from_squad(path: Path, papers: Papers, counts: Counter[str]) -> Iterator[dict[str, Any]]:
     """Human questions of a SQuAD-style file or folder; `accepted` holds all answers, `answer` the first.
 
-    `counts` is told of `unanswered` questions (is_impossible, or no answer), of those of articles that the corpus left
-    out (`of_dropped_papers`), and of `malformed` parts, which the corpus leaves out too; these are named in a warning.
+    `counts` gets the number of `unanswered` questions (is_impossible, or no answer), of those of articles that the
+    corpus left out (`of_dropped_papers`), and of `malformed` parts, which the corpus leaves out, too; these are named
+    in a warning.
 
     Raises:
         BadInput: not SQuAD-style, or not the file from which the corpus was made.

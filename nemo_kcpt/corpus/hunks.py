@@ -127,7 +127,7 @@ def _between(taken: Sequence[Span], length: int) -> list[Span]:
 
 
 def _marked(mark: str, text: str, spans: Sequence[Span], offset: int) -> Iterator[Line]:
-    """The lines of `text`, which stands at `offset` in the text that `spans` belong to."""
+    """The lines of `text`, which is at `offset` in the text that `spans` belong to."""
     for line in text.split("\n"):
         stop = offset + len(line)
         own = [(max(a, offset) - offset, min(b, stop) - offset) for a, b in spans if a < stop and b > offset]

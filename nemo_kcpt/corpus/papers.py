@@ -35,7 +35,7 @@ IDENTIFIER_LINE = re.compile(
     r"^\W*(?:doi[:\s]\s*|https?://(?:dx\.)?doi\.org/)(10\.\d{4,9}/[^\s、。,;]+)|^\W*(arXiv:\d{4}\.\d{4,5})", re.I | re.M
 )
 HEAD = 3000
-"""Characters at the beginning of a text in which its own DOI may stand."""
+"""Characters at the beginning of a text in which its own DOI may be."""
 
 
 class Unusable(Exception):
@@ -283,7 +283,7 @@ _SEGMENT = re.compile(r"[.,:;()\[\]“”\"「」『』（）。，、．：]+")
 _LATIN = re.compile(r"[A-Za-z]{2,}")
 _CJK = re.compile(r"[぀-ヿ㐀-鿿가-힣]")
 LONGEST_TITLE = 3
-"""A title may hold commas or colons: so many neighbouring segments of an entry are tried as one."""
+"""A title may hold commas or colons: up to this many neighbouring segments of an entry are tried as one."""
 
 
 def _cited(entry: str) -> list[int]:

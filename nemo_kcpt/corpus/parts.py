@@ -157,7 +157,7 @@ def make_parts(
         workers: processes; 0 for all cores.
         shard: make only the pieces whose position divided by `shards` leaves this.
         shards: how many calls share the work.
-        launch: makes the parts of jobs with so many processes, and yields the jobs as they are done; None: `make`.
+        launch: makes the parts of jobs with a number of processes, and yields the jobs as they are done; None: `make`.
 
     Raises:
         BadInput: the first documents lack a field that was named, or a data set cannot be opened.
@@ -178,7 +178,7 @@ def make_parts(
 
 
 def make(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
-    """Make the parts of jobs on this machine, by so many processes (0: one a core); yields jobs as they are done."""
+    """Make the parts of jobs on this machine, by `workers` processes (0: one a core); yields jobs as they are done."""
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     if workers > 1 or any(reader_of(job.piece.reader).documents for job in jobs):
         yield from _in_parallel(jobs, workers)

@@ -36,7 +36,7 @@ class Override:
         return holder, attribute
 
     def current(self) -> Any:
-        """What stands at the target now; a ``classmethod`` is given as such, not bound."""
+        """What is at the target now; a ``classmethod`` is given as such, not bound."""
         holder, attribute = self.resolve()
         return inspect.getattr_static(holder, attribute)
 

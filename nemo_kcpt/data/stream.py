@@ -1,4 +1,4 @@
-"""What a checkpoint knows of the samples it was trained on, held against those that a training would go on with."""
+"""What a checkpoint knows of the samples it was trained on, compared with those that a training would continue with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nemo_kcpt.records.packs import PackInfo
 
 
 def check_stream(where: str, stream: Mapping[str, Any], info: PackInfo, made_of: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint whose samples would not go on.
+    """Refuse a checkpoint whose samples would not be continued.
 
     Args:
         where: the checkpoint, for the message.

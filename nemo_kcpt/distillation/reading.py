@@ -63,7 +63,7 @@ class Reader:
         return {**{name: self._found[name] for name in COUNTED}, "longest_blocks": self._longest}
 
     def view(self, window: int, row: Mapping[str, Any]) -> View:
-        """Of a window, given its row of `windows.parquet`."""
+        """What is known of a window, given its row of `windows.parquet`."""
         ids = np.asarray(self._tokens[window]).astype(np.int32)
         borders, units = [0], []
         before: Block | None = None

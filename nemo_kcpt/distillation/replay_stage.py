@@ -62,7 +62,7 @@ class Config:
     """Prompts to answer before any is made up: a file with one on each line or JSON Lines with a field prompt, or en or
     ja for the short general ones that come with nemo_kcpt."""
     attempts: int = 0
-    """Most prompts to make up; 0: four times n."""
+    """Prompts to make up at most; 0: four times n."""
     base: bool = False
     """Texts of a base model in place of conversations; a folder without a chat template has them in any case."""
     temperature: float = 1.0
@@ -70,13 +70,13 @@ class Config:
     top_p: float = 1.0
     """Sample among the likeliest tokens that have this share of the probability together."""
     seed: int = 0
-    """Another one gives other conversations."""
+    """Seed of the sampling."""
     prompt_tokens: int = 128
-    """Longest prompt; one that has not ended by then is left out."""
+    """Most tokens of a prompt; one that has not ended by then is left out."""
     answer_tokens: int = 256
-    """Longest answer, or text."""
+    """Most tokens of an answer, or of a text."""
     least_tokens: int = 4
-    """Shortest prompt and answer."""
+    """Fewest tokens of a prompt, and of an answer."""
     keep_refusals: bool = False
     """Keep answers that only decline."""
     system: str = ""

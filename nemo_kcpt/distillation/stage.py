@@ -63,7 +63,7 @@ class Config:
     k: int = 64
     """Tokens kept of each distribution, the most likely ones; docs/distillation.md says what more and fewer cost."""
     temperature: float = 1.0
-    """By which the teacher's logits are divided, and in training the student's: above 1 unlikely tokens count more."""
+    """Divides the teacher's logits, and in training the student's: above 1 unlikely tokens count more."""
     loss: str = "all"
     """Tokens of pairs that are asked for: all, or outputs, the replies only."""
     passage: bool = True

@@ -51,7 +51,7 @@ class Wanted:
     passage: bool = True
     """Whether it sees passages and first halves; without, every block is seen alone."""
     outputs_only: bool = False
-    """Of pairs, the replies alone."""
+    """Only the replies of pairs."""
     texts: bool = True
     replay: bool = True
     half: int = 64

@@ -33,7 +33,7 @@ def bridge_command(python: str, recipe: str, arguments: Mapping[str, Any], overr
 
 
 def on_ranks(backend: str, command: Sequence[str], ranks: int) -> list[str]:
-    """The command for so many ranks on this machine."""
+    """The command for a number of ranks on this machine."""
     if ranks == 1:
         return list(command)
     if backend == NEMO:

@@ -82,7 +82,7 @@ class Counts:
 
     @property
     def tokens(self) -> int:
-        """Of the corpus, by the base model's tokenizer."""
+        """Tokens of the corpus, by the base model's tokenizer."""
         return round(self.characters * (self.tokens_per_character or TOKENS_PER_CHARACTER[self.language]))
 
 

@@ -53,7 +53,7 @@ class _Show:
     def say(self, name: str, text: str) -> None:
         """A step has begun or ended."""
         if text == RUNNING:
-            self._shown = time.monotonic() - self._interval + 2  # it is told of when it has had the time to begin
+            self._shown = time.monotonic() - self._interval + 2  # it is shown when it has had the time to begin
             return
         seconds = self._states.of(name).seconds or 0.0
         if text in (DONE, "finished before"):

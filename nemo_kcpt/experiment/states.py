@@ -47,7 +47,7 @@ def is_model(path: Path) -> bool:
 
 
 def _identity(path: Path) -> str:
-    """Of a file of the user's: a model's folder by its files' sizes and times, anything else by its bytes."""
+    """Identity of a user's file: a model's folder by its files' sizes and times, anything else by its bytes."""
     if is_model(path):
         return sha256_text(HfFolder(path).identity())
     return hash_files(path)
@@ -150,7 +150,7 @@ class States:
             return State(word=WAITING)
         begun = folder / BEGUN
         if name != REPORT and begun.is_file() and not self.made_by(name, read_json(begun)["fingerprint"]):
-            return State(word=STALE)  # what a stopped or failed one has left must not be gone on with
+            return State(word=STALE)  # what a stopped or failed one has left must not be continued
         if not (folder / STATE).is_file():
             return State(word=WAITING)
         found = read_json(folder / STATE)
@@ -204,7 +204,7 @@ class States:
             write_json(self.folder(name) / BEGUN, begun)
 
     def forget(self, name: str) -> None:
-        """A node's state is told by its manifest from now on."""
+        """A node's state follows from its manifest from now on."""
         (self.folder(name) / STATE).unlink(missing_ok=True)
 
 

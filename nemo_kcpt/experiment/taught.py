@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from nemo_kcpt.experiment.graph import Graph
 
 WEIGHTS = ("kl_weight", "ce_weight")
-"""Of `distill`: arguments of the recipe; all others are keys of kcpt distill."""
+"""Keys of `distill` that are arguments of the recipe; all others are keys of kcpt distill."""
 SHARE = "share"
-"""Of `self_replay`: the share of all tokens; all others are keys of kcpt replay."""
+"""Key of `self_replay` for the share of all tokens; all others are keys of kcpt replay."""
 OWN = ("out", "pack", "model", "chat_template", "template_date")
 """Keys that the grid gives itself."""
 

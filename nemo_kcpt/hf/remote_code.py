@@ -94,7 +94,7 @@ def _names(bases: list[ast.expr]) -> list[str]:
 
 
 def check_tokenizer_code(folder: Path, config: Mapping[str, Any]) -> RemoteClass | None:
-    """Whether a folder's tokenizer can be had without its own code; says so, once.
+    """Whether a folder's tokenizer can be loaded without its own code; says so, once.
 
     Args:
         folder: of the tokenizer.
@@ -145,7 +145,7 @@ def _say(what: str, why: str) -> None:
 
 
 def check_model_code(folder: Path, config: Mapping[str, Any]) -> RemoteClass | None:
-    """Whether a folder's model can be had without its own code; says so, once.
+    """Whether a folder's model can be loaded without its own code; says so, once.
 
     Args:
         folder: of the model.

@@ -3,8 +3,8 @@
 Requests go through the clients and into the kind of journal that `kcpt synthesize` has: each is on disk before it
 counts as done, so that nothing is asked or paid for twice but what was under way when a run was killed. A reply that
 cannot be read is asked for again with another seed and, since a greedy model heeds no seed, a reminder, then a higher
-temperature; one that stays unreadable is told as such, never as a verdict. Equal requests are made once, whatever they
-are called.
+temperature; one that stays unreadable is reported as such, never as a verdict. Equal requests are made once, whatever
+they are called.
 """
 
 from __future__ import annotations

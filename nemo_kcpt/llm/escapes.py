@@ -4,7 +4,7 @@ A model that writes `"\frac{1}{2}\beta"` or `"C:\new"` means the backslash, and 
 feed. What tells them apart is the word after the backslash: `\nabla` would be a line break before "abla", which is no
 word, and TeX has that command; `\nNext` is none of TeX's. Where both readings make sense (`\nu` may be a line break
 before a variable u) the rest of the reply decides: formulas, and how the writer treats other backslashes. What stays
-open is told, so that the reply can be asked for again; nothing is guessed.
+open is named, so that the reply can be asked for again; nothing is guessed.
 
 Quotation marks are never touched, so strings begin and end where JSON says.
 """
@@ -98,7 +98,7 @@ class Backslashes:
     repaired: int = 0
     """Backslashes that were no escapes."""
     doubtful: tuple[str, ...] = ()
-    """Escapes that can be read in two ways, as they stand there; they are left."""
+    """Escapes that can be read in two ways, as they are written; they are left."""
 
 
 def meant(text: str) -> Backslashes:

@@ -51,7 +51,7 @@ class Journal:
                 _put_in_place(path)
                 self._db = sqlite3.connect(path, timeout=WAIT, check_same_thread=False)
             self._db.isolation_level = None
-            self._db.text_factory = readable_text  # damaged text is told by its checksum, not by an error
+            self._db.text_factory = readable_text  # damaged text is noticed by its checksum, not by an error
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > FORMAT:
                 raise JournalFault(f"{path}: written by a newer nemo_kcpt (format {version}); use that one")

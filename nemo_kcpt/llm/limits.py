@@ -7,7 +7,7 @@ import time
 
 
 class PerMinute:
-    """Lets so many units pass in a minute; whoever comes first goes first."""
+    """Lets a number of units pass in a minute, first come, first served."""
 
     def __init__(self, limit: float) -> None:
         """`limit` units a minute; 0: any number."""

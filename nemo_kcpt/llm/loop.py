@@ -28,7 +28,7 @@ async def answer(
         teacher: answers them.
         committer: puts the rows on disk.
         cost: price of a request's tokens.
-        seen: is told each row that was answered.
+        seen: is called with each row that was answered.
 
     Returns:
         The last request's row; None if there was nothing to ask.
@@ -60,7 +60,7 @@ async def answer(
 
 
 async def side_by_side(work: Callable[[], Coroutine[Any, Any, None]], number: int) -> None:
-    """Run `work` so many times at once; where one fails the others are cancelled, and have ended on return."""
+    """Run `work` a number of times at once; where one fails the others are cancelled, and have ended on return."""
     workers = [asyncio.create_task(work()) for _ in range(number)]
     try:
         await asyncio.gather(*workers)

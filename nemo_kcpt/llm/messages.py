@@ -10,7 +10,7 @@ def content_of(message: Any) -> str | None:
 
     A thought in a field of its own is no content. Where there is nothing else, the thought did not end, or the server
     took the answer for a part of it: then it is given as a thought that was opened (text/thoughts.py), so that it
-    is told from an empty reply and never taken for an answer.
+    is distinguished from an empty reply and never taken for an answer.
     """
     content = getattr(message, "content", None)
     if isinstance(content, list):  # parts, of which some are thoughts (Mistral)

@@ -22,5 +22,5 @@ async def follows_rules(client: Any) -> bool:
     try:
         page = await client.with_options(timeout=PATIENCE).models.list()
         return any(str(getattr(model, "owned_by", "")).lower() in FOLLOWING for model in page.data)
-    except Exception:  # what is wrong with the server is told by the first request
+    except Exception:  # the first request will say what is wrong with the server
         return False

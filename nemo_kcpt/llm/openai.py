@@ -34,7 +34,7 @@ LOST, LOST_FOR = 20, 60.0
 """Requests in a row without a connection, retries included, and seconds since the first of them, after which there is
 no server. Both: 64 requests under way fail at once when a server is started again."""
 TOLD = 3
-"""Requests in a row without a connection after which the user is told that it is being waited for."""
+"""Requests in a row without a connection after which a message says that the server is being waited for."""
 SHOWN = 300
 """Characters of a server's words that are passed on."""
 LIMITS = ("max_completion_tokens", "max_tokens")

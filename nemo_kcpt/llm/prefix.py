@@ -1,6 +1,6 @@
 """How much of the prompts a server's prefix cache answers: blocks of 16 tokens that an earlier prompt began with.
 
-vLLM hashes a prompt in full blocks, each with all that stands before it (Kwon et al. 2023, "Efficient Memory Management
+vLLM hashes a prompt in full blocks, each with all that precedes it (Kwon et al. 2023, "Efficient Memory Management
 for Large Language Model Serving with PagedAttention", and vLLM's automatic prefix caching).
 """
 

@@ -73,7 +73,7 @@ class UnreadableReply(ValueError):
     def __init__(self, message: str, name: str = "unreadable") -> None:
         super().__init__(message)
         self.name = name
-        """Of the fault, as reports count it: unreadable, unfinished_thought, control_character, doubtful_escape, …"""
+        """The fault, as reports count it: unreadable, unfinished_thought, control_character, doubtful_escape, …"""
 
     @property
     def fault(self) -> str:

@@ -1,4 +1,4 @@
-"""How a server is told how much its model may think: the fields of a request."""
+"""The fields of a request that say how much the model may think."""
 
 from __future__ import annotations
 

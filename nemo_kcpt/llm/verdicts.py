@@ -24,8 +24,8 @@ SCHEMA: Mapping[str, Any] = {
     "required": ["reason", "verdict"],
     "additionalProperties": False,
 }
-"""Of the reply, in the form that OpenAI's structured output takes (strict). The reason is thought before the verdict is
-given, so it comes first."""
+"""Schema of the reply, in the form that OpenAI's structured output takes (strict). The reason is thought before the
+verdict is given, so it comes first."""
 LONGEST_REASON = 2000
 """Characters of a reason that are kept."""
 SHOWN = 60
@@ -67,7 +67,7 @@ def read_verdict(reply: str) -> Verdict:
 def read_object(reply: str) -> Mapping[str, Any]:
     """The one JSON object of a reply, after the thought if there is any, bare or in one ```json fence; no key twice.
 
-    Where the thought ends several times, the object stands after the last mark, but for marks in the object's own
+    Where the thought ends several times, the object is after the last mark, but for marks in the object's own
     texts.
 
     Raises:
@@ -81,7 +81,7 @@ def read_object(reply: str) -> Mapping[str, Any]:
             faults.append(error)
     if starts_with_thought(rests(reply)[0]):
         raise UnreadableReply(f"the thought does not end; the reply begins with {_excerpt(reply)}", UNFINISHED)
-    raise faults[1]  # of what stands after the last mark
+    raise faults[1]  # of what is after the last mark
 
 
 def is_placeholder(reason: str) -> bool:

@@ -138,7 +138,7 @@ def distillation_loss(
 
 
 def sums_of_parts(parts: Tensor, loss_mask: Tensor) -> Tensor:
-    """Of a micro-batch, (4): cross entropy, tokens that bear loss, KL, and those of them that have a teacher.
+    """Sums of a micro-batch, (4): cross entropy, tokens that bear loss, KL, and those of them that have a teacher.
 
     Args:
         parts: (…, 3), from :func:`distillation_loss`.

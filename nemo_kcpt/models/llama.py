@@ -184,8 +184,8 @@ class KcptLlamaModel(llm.LlamaModel):
         return self._training_loss_reduction
 
     def loss_parts(self) -> dict[str, float]:
-        """Of the last step, right on global rank 0 and called by all: with kl_weight cross entropy and KL, with experts
-        what :func:`router_loss` and :class:`Dropped` say."""
+        """Losses of the last step, right on global rank 0 and called by all: with kl_weight cross entropy and KL, with
+        experts what :func:`router_loss` and :class:`Dropped` say."""
         reduction = self.training_loss_reduction
         parts = reduction.parts() if isinstance(reduction, DistillationReduction) else {}
         if self.config.num_moe_experts is not None:

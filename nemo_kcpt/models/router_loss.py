@@ -56,7 +56,7 @@ class Dropped:
             self.counts = self.counts.to(kept.device) + torch.stack([kept.new_tensor(len(weights) * self.chosen), kept])
 
     def share(self) -> float:
-        """Of all ranks since it was last asked; every rank calls it."""
+        """The share on all ranks since it was last asked for; every rank calls it."""
         if torch.distributed.get_world_size() > 1:
             torch.distributed.all_reduce(self.counts)
         choices, kept = self.counts.tolist()

@@ -43,7 +43,7 @@ class _Placed:
 
     @property
     def pair_tokens(self) -> int:
-        """Of its pairs, or of the piece of the pair that it holds."""
+        """Tokens of its pairs, or of the piece of the pair that it holds."""
         return self.about["piece"][1] - self.about["piece"][0] if self.about["piece"] else len(self.pair_ids)
 
     @property
@@ -59,7 +59,7 @@ class BundleStore:
         self._spool = spool
         self._places, self._lengths = array("q"), array("q")
         self.tokens = self.repeated = 0
-        """Of all papers and pairs, each counted once; and of texts that are in another bundle too."""
+        """Tokens of all papers and pairs, each counted once; and of texts that are in another bundle, too."""
         self._documents = self._pairs = 0
         self._paper = lru_cache(maxsize=8)(self._read_paper)
 

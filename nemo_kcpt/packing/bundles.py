@@ -157,7 +157,7 @@ class _Placing:
         return self._bundles
 
     def _best(self, number: int, start: int, end: int) -> int | None:
-        """Of the bundles that hold some of the pair's passage and have room, that with the least text to add; of those
+        """The bundle with the least text to add, of those that hold some of the pair's passage and have room; of those
         the fullest, of those the first."""
         passages = range(self._passage_of[start], self._passage_of[end])
         known = {bundle for passage in passages for bundle in self._with_passage[passage]}

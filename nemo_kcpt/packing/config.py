@@ -16,7 +16,7 @@ from nemo_kcpt.runs import later
 
 MODES = ("anchored", "concat", "raw", "instruction")
 LEAST_PASSAGE = 4
-"""A window holds at least so many passages' tokens."""
+"""Passages whose tokens a window holds at least."""
 
 
 @dataclass(kw_only=True)
@@ -62,7 +62,7 @@ class Config:
     shuffle_kinds: bool = False
     """Shuffle the kinds of each paper (by seed) instead of keeping the order of synthetic.jsonl."""
     seed: int = 0
-    """Seed of that order."""
+    """Seed of the order of kinds."""
     replay: Path | None = None
     """JSON Lines with a field text: general text to train on beside the papers, against forgetting. It is read in
     order as far as needed, so shuffle it once. Or folder of kcpt replay: what the starting model says by itself."""

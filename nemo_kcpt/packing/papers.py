@@ -64,7 +64,7 @@ class TokenisedPaper:
 
     @property
     def tokens(self) -> int:
-        """Of the text and all pairs."""
+        """Tokens of the text and all pairs."""
         return len(self.ids) + sum(len(pair.ids) for pair in self.pairs)
 
 

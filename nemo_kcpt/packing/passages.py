@@ -25,7 +25,7 @@ LONGEST_GRAM = 3
 MOST_SCORES = 4_000_000
 """Scores of sentences that are in memory at once: pairs of a very long paper are asked about in several batches."""
 SENTENCE_WEIGHT = 0.6
-"""Of a passage's best sentence beside the passage itself; 0.3 to 2 do alike on JaQuAD."""
+"""Weight of a passage's best sentence beside the passage itself; 0.3 to 2 are as good on JaQuAD."""
 NEW_SHARE, LEAST_NEW_TERMS = 0.04, 5
 """What a neighbouring passage must add to be one that a pair is about: a share of the output's terms, and a number."""
 

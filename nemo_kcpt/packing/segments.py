@@ -39,7 +39,7 @@ class Segment:
     pair_length: int = 0
     """Tokens of the whole pair; 0 for running text."""
     support: tuple[int, int] = (-1, -1)
-    """Of a pair: the tokens of its paper's text that it is about; (-1, -1) if none is known."""
+    """Tokens of its paper's text that a pair is about; (-1, -1) if none is known."""
 
 
 def text_segment(ids: Ids, paper_id: str, document: int, *, start: int = 0, kind: str = TEXT_KIND) -> Segment:

@@ -60,7 +60,7 @@ class Records:
     def index(
         cls, path: Path, heldout: Iterable[str], shuffle_seed: int | None = None, kinds: Sequence[str] = ()
     ) -> Records:
-        """Read the file once, keeping where each record stands that may be trained on.
+        """Read the file once, keeping where each record is that may be trained on.
 
         Args:
             path: synthetic.jsonl.

@@ -90,7 +90,7 @@ class PackStatistics:
         `pair_length_histogram` pairs by their tokens.
 
         Args:
-            unique_text_tokens: tokens of the papers' texts, to tell how many stand in the pack again; None if the pack
+            unique_text_tokens: tokens of the papers' texts, to tell how many are in the pack again; None if the pack
                 has none.
         """
         pairs, beside = self._sum("pairs"), self._sum("beside")

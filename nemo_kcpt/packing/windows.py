@@ -42,7 +42,7 @@ class Window:
 
 
 def make_window(segments: Iterable[Segment], seq_length: int, pad_id: int) -> Window:
-    """A window of segments that together are at most `seq_length` tokens; documents are told by their numbers."""
+    """A window of segments that together are at most `seq_length` tokens; documents are known by their numbers."""
     found = [segment for segment in segments if len(segment.ids)]
     ids = np.full(seq_length, pad_id, dtype=np.int32)
     window = Window(ids=ids, length=0, segments=found)

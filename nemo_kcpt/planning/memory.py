@@ -30,7 +30,7 @@ from nemo_kcpt.planning.terms import Term, term, total
 CONTEXT_BYTES = 4e9
 """CUDA's context, NCCL's buffers, cuBLAS's and Transformer Engine's workspaces. An assumption."""
 FRAGMENTATION = 0.05
-"""Of all the rest, lost between the allocator's blocks. An assumption."""
+"""Share of all the rest that is lost between the allocator's blocks. An assumption."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +80,14 @@ def stage_parameters(shape: ModelShape, layout: Layout, stage: int) -> int:
 
 
 def expert_parameters(shape: ModelShape, layout: Layout) -> int:
-    """Of those the ones in experts; all stages have as many."""
+    """Parameters of a rank that are in experts; all stages have as many."""
     ranks = layout.tensor_parallel * layout.expert_parallel
     layer = sum(number // ranks for number, _, of_experts in _layer_elements(shape) if of_experts)
     return shape.num_layers // layout.pipeline_parallel * layer
 
 
 def vocabulary_parameters(shape: ModelShape, layout: Layout, stage: int) -> int:
-    """Of those the ones in the embedding and the output layer."""
+    """Parameters of a rank that are in the embedding and the output layer."""
     first, last = stage == 0, stage == layout.pipeline_parallel - 1
     embeddings = first + (last and not (shape.tied and first))
     t = layout.tensor_parallel

@@ -34,7 +34,7 @@ class Config:
     pack: Path | None = None
     """Folder of `kcpt pack`: steps are its own, for the recipes of its length."""
     tokens: float = 1e9
-    """Tokens of a pack otherwise; steps are those of 2 epochs (1 for tuning)."""
+    """Tokens to train on without pack=; steps are those of 2 epochs (1 for tuning)."""
     folder: Path | None = None
     """Hugging Face folder of the model of kcpt_model and kcpt_sft_model."""
     format: str = "table"

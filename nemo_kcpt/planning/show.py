@@ -84,7 +84,7 @@ def show(training: Training, rows: list[dict[str, Any]], top: int, refused: bool
 
 
 def _trained(training: Training) -> str:
-    """Of a training of adapters how many weights it trains."""
+    """How many weights a training of adapters trains."""
     if training.adapters is None:
         return ""
     number = trained_parameters(training.shape, training.adapters)

@@ -42,7 +42,7 @@ class Config:
     nodes: int = 1
     """Machines."""
     gpus: int = 8
-    """GPUs of each."""
+    """GPUs of a machine."""
     gpu: str = "h100-80gb"
     """h100-80gb, h200-141gb, b200-180gb, a100-80gb or a100-40gb."""
     memory_gb: float | None = None
@@ -55,13 +55,13 @@ class Config:
     pack: Path | None = None
     """Folder of `kcpt pack`, for steps and hours."""
     tokens: float = 1e9
-    """Tokens of a pack that is not there yet."""
+    """Tokens to train on, where there is no pack yet."""
     epochs: float = 2.0
     """Passes over the pack."""
     tokens_per_step: int = TOKENS_PER_STEP
     """Tokens of an optimizer step; the default is the method's: 128 windows of 4,096 tokens."""
     tensor_parallel: int | None = None
-    """Look at layouts with this size only; so for the five that follow."""
+    """Ranks that share a layer's matrices; only such layouts are considered, as with the five keys that follow."""
     pipeline_parallel: int | None = None
     """Ranks that share the layers."""
     context_parallel: int | None = None
@@ -75,7 +75,7 @@ class Config:
     lora: int = 0
     """Rank of low-rank adapters that are trained in place of the weights; 0: none."""
     lora_targets: list[str] = field(default_factory=lambda: list(TARGETS))
-    """Linear layers that get them."""
+    """Linear layers that get adapters."""
     lora_embeddings: bool = False
     """The embedding and the output layer are trained, too, whole."""
     top: int = 10
@@ -83,11 +83,11 @@ class Config:
     refused: bool = False
     """Also show the layouts that do not fit, each with the reason."""
     explain: bool = False
-    """Show the formulas of the best one's memory and time, with the numbers in."""
+    """Show the formulas of the best layout's memory and time, with the numbers in."""
     formula: str = OURS
     """ours, or megatron: the memory of Megatron-LM's published formula, for comparison."""
     json: Path | None = None
-    """Write everything there too."""
+    """JSON file to write everything to, too."""
 
 
 def model_shape(name: str) -> ModelShape:

@@ -154,7 +154,7 @@ def add_corrected(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def trained_seconds(lines: Sequence[Mapping[str, Any]]) -> float | None:
-    """Seconds of a training from its metrics: each process that went on with it counts from 0, so theirs are added."""
+    """Seconds of a training from its metrics: each process that continued it counts from 0, so theirs are added."""
     known = [float(line["seconds"]) for line in lines if line.get("seconds") is not None]
     ends = [now for now, then in zip(known, [*known[1:], -1.0]) if then < now]
     return sum(ends) if known else None

@@ -2,7 +2,7 @@
 
 A model called NAME@SEED belongs to the group NAME. Of a group the mean over its seeds is taken question by question,
 and what is resampled are papers, as everywhere (evaluation/statistics.py): the interval is about these seeds and other
-papers. How far seeds lie apart is told beside it (`each`, and `spread`, their standard deviation with n - 1).
+papers. How far seeds are apart is beside it (`each`, and `spread`, their standard deviation with n - 1).
 """
 
 from __future__ import annotations

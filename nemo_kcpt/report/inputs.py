@@ -57,7 +57,7 @@ def _refuse_twice(what: str, found: Mapping[Key, Any], path: Path, origin: dict[
     twice = next((key for key in found if key in origin), None)
     if twice is not None:
         raise BadInput(
-            f"{path}: '{twice[1]}' and question '{twice[0]}' stand in {origin[twice]}, too; "
+            f"{path}: '{twice[1]}' and question '{twice[0]}' are in {origin[twice]}, too; "
             f"give each model's {what} once, or give the models different names"
         )
     origin |= dict.fromkeys(found, path)
@@ -89,7 +89,7 @@ def join_scores(given: Any, answers: Mapping[Key, Any]) -> dict[Key, dict[str, A
 
 
 def join_scorers(given: Any) -> dict[str, dict[str, Any]]:
-    """The contents of the scorers.json that lie beside scores.jsonl: scorers of other packages, by name.
+    """The contents of the scorers.json that are beside scores.jsonl: scorers of other packages, by name.
 
     Raises:
         BadInput: two folders hold scores of one name by different packages, versions or labels.

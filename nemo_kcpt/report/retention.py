@@ -115,7 +115,7 @@ def frontier(report: Report, grouped: Groups, metric: str | None) -> dict[str, A
     Args:
         report: contents of report.json so far, with perplexity, retention and divergence.
         grouped: the groups.
-        metric: by which the gain is told; None: there is no gain to tell.
+        metric: in which the gain is given; None: there is none to give.
 
     Returns:
         `metric`, `base`, and for each arm `name`, `models`, `gain` and `gain_ci95` (held-out, paired over the base),
@@ -173,7 +173,7 @@ def _general_share(report: Report, name: str) -> str | None:
 
 
 def beside(report: Report, name: str) -> tuple[str, str]:
-    """What stands beside a headline's gain: the retention of this arm, and of what it is; or that it was not measured.
+    """What is beside a headline's gain: the retention of this arm, and of what it is; or that it was not measured.
 
     Returns:
         The number, or words in its place; and a line of explanation.

@@ -26,9 +26,9 @@ class Retention:
     n: int
     """Questions that both answered."""
     of: int
-    """Of these, those that the starting model answered right."""
+    """Questions that the starting model answered right."""
     kept: float
-    """Of these, those still answered right; a mean over seeds need not be whole."""
+    """Those of them still answered right; a mean over seeds need not be whole."""
     gained: float
     """Questions that the starting model answered wrong and this one right."""
     share: float | None

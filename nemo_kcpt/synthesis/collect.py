@@ -26,7 +26,7 @@ class Tally:
     done: int = 0
     """Answered in the form asked for, now or before."""
     before: int = 0
-    """Of these, before this run."""
+    """Those of them that were answered before this run."""
     failed: int = 0
     asked: int = 0
     """Requests made by this run."""

@@ -28,7 +28,7 @@ ASKED = (
     "reply_retries",
     "poll",
 )
-"""Keys that a client is told, beside those of all stages."""
+"""Keys that a client takes, beside those of all stages."""
 
 
 @dataclass(kw_only=True)
@@ -72,7 +72,7 @@ class Config(ClientKeys):
     concurrency: int = 64
     """Requests under way at once."""
     timeout: float = 600
-    """Seconds until a request is given up and made again."""
+    """Seconds until a request times out and is made again."""
     reply_retries: int = 3
     """Times a reply that cannot be read is asked for again with another seed."""
     max_failed: int = 0

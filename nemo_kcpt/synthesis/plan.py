@@ -48,7 +48,7 @@ class Call:
         return self.key(request), request
 
     def key(self, request: TeacherRequest) -> str:
-        """Of a request in the journal."""
+        """Key of a request in the journal."""
         return request_sha256(self.model, self.params, request)
 
     def means(self, reply: str, finish_reason: str = "") -> Reading:
@@ -81,7 +81,7 @@ class State:
 
     @property
     def temperature(self) -> float | None:
-        """Of the request that was answered, if it is not the teacher's own."""
+        """Temperature of the request that was answered, if it is not the teacher's own."""
         return self.request.temperature if self.row is not None and self.row.key == self.key else None
 
     @property

@@ -42,7 +42,7 @@ class Reading:
 
     pairs: list[dict[str, str]]
     repaired: tuple[str, ...] = ()
-    """Of backslashes, full_width, json: what the reply was repaired by; empty for a reply in strict JSON."""
+    """What the reply was repaired by: backslashes, full_width, json; empty for a reply in strict JSON."""
 
 
 def read_reply(
@@ -122,7 +122,7 @@ def _pair(pair: Mapping[str, Any], place: int) -> dict[str, str]:
 
 
 def _named(instruction: str, paper: Mapping[str, Any], prompt: Prompt) -> str:
-    """The instruction, with the paper's title before it if it has one and does not stand there."""
+    """The instruction, with the paper's title before it if it has one that is not in it."""
     title = str(paper.get("title") or "").strip()
     if not title or _bare(title) in _bare(instruction):
         return instruction
@@ -151,10 +151,10 @@ def _loads(text: str, fits: Callable[[Any], bool], cut: bool) -> tuple[Any, tupl
     Args:
         text: the reply.
         fits: whether a value has the form asked for.
-        cut: the reply ended for want of tokens: what is in the middle of it is a draft.
+        cut: the reply ran out of tokens: what is in the middle of it is a draft.
     """
     text, others = text.strip(), []
-    for rest in (text, *rests(text)):  # the mark that ends a thought may stand inside of the answer's strings
+    for rest in (text, *rests(text)):  # the mark that ends a thought may be inside the answer's strings
         escaped = meant(rest.strip())
         for value in _strict(escaped.text):
             if fits(value):

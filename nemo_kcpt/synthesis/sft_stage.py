@@ -62,7 +62,7 @@ class Config:
         if self.samples < 1:
             raise ValueError(f"samples: {self.samples} was given; at least 1 is needed")
         if self.general is not None and self.ichikara is not None:
-            raise ValueError("general and ichikara: give one of the two; general only stands in for ichikara")
+            raise ValueError("general and ichikara: give one of the two; general only replaces ichikara")
 
 
 def _sample(instruction: str, output: str, origin: str, paper_id: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Uniting shards: their journals become one, and what is asked twice or not at all is told."""
+"""Uniting shards: their journals become one, and what is asked twice or not at all is named."""
 
 from __future__ import annotations
 

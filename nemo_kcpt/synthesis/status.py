@@ -110,4 +110,4 @@ def show_prefixes(config: Config) -> None:
         print(
             f"{paper['paper_id'][:24]:24s} {count(paper['text']):8,d} {shared.tokens:9,d} {percent(shared.share):>11}"
         )
-    print(f"{percent(cached / max(total, 1))} of the prompt tokens lie in full blocks of {BLOCK} that are cached")
+    print(f"{percent(cached / max(total, 1))} of the prompt tokens are in full blocks of {BLOCK} that are cached")

@@ -226,7 +226,7 @@ def _part(text: str, figure: Figure, before: _Part | None) -> _Part | None:
 
 
 def _hyphen(text: str, start: int, sign: re.Match[str]) -> bool:
-    """Whether the dash before a figure joins it to what stands before."""
+    """Whether the dash before a figure joins it to what precedes it."""
     if not sign["dash"]:
         return False
     place = start - len(sign[0])

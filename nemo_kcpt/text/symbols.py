@@ -39,7 +39,7 @@ _SCALED: dict[str, tuple[str, float, str]] = {
 }  # fmt: skip
 """Symbol -> what it measures, its factor, and the prefixes with which it is written."""
 _ALONE = frozenset("FTst") | {"bit"}
-"""Without a prefix these are other things more often, or stand in the table below."""
+"""Without a prefix these are other things more often, or are in the table below."""
 _WRITTEN: dict[str, Unit] = {
     "km": ("length", 1e3), "Km": ("length", 1e3), "KM": ("length", 1e3), "m": ("length", 1.0), "cm": ("length", 1e-2),
     "mm": ("length", 1e-3), "μm": ("length", 1e-6), "nm": ("length", 1e-9),

@@ -138,7 +138,7 @@ def marks_in(text: str) -> list[str]:
 
 
 def is_open(text: str, *, opened: bool = False) -> bool:
-    """Whether a reply that may go on is inside a thought.
+    """Whether a reply that may continue is inside a thought.
 
     Args:
         text: the reply so far.

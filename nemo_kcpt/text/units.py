@@ -169,7 +169,7 @@ def letter_scale(text: str, place: int, money: bool) -> tuple[float, str, int] |
     Args:
         text: the text.
         place: the end of the digits.
-        money: whether a currency sign stands before them.
+        money: whether a currency sign precedes them.
 
     Returns:
         Factor, measure ("" for a plain magnitude) and end; None if the letter is none of these.

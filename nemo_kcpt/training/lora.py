@@ -117,7 +117,7 @@ def checkpoint_of(path: object) -> Path:
 
 
 def resumed_from(trainer: pl.Trainer) -> Path:
-    """The checkpoint whose training goes on; with adapters the trainer's path is that of the weights they go with."""
+    """The checkpoint whose training continues; with adapters the trainer's path is that of the weights they go with."""
     peft = lora_of(trainer)
     return checkpoint_of(trainer.ckpt_path if peft is None else peft.wrapped_io.adapter_ckpt_path)
 

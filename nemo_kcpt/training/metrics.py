@@ -36,7 +36,7 @@ class MetricsFile(pl.Callback, IOMixin):
     Args:
         path: the JSON Lines file; made if missing. A resumed training first drops the lines after its checkpoint, so
             that each step is there once.
-        every: write each so many steps; the last step is always written.
+        every: steps from one line to the next; the last step is always written.
         recipe: its name, which goes into the checkpoints' `origin.json`.
 
     Give the first two in a recipe: NeMo (lightning/io/mixin.py, `_io_unflatten_object`) takes a saved object with one

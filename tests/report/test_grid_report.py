@@ -194,11 +194,11 @@ def test_folders_are_joined_and_nothing_stands_in_two(study: dict[str, Any], tmp
     assert list(inputs.names("answers", Path("x/a"))) == ["answers"]
     questions = {one["question_id"]: one for one in read_jsonl(study["questions"] / "questions.jsonl") if one["kept"]}
     twice = [*study["answers"], study["answers"][0]]
-    with pytest.raises(BadInput, match="'base' and question 'p000:dataset_size' stand in .*answers/base, too"):
+    with pytest.raises(BadInput, match="'base' and question 'p000:dataset_size' are in .*answers/base, too"):
         inputs.join_answers(twice, questions)
     answers = inputs.join_answers(",".join(study["answers"]), questions)
     assert len(answers) == 12 * len(questions)
-    with pytest.raises(BadInput, match=r"stand in .*scores/base/scores.jsonl, too"):
+    with pytest.raises(BadInput, match=r"are in .*scores/base/scores.jsonl, too"):
         inputs.join_scores([*study["scores"], study["scores"][0]], answers)
     with pytest.raises(BadInput, match="no score of 'anchored-1024-block'"):
         inputs.join_scores(study["scores"][:-1], answers)

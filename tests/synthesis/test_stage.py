@@ -179,7 +179,7 @@ def test_prefix_report(papers: Path, tmp_path: Path, shared_data: Path, capsys: 
     (tokenizer,) = (path for path in shared_data.rglob("tokenizer.json"))
     run(Config(corpus=papers, out=tmp_path / "o", teacher="openai", prefix_report=True, tokenizer=tokenizer.parent))
     told = capsys.readouterr().out
-    assert re.search(r"\d+\.\d % of the prompt tokens lie in full blocks of 16", told)
+    assert re.search(r"\d+\.\d % of the prompt tokens are in full blocks of 16", told)
     assert not (tmp_path / "o").exists()
 
 

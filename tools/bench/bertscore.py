@@ -65,7 +65,7 @@ def sentences(text: str) -> list[str]:
 
 
 def make_texts(questions: int) -> dict[str, list[str]]:
-    """Of each model and question: the `short` and the `mixed` answer, the `reference` and the `document`."""
+    """The `short` and the `mixed` answer, the `reference` and the `document` of each model and question."""
     chosen = random.Random(0)
     asked = [(answer, part, text) for text, pairs in articles() for answer, part in pairs]
     picked = [asked[place] for place in sorted(chosen.sample(range(len(asked)), min(questions, len(asked))))]

@@ -58,7 +58,7 @@ def spread(count: int, capacity: int) -> Lengths:
 
 
 def jaquad(count: int, capacity: int) -> Lengths:
-    """Of JaQuAD's paragraphs in llm-jp tokens, drawn with replacement."""
+    """Lengths of JaQuAD's paragraphs in llm-jp tokens, drawn with replacement."""
     from tokenizers import Tokenizer
 
     texts = [paragraph["context"] for article in data.jaquad() for paragraph in article["paragraphs"]]

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script 
 from tools.bench import data
 
 CHARACTERS = 12_000
-"""Of a document on average: a paper of the method's corpus has about 20,000."""
+"""Characters of a document on average: a paper of the method's corpus has about 20,000."""
 
 
 def sentences() -> list[str]:

@@ -43,7 +43,7 @@ def has_jaquad() -> bool:
     """Whether there are articles; says so if not."""
     found = FOLDER is not None and any((FOLDER / "jaquad").glob("*.json"))
     if not found:
-        print("JaQuAD is left out: give --data FOLDER (tools/bench/data.py says where it can be had)")
+        print("JaQuAD is left out: give --data FOLDER (tools/bench/data.py says where to get it)")
     return found
 
 

@@ -158,7 +158,7 @@ def write_sources(folder: Path, found: list[dict[str, Any]], heldout: Sequence[s
 
 
 def gold_spans(found: list[dict[str, Any]], tokenizer: PackTokenizer) -> list[Span]:
-    """Of each pair, in the order of the pack, the tokens of its paper's text that it was made from."""
+    """The tokens of its paper's text that each pair was made from, in the order of the pack."""
     spans = []
     for article in found:
         starts = tokenizer.texts_with_starts([article["text"]])[0].starts

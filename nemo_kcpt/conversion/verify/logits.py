@@ -28,7 +28,7 @@ NAME = "logits"
 NEEDED_EQUAL = ("num_layers", "hidden_size", "vocab_rows")
 """Sizes without which states cannot be compared one by one."""
 SMALLEST = 1e-30
-"""Of a state's size, where it is zero."""
+"""What a state's size is taken for where it is zero."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -167,7 +167,7 @@ def compare_configs(a: Side, b: Side) -> Part:
 
 
 def obstacle(sides: Iterable[Side]) -> str | None:
-    """What stands in the way of running each of these models in float32, one after the other; None if nothing does."""
+    """What prevents running each of these models in float32, one after the other; None if nothing does."""
     import psutil
 
     free = psutil.virtual_memory().available

@@ -39,7 +39,7 @@ class Config:
     concurrency: int = 32
     """Requests under way at once, for engine=server."""
     timeout: float = 600
-    """Seconds until a request to the server is given up and made again."""
+    """Seconds until a request to the server times out and is made again."""
     served_model: str = later("any")
     """any: a server may answer under another name than the one asked for, which is recorded; exact: that ends
     the run; engine=server."""

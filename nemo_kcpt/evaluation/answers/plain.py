@@ -1,4 +1,4 @@
-"""Answers without the thoughts before them, and what is told of answers that are none or were cut off."""
+"""Answers without the thoughts before them, and the warnings about answers that are empty or were cut off."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ Engines:
   transformers  in this process; for tiny models
   server        any server with OpenAI's chat completions; models=NAME=MODEL then names models of that server, and
                 template=FOLDER (the tokenizer that training used) lets the prompts' lengths be compared with training's
-  auto          vllm; where it cannot be had (not Linux on x86-64 or ARM, or Python 3.10) transformers, and says so
+  auto          vllm; where there is none (not Linux on x86-64 or ARM, or Python 3.10) transformers, and says so
 
 Models are given as NAME=FOLDER, separated by commas:
   kcpt generate questions=runs/a/questions out=runs/a/answers models=base=runs/a/base/hf,trained=runs/a/trained/hf

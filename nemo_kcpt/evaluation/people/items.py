@@ -162,7 +162,7 @@ def sheet_id(asked: Sequence[Asked]) -> str:
 
 
 def key_document(asked: Sequence[Asked], models: Sequence[str], seed: int) -> dict[str, Any]:
-    """key.json: which model stands behind which letter."""
+    """key.json: which model has which letter."""
     return {
         "sheet": sheet_id(asked),
         "seed": seed,

@@ -3,7 +3,7 @@
 n test questions are drawn by seed, by default those about methods, tools and results: of the teacher's kinds
 qa_methods, qa_numbers_formula, qa_difficult and keywords. Where other kinds are among the test questions (SQuAD, your
 own), or none of these, all are taken. Only questions that every chosen model answered are drawn. A question's answers
-stand under letters, in an order of its own; equal answers of several models are shown once and count for each.
+have letters for names, in an order of its own; equal answers of several models are shown once and count for each.
 
 sheet.html is one file that works offline: answers, reference, the papers to read and to search, Japanese and English,
 keys 1 / 0 / s, saved as one rates, export and import. sheet.xlsx holds the same answers without the papers. Give raters

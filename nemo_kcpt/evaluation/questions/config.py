@@ -52,7 +52,7 @@ class Config(ServerKeys):
     max_invalid: float = 0.01
     """Questions that may stay without a readable verdict: a share if below 1, else a number; more end with code 1."""
     audit: int = 0
-    """Write the page to check the filter by eye, with so many questions."""
+    """Questions on the page to check the filter by eye, which is written if there are any."""
     labelled: Path | None = None
     """Labelled questions of your own ({question, self_contained: 0 or 1} a line) to measure the filter on."""
 

@@ -31,7 +31,7 @@ SCHEMA: Mapping[str, Any] = {
     "required": list(FIELDS),
     "additionalProperties": False,
 }
-"""Of the reply; the reason is thought before the verdict is given, so it comes first."""
+"""Schema of the reply; the reason is thought before the verdict is given, so it comes first."""
 REMINDERS = {
     "ja": '\n\n返答は {"reason": "…", "self_contained": 0 または 1} の形の JSON オブジェクト一つだけです。',
     "en": '\n\nReply with one JSON object {"reason": "…", "self_contained": 0 or 1} and nothing else.',

@@ -1,7 +1,7 @@
 """Exact match: does an answer state the one right value of a fact, and no wrong one?
 
 A value that is a number is found as a number, in whatever notation (`nemo_kcpt.text`): 12,400 in 1万2400 and 12.4k, and
-neither in 112,400 nor in -12,400, 12,400 million or 12,400〜13,000. It may stand there with a unit where the value has
+neither in 112,400 nor in -12,400, 12,400 million or 12,400〜13,000. It may have a unit where the value has
 none, and where both have one they must be the same. No rounding: 83.7 is not in 83.72.
 
 Other values (names, and texts with numbers in them) are found as wholes after NFKC, case folding, dropping thousands
@@ -24,7 +24,7 @@ from nemo_kcpt.text.units import root
 from nemo_kcpt.text.word_borders import cuts_word
 
 _BORDERS: tuple[tuple[str, str, str], ...] = (
-    # first or last character of a value, what must not stand before it, what must not follow it
+    # first or last character of a value, what must not precede it, what must not follow it
     (r"\d", r"(?<!\d)(?<!\d[.万億兆千百])", r"(?!\d)(?!\.\d)(?![万億兆])"),
     (r"[a-z]", r"(?<![a-z0-9])", r"(?![a-z0-9])"),
     (r"[ァ-ヺー]", r"(?<![ァ-ヺー])", r"(?![ァ-ヺー])"),

@@ -64,7 +64,7 @@ def _exact(question: Mapping[str, Any], answer: str, values: Mapping[str, tuple[
 def _fact_rows(
     questions: Records, answers: Mapping[Key, Mapping[str, Any]], papers: Mapping[str, Mapping[str, Any]] | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, float | None]]]:
-    """Of each answer the fact fields, and the features of the combined score."""
+    """The fact fields of each answer, and the features of the combined score."""
     corpus = Corpus(papers) if papers is not None else None
     rows: list[dict[str, Any]] = []
     values: list[dict[str, float | None]] = []

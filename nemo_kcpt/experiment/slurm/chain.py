@@ -60,7 +60,7 @@ def read_chain(path: Path, common: Resources, folder: Path, container: str | Non
         after = entry.get("after", [*last][-1:])
         for one in after:
             if one not in last:
-                known = f"{nearest(one, [*last])}" if last else "no job stands before it"
+                known = f"{nearest(one, [*last])}" if last else "no job precedes it"
                 raise BadInput(f"{where}: after: no job '{one}' above this one; {known}")
         before = tuple(path for one in after for path in made[one])
         try:

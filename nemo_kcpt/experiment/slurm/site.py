@@ -71,7 +71,7 @@ def make_site(
         jobs: folder.
         retries: times.
         sbatch: options.
-        dashes: what stands before a name where the user wrote it, for messages.
+        dashes: what precedes a name where the user wrote it, for messages.
 
     Raises:
         BadInput: a path that nemo-run cannot have, a variable that is not set, an environment without kcpt.

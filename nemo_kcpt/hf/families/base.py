@@ -59,7 +59,7 @@ class Weight:
         return (shape.num_moe_experts or 0) if self.of_experts else 1
 
     def sizes(self, shape: ModelShape) -> dict[str, tuple[int, ...]]:
-        """Of the sources, in a model of `shape`; of those of one expert."""
+        """Sizes of the sources in a model of `shape`; of one expert's where there are experts."""
         return {name: tuple(getattr(shape, size) for size in sizes) for name, sizes in self.sources.items()}
 
     def elements(self, shape: ModelShape) -> int:

@@ -20,7 +20,7 @@ from nemo_kcpt.hf.families.base import (
 from nemo_kcpt.hf.families.windows import FULL, SLIDING
 
 FULL_EVERY = 2
-"""Of so many layers the last sees the whole sequence, the others a window."""
+"""Every second layer sees the whole sequence, the others a window."""
 
 
 def _read(config: Mapping[str, Any], where: str) -> dict[str, Any]:

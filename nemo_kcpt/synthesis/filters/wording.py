@@ -72,7 +72,7 @@ def placeholder(candidate: Candidate, source: Source) -> bool:
 
 
 def cut_off(candidate: Candidate, source: Source) -> bool:
-    """The reply ended for want of tokens or by the server's filter, or its last sentence stops dead."""
+    """The reply ran out of tokens or was ended by the server's filter, or its last sentence breaks off."""
     if candidate.finish_reason in CUT_OFF:
         return True
     end = candidate.plain.rstrip()[-40:]

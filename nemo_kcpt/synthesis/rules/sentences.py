@@ -46,7 +46,7 @@ _POLITE = [
         ("という", "といいます"),
     )
 ]
-"""Ends of Japanese sentences whose polite form is sure whatever stands before; one that is not here stays as it is."""
+"""Ends of Japanese sentences whose polite form is sure whatever precedes; one that is not here stays as it is."""
 
 
 @dataclass(frozen=True)

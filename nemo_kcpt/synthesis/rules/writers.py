@@ -27,13 +27,13 @@ from nemo_kcpt.synthesis.rules.wording import ASKING, INSTRUCTIONS, SPEAKERS
 from nemo_kcpt.text.language import rules_language
 
 MOST_PAIRS, MOST_TERMS, MOST_LEADS = 10, 8, 5
-"""Of one kind about one document."""
+"""Pairs, terms and leads of one kind about one document, at most."""
 TURNS = 2
-"""Of a conversation."""
+"""Turns of a conversation."""
 PART = {"ja": 120, "en": 360}
 """Characters of a part: a sentence or a few."""
 LEAD_SHARE = 0.3
-"""Of the text's characters that a summary may have; its first sentence is always in it."""
+"""Share of the text's characters that a summary may have; its first sentence is always in it."""
 
 _NOUN = r"[^ぁ-ん、。，．\s「」『』()（）]{2,}"
 _SUBJECT = {

@@ -20,7 +20,7 @@ from nemo_kcpt.synthesis.rules.human import Pairs, human_pairs, recorded_pairs, 
 from nemo_kcpt.synthesis.rules.writers import write_pairs
 
 VERSION = 1
-"""Of the rules: raise it when they write something else, lest replies mix."""
+"""Version of the rules: raise it when they write something else, lest replies mix."""
 
 
 class RulesTeacher:

@@ -31,7 +31,7 @@ class Block:
     """title, heading, paragraph, item, formula or table."""
     pieces: tuple[Piece, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
-    """Of a table: the first row is its header."""
+    """Rows of a table: the first is its header."""
 
 
 @dataclass(frozen=True)

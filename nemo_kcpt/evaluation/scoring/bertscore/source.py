@@ -47,7 +47,7 @@ def locate(encoder: str | Path, allow_code: str = "") -> Source:
             `sha256:…` as the refusal prints it for a folder; "" allows none.
 
     Raises:
-        BadInput: neither a folder nor a repository that can be had, or it has code that is not allowed.
+        BadInput: neither a folder nor a repository that can be loaded, or it has code that is not allowed.
     """
     if Path(encoder).is_dir():
         folder = Path(encoder)
