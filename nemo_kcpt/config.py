@@ -44,6 +44,26 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else f"known names: {', '.join(known)}"
 
 
+def check_choices(config: Any, **allowed: Sequence[str]) -> None:
+    """
+    Raises:
+        ValueError: a key of a stage's config is not one of its values.
+    """
+    for name, known in allowed.items():
+        if (value := getattr(config, name)) not in known:
+            raise ValueError(f"{name}: '{value}' is not one of {', '.join(known)}")
+
+
+def check_least(config: Any, **least: float) -> None:
+    """
+    Raises:
+        ValueError: a key of a stage's config is less than it may be, or no number at all (NaN).
+    """
+    for name, known in least.items():
+        if not (value := getattr(config, name)) >= known:
+            raise ValueError(f"{name}: {value} was given; at least {known} is needed")
+
+
 def refuse_unknown(cls: type, given: Mapping[str, Any], where: str) -> None:
     """Check the names of keys against the fields of a stage's config.
 

@@ -11,7 +11,7 @@ from nemo_kcpt.checkpoints.checkpoint import CheckpointReader
 from nemo_kcpt.checkpoints.hf_tokenizer import special_ids, write_tokenizer
 from nemo_kcpt.checkpoints.mapping import Part, Reader, hf_sizes, megatron_parts, split
 from nemo_kcpt.checkpoints.origin import Origin
-from nemo_kcpt.checkpoints.safetensors_file import TYPES, write_safetensors
+from nemo_kcpt.checkpoints.safetensors_file import TYPES, in_files, write_safetensors
 from nemo_kcpt.files import write_json
 from nemo_kcpt.hf.chat_template import DATE
 from nemo_kcpt.hf.model_shape import ModelShape
@@ -40,16 +40,7 @@ class Average:
 
 def shards(shape: ModelShape, dtype: str, largest: int) -> list[list[Part]]:
     """The model's tensors in the groups that go into a file each, of at most `largest` bytes if more than one."""
-    groups: list[list[Part]] = [[]]
-    size = 0
-    for part in megatron_parts(shape):
-        own = math.prod(part.size) * TYPES[dtype][1]
-        if groups[-1] and size + own > largest:
-            groups.append([])
-            size = 0
-        groups[-1].append(part)
-        size += own
-    return groups
+    return in_files(((part, math.prod(part.size) * TYPES[dtype][1]) for part in megatron_parts(shape)), largest)
 
 
 def write_weights(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nemo_kcpt.checkpoints.hf_weights import INDEX, SINGLE, HfWeights
-from nemo_kcpt.checkpoints.safetensors_file import TYPES, write_safetensors
+from nemo_kcpt.checkpoints.safetensors_file import TYPES, in_files, write_safetensors
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import write_json
 
@@ -97,16 +97,7 @@ def mixed(models: Sequence[HfWeights], name: str, formula: Formula, dtype: str) 
 
 def groups(sizes: Mapping[str, tuple[int, ...]], types: Mapping[str, str], largest: int) -> list[list[str]]:
     """The tensors that go into a file each, of at most `largest` bytes if more than one; in the order of `sizes`."""
-    found: list[list[str]] = [[]]
-    filled = 0
-    for name, size in sizes.items():
-        own = math.prod(size) * TYPES[types[name]][1]
-        if found[-1] and filled + own > largest:
-            found.append([])
-            filled = 0
-        found[-1].append(name)
-        filled += own
-    return found
+    return in_files(((name, math.prod(size) * TYPES[types[name]][1]) for name, size in sizes.items()), largest)
 
 
 def write_mixture(

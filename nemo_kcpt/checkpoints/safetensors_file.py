@@ -13,7 +13,7 @@ import math
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nemo_kcpt.files import publish
 
@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 TYPES = {"float32": ("F32", 4), "bfloat16": ("BF16", 2), "float16": ("F16", 2)}
 """By torch's name: safetensors' name, and bytes of an element."""
 ALIGNMENT = 8
+Item = TypeVar("Item")
+
+
+def in_files(sizes: Iterable[tuple[Item, int]], largest: int) -> list[list[Item]]:
+    """Tensors, each given with its bytes, file by file: of at most `largest` bytes, if a file has more than one."""
+    files: list[list[Item]] = [[]]
+    filled = 0
+    for item, size in sizes:
+        if files[-1] and filled + size > largest:
+            files.append([])
+            filled = 0
+        files[-1].append(item)
+        filled += size
+    return files
 
 
 def write_safetensors(

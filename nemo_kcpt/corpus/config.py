@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.cleaning import STEPS
-from nemo_kcpt.config import MISSING, nearest
+from nemo_kcpt.config import MISSING, check_least, nearest
 from nemo_kcpt.corpus.papers import Settings
 from nemo_kcpt.llm.settings import Llm
 from nemo_kcpt.readers import Place
@@ -131,9 +131,7 @@ class Config:
         for key in ("near_duplicates", "same_side"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ValueError(f"{key}: {getattr(self, key)} is not a similarity from 0 to 1")
-        for key, least in (("ocr_dpi", 36), ("ocr_max_tokens", 1), ("ocr_concurrency", 1), ("ocr_timeout", 1)):
-            if getattr(self, key) < least:
-                raise ValueError(f"{key}: {getattr(self, key)} was given; at least {least} is needed")
+        check_least(self, ocr_dpi=36, ocr_max_tokens=1, ocr_concurrency=1, ocr_timeout=1)
         if self.max_document_mb < 1:
             raise ValueError(f"max_document_mb: {self.max_document_mb} is not a size in MiB from 1")
         if self.shard:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.checkpoints.weights_identity import of_folder
-from nemo_kcpt.config import MISSING
+from nemo_kcpt.config import MISSING, check_choices, check_least
 from nemo_kcpt.distillation.conversations import FAULTS, Spoken, Turn, fault, same_form, spoken, spread, user_turn
 from nemo_kcpt.distillation.given_prompts import prompts_file
 from nemo_kcpt.distillation.sampler import ENGINES, Sampler
@@ -93,12 +93,8 @@ class Config:
     """Answers that vLLM samples at a time, and at most lost by a kill."""
 
     def __post_init__(self) -> None:
-        for name, allowed in (("engine", ENGINES), ("dtype", DTYPES)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(allowed)}")
-        for name in ("n", "prompt_tokens", "answer_tokens", "least_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} was given, at least 1 is needed")
+        check_choices(self, engine=ENGINES, dtype=DTYPES)
+        check_least(self, n=1, prompt_tokens=1, answer_tokens=1, least_tokens=1, batch_size=1)
         if not self.temperature > 0 or not 0 < self.top_p <= 1:
             raise ValueError("temperature must be above 0, top_p above 0 and at most 1")
         template_date(self.template_date)

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nemo_kcpt.checkpoints.weights_identity import of_folder
-from nemo_kcpt.config import MISSING
+from nemo_kcpt.config import MISSING, check_choices, check_least
 from nemo_kcpt.distillation.reading import Reader, Unit, View
 from nemo_kcpt.distillation.shards import SHARDS, is_of, mean_rest, shard_path, write_shard
 from nemo_kcpt.distillation.teacher import Said, Teacher
@@ -84,12 +84,8 @@ class Config:
     """Tokens of the windows of one shard, which is what a kill may lose."""
 
     def __post_init__(self) -> None:
-        for name, allowed in (("loss", LOSS_ON), ("dtype", DTYPES), ("stored", tuple(STORED))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(allowed)}")
-        for name, least in (("k", 1), ("half", 8), ("batch_tokens", 1), ("shard_tokens", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: {getattr(self, name)} was given, at least {least} is needed")
+        check_choices(self, loss=LOSS_ON, dtype=DTYPES, stored=tuple(STORED))
+        check_least(self, k=1, half=8, batch_tokens=1, shard_tokens=1)
         if not self.temperature > 0:
             raise ValueError(f"temperature: {self.temperature} was given; more than 0 is needed")
 

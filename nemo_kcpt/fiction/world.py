@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nemo_kcpt.config import MISSING
+from nemo_kcpt.config import MISSING, check_choices, check_least
 from nemo_kcpt.fiction.papers import make_world, method_names
 from nemo_kcpt.files import write_jsonl
 from nemo_kcpt.logs import LOG
@@ -34,11 +34,8 @@ class Config:
     """Seed of names, facts and wordings."""
 
     def __post_init__(self) -> None:
-        if self.language not in LANGUAGES:
-            raise ValueError(f"language: '{self.language}' is not one of {', '.join(LANGUAGES)}")
-        for name in ("papers", "base_papers"):
-            if getattr(self, name) < 4:
-                raise ValueError(f"{name}: {getattr(self, name)} was given; at least 4 are needed")
+        check_choices(self, language=LANGUAGES)
+        check_least(self, papers=4, base_papers=4)
 
 
 def run(config: Config, redo: bool = False) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
+from nemo_kcpt.config import check_choices, check_least
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.llm.faults import check_served_model
 from nemo_kcpt.llm.thinking import merged
@@ -71,14 +72,10 @@ class ServerKeys(ClientKeys):
         Raises:
             ValueError: names the key.
         """
-        for name, allowed in (("engine", self.ENGINES), ("structured", ("auto", "json_schema", "json_object", "none"))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(allowed)}")
+        check_choices(self, engine=self.ENGINES, structured=("auto", "json_schema", "json_object", "none"))
         check_served_model(self.served_model)
         _ = merged(self.thinking, self.extra_body)
-        for name, least in (("max_tokens", 1), ("concurrency", 1), ("retries", 0), ("timeout", 1), ("window", 0)):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")
+        check_least(self, max_tokens=1, concurrency=1, retries=0, timeout=1, window=0)
 
 
 SHAPING = ("structured", "extra_body", "thinking", "max_tokens")

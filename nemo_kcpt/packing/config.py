@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nemo_kcpt.config import MISSING
+from nemo_kcpt.config import MISSING, check_choices, check_least
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import sha256_text
 from nemo_kcpt.hf.chat_template import DATE, template_date
@@ -79,18 +79,14 @@ class Config:
     """Also write pack.html, a page with plots, into out."""
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ValueError(f"mode: '{self.mode}' is not one of {', '.join(MODES)}")
+        check_choices(self, mode=MODES)
         if self.seq_length < 8:
             raise ValueError(f"seq_length: {self.seq_length} is too short, at least 8 tokens are needed")
-        if self.passage_tokens < 1:
-            raise ValueError(f"passage_tokens: {self.passage_tokens} was given, at least 1 is needed")
+        check_least(self, passage_tokens=1, replay_passes=1)
         if self.repeat_budget < 0:
             raise ValueError(f"repeat_budget: {self.repeat_budget} was given, 0 or more is needed")
         if not 0 < self.replay_share < 1:
             raise ValueError(f"replay_share: {self.replay_share} is not between 0 and 1; omit replay for none")
-        if self.replay_passes < 1:
-            raise ValueError(f"replay_passes: {self.replay_passes} was given, at least 1 is needed")
         template_date(self.template_date)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from nemo_kcpt.config import MISSING
+from nemo_kcpt.config import MISSING, check_least
 from nemo_kcpt.llm.faults import check_served_model
 from nemo_kcpt.llm.settings import ClientKeys, Llm
 from nemo_kcpt.llm.thinking import merged
@@ -107,15 +107,7 @@ class Config(ClientKeys):
                 raise ValueError(f"kinds: {', '.join(unknown)} is not one of {', '.join((*KINDS, *others))}")
         if len(set(self.kinds)) < len(self.kinds):
             raise ValueError("kinds: each can be given once")
-        for name, least in (
-            ("concurrency", 1),
-            ("max_tokens", 1),
-            ("reply_retries", 0),
-            ("retries", 0),
-            ("timeout", 1),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")
+        check_least(self, concurrency=1, max_tokens=1, reply_retries=0, retries=0, timeout=1)
         if 0 < self.window <= self.max_tokens:
             raise ValueError(
                 f"window: {self.window} was given, max_tokens is {self.max_tokens}; nothing is left for papers"

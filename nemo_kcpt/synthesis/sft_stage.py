@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.config import MISSING
+from nemo_kcpt.config import MISSING, check_least
 from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import write_jsonl
@@ -59,8 +59,7 @@ class Config:
     """Seed of the sampling."""
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise ValueError(f"samples: {self.samples} was given; at least 1 is needed")
+        check_least(self, samples=1)
         if self.general is not None and self.ichikara is not None:
             raise ValueError("general and ichikara: give one of the two; general only replaces ichikara")
 

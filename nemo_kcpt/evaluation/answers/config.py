@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.config import MISSING
+from nemo_kcpt.config import MISSING, check_choices, check_least
 from nemo_kcpt.hf.chat_template import DATE, template_date
 from nemo_kcpt.hf.thinking import NO_THOUGHTS, Thinking
 from nemo_kcpt.llm.faults import check_served_model
@@ -61,13 +61,9 @@ class Config:
     """Questions that vLLM answers at a time, and at most lost by a kill."""
 
     def __post_init__(self) -> None:
-        for name, allowed in (("engine", ENGINES), ("dtype", DTYPES)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(allowed)}")
+        check_choices(self, engine=ENGINES, dtype=DTYPES)
         check_served_model(self.served_model)
-        for name in ("max_new_tokens", "batch_size", "concurrency", "timeout"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} given, at least 1 is needed")
+        check_least(self, max_new_tokens=1, batch_size=1, concurrency=1, timeout=1)
         template_date(self.template_date)
         _ = self.how_much
 

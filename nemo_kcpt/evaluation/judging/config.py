@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.config import MISSING
+from nemo_kcpt.config import MISSING, check_choices, check_least
 from nemo_kcpt.llm.settings import Llm, ServerKeys
 
 
@@ -56,21 +56,8 @@ class Config(ServerKeys):
 
     def __post_init__(self) -> None:
         self.check_keys()
-        for name, value, allowed in (
-            ("evidence", self.evidence, ("paper", "corpus")),
-            ("language", self.language, ("auto", "ja", "en")),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
-        for name, least in (
-            ("passages", 1),
-            ("paper_tokens", 100),
-            ("reply_retries", 0),
-            ("max_invalid", 0),
-            ("temperature", 0),
-        ):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")
+        check_choices(self, evidence=("paper", "corpus"), language=("auto", "ja", "en"))
+        check_least(self, passages=1, paper_tokens=100, reply_retries=0, max_invalid=0, temperature=0)
         if isinstance(self.judge, str):
             self.judge = [self.judge]
         if not isinstance(self.judge, list) or not all(isinstance(name, str) for name in self.judge):

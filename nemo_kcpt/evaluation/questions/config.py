@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nemo_kcpt.config import MISSING
+from nemo_kcpt.config import MISSING, check_choices, check_least
 from nemo_kcpt.evaluation.questions import own, validation
 from nemo_kcpt.llm.settings import Llm, ServerKeys
 from nemo_kcpt.runs import later
@@ -59,9 +59,7 @@ class Config(ServerKeys):
     def __post_init__(self) -> None:
         if self.n < 0:
             raise ValueError(f"n: {self.n} is negative; give the number of questions per split, or 0 for all")
-        for name, value, allowed in (("filter", self.filter, FILTERS),):
-            if value not in allowed:
-                raise ValueError(f"{name}: '{value}' is not one of {', '.join(allowed)}")
+        check_choices(self, filter=FILTERS)
         self.check_keys()
         validation.check_keys(self.validation, self.part)
         own.check_language("general", self.general)
@@ -72,9 +70,7 @@ class Config(ServerKeys):
             raise ValueError("general and retention: give one of them, each has a folder of its own")
         if not 0 <= self.near <= 1:
             raise ValueError(f"near: {self.near} is not a similarity from 0 to 1")
-        for name, least in (("audit", 0), ("max_invalid", 0)):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name}: {getattr(self, name)} was given; at least {least} is needed")
+        check_least(self, audit=0, max_invalid=0)
 
     def filter_name(self) -> str:
         """The filter that is meant by auto."""

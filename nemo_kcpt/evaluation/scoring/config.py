@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nemo_kcpt.config import MISSING
+from nemo_kcpt.config import MISSING, check_least
 from nemo_kcpt.runs import LATER, later
 
 
@@ -57,5 +57,4 @@ class Config:
     def __post_init__(self) -> None:
         if self.combined is not None and self.calibrate is not None:
             raise ValueError("combined and calibrate: give one of them")
-        if self.tokens_per_batch < 1:
-            raise ValueError(f"tokens_per_batch: {self.tokens_per_batch} was given; at least 1 is needed")
+        check_least(self, tokens_per_batch=1)

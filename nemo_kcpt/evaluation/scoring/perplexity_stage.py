@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.config import MISSING
+from nemo_kcpt.config import MISSING, check_choices, check_least
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
 from nemo_kcpt.hf.load import load_causal_lm
@@ -61,11 +61,8 @@ class Config:
     """Arithmetic: float32, bfloat16 or float16."""
 
     def __post_init__(self) -> None:
-        for name, allowed in (("language", LANGUAGES), ("dtype", DTYPES)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}: '{getattr(self, name)}' is not one of {', '.join(allowed)}")
-        if self.window < 2:
-            raise ValueError(f"window: {self.window} was given; at least 2 is needed")
+        check_choices(self, language=LANGUAGES, dtype=DTYPES)
+        check_least(self, window=2)
 
 
 def _texts(config: Config) -> dict[str, str]:

@@ -177,22 +177,24 @@ def thinking(verdict: int, body: dict[str, Any]) -> str:
     return f"<think>{match[2]}</think>\n```json\n{repeating(verdict, body)}\n```"
 
 
+def config(folder: Path, server: FakeServer, **more: Any) -> stage.Config:
+    return stage.Config(
+        out=folder / "out",
+        questions=folder / "questions.jsonl",
+        answers=folder / "answers.jsonl",
+        papers=folder / "papers.jsonl",
+        judge=["stub"],
+        base_url=server.url,
+        **more,
+    )
+
+
 @pytest.mark.parametrize("replies", [fixed, repeating, repeating_everything, thinking], ids=lambda one: one.__name__)
 @pytest.mark.parametrize("verdict", [0, 1])
 def test_no_verdict_changes(tmp_path: Path, replies: Any, verdict: int) -> None:
     write_injected(tmp_path)
     with FakeServer(lambda body, number: ok(replies(verdict, body))) as server:
-        stage.run(
-            stage.Config(
-                out=tmp_path / "out",
-                questions=tmp_path / "questions.jsonl",
-                answers=tmp_path / "answers.jsonl",
-                papers=tmp_path / "papers.jsonl",
-                judge=["stub"],
-                base_url=server.url,
-                structured="json_schema",
-            )
-        )
+        stage.run(config(tmp_path, server, structured="json_schema"))
         assert len(server.bodies) == len(INJECTED)
     records = list(read_jsonl(tmp_path / "out" / "verdicts.jsonl"))
     assert [record["judge"] for record in records] == [verdict] * len(INJECTED)
@@ -212,19 +214,7 @@ def bare(verdict: int, body: dict[str, Any]) -> str:
 def test_prose_that_quotes_a_verdict_is_no_verdict(tmp_path: Path) -> None:
     write_injected(tmp_path)
     with FakeServer(lambda body, number: ok(bare(0, body))) as server:
-        stage.run(
-            stage.Config(
-                out=tmp_path / "out",
-                questions=tmp_path / "questions.jsonl",
-                answers=tmp_path / "answers.jsonl",
-                papers=tmp_path / "papers.jsonl",
-                judge=["stub"],
-                base_url=server.url,
-                structured="none",
-                reply_retries=0,
-                max_invalid=len(INJECTED),
-            )
-        )
+        stage.run(config(tmp_path, server, structured="none", reply_retries=0, max_invalid=len(INJECTED)))
     records = list(read_jsonl(tmp_path / "out" / "verdicts.jsonl"))
     assert {record["judge"] for record in records} == {None}
     assert all(record["judge_fault"].startswith("unreadable: ") for record in records)
