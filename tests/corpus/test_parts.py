@@ -109,7 +109,7 @@ def test_other_settings_make_other_parts(tmp_path: Path, write_lines: Write) -> 
 SMALL_PIECES = """
 import sys
 from nemo_kcpt.cli import main
-from nemo_kcpt.readers import streams
+from nemo_kcpt.documents import streams
 if __name__ == "__main__":
     streams.PIECE = 20_000
     sys.exit(main())
