@@ -301,7 +301,7 @@ def crash_everywhere(
 
     fresh()
     work()  # imports what it imports
-    gc.freeze()  # a fork that collects garbage copies the memory that it looks at
+    gc.freeze()  # a fork that collects garbage copies the memory that it looks at; so do those of later tests
     fresh()
     assert in_fork(work, Probe(root, log=log)) == 0
     points = log.read_text().splitlines()
@@ -327,7 +327,6 @@ def crash_everywhere(
             assert set(made) == set(once), where
             twice = (made - once).total()
             assert twice <= under_way, f"{where}: {twice} calls were paid for twice"
-    gc.unfreeze()
     fresh()
     shutil.rmtree(root)
     return points
