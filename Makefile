@@ -55,7 +55,6 @@ test-fast: setup ## the tests that are not marked slow
 
 soak: environments setup-bridge ## the long campaigns for a release: random kills and seeded faults (docs/soak.md)
 	@$(BIN)/python -m pytest tests/soak -m soak $(ARGS)
-	@$(BIN)/python tests/mutations/run.py
 
 lint: setup ## ruff, mypy and the borders between the rooms
 	@$(BIN)/ruff check .
