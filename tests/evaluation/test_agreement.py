@@ -10,7 +10,7 @@ import pytest
 
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import write_jsonl
-from nemo_kcpt.stats.agreement import agreement, kappa, read_ratings, table
+from nemo_kcpt.stats.agreement import FEW, agreement, kappa, kendall, read_ratings, spearman, table
 
 
 def _made(
@@ -29,6 +29,22 @@ def _made(
                 "bertscore_sent": rng.random(),
             }
     return scores, ratings, {f"q{question}": f"p{question // 4}" for question in range(questions)}
+
+
+@pytest.mark.parametrize("size", [2, 3, 7, FEW, FEW + 1])
+def test_rank_correlations_of_few_and_many_values_are_scipys(size: int) -> None:
+    """To the bit, with ties, and where one has no spread."""
+    import numpy as np
+    from scipy.stats import kendalltau, rankdata
+
+    rng = np.random.default_rng(size)
+    for kinds in (1, 2, size, 10**9):
+        first, second = rng.integers(kinds, size=size) / 7, rng.integers(kinds + 1, size=size) / 3
+        np.testing.assert_equal(kendall(first, second), float(kendalltau(first, second).statistic))
+        one, two = rankdata(first), rankdata(second)
+        with np.errstate(invalid="ignore"):
+            expected = np.mean((one - one.mean()) * (two - two.mean())) / (one.std() * two.std())
+        np.testing.assert_equal(spearman(first, second), expected)
 
 
 def test_measures_are_those_of_the_libraries() -> None:
