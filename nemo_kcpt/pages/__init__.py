@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,25 @@ def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{key}", entry
 
 
+@cache
+def _compiled(markdown: bool) -> Any:
+    """The templates that this process has compiled, which takes longer than to render them."""
+    import jinja2
+
+    class Compiled(jinja2.BytecodeCache):
+        def __init__(self) -> None:
+            self._codes: dict[str, bytes] = {}
+
+        def load_bytecode(self, bucket: Any) -> None:
+            if bucket.key in self._codes:
+                bucket.bytecode_from_string(self._codes[bucket.key])
+
+        def dump_bytecode(self, bucket: Any) -> None:
+            self._codes[bucket.key] = bucket.bytecode_to_string()
+
+    return Compiled()
+
+
 def environment(folder: Path, *, markdown: bool) -> Any:
     """Jinja for the templates in `folder`, which may include `look.css.j2`; every value is escaped."""
     import jinja2
@@ -41,6 +61,7 @@ def environment(folder: Path, *, markdown: bool) -> Any:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
+        bytecode_cache=_compiled(markdown),
     )
     found.globals["flat"] = flat
     return found
