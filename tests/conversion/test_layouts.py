@@ -75,6 +75,7 @@ def architectures() -> list[Architecture]:
 LLAMAS = {str(one): one for one in architectures()}
 DIVISIBLE = [name for name, sizes in FAMILIES.items() if sizes.get("num_attention_heads") is None]
 """Models of other families whose heads two ranks can share."""
+OF_EACH_FAMILY = ["qwen2 tied", "qwen3", "qwen3_moe", "qwen3_moe tied", "mistral window", "gemma2", "gemma2 untied"]
 OTHERS = {name: Architecture(frozenset({"padded", "grouped"}), name) for name in DIVISIBLE}
 ARCHITECTURES = LLAMAS | OTHERS
 FEW = [name for name, one in LLAMAS.items() if len(one.features) in (0, len(FEATURES))]
@@ -103,10 +104,11 @@ LAYOUTS: dict[str, Layout] = {
     "DP2": Layout(quarter(True, True), dp=2, optimizer="distributed"),
     "TP2 PP2 DP2": Layout(FEW, tp=2, pp=2, dp=2, optimizer="distributed"),
     "TP2 families": Layout(DIVISIBLE, tp=2, optimizer="plain"),
-    "PP2 families": Layout(DIVISIBLE, pp=2),
+    "PP2 families": Layout(OF_EACH_FAMILY, pp=2),
     "EP2 experts": Layout([name for name in DIVISIBLE if "moe" in name], dp=2, ep=2),
 }
-"""With eight ranks, which take time, the architectures with no feature and with all."""
+"""With eight ranks, which take time, the architectures with no feature and with all; pipelines of other families with
+what is their own in a layer, or in the ends of the model."""
 PAIRS = [(layout, name) for layout, one in LAYOUTS.items() for name in one.architectures]
 
 every_pair = pytest.mark.parametrize(("layout", "architecture"), PAIRS)
@@ -120,6 +122,9 @@ def test_any_three_features_meet_in_every_way() -> None:
 
 def test_every_architecture_is_in_some_layout_and_features_meet_in_each() -> None:
     assert sorted({name for _, name in PAIRS}) == sorted(ARCHITECTURES)
+    assert {FAMILIES[name]["model_type"] for name in OF_EACH_FAMILY} == {
+        FAMILIES[name]["model_type"] for name in DIVISIBLE
+    }
     one_side = {"grouped", "tied", "base 500000", "local names"}
     for layout in ("TP1", "TP2", "PP2", "DP2"):
         features = [ARCHITECTURES[name].features for name in LAYOUTS[layout].architectures]

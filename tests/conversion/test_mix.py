@@ -301,6 +301,7 @@ def test_the_command_line(a: Path, b: Path, tmp_path: Path, capsys: Any) -> None
     assert main(words) == 0
 
 
+@pytest.mark.slow
 def test_it_dies_anywhere_and_resumes(a: Path, b: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No shard that is whole is written again."""
     out, paid = tmp_path / "place/out", tmp_path / "paid"
@@ -310,26 +311,28 @@ def test_it_dies_anywhere_and_resumes(a: Path, b: Path, tmp_path: Path, monkeypa
 
 
 PEAK = """
-import json, resource, sys
+import sys
 from pathlib import Path
 from nemo_kcpt.conversion import stage
 from nemo_kcpt.conversion.mix_stage import Config, run
+from nemo_kcpt.processes import peak_memory
 run(Config(a=Path(sys.argv[1]), b=Path(sys.argv[1]), out=Path(sys.argv[2]), alpha=0.0))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for start in (3, 5):
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
+    before = peak_memory()
     run(Config(a=Path(sys.argv[start]), b=Path(sys.argv[start]), out=Path(sys.argv[start + 1]), alpha=0.5))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    print((peak_memory() - before) >> 10)
 """
 
 
 @pytest.mark.slow
 def test_memory_follows_the_largest_tensor(a: Path, tmp_path: Path) -> None:
-    """Twice as many layers need no more: peak resident memory in KiB, of a process that has imported everything."""
-    wide = {"hidden_size": 1024, "intermediate_size": 4096}
+    """Twice as many layers need no more: growth of resident memory, in KiB, of a process that has all imports."""
+    wide = {"hidden_size": 512, "intermediate_size": 2048}
     four, eight = (model(tmp_path / str(n), **wide, num_hidden_layers=n) for n in (4, 8))
     given = [a, tmp_path / "x", four, tmp_path / "y", eight, tmp_path / "z"]
     command = [sys.executable, "-c", PEAK, *map(str, given)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     first, second = map(json.loads, done.stdout.split())
-    assert (four / "model.safetensors").stat().st_size > 200 << 20
-    assert second < 150 << 10 and second - first < 20 << 10, (first, second)
+    assert (four / "model.safetensors").stat().st_size > 60 << 20
+    assert max(first, second) < 45 << 10 and second - first < 8 << 10, (first, second)

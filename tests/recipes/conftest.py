@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from nemo_kcpt.several import run
+from tests import forks
 
 
 @pytest.fixture(scope="session")
@@ -42,11 +41,8 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(packs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a short pretraining, started as a user starts it."""
+    """The folder of a short pretraining; test_llama.py starts one as a user does, by the console script."""
     folder = tmp_path_factory.mktemp("trained")
-    nemo = str(Path(sys.executable).with_name("nemo"))
     factory = f"kcpt_tiny(pack='{packs}/concat',dir='{folder}',epochs=0.5)"
-    command = [nemo, "llm", "pretrain", "--factory", factory, "--yes"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    forks.command(["nemo", "llm", "pretrain", "--factory", factory, "--yes"], log=folder.with_suffix(".log"))
     return folder

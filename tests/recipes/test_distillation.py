@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.several import run
 from tests import forks
 from tests.conversion.hf_models import SIZES
-from tests.recipes.test_tiny import kill_at
+from tests.recipes.test_steps import dying
 
 
 @pytest.fixture(scope="session")
@@ -64,13 +65,12 @@ def test_a_recipe_takes_the_students_view_and_the_weights(packs: Path, starting:
         kcpt_tiny(pack=str(packs / "anchored"), dir=str(tmp_path), distillation=str(tmp_path))
 
 
-def train(log: Path, task: str, factory: str, *overrides: str, ranks: int = 1) -> forks.Running:
-    return forks.start(
-        forks.console, ["nemo", "llm", task, "--factory", factory, "--yes", *overrides], ranks=ranks, log=log
-    )
+def train(log: Path, task: str, factory: str, *overrides: str, ranks: int = 1, die_at: int = 0) -> forks.Running:
+    words = ["nemo", "llm", task, "--factory", factory, "--yes", *overrides]
+    return forks.start(dying, words, die_at, ranks=ranks, log=log)
 
 
-STEPS, EVERY = 12, 4
+STEPS, EVERY = 6, 2
 """Of the training, and between its checkpoints."""
 
 
@@ -80,11 +80,13 @@ def test_from_the_command_line_on_one_rank_and_two_and_resumed(packs: Path, star
     """Both parts are in the metrics file, the KL holds the student back, layouts agree, a resumed run is exact."""
     source = f"pack='{packs}/anchored',restore='{starting}/base',distillation='{starting}/teacher'"
     exact = ["trainer.callbacks[1].matmul_precision=highest", f"log.ckpt.every_n_train_steps={EVERY}"]
+    exact += ["data.global_batch_size=8", f"trainer.max_steps={STEPS}"]
 
-    def start(name: str, keys: str = "", ranks: int = 1) -> forks.Running:
+    def start(name: str, keys: str = "", ranks: int = 1, die_at: int = 0) -> forks.Running:
         weights = "kl_weight=0.001" if name == "free" else "kl_weight=10"
         factory = f"kcpt_tiny({source},dir='{tmp_path}/{name}',{weights}{keys})"
-        return train(tmp_path / f"{name}.log", "pretrain", factory, *exact, f"trainer.max_steps={STEPS}", ranks=ranks)
+        micro = f"data.micro_batch_size={1 if name == 'pipeline' else 4}"  # a pipeline takes a packed window at a time
+        return train(tmp_path / f"{name}.log", "pretrain", factory, *exact, micro, ranks=ranks, die_at=die_at)
 
     def done(name: str, keys: str = "", ranks: int = 1) -> list[list[float]]:
         """Loss, cross entropy and KL of each step."""
@@ -96,12 +98,12 @@ def test_from_the_command_line_on_one_rank_and_two_and_resumed(packs: Path, star
     assert whole[0][1:] == pytest.approx(free[0][1:]) and whole[-1][2] < 0.9 * free[-1][2]
     assert free[-1][1] < free[0][1]
     assert all(ce <= loss <= ce + 10 * kl for loss, ce, kl in whole)
-    reached = kill_at(start("killed"), tmp_path / "killed/metrics.jsonl", EVERY + 1)
-    assert EVERY < reached < STEPS
+    assert start("killed", die_at=EVERY + 1).wait() == -signal.SIGKILL
+    assert (tmp_path / "killed/metrics.jsonl").read_text().count("\n") == EVERY + 1
     assert done("killed") == whole
     for name, keys in (("tensor", ",tensor_parallel=2"), ("pipeline", ",pipeline_parallel=2")):
         for found, expected in zip(done(name, f"{keys},processes=2", ranks=2), whole):
-            assert found == pytest.approx(expected, rel=1e-4)  # twelve steps of Adam after 1e-7
+            assert found == pytest.approx(expected, rel=1e-4)  # six steps of Adam after 1e-7
 
 
 @pytest.mark.slow

@@ -75,6 +75,9 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
 
 STEPS, EVERY = 30, 5
 """Of the training that is killed, and between its checkpoints; an epoch ends after the 13th step and the 25th."""
+SMALLER = {"num_layers": 2, "hidden_size": 64, "ffn_hidden_size": 96, "num_attention_heads": 2, "num_query_groups": 2}
+SMALLER |= {"kv_channels": 16}
+"""Of its model: what is resumed is not more for a larger one."""
 
 
 @pytest.mark.slow
@@ -92,7 +95,8 @@ def test_a_training_killed_at_random_steps_goes_on_bit_by_bit(packs: Path, tmp_p
     def start(folder: Path) -> forks.Running:
         factory = f"kcpt_tiny(pack='{packs}/anchored',dir='{folder}',processes=2)"
         keys = [f"trainer.max_steps={STEPS}", f"log.ckpt.every_n_train_steps={EVERY}", "data.num_workers=1"]
-        words = ["nemo", "llm", "pretrain", "--factory", factory, "--yes", *keys, "data.attention=block_diagonal"]
+        keys += ["data.attention=block_diagonal", *(f"model.config.{name}={size}" for name, size in SMALLER.items())]
+        words = ["nemo", "llm", "pretrain", "--factory", factory, "--yes", *keys]
         return forks.start(forks.console, words, ranks=2, log=tmp_path / f"{folder.name}.log")
 
     def kill_between(first: int, last: int) -> list[bytes]:

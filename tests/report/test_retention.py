@@ -28,6 +28,7 @@ from tests.report.grids import write_study
 from tests.report.retained import study_with_retention, write_retention
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("fewer_resamples")
 OLD = ("docs/study/report.json", "tests/fixtures/stale/report/report.json")
 
 
@@ -187,6 +188,7 @@ def test_goals_about_what_is_kept(keys: dict[str, Any], tmp_path: Path) -> None:
     assert "anchored-2048" in csv_tables(found)["goals"]
 
 
+@pytest.mark.slow
 def test_from_the_questions_to_the_page(tmp_path: Path) -> None:
     """The stages one after another, with models that know nothing: what they say then."""
     models = {name: str(make_model(tmp_path / name, seed)) for seed, name in enumerate(("base", "trained"))}
