@@ -79,7 +79,7 @@ def kcpt() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "nemo_kcpt.cli", *map(str, words)]
         return subprocess.run(
-            command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}, timeout=120
+            command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}, timeout=600
         )
 
     return run

@@ -476,6 +476,7 @@ def test_every_path_of_the_demo_is_one_that_it_makes() -> None:
 RUNNABLE = [page for page in PAGES if any(block.mark == "run" for block in blocks(page))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
 def test_marked_blocks_run(page: Path, tmp_path: Path) -> None:
     """One after the other in a temporary folder; an output block holds what the run block before it printed."""
@@ -490,7 +491,7 @@ def test_marked_blocks_run(page: Path, tmp_path: Path) -> None:
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=600,
             )
             printed = done.stdout + done.stderr
             assert done.returncode in block.codes, f"{block.body}\n{printed}"

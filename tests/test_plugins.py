@@ -69,7 +69,7 @@ def with_package(package: Path) -> Callable[..., str]:
         program = [sys.executable, "-m", "nemo_kcpt.several", json.dumps(commands)]
         path = os.pathsep.join([str(package), str(ROOT), os.environ.get("PYTHONPATH", "")])
         environment = {**os.environ, "PYTHONPATH": path}
-        done = subprocess.run(program, capture_output=True, text=True, cwd=package, env=environment, timeout=120)
+        done = subprocess.run(program, capture_output=True, text=True, cwd=package, env=environment, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 

@@ -36,7 +36,7 @@ def seconds(before: str = "", after: str = "", **environment: str) -> float:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
         env={**kept, "OMP_NUM_THREADS": "2", **environment},
     )
     return float(done.stdout.split()[-1])

@@ -329,7 +329,7 @@ def test_memory_follows_the_layer_and_not_the_model(tmp_path: Path) -> None:
     sizes = {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 24, "vocab_size": 4000}
     checkpoint = imported(save_model(tmp_path / "hf", **sizes, tie_word_embeddings=True), tmp_path / "checkpoint")
     command = [sys.executable, "-c", PROGRAM, str(checkpoint), str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     memory = json.loads(done.stdout.splitlines()[-1])
     assert memory["model"] > 600e6

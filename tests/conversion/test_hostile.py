@@ -88,7 +88,7 @@ def results(hostile: Path) -> dict[str, Any]:
     before = [files(hostile / str(number)) for number in range(len(HOSTILE))]
     doors = [("import" if one.message else "read") if one.hf else "export" for one in HOSTILE.values()]
     command = [sys.executable, "-c", PROGRAM, str(hostile), str(MEMORY), *doors]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     after = [files(hostile / str(number)) for number in range(len(HOSTILE))]
     found = json.loads(done.stdout.splitlines()[-1])

@@ -97,7 +97,7 @@ def test_memory_follows_the_layer_and_not_the_model(tmp_path: Path) -> None:
     sizes = {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 12, "vocab_size": 4000}
     save_model(tmp_path / "hf", shards="100MB", **sizes, tie_word_embeddings=True)
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "hf"), str(tmp_path / "weights")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     memory = json.loads(done.stdout.splitlines()[-1])
     assert memory["model"] > 300e6

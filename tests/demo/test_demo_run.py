@@ -295,6 +295,6 @@ def test_a_second_process_in_the_same_run_folder_is_refused(tmp_path: Path) -> N
     from nemo_kcpt.runs import exclusive
 
     with exclusive(tmp_path / "run"):
-        done = subprocess.run(command(tmp_path / "run"), capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command(tmp_path / "run"), capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
     assert f"pid {os.getpid()}" in done.stderr

@@ -301,5 +301,5 @@ def test_nothing_heavy_is_imported() -> None:
         "training_cost('llm-jp-3-13b', 1024, 1e6); judging_cost(1, 1, paper_tokens=1)\n"
         "assert not {'nemo', 'torch', 'nemo_run', 'transformers', 'megatron'} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr

@@ -89,7 +89,7 @@ def test_the_tiny_experiment_with_a_broken_arm(tmp_path: Path) -> None:
         [sys.executable, "-m", "nemo_kcpt.cli", "grid", "--config", str(run / "experiment.yaml"), "--status"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert status.returncode == 0, status.stderr
     assert "✗ failed" in status.stdout and "1 failed" in status.stdout and "blocked by them" in status.stdout

@@ -211,7 +211,7 @@ def ask(hub: str, cache: Path, *places: dict[str, str]) -> tuple[list[Any], str]
     environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(cache), "HF_DATASETS_CACHE": str(cache / "sets")}
     environment.pop("HF_HUB_OFFLINE", None)
     command = [sys.executable, "-c", program, json.dumps(places)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 

@@ -277,10 +277,10 @@ def test_a_lost_process_submits_nothing_twice(papers: Path, tmp_path: Path, mome
         command = [sys.executable, "-m", "nemo_kcpt.cli", "synthesize", *words, f"base_url={server.url}"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         api.pid = process.pid
-        printed, _ = process.communicate(timeout=100)
+        printed, _ = process.communicate(timeout=600)
         assert process.returncode == -signal.SIGKILL, printed
         api.kill_at = ""
-        done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         assert len(api.batches) == 1  # a file that was only uploaded costs nothing
     assert len(list(read_jsonl(tmp_path / "out" / "synthetic.jsonl"))) == 6

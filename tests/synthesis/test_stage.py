@@ -237,7 +237,7 @@ def test_the_key_is_nowhere(papers: Path, tmp_path: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=600,
         )
 
     with FakeServer() as good:
