@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.corpus.names import name_form
-from nemo_kcpt.documents.base import Piece, Place
+from nemo_kcpt.documents.base import Place
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.readers.squad import READER as SQUAD
 from nemo_kcpt.readers.squad import Malformed, article_id, is_squad, load_whole, once, parse_article
 from nemo_kcpt.records.files import DROPPED, PAPERS, QUESTIONS
 from nemo_kcpt.records.inputs import read_split
@@ -69,22 +67,6 @@ def read_papers(corpus: Path) -> Papers:
             f"{path}: paper '{min(both)}' is both in train and in heldout; held-out questions would be known"
         )
     return Papers(titles=titles, split=split, folder=corpus)
-
-
-def all_answers(place: Place, piece: Piece) -> dict[str, tuple[str, ...]]:
-    """question_id -> every right answer, in a piece that is SQuAD-style; a reader hands on the first one alone."""
-    known: dict[str, tuple[str, ...]] = {}
-    for file in map(Path, piece.paths if piece.reader == SQUAD.name else ()):
-        used: set[str] = set()
-        try:
-            articles = _articles(place, file)
-        except BadInput:  # the reader says so
-            continue
-        for number, article in enumerate(articles):
-            with suppress(Malformed):  # the reader says so
-                found = parse_article(article, article_id(article, file, number), used, str(file))
-                known |= {asked.question_id: asked.answers for asked in found.asked}
-    return known
 
 
 def from_corpus(papers: Papers) -> Iterator[dict[str, Any]]:
@@ -174,12 +156,12 @@ def from_squad(path: Path, papers: Papers, counts: Counter[str]) -> Iterator[dic
                         f"{where}: article '{given}' is not in {papers.folder}; give the SQuAD file from which "
                         "that corpus was made, under the same file name (it is part of the ids)"
                     )
-                counts["of_dropped_papers"] += len(found.asked) + found.unanswered
+                counts["of_dropped_papers"] += len(found.questions) + found.unanswered
                 continue
             _check_title(where, article, papers.titles[paper_id])
             counts["unanswered"] += found.unanswered
             flaws += [f"{flaw.where}: {flaw.detail}" for flaw in found.flaws]
-            for asked in found.asked:
+            for asked in found.questions:
                 question_id = name_form(asked.question_id)
                 while question_id in used:  # as the corpus does: two files may number alike
                     question_id = f"{paper_id}/{question_id}"
@@ -190,8 +172,8 @@ def from_squad(path: Path, papers: Papers, counts: Counter[str]) -> Iterator[dic
                     "paper_id": paper_id,
                     "kind": HUMAN,
                     "question": asked.question.strip(),
-                    "answer": asked.answers[0],
-                    "accepted": list(asked.answers),
+                    "answer": asked.answer,
+                    "accepted": list(asked.accepted),
                 }
     if flaws:
         counts["malformed"] = len(flaws)

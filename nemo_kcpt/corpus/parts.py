@@ -19,7 +19,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.corpus.human_questions import all_answers
 from nemo_kcpt.corpus.names import name_form
 from nemo_kcpt.corpus.papers import Row, Settings, check_fields, prepare, readable, repaired
 from nemo_kcpt.errors import BadInput, KcptError
@@ -99,7 +98,6 @@ def make_part(job: Job) -> int:
     temporary = job.path(f".parquet.{os.getpid()}.tmp")
     rows: list[dict[str, Any]] = []
     number = line = 0
-    accepted = all_answers(job.place, job.piece)
     try:
         with (
             atomic_write(job.path(".jsonl")) as papers,
@@ -113,7 +111,7 @@ def make_part(job: Job) -> int:
                     papers.write(json.dumps(paper, ensure_ascii=False) + "\n")
                     for question in found.questions:
                         name = name_form(question.question_id, job.settings.steps)
-                        right = accepted.get(question.question_id, (question.answer,))
+                        right = question.accepted or (question.answer,)
                         record = {"line": line, **question._asdict(), "question_id": name, "accepted": right}
                         questions.write(json.dumps(record, ensure_ascii=False) + "\n")
                     for flaw in found.flaws:

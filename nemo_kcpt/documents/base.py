@@ -22,6 +22,9 @@ class Question(NamedTuple):
     question_id: str
     question: str
     answer: str
+    """The answer that is shown."""
+    accepted: tuple[str, ...] = ()
+    """Every answer that counts as right, the shown one among them; empty where that is the only one."""
 
 
 class Flaw(NamedTuple):

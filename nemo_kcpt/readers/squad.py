@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from nemo_kcpt.documents.base import Flaw, Found, Piece, Place, Question, one_file, too_large
 from nemo_kcpt.readers.base import Reader
@@ -126,16 +126,7 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
         if size > place.max_bytes:
             yield Found(where, source, {}, too_large(size, place))
         else:
-            questions = [Question(asked.question_id, asked.question, asked.answers[0]) for asked in known.asked]
-            yield Found(where, source, record, questions=questions, flaws=known.flaws)
-
-
-class Asked(NamedTuple):
-    """A question that people asked, with every answer that counts as right; the first is the one that is shown."""
-
-    question_id: str
-    question: str
-    answers: tuple[str, ...]
+            yield Found(where, source, record, questions=known.questions, flaws=known.flaws)
 
 
 @dataclass
@@ -143,7 +134,7 @@ class Article:
     """What an article holds, and what of it is left out."""
 
     contexts: list[str] = field(default_factory=list)
-    asked: list[Asked] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
     unanswered: int = 0
     """Questions that the file itself marks as without an answer, or gives none to."""
     flaws: list[Flaw] = field(default_factory=list)
@@ -203,8 +194,8 @@ def _add_question(found: Article, item: Any, paper_id: str, used: set[str], wher
     if not answers:
         found.unanswered += 1
         return
-    wanted = str(given or f"{paper_id}-q{len(found.asked)}")
-    found.asked.append(Asked(_unused(wanted, used), question, answers))
+    wanted = str(given or f"{paper_id}-q{len(found.questions)}")
+    found.questions.append(Question(_unused(wanted, used), question, answers[0], answers))
 
 
 def _answers(item: dict[str, Any]) -> tuple[tuple[str, ...], list[Any]]:

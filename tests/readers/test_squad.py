@@ -43,12 +43,12 @@ def test_an_article_is_a_document_with_questions(tmp_path: Path) -> None:
         "unanswered": 2,
     }
     assert first.questions == [
-        Question("x", "なに?", "これ"),
-        Question("a-0000-q1", "だれ?", "これ"),
-        Question("a-0000-q2", "どこ?", "東京"),
+        Question("x", "なに?", "これ", ("これ", "それ")),
+        Question("a-0000-q1", "だれ?", "これ", ("これ", "それ")),
+        Question("a-0000-q2", "どこ?", "東京", ("東京",)),
     ]
     assert second.record["paper_id"] == "7"
-    assert second.questions == [Question("x-2", "なに?", "これ")]
+    assert second.questions == [Question("x-2", "なに?", "これ", ("これ", "それ"))]
 
 
 @pytest.mark.parametrize(

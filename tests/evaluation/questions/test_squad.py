@@ -230,3 +230,15 @@ def test_jaquad(tmp_path: Path, shared_data: Path) -> None:
     assert {one["question_id"] for one in records} <= {
         one["question_id"] for one in read_jsonl(tmp_path / "corpus" / "questions.jsonl")
     }
+
+
+def test_answers_of_questions_with_one_id_in_two_files_stay_apart(tmp_path: Path) -> None:
+    for name, answers in (("a", ["北", "北側"]), ("b", ["南", "南側"])):
+        qas = [{"id": "1", "question": f"{name}の橋はどこですか。", "answers": [{"text": text} for text in answers]}]
+        paragraphs = [{"context": f"{name}の橋は{answers[0]}にある。" * 20, "qas": qas}]
+        content = {"data": [{"title": f"{name}の橋", "paragraphs": paragraphs}]}
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / f"in/{name}.json").write_text(json.dumps(content, ensure_ascii=False))
+    make_corpus(CorpusConfig(input=str(tmp_path / "in"), out=tmp_path / "out", heldout_count=1, near_duplicates=0))
+    asked = {one["answer"]: one["accepted"] for one in read_jsonl(tmp_path / "out/questions.jsonl")}
+    assert asked == {"北": ["北", "北側"], "南": ["南", "南側"]}
