@@ -10,25 +10,24 @@ from typing import Any
 from nemo_kcpt.environments import package_path
 from nemo_kcpt.experiment.adapters import check_lora, lora_arguments
 from nemo_kcpt.experiment.backends import BRIDGE, DATA, NEMO
-from nemo_kcpt.experiment.experiment import BASE, Config, Training, all_trainings
+from nemo_kcpt.experiment.experiment import BASE, Config, Training
 from nemo_kcpt.experiment.nodes import Cell, Launch, Node, kcpt, needed, report_node, stage_node
+from nemo_kcpt.experiment.outline import Outline
 from nemo_kcpt.experiment.sections import check_compared, words_of
 from nemo_kcpt.experiment.small_base import base_documents, base_packs
 from nemo_kcpt.experiment.sweeps import add_sweep, add_validation
-from nemo_kcpt.experiment.taught import add_replay, add_teacher, check_taught, same_pack
+from nemo_kcpt.experiment.taught import add_replay, add_teacher, check_taught
 from nemo_kcpt.experiment.testing import add_tests, own_sets
 
 
-class Graph:
-    """Nodes by name, in an order in which they can run, and the cells that they make."""
+class Graph(Outline):
+    """All nodes of an experiment, and the cells that they make."""
 
     def __init__(self, config: Config) -> None:
-        self.config, self.run = config, config.out
-        self.trainings = all_trainings(config)
+        super().__init__(config)
         for training in self.trainings:
             check_taught(training, config.pack)
             check_lora(training, config.sets)
-        self.nodes: dict[str, Node] = {}
         self.cells: list[Cell] = []
         self._documents()
         self._base()
@@ -40,47 +39,6 @@ class Graph:
             self._test_together()
         self.add(report_node(self.run, list(dict.fromkeys(f"scores-{cell.tested}" for cell in self.cells))))
         check_compared(config, [cell.name for cell in self.cells], [cell.group for cell in self.cells])
-
-    # ---- folders
-
-    def pack(self, training: Training) -> Path:
-        """Folder of a training's pack; trainings that differ in attention alone share one."""
-        return self.run / "packs" / self._packed_first(training).name
-
-    def _packed_first(self, training: Training) -> Training:
-        return next(one for one in self.trainings if same_pack(one) == same_pack(training))
-
-    def hf(self, name: str) -> Path:
-        """Folder of a model for inference."""
-        return self.config.model if name == BASE and self.config.model is not None else self.run / "hf" / name
-
-    def folder(self, node: str) -> Path:
-        """Folder of a training."""
-        return self.run / "train" / node
-
-    @property
-    def tokenizer(self) -> Path:
-        """Folder of the tokenizer that packs are made with."""
-        return self.config.model or self.run / "tokenizer"
-
-    @property
-    def facts(self) -> Path | None:
-        """Fact sheets of fictional papers."""
-        return self.run / "world/own/facts.jsonl" if self.config.world else None
-
-    @property
-    def system(self) -> dict[str, Any]:
-        """The packs' system message, chat template and date: tuning and tests put a question as pretraining did."""
-        pack = self.config.pack
-        return {key: pack[key] for key in ("system", "chat_template", "template_date") if key in pack}
-
-    def add(self, node: Node) -> None:
-        """Enter a node, behind those that it needs."""
-        for name in node.after:
-            assert name in self.nodes, name
-        seconds = self.config.seconds
-        expected = seconds.get(node.name, seconds.get(node.kind, node.expected))
-        self.nodes[node.name] = replace(node, expected=expected)
 
     def _stage(self, name: str, *given: Any, **more: Any) -> None:
         self.add(stage_node(self.run / name, name, *given, **more))
@@ -270,10 +228,11 @@ class Graph:
             self.add_cell(cell, training, seed, given, self.pack(training), [*chain, exported], [exported])
             if training.mix:
                 base = [] if config.model is not None else [f"export-{BASE}"]
-                add_sweep(self, self.cells[-1], [exported, *base])
+                chosen, chain = add_sweep(self, self.cells[-1], [exported, *base])
+                self.add_cell(chosen, training, seed, given, self.pack(training), chain, chain[-1:])
 
     def _pack(self, training: Training) -> str:
-        name, config = f"pack-{self._packed_first(training).name}", self.config
+        name, config = f"pack-{self.packed_first(training).name}", self.config
         if name not in self.nodes:
             keys = [
                 f"mode={training.mode}",

@@ -11,20 +11,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nemo_kcpt.experiment.experiment import BASE
 from nemo_kcpt.experiment.nodes import Cell, Node, kcpt, stage_node
+from nemo_kcpt.experiment.outline import Outline
 from nemo_kcpt.experiment.sections import words_of
 from nemo_kcpt.experiment.testing import asking
-
-if TYPE_CHECKING:
-    from nemo_kcpt.experiment.graph import Graph
 
 VALIDATION, CHOSEN = "validation", "mix"
 
 
-def add_validation(graph: Graph, keys: Sequence[str]) -> None:
+def add_validation(graph: Outline, keys: Sequence[str]) -> None:
     """The questions to choose by; `keys` are those of the other questions."""
     words = [*keys, f"part={VALIDATION}"]
     node = stage_node(
@@ -33,13 +30,16 @@ def add_validation(graph: Graph, keys: Sequence[str]) -> None:
     graph.add(node)
 
 
-def add_sweep(graph: Graph, cell: Cell, after: Sequence[str]) -> None:
-    """The mixtures of a cell's training, and the chosen one as a cell.
+def add_sweep(graph: Outline, cell: Cell, after: Sequence[str]) -> tuple[str, list[str]]:
+    """The mixtures of a cell's training, and the choice among them.
 
     Args:
         graph: has everything that makes the cell.
         cell: the trained model.
         after: steps after which its folder and the base's are there.
+
+    Returns:
+        The chosen mixture's name as a model, and the steps that make it, itself the last.
     """
     assert cell.training is not None
     run, out = graph.run, graph.run / "choices" / cell.name
@@ -61,11 +61,10 @@ def add_sweep(graph: Graph, cell: Cell, after: Sequence[str]) -> None:
     choice = f"choose-{cell.name}"
     graph.add(stage_node(out, choice, "choose", "choose", keys, before, "choice.json", cells=[cell.name], expected=2))
     chosen = _mix(graph, f"{cell.name}~{CHOSEN}", cell, f"choice={out}", [choice, *after])
-    chain = [*cell.nodes, *steps, *asked, choice, chosen]
-    graph.add_cell(f"{cell.name}~{CHOSEN}", cell.training, cell.seed, cell.set, cell.pack, chain, [chosen])
+    return f"{cell.name}~{CHOSEN}", [*cell.nodes, *steps, *asked, choice, chosen]
 
 
-def _mix(graph: Graph, name: str, cell: Cell, which: str, after: Sequence[str]) -> str:
+def _mix(graph: Outline, name: str, cell: Cell, which: str, after: Sequence[str]) -> str:
     out = graph.hf(name)
     given = [str(graph.hf(BASE)), str(cell.model), which, "--to", str(out)]
     # The base's weights may be of another type than those that the training exported.
@@ -86,7 +85,7 @@ def _mix(graph: Graph, name: str, cell: Cell, which: str, after: Sequence[str]) 
     return f"mix-{name}"
 
 
-def _ask(graph: Graph, name: str, after: Sequence[str], measure: str) -> str:
+def _ask(graph: Outline, name: str, after: Sequence[str], measure: str) -> str:
     """Answers and scores of a model on the validation questions and those of `measure`, which a cell has of its own."""
     config, run, model = graph.config, graph.run, f"models={name}={graph.hf(name)}"
     generate = words_of({**graph.system, **config.generate})

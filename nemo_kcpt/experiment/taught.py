@@ -3,19 +3,16 @@ pack (`self_replay`)."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nemo_kcpt.config import refuse_unknown
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment.experiment import BASE, Training
 from nemo_kcpt.experiment.nodes import Node, stage_node
+from nemo_kcpt.experiment.outline import Outline
 from nemo_kcpt.experiment.sections import words_of
-
-if TYPE_CHECKING:
-    from nemo_kcpt.experiment.graph import Graph
 
 WEIGHTS = ("kl_weight", "ce_weight")
 """Keys of `distill` that are arguments of the recipe; all others are keys of kcpt distill."""
@@ -54,20 +51,14 @@ def check_taught(training: Training, pack: Mapping[str, Any]) -> None:
         raise BadInput(f"{where}: self_replay: the section pack has replay, too; a pack takes one of the two")
 
 
-def same_pack(training: Training) -> tuple[Any, ...]:
-    """What two trainings have in common that share a pack."""
-    replay = json.dumps(training.self_replay, sort_keys=True)
-    return training.mode, training.seq_length, training.kinds, replay
-
-
-def _starting(graph: Graph) -> tuple[list[str], dict[str, Path]]:
+def _starting(graph: Outline) -> tuple[list[str], dict[str, Path]]:
     """The node that makes the starting model's Hugging Face folder, or the user's folder."""
     if graph.config.model is not None:
         return [], {"model": graph.config.model}
     return [f"export-{BASE}"], {}
 
 
-def add_replay(graph: Graph, training: Training) -> tuple[list[str], list[str]]:
+def add_replay(graph: Outline, training: Training) -> tuple[list[str], list[str]]:
     """Keys of the pack for its self-replay, and the node that makes it; none without."""
     if not training.self_replay:
         return [], []
@@ -83,7 +74,7 @@ def add_replay(graph: Graph, training: Training) -> tuple[list[str], list[str]]:
     return [f"replay={out}", *([] if share is None else [f"replay_share={share}"])], [name]
 
 
-def add_teacher(graph: Graph, training: Training, pack: str) -> tuple[dict[str, Any], list[str]]:
+def add_teacher(graph: Outline, training: Training, pack: str) -> tuple[dict[str, Any], list[str]]:
     """Arguments of the recipe for a training's distillation, and the node that makes it; none without.
 
     Args:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nemo_kcpt.experiment.experiment import BASE, Config
 from nemo_kcpt.experiment.nodes import Node, kcpt
+from nemo_kcpt.experiment.outline import Outline
 from nemo_kcpt.experiment.sections import words_of
-
-if TYPE_CHECKING:
-    from nemo_kcpt.experiment.graph import Graph
 
 OWN_SETS = ("general", "retention")
 """Keys of an experiment that have the project's own questions asked, beside those about the documents."""
@@ -107,7 +105,7 @@ class Tested:
         return commands
 
 
-def add_tests(graph: Graph, name: str, models: Sequence[str], after: Sequence[str]) -> list[str]:
+def add_tests(graph: Outline, name: str, models: Sequence[str], after: Sequence[str]) -> list[str]:
     """Answers, verdicts and scores of models, in folders called `name`.
 
     Args:
