@@ -3,8 +3,9 @@
 With page marks (form feeds), evidence is recurrence: a line that is at the top or the bottom of several pages,
 digits aside, and whose digits, if they change, go up with the pages. Without page marks, only forms that are nothing
 but a page number are taken, and bare numbers only as a run through the document that looks like pages and not like
-chapters. In doubt a line stays: one too many is noise, one too few is lost. A running title stays where it stands
-first if that is the top of the first page, for there it may be the title itself.
+chapters. Two pages show little by what recurs: of them those lines go that part a sentence or a number. In doubt a line
+stays: one too many is noise, one too few is lost. A running title stays where it stands first if that is the top of the
+first page, for there it may be the title itself.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ _LABEL = re.compile(
 """Numbered things that are no pages, though one may be at the top of each."""
 _CONTINUES = re.compile(f"[{JAPANESE}a-z、，,]$")
 _CONTINUED = re.compile(f"[{JAPANESE}a-z]")
+_NUMBER_ENDS = re.compile(f"[{JAPANESE}、，][0-9０-９][0-9０-９,.，．]*$")
+_NUMBER_GOES_ON = re.compile(f"[0-9０-９][0-9０-９,.，．]*[{JAPANESE}%％]")
+_NOTE = re.compile(r"\[\^[^\]\s]{1,6}\]: ")
+"""A note at the foot of a page, over which a sentence may go on."""
 
 
 def page_furniture(text: str) -> Changed:
@@ -86,7 +91,7 @@ def _take_from_pages(text: str) -> Changed:
     """Remove the lines that recur at the tops and bottoms of pages."""
     pages = [page.split("\n") for page in text.split("\f")]
     if len(pages) < PAGES:
-        return Changed(text, 0)
+        return _take_between(text, *pages) if len(pages) == 2 else Changed(text, 0)
     taken: list[set[int]] = [set() for _ in pages]
     for top in (True, False):
         edges = [edge for number, lines in enumerate(pages) for edge in _edges(number, lines, top)]
@@ -109,6 +114,42 @@ def _take_from_pages(text: str) -> Changed:
         page = "\n".join(line for number, line in enumerate(lines) if number not in lost)
         kept.append(page.strip("\n") if lost else page)
     return Changed("\f".join(kept), sum(map(len, taken)))
+
+
+def _take_between(text: str, first: list[str], second: list[str]) -> Changed:
+    """Remove what two pages share at their edges, if it parts a sentence that goes on on the second page."""
+    feet = _shared(list(_edges(0, first, False)), list(_edges(1, second, False)))
+    heads = _shared(list(_edges(0, first, True)), list(_edges(1, second, True)))
+    lost: list[set[int]] = [{one.line for one, _ in feet}, {other.line for _, other in [*feet, *heads]}]
+    rest = [
+        [line for number, line in enumerate(page) if line.strip() and number not in gone]
+        for page, gone in zip((first, second), lost)
+    ]
+    before = next((line for line in reversed(rest[0]) if not _NOTE.match(line)), "")
+    if not (feet or heads) or not rest[1] or not (_goes_on([before, rest[1][0]], 1, 0) or _parted(before, rest[1][0])):
+        return Changed(text, 0)
+    lost[0].update(one.line for one, _ in heads if not _is_titled(one))
+    kept = [
+        "\n".join(line for number, line in enumerate(page) if number not in gone).strip("\n")
+        for page, gone in zip((first, second), lost)
+    ]
+    return Changed("\f".join(kept), sum(map(len, lost)))
+
+
+def _shared(one: Sequence[_Edge], other: Sequence[_Edge]) -> list[tuple[_Edge, _Edge]]:
+    """The outermost lines that two pages share; numbers in them stay, or go up by one. None if all at the edge do."""
+    shared = []
+    for first, second in zip(one, other):
+        steps = {after - before for before, after in zip(first.numbers, second.numbers)}
+        if first.key != second.key or steps - {0, 1} or _is_content(first.text):
+            return shared
+        shared.append((first, second))
+    return []
+
+
+def _parted(before: str, after: str) -> bool:
+    """Whether a number in a Japanese sentence begins on one line and goes on on the next."""
+    return bool(len(before) >= 15 and _NUMBER_ENDS.search(before.rstrip()) and _NUMBER_GOES_ON.match(after))
 
 
 def _edges(page: int, lines: Sequence[str], top: bool) -> Iterator[_Edge]:
@@ -149,7 +190,7 @@ def _recurring(edges: Sequence[_Edge], pages: int, top: bool) -> set[tuple[int, 
     for edge in edges:
         groups[edge.key].append(edge)
     found: set[tuple[int, int]] = set()
-    for key, group in groups.items():
+    for group in groups.values():
         if len(group) < PAGES or _is_content(group[0].text):
             continue
         group = _in_step(group)
@@ -159,12 +200,16 @@ def _recurring(edges: Sequence[_Edge], pages: int, top: bool) -> set[tuple[int, 
         share, share_of_run = len(where) / pages, len(where) / (where[-1] - where[0] + 1)
         if share < SHARE and (len(where) <= PAGES or share_of_run < SHARE_OF_RUN):
             continue
-        same = len({edge.numbers for edge in group}) == 1 and sum(map(str.isalpha, key)) >= TITLE
-        titled = same or ("0" not in key and len(key) > 3)
-        if top and where[0] == 0 and titled and not _COPYRIGHT.search(group[0].text):
+        same = len({edge.numbers for edge in group}) == 1
+        if top and where[0] == 0 and _is_titled(group[0], same) and not _COPYRIGHT.search(group[0].text):
             group = [edge for edge in group if edge.page != 0]
         found.update((edge.page, edge.line) for edge in group)
     return found
+
+
+def _is_titled(edge: _Edge, same: bool = True) -> bool:
+    """Whether a running head may be the title; `same` says that it has the same numbers wherever it stands."""
+    return (same and sum(map(str.isalpha, edge.key)) >= TITLE) or ("0" not in edge.key and len(edge.key) > 3)
 
 
 def _is_content(line: str) -> bool:

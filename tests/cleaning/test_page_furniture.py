@@ -161,3 +161,42 @@ def test_a_title_that_runs_on_every_page_stays_on_the_first_with_its_number_or_w
     text = page_furniture("\f".join(pages)).text
     assert text.startswith(title)
     assert text.count(title) == 1
+
+
+TWO = [
+    "本研究では前処理の効果を調べる。\n既存の研究とは対象が異なり、湊モデルを用いた作業が２６０",
+    "５台の装置で行われた。\n結果を表に示す。",
+]
+
+
+@pytest.mark.parametrize(
+    ("head", "foot"),
+    [
+        ("", "架空資料 社外秘 {}"),
+        ("", "- {} -"),
+        ("", "社外秘"),
+        ("前処理の効果に関する報告（第 3 版）", "架空資料 {}"),
+    ],
+)
+def test_of_two_pages_goes_what_parts_a_number(head: str, foot: str) -> None:
+    title = f"{head}\n" if head else ""
+    assert page_furniture(pages(head, foot, body=TWO)).text == title + "\f".join(TWO)
+
+
+def test_of_two_pages_goes_what_parts_a_sentence_and_notes_below_it() -> None:
+    first = "本研究では前処理の効果を調べる。\n既存の研究とは対象が異なる点を考慮して\n[^1]: 常盤の記録による。"
+    body = [first, "実験には三つのデータを用いた。\n結果を表に示す。"]
+    assert page_furniture(pages("", "架空資料 {}", body=body)).text == "\f".join(body)
+
+
+@pytest.mark.parametrize("foot", ["架空資料 {}", "社外秘", "表 {}"])
+@pytest.mark.parametrize("body", [BODY[:2], ["一覧\n装置の台数の合計は今年度も昨年度も2", "3 結果\n結果を表に示す。"]])
+def test_of_two_pages_whose_edges_part_nothing_all_stays(foot: str, body: list[str]) -> None:
+    text = pages("", foot, body=body)
+    assert page_furniture(text).text == text
+
+
+def test_two_pages_that_are_one_form_stay() -> None:
+    form = "氏名\n住所\n電話\n署名"
+    text = f"{form}\n前処理の効果について調べた結果を報告する際に\n{form}\f{form}\n実験を用いた。\n{form}"
+    assert page_furniture(text).text == text
