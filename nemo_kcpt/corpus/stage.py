@@ -35,6 +35,7 @@ from nemo_kcpt.corpus.merge import Rules, merge
 from nemo_kcpt.corpus.on_ray import on_ray
 from nemo_kcpt.corpus.parts import check_complete, make_parts
 from nemo_kcpt.corpus.split import Draw
+from nemo_kcpt.documents.memory import files_stay
 from nemo_kcpt.files import canonical_json, sha256_text
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.readers import Piece, Place, Reader, added_of, choose_readers, content_hash, divide
@@ -44,7 +45,7 @@ __doc__ += "\nCleaning steps, in the order in which they run; switch off by name
     f"    {name:20s} {(step.__doc__ or '').strip().splitlines()[0]}\n" for name, step in STEPS.items()
 )
 
-READING = 2
+READING = 3
 """Raised when the same bytes give other papers, so that what an earlier version left half done is read anew."""
 PARTS = "parts"
 """Folder, below `out`, of what has been read and cleaned so far; it goes when the corpus is done."""
@@ -68,13 +69,14 @@ RUNNING = (
 def run(config: Config, redo: bool = False) -> None:
     """Make the corpus unless it is there; or read a shard of it; or show what cleaning does to a document."""
     place = config.place()
-    chosen = choose_readers(place, config.format)
+    with files_stay():
+        chosen = choose_readers(place, config.format)
+        content = "" if config.diff else content_hash(place, chosen)
     settings = config.settings()
     if config.diff:
         show(config.diff, place, chosen, settings, out=config.out)
         return
     inputs = _inputs(config)
-    content = content_hash(place, chosen)
     parts = config.out / PARTS / _identity(config, place, chosen, content, inputs)[:16]
     if config.shard:
         shard = Shard.parse(config.shard)

@@ -232,7 +232,8 @@ def content_hash(place: Place, chosen: Sequence[Reader]) -> str:
     if not path.exists():
         return sha256_text(canonical_json([place.name, place.split, place.revision, place.subset]))
     files = sorted({file for reader in chosen for file in _files(place, reader)})
-    size = sum(file.stat().st_size for file in files if not place.outside(file))
+    problems = {file: problem for file in files if (problem := place.outside(file))}
+    size = sum(file.stat().st_size for file in files if file not in problems)
     with progress() as bar:
         task = bar.add_task("looking at the documents (MB)", total=size // 10**6, visible=size > 10**9)
         read = 0
@@ -242,7 +243,7 @@ def content_hash(place: Place, chosen: Sequence[Reader]) -> str:
             read += count
             bar.update(task, completed=read // 10**6)
 
-        found = [[ascii(place.relative(file)), place.outside(file) or sha256_file(file, seen)] for file in files]
+        found = [[ascii(place.relative(file)), problems.get(file) or sha256_file(file, seen)] for file in files]
     return sha256_text(canonical_json([place.split, found]))
 
 

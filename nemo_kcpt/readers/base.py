@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.documents.base import PIECE, Flaw, Found, Piece, Place, split_of, too_large
+from nemo_kcpt.documents.memory import remembered
 from nemo_kcpt.readers.partitions import Columns, columns, fields_of
 
 READER_CHANGES = {
@@ -77,11 +78,12 @@ class Reader:
     pictures: Pictures | None = None
     """For formats whose pages may be pictures."""
 
+    @remembered
     def files(self, place: Place) -> list[Path]:
         """The files at `place` that this reader reads: in its format, and of the split that was asked for."""
         files = place.files(self.suffixes)
         if self.recognises is not None:
-            bad = [path for path in files if place.outside(path)]  # not opened, and named with those they lie among
+            bad = {path for path in files if place.outside(path)}  # not opened, and named with those they lie among
             known = [path for path in files if path not in bad and self.recognises(path)]
             files = sorted([*known, *bad]) if known or len(bad) == len(files) else []
         if self.parts is not None and not place.path.is_file():
@@ -133,6 +135,10 @@ class Reader:
                 yield from _with_fields(self.read(place, piece._replace(paths=(name,))), fields)
             except OSError as error:
                 yield Found(name, source, {}, f"cannot be read ({error.strerror or error})")
+            except RecursionError:
+                yield Found(name, source, {}, "is nested too deeply to be a document; save it anew")
+            except MemoryError:
+                yield Found(name, source, {}, "takes more memory than a reading process has; split it, or save it anew")
 
 
 @lru_cache(maxsize=4)

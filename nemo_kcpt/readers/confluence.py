@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_kcpt.documents.base import Found, Piece, Place, one_file, too_large
+from nemo_kcpt.documents.memory import remembered
 from nemo_kcpt.documents.zipped import BadContainer, Container
 from nemo_kcpt.markup.html.markdown import document_markdown
 from nemo_kcpt.markup.xml.confluence import storage_markdown
@@ -39,6 +40,7 @@ def is_confluence_root(root: Root) -> bool:
     return root.name == "hibernate-generic"
 
 
+@remembered
 def is_confluence_page(path: Path) -> bool:
     """Whether a page of HTML was exported by Confluence."""
     try:

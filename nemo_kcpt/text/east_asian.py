@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 
@@ -57,6 +58,7 @@ def evidence(text: str, frequent: frozenset[str]) -> int:
     return score
 
 
+@lru_cache(maxsize=1 << 14)
 def _odd(character: str) -> bool:
     """True for what hardly occurs in text but often in mojibake."""
     return (

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.parsers import expat
 
+from nemo_kcpt.documents.memory import remembered
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.text.encodings import BrokenUtf8, UnknownEncoding, check_name, decode, detect_head
 
@@ -70,6 +71,7 @@ def decoded(data: bytes, encoding: str = "auto") -> str:
     return _DECLARATION.sub("", text, count=1)
 
 
+@remembered
 def root_of(path: Path) -> Root:
     """How a file begins; never raises, so that a reader's `recognises` can ask."""
     try:
