@@ -179,3 +179,19 @@ def test_a_short_page_keeps_its_cells_and_paragraphs_apart(number: int) -> None:
     rest = "".join(f"<p>{n}番目。{SENTENCE}</p>" for n in range(number))
     text, _, _ = main_text(page(f"<article><h1>題</h1><ul><li>10</li><li>20</li></ul>{rest}</article>"))
     assert [line for line in text.splitlines() if line][:4] == ["# 題", "- 10", "- 20", f"0番目。{SENTENCE}"]
+
+
+@pytest.mark.parametrize("sign", ["\x05", "&#5;", "&#x1F", "\ufffe", "&#65535;"])
+def test_characters_that_no_xml_can_hold_go_and_end_no_corpus(tmp_path: Path, sign: str) -> None:
+    (tmp_path / "a.html").write_text(
+        f"<html><body><p>Kasumi was{sign} trained on 10<sup>6{sign}</sup> words.[^3]</p></body></html>"
+    )
+    (one,) = found(tmp_path / "a.html")
+    assert one.record["text"] == "Kasumi was trained on 10⁶ words.[^3]"
+
+
+@pytest.mark.parametrize("sign", ["\f", "&#12;", "&#xC;"])
+def test_a_form_feed_in_a_page_is_a_space(tmp_path: Path, sign: str) -> None:
+    (tmp_path / "a.html").write_text(f"<html><body><p>Kasumi{sign}was trained on 12,400 sentences.</p></body></html>")
+    (one,) = found(tmp_path / "a.html")
+    assert one.record["text"] == "Kasumi was trained on 12,400 sentences."

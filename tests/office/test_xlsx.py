@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from pathlib import Path
 from typing import Any
 
@@ -312,3 +313,11 @@ def test_a_row_beyond_the_first_columns_loses_nothing(tmp_path: Path, monkeypatc
 def test_too_much_text_is_refused(tmp_path: Path) -> None:
     path = write_xlsx(tmp_path / "a.xlsx", {"Sheet1": data(*(["x" * 1000] * 1100))})
     assert "max_document_mb=" in problem(path, max_bytes=1 << 20)
+
+
+def test_hidden_columns_that_are_declared_without_end_cost_no_time(tmp_path: Path) -> None:
+    columns = '<col min="1" max="16384" hidden="1"/>' * 20_000 + '<col min="2" max="99999999" width="0"/>'
+    sheet = f'<cols>{columns}</cols><sheetData><row r="1"><c r="A1"><v>12</v></c></row></sheetData>'
+    began = time.process_time()
+    assert "hidden" in problem(write_xlsx(tmp_path / "a.xlsx", {"Kasumi": sheet}))
+    assert time.process_time() - began < 5

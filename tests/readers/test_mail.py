@@ -201,3 +201,13 @@ def test_a_mail_of_outlook(tmp_path: Path) -> None:
 def test_bad_mails_are_named(tmp_path: Path, name: str, data: bytes, expected: str) -> None:
     (tmp_path / name).write_bytes(data)
     assert expected in problem(tmp_path / name)
+
+
+def test_a_mail_that_is_nested_without_end_is_named_and_ends_no_corpus(tmp_path: Path) -> None:
+    """Python's parser calls itself for each level; what it then raises is of no format's own."""
+    levels = "".join(f"--b{n}\nContent-Type: multipart/mixed; boundary=b{n + 1}\n\n" for n in range(2_000))
+    (tmp_path / "a.eml").write_text(f"{HEAD.decode()}Content-Type: multipart/mixed; boundary=b0\n\n{levels}")
+    (tmp_path / "b.eml").write_bytes(HEAD + b"\r\nKasumi 12,400")
+    first, second = found(tmp_path)
+    assert "nested too deeply" in first.problem and not first.record
+    assert second.record["text"] == "Kasumi 12,400"

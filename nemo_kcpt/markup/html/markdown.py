@@ -12,7 +12,7 @@ from typing import Any
 
 from nemo_kcpt.markup.html.formulas import write_formulas
 from nemo_kcpt.markup.html.raised import write_raised_text
-from nemo_kcpt.markup.html.shown import flatten_tables, write_what_is_shown
+from nemo_kcpt.markup.html.shown import flatten_tables, without_controls, write_what_is_shown
 from nemo_kcpt.text.markdown_tables import table
 from nemo_kcpt.text.raised import fractions
 from nemo_kcpt.text.spaces import close_up
@@ -34,6 +34,7 @@ _BLOCKS = frozenset(
     )
 )
 """Elements that end a line; all others, own ones of programs too, are within it."""
+_APART = _BLOCKS | _DROPPED
 _HEADING = re.compile(r"h([1-6])")
 _LINE_END = "\x00"
 """Stands for <br> until white space is closed up."""
@@ -56,7 +57,7 @@ def page_markdown(page: str) -> tuple[str, int]:
     import lxml.html
 
     try:
-        tree = lxml.html.document_fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", page))
+        tree = lxml.html.document_fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", without_controls(page)))
     except (lxml.etree.ParserError, ValueError):  # nothing but comments; characters that XML cannot hold
         return "", 0
     return document_markdown(tree)
@@ -67,7 +68,7 @@ def _blocks(node: Any) -> Iterator[str]:
     line = [node.text or ""]
     for child in node:
         name = child.tag if isinstance(child.tag, str) else ""
-        if name and name not in _BLOCKS | _DROPPED and not _holds_blocks(child):
+        if name and name not in _APART and not _holds_blocks(child):
             line.append(_inline(child))
         elif name and name not in _DROPPED:
             yield _line(line)
@@ -78,11 +79,14 @@ def _blocks(node: Any) -> Iterator[str]:
 
 
 def _holds_blocks(node: Any) -> bool:
-    return any(one.tag in _BLOCKS for one in node.iterdescendants())
+    return len(node) > 0 and any(one.tag in _BLOCKS for one in node.iterdescendants())
 
 
 def _line(pieces: list[str]) -> str:
-    text = close_up("".join(pieces))
+    text = "".join(pieces)
+    if not text.strip():  # as between two blocks
+        return ""
+    text = close_up(text)
     return "\n".join(part.strip(" ") for part in text.split(_LINE_END)).strip()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from nemo_kcpt.markup.html.formulas import write_formulas
 from nemo_kcpt.markup.html.loose import wrap_loose_text
 from nemo_kcpt.markup.html.raised import INLINE, write_raised_text
-from nemo_kcpt.markup.html.shown import flatten_tables, unlink, write_what_is_shown
+from nemo_kcpt.markup.html.shown import flatten_tables, unlink, without_controls, write_what_is_shown
 from nemo_kcpt.text.raised import fractions
 
 _XML = re.compile(r"\s*<\?xml[^>]*\?>")
@@ -43,7 +43,7 @@ def main_text(page: str) -> tuple[str, dict[str, str], int]:
     for name in ("trafilatura", "htmldate"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what they say of a page is said by the problem
     try:
-        tree = lxml.html.document_fromstring(_XML.sub("", page, count=1))
+        tree = lxml.html.document_fromstring(_XML.sub("", without_controls(page), count=1))
     except (lxml.etree.ParserError, ValueError):  # nothing but comments; characters that XML cannot hold
         return "", {}, 0
     write_what_is_shown(tree)
@@ -65,7 +65,7 @@ def main_text(page: str) -> tuple[str, dict[str, str], int]:
 def _without_marks(tree: Any) -> Any:
     """A copy of a page without notes' marks, which are no part of a title or of an author's name."""
     copied = deepcopy(tree)
-    for node in copied.iter():
+    for node in copied.iter() if "[^" in copied.text_content() else ():
         node.text, node.tail = (text and _MARK.sub("", text) for text in (node.text, node.tail))
     return copied
 

@@ -51,7 +51,21 @@ _SECTIONS = "//section//header//*[self::h2 or self::h3 or self::h4 or self::h5 o
 _NOTES = "|".join(
     f"//span[contains(concat(' ', @class, ' '), ' {name} ')]" for name in ("ltx_note_outer", "sidenote", "marginnote")
 )
+_CONTROL = re.compile("[\x01-\x08\x0b\x0e-\x1f\ufffe\uffff]")
+_REFERENCE = re.compile(r"&#(x[0-9a-f]{1,8}|[0-9]{1,9});?", re.I)
 _CHARGE = re.compile(r"\s*\d*[-+−–]\s*")
+
+
+def without_controls(page: str) -> str:
+    """A page without the characters that XML cannot hold, written or by their numbers: the parser takes them, but no
+    element can be given such a text. A form feed is a space, as HTML has it."""
+
+    def kept(match: re.Match[str]) -> str:
+        digits = match[1].lower()
+        code = int(digits[1:], 16) if digits.startswith("x") else int(digits)
+        return " " if code == 0xC else "" if _CONTROL.match(chr(min(code, 0x10FFFF))) else match[0]
+
+    return _REFERENCE.sub(kept, _CONTROL.sub("", page.replace("\f", " ")))
 
 
 def write_what_is_shown(tree: Any) -> None:

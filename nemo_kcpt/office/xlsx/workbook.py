@@ -16,6 +16,8 @@ from nemo_kcpt.office.xlsx.cells import HIDDEN, Cells, column_name, place_of
 from nemo_kcpt.office.xlsx.regions import Block, Regions
 
 CONDITIONAL = "sheets with number formats that depend on conditions"
+COLUMNS = 16_384
+"""Columns that a sheet may have."""
 MERGES = 100_000
 """Merged ranges of a sheet that are looked at."""
 _MERGE = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?\bref=[\"']([A-Za-z]+\d+):([A-Za-z]+\d+)[\"']")
@@ -67,22 +69,27 @@ def _sheet(package: Package, part: str, name: str, cells: Cells, contents: Conte
     covered = Covered(merged)
     regions = Regions()
     gone = hidden_rows = 0
-    hidden: set[int] = set()
+    is_hidden = bytearray(COLUMNS + 1)
+    hidden: list[int] | None = None
     left_out: set[int] = set()
     last = 0
     for node in package.container.stream_xml(part, "{*}row", "{*}col"):
         if local(node) == "col":
             if _is_hidden(node, "width"):
-                hidden |= set(range(int(node.get("min", 0)), min(int(node.get("max", 0)), 16_384) + 1))
+                first, end = max(int(node.get("min", 0)), 0), min(int(node.get("max", 0)), COLUMNS) + 1
+                is_hidden[first:end] = b"\1" * max(end - first, 0)
+                hidden = None
             continue
+        if hidden is None:
+            hidden = [column for column, yes in enumerate(is_hidden) if yes]
         last = int(node.get("r") or last + 1)
         if _is_hidden(node, "ht"):
             hidden_rows += any(child(cell, "v") is not None or child(cell, "is") is not None for cell in node)
             gone += 1
             continue
         row = _row(node, last, cells, covered)
-        left_out |= {column for column in row.keys() & hidden if row[column]}
-        yield from regions.add(last - gone, _without(row, sorted(hidden)))
+        left_out |= {column for column, text in row.items() if text and is_hidden[column : column + 1] == b"\1"}
+        yield from regions.add(last - gone, _without(row, hidden))
     yield from regions.end()
     if hidden_rows or left_out:
         columns = ", ".join(map(column_name, sorted(left_out)[:20]))
