@@ -233,6 +233,26 @@ def attribute(node: Any, name: str = "val") -> str | None:
     return next((str(value) for key, value in node.items() if key.endswith(end)), None)
 
 
+def attributes(node: Any) -> dict[str, str]:
+    """All of an element's attributes by their names, as `attribute` gives each; for those who ask for several."""
+    found: dict[str, str] = {}
+    for key, value in node.items():
+        _, namespace, name = key.rpartition("}")
+        if namespace:
+            found.setdefault(name, value)
+        else:
+            found[name] = value
+    return found
+
+
+def first_of_each(node: Any) -> dict[str, Any]:
+    """The first element of each name directly in one, as `child` gives each; for those who ask for several."""
+    found: dict[str, Any] = {}
+    for one in node:
+        found.setdefault(local(one), one)
+    return found
+
+
 def alternative(node: Any) -> Any:
     """Of an mc:AlternateContent the one child to read, which is there twice else; None if it is empty."""
     choices = [one for one in node if local(one) in ("Choice", "Fallback") and len(one)]

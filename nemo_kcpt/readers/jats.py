@@ -83,7 +83,7 @@ def _document(article: Any, where: str, name: str, more: dict[str, Any] | None =
         for found in children(article, part):
             converter.fill(found, tree)
             converter.put_notes(tree)
-    said = bool(re.search(r"\w", "".join(text for one in tree if one.tag != "h1" for text in one.itertext())))
+    said = any(re.search(r"\w", text) for one in tree if one.tag != "h1" for text in one.itertext())
     text, count = document_markdown(tree)
     if not said:
         return Found(where, name, {}, "there is no text in its abstract and body: only what it says of the article")

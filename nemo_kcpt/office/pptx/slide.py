@@ -89,6 +89,8 @@ class Slide:
         layout = package.related(part, "slideLayout")
         master = package.related(layout, "slideMaster") if layout else ""
         self._above = [package.shared_xml(one) for one in (layout, master) if one]
+        self._placeholders: dict[int, list[tuple[Any, str, str]]] = {}
+        self._followed: dict[Any, list[Any]] = {}
         self._vertical = 0
 
     def text(self) -> str:
@@ -170,16 +172,24 @@ class Slide:
 
     def _inherited(self, shape: Any) -> list[Any]:
         """The placeholders of the layout and the master that a placeholder follows."""
+        if shape in self._followed:
+            return self._followed[shape]
         kind, number = _placeholder(shape)
-        found = []
-        for place, root in enumerate(self._above):
-            for one in shapes_of(child(root, "cSld", "spTree")):
-                other, other_number = _placeholder(one)
+        found = self._followed[shape] = []
+        for place in range(len(self._above)):
+            for one, other, other_number in self._placeholders_above(place):
                 if other and (number == other_number if place == 0 else _same_kind(kind, other)):
                     found.append(one)
                     kind = other if kind == "obj" else kind
                     break
         return found
+
+    def _placeholders_above(self, place: int) -> list[tuple[Any, str, str]]:
+        """The shapes of the layout (0) or the master (1), each with its kind and number as a placeholder."""
+        if place not in self._placeholders:
+            shapes = shapes_of(child(self._above[place], "cSld", "spTree"))
+            self._placeholders[place] = [(shape, *_placeholder(shape)) for shape in shapes]
+        return self._placeholders[place]
 
     def box(self, shape: Any) -> Box | None:
         """Where a shape is, by itself or by the placeholder that it follows."""

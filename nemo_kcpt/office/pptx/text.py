@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nemo_kcpt.office.formulas import tex
-from nemo_kcpt.office.package import Contents, attribute, child, local, shown
+from nemo_kcpt.office.package import Contents, attribute, attributes, child, first_of_each, local, shown
 from nemo_kcpt.office.pieces import Piece, on_one_line, written
 from nemo_kcpt.office.symbol_fonts import in_font
 from nemo_kcpt.text.counting import counted
@@ -45,10 +45,13 @@ class Bullets:
     def __init__(self, styles: Sequence[Any]) -> None:
         self._styles = [style for style in styles if style is not None]
 
-    def of(self, paragraph: Any) -> Any:
-        """The element that says how a paragraph begins (buNone, buChar, buAutoNum, buBlip), or None."""
-        properties = child(paragraph, "pPr")
-        level = int(attribute(properties, "lvl") or 0)
+    def of(self, properties: Any, level: int) -> Any:
+        """The element that says how a paragraph begins (buNone, buChar, buAutoNum, buBlip), or None.
+
+        Args:
+            properties: the paragraph's a:pPr, or None.
+            level: of the paragraph, from 0.
+        """
         for style in [properties, *(child(one, f"lvl{level + 1}pPr") for one in self._styles)]:
             found = next((one for one in (style if style is not None else ()) if local(one) in _BULLETS), None)
             if found is not None:
@@ -75,10 +78,11 @@ def lines_of(body: Any, bullets: Bullets, contents: Contents) -> list[Line]:
         if local(paragraph) != "p":
             continue
         text = paragraph_text(paragraph, contents)
-        level = int(attribute(child(paragraph, "pPr"), "lvl") or 0)
+        properties = child(paragraph, "pPr")
+        level = int(attribute(properties, "lvl") or 0)
         if not text:
             continue
-        begin = bullets.of(paragraph)
+        begin = bullets.of(properties, level)
         for deeper in [one for one in counts if one > level]:
             del counts[deeper]
         if local(begin) != "buAutoNum":
@@ -126,8 +130,8 @@ def joined(lines: Sequence[Line]) -> str:
 def paragraph_text(paragraph: Any, contents: Contents) -> str:
     """A paragraph (a:p) as a line of text; line ends within it stay."""
     pieces: list[Piece] = []
-    _walk(paragraph, pieces, moving=False)
-    if any(piece.text.strip() for piece in pieces):
+    left_out = _walk(paragraph, pieces, moving=False)
+    if left_out and any(piece.text.strip() for piece in pieces):
         pieces.clear()
         _walk(paragraph, pieces, moving=True)
     line = written(pieces)
@@ -135,12 +139,16 @@ def paragraph_text(paragraph: Any, contents: Contents) -> str:
     return "\n".join(part.strip() for part in line.text.strip().split("\n"))
 
 
-def _walk(node: Any, pieces: list[Piece], *, moving: bool) -> None:
-    """Add the pieces of a paragraph, those of fields that are page furniture elsewhere only if `moving`."""
+def _walk(node: Any, pieces: list[Piece], *, moving: bool) -> bool:
+    """Add the pieces of a paragraph, those of fields that are page furniture elsewhere only if `moving`; returns
+    whether any were left out."""
+    left_out = False
     for one in shown(node, ("r", "fld", "oMath", "oMathPara", "pPr", "endParaRPr")):
         name = local(one)
         if name == "r" or (name == "fld" and (moving or not _MOVING.match(attribute(one, "type") or ""))):
             pieces.append(_run(one))
+        elif name == "fld":
+            left_out = True
         elif name == "br":
             pieces.append(Piece("\n"))
         elif name == "oMath" and (text := tex(one)):
@@ -148,20 +156,23 @@ def _walk(node: Any, pieces: list[Piece], *, moving: bool) -> None:
         elif name == "oMathPara":
             found = [text for formula in one if local(formula) == "oMath" and (text := tex(formula))]
             pieces += [Piece(f"$${text}$$", "done") for text in found]
+    return left_out
 
 
 def _run(run: Any) -> Piece:
-    properties = child(run, "rPr")
-    text = child(run, "t")
+    parts = first_of_each(run)
+    text, properties = parts.get("t"), parts.get("rPr")
     letters = (text.text or "") if text is not None else ""
-    height = (attribute(properties, "baseline") or "0").rstrip("%")
-    way = "super" if float(height) > 0 else "sub" if float(height) < 0 else ""
-    font = attribute(child(properties, "sym"), "typeface") or attribute(child(properties, "latin"), "typeface") or ""
+    if properties is None:
+        return Piece(letters)
+    said, within = attributes(properties), first_of_each(properties)
+    height = float((said.get("baseline") or "0").rstrip("%"))
+    way = "super" if height > 0 else "sub" if height < 0 else ""
+    font = attribute(within.get("sym"), "typeface") or attribute(within.get("latin"), "typeface") or ""
     letters = in_font(letters, font)
-    struck = (attribute(properties, "strike") or "noStrike") != "noStrike"
-    linked = child(properties, "hlinkClick") is not None
-    letters = letters.upper() if attribute(properties, "cap") == "all" else letters
-    return Piece(letters, way, struck, linked and bool(way))
+    struck = (said.get("strike") or "noStrike") != "noStrike"
+    letters = letters.upper() if said.get("cap") == "all" else letters
+    return Piece(letters, way, struck, "hlinkClick" in within and bool(way))
 
 
 def table_text(node: Any, contents: Contents) -> str:
