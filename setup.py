@@ -17,7 +17,7 @@ BASE = [
 # What `kcpt corpus` reads and compares documents with, `kcpt synthesize` asks a teacher with, and `kcpt pack` finds a
 # pair's passage with.
 DATA = [
-    "duckdb>=1.3,<2",  # 2.x has no build for Python 3.10
+    "duckdb>=1.3,<2",  # tried with 1.3.0 and 1.5.6; 2.x has no build for Python 3.10
     "rensa>=0.5",
     "py3langid",
     "faust-cchardet",

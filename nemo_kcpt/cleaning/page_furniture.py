@@ -138,7 +138,7 @@ def _take_between(text: str, first: list[str], second: list[str]) -> Changed:
 
 def _shared(one: Sequence[_Edge], other: Sequence[_Edge]) -> list[tuple[_Edge, _Edge]]:
     """The outermost lines that two pages share; numbers in them stay, or go up by one. None if all at the edge do."""
-    shared = []
+    shared: list[tuple[_Edge, _Edge]] = []
     for first, second in zip(one, other):
         steps = {after - before for before, after in zip(first.numbers, second.numbers)}
         if first.key != second.key or steps - {0, 1} or _is_content(first.text):

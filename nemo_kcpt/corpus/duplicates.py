@@ -22,10 +22,12 @@ from nemo_kcpt.corpus.papers import GENERIC
 from nemo_kcpt.corpus.similarity import PERMUTATIONS, similarity
 from nemo_kcpt.logs import LOG
 
-MEMORY = "512MB"
+MEMORY = "256MB"
 """What DuckDB may hold in memory before it goes to disk."""
 OPEN = 50
 """Parts that are read at once."""
+FRESH = 20
+"""So many times, before the database is opened anew: DuckDB keeps about a kilobyte a row beside what it counts."""
 SHARED_BY = 10
 """A title or identifier that more documents share is a form's heading, not one paper in several editions."""
 
@@ -38,21 +40,15 @@ def connect(folder: Path) -> Any:
     `number` orders documents as they were read. `fate` is empty for a paper; else bad, filtered, duplicate or near
     duplicate, with `reason`, `kept` (the number of the document that stays in its place) and `similarity`.
     """
-    import duckdb
-
-    file = folder / "merge.duckdb"
     for leftover in folder.glob("merge.duckdb*"):
         leftover.unlink()
-    settings: dict[str, Any] = {
-        "memory_limit": MEMORY,
-        "temp_directory": str(folder / "spill"),
-        "autoinstall_known_extensions": False,
-    }
-    connection = duckdb.connect(str(file), config=settings)
-    connection.execute("SET preserve_insertion_order = false")
-    connection.execute("SET enable_external_file_cache = false")  # every part is read once
-    connection.execute("SET enable_progress_bar = false")  # it goes to standard output
-    _read_rows(connection, sorted(map(str, folder.glob("*.parquet"))))
+    parts = sorted(map(str, folder.glob("*.parquet")))
+    for start in range(0, len(parts), FRESH * OPEN):
+        with _open(folder) as connection:
+            _read_rows(connection, parts[start : start + FRESH * OPEN])
+    connection = _open(folder)
+    # parts of a run that began before there was this column
+    connection.execute("UPDATE rows SET format = '' WHERE format IS NULL")
     connection.execute(
         f"""CREATE TABLE documents AS SELECT * EXCLUDE ({", ".join(name for name in BULKY if name != "text_hash")}),
             CASE WHEN kind <> '' THEN 'bad' WHEN filtered <> '' THEN 'filtered' ELSE '' END AS fate,
@@ -62,19 +58,32 @@ def connect(folder: Path) -> Any:
     return connection
 
 
+def _open(folder: Path) -> Any:
+    """The database in a folder."""
+    import duckdb
+
+    settings: dict[str, Any] = {
+        "memory_limit": MEMORY,
+        "temp_directory": str(folder / "spill"),
+        "autoinstall_known_extensions": False,
+    }
+    connection = duckdb.connect(str(folder / "merge.duckdb"), config=settings)
+    connection.execute("SET preserve_insertion_order = false")
+    connection.execute("SET enable_external_file_cache = false")  # every part is read once
+    connection.execute("SET enable_progress_bar = false")  # it goes to standard output
+    return connection
+
+
 def _read_rows(connection: Any, parts: Sequence[str]) -> None:
     """Copy the rows of all parts into a table, some parts at a time: DuckDB holds something of every file it has open,
     and there are as many files as there are documents, divided by some dozens."""
     rows = "SELECT part * 4294967296 + row AS number, * FROM read_parquet(?, union_by_name = true)"
     for start in range(0, len(parts), OPEN):
         batch = list(parts[start : start + OPEN])
-        if start == 0:
-            connection.execute(f"CREATE TABLE rows AS {rows} LIMIT 0", [batch])
-            connection.execute("ALTER TABLE rows ADD COLUMN IF NOT EXISTS format VARCHAR")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS rows AS {rows} LIMIT 0", [batch])
+        connection.execute("ALTER TABLE rows ADD COLUMN IF NOT EXISTS format VARCHAR")
         connection.execute(f"INSERT INTO rows BY NAME {rows}", [batch])
         connection.execute("CHECKPOINT")
-    # parts of a run that began before there was this column
-    connection.execute("UPDATE rows SET format = '' WHERE format IS NULL")
 
 
 def mark_same_text(connection: Any) -> None:

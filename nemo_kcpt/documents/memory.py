@@ -37,7 +37,7 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
             return function(*arguments, **more)
         key = (function, *arguments)
         if key not in known:
-            known[key] = function(*arguments)
+            known[key] = function(*arguments, **more)
         found: T = known[key]
         return found
 

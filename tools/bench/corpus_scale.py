@@ -2,12 +2,14 @@
 
     .venv/bin/python tools/bench/corpus_scale.py --documents 10000
     .venv/bin/python tools/bench/corpus_scale.py --documents 100000 --ways killed shards --folder build/scale
+    .venv/bin/python tools/bench/corpus_scale.py --rows 10000 100000 300000      # the second pass alone
 
 Twelve formats in equal shares: a few templates of each, most made by the writers of tools/bench/truth/, and in every
 document other text; one in a hundred is a copy of another, one in two hundred is cut off. Each way makes a corpus of
 its own: `whole` undisturbed, `killed` with SIGKILL to the command at random moments, `shards` by four shards at once,
 killed as well. The program ends with an error unless all have the same bytes. The peaks are of the command and of the
-largest of its readers, as Linux counts them (VmHWM).
+largest of its readers, as Linux counts them (VmHWM). With `--rows`, what a first pass leaves of so many documents is
+made up (one in a hundred nearly a copy), and only the second pass is run over it.
 """
 
 from __future__ import annotations
@@ -263,6 +265,68 @@ def made(way: str, words: list[str], out: Path, pieces: int, kills: int) -> Run:
     return whole
 
 
+def write_rows(folder: Path, count: int) -> None:
+    """The parts of so many documents, as the first pass leaves them; `PER_PART` a part."""
+    import numpy as np
+    import pyarrow
+    import pyarrow.parquet
+
+    from nemo_kcpt.corpus.papers import Row
+    from nemo_kcpt.corpus.parts import _schema
+
+    draw = np.random.default_rng(1)
+    for part in range(count // PER_PART):
+        signatures = draw.integers(0, 2**32, (PER_PART, 128), dtype=np.uint32)
+        bands = draw.integers(0, 2**62, (PER_PART, 32))
+        if part % 2:  # the last of a hundred is nearly the one before
+            signatures[-1, 10:], bands[-1, 10:] = signatures[-2, 10:], bands[-2, 10:]
+        rows = []
+        for number in range(PER_PART):
+            name, title = f"{part * PER_PART + number:08d}.docx", int(draw.integers(1, 2**62))
+            row = Row(
+                where=f"in/{name}",
+                source=name,
+                format="docx",
+                paper_id=name,
+                title=f"Title {title}",
+                language="en",
+                characters=int(draw.integers(500, 1_000)),
+                text_hash=draw.bytes(32),
+                title_key=title,
+                same=[f"paper:{name}", f"title:{title}"],
+                bands=bands[number].tolist(),
+                signature=signatures[number].tobytes(),
+            )
+            rows.append({"part": part, "row": number, "line": number, **vars(row), "changes": [("line_ends", 1)]})
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, _schema()), folder / f"{part:06d}.parquet")
+        (folder / f"{part:06d}.jsonl").write_text(f'{{"text": "{"x" * 600}"}}\n' * PER_PART)
+
+
+SECOND_PASS = """
+import sys
+from pathlib import Path
+from nemo_kcpt.corpus.merge import Rules, merge
+counts = merge("rows", Path(sys.argv[1]), Path(sys.argv[2]), Rules())
+print(counts["papers"], Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+"""
+PER_PART = 50
+
+
+def second_pass(counts: Sequence[int]) -> None:
+    """Print a row for each number of documents."""
+    print("| rows | papers | seconds | peak MiB |", flush=True)
+    for count in counts:
+        with tempfile.TemporaryDirectory() as temporary:
+            parts, out = Path(temporary, "parts"), Path(temporary, "out")
+            parts.mkdir(), out.mkdir()
+            write_rows(parts, count)
+            began = time.monotonic()
+            command = [sys.executable, "-c", SECOND_PASS, str(parts), str(out)]
+            papers, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+            seconds = time.monotonic() - began
+            print(f"| {count:,} | {int(papers):,} | {seconds:.0f} | {int(peak) >> 10} |", flush=True)
+
+
 def main() -> None:
     """Print a row for each way.
 
@@ -277,7 +341,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="workers= of each command")
     parser.add_argument("--kills", type=int, default=6, help="of a way")
     parser.add_argument("--folder", type=Path, help="for documents and results, which stay; else a temporary one")
+    parser.add_argument("--rows", type=int, nargs="+", help="the second pass alone, over so many documents")
     given = parser.parse_args()
+    if given.rows:
+        second_pass(given.rows)
+        return
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary)
         began = time.monotonic()
