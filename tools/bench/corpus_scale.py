@@ -318,7 +318,8 @@ def second_pass(counts: Sequence[int]) -> None:
     for count in counts:
         with tempfile.TemporaryDirectory() as temporary:
             parts, out = Path(temporary, "parts"), Path(temporary, "out")
-            parts.mkdir(), out.mkdir()
+            parts.mkdir()
+            out.mkdir()
             write_rows(parts, count)
             began = time.monotonic()
             command = [sys.executable, "-c", SECOND_PASS, str(parts), str(out)]
