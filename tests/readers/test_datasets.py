@@ -230,6 +230,7 @@ REFUSED = [
 
 @pytest.mark.slow
 def test_a_data_set_on_the_hub(hub: str, tmp_path: Path) -> None:
+    begun = time.monotonic()
     places = [{**WANTED, "revision": "main"}, *(place for place, _ in REFUSED)]
     (documents, *errors), log = ask(hub, tmp_path, *places)
     assert documents == [
@@ -250,7 +251,8 @@ def test_a_data_set_on_the_hub(hub: str, tmp_path: Path) -> None:
         "run `hf download team/none --repo-type dataset --local-dir none --revision v9` (before huggingface_hub 0.34: "
         "huggingface-cli download), copy the folder here and give input=none"
     )
-    assert time.monotonic() - started < 22  # as asked by the library alone, each of the three would take 23 s
+    # As asked by the library alone, each of the three would take 23 s more; a busy machine takes long for both halves.
+    assert time.monotonic() - started < 22 + (started - begun)
 
 
 def test_out_of_reach_it_says_how_to_bring_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
