@@ -25,8 +25,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nemo_kcpt.config import load_config
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.experiment import archive, experiment, stage, worlds
@@ -195,8 +193,8 @@ def run_all(config: Config, study: Study, redo: bool) -> list[KcptError]:
     if config.second is not None:
         folder, words = second_run(config.out), []
         if (given := config.second_input) is not None:
-            known = yaml.safe_load(config.second.read_text(encoding="utf-8"))
-            stages = [name for name in ("synthesize", "questions") if "squad" in known.get(name, {})]
+            known = _yaml(config.second)
+            stages = [name for name in ("synthesize", "questions") if "squad" in (known.get(name) or {})]
             words = [f"corpus.input={given}", *(f"{name}.squad={given}" for name in stages)]
         note_commit(folder, root)
         errors.append(grid(config.second, f"out={folder}", *words, redo=redo))

@@ -162,7 +162,8 @@ def test_jaquad(shared_data: Path) -> None:
     raw = [json.loads(file.read_text()) for file in sorted((shared_data / "jaquad").glob("*.json"))]
     paragraphs = [paragraph for content in raw for article in content["data"] for paragraph in article["paragraphs"]]
     asked = [qa for paragraph in paragraphs for qa in paragraph["qas"]]
-    expected = [(qa["id"], qa["question"], qa["answers"][0]["text"]) for qa in asked]
+    texts = [tuple(dict.fromkeys(answer["text"] for answer in qa["answers"])) for qa in asked]
+    expected = [(qa["id"], qa["question"], right[0], right) for qa, right in zip(asked, texts, strict=True)]
     assert [tuple(question) for question in questions] == expected
     assert len({question.question_id for question in questions}) == len(questions)
     assert all(question.answer in item.record["text"] for item in everything for question in item.questions)

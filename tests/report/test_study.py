@@ -366,8 +366,22 @@ def test_both_experiments_are_run_and_the_second_where_it_is_given(
     assert len(read_json(out / study.COMMITS)["commits"]) == 1
     assert "at most 240 minutes" in caplog.text
     if second:
-        given = [f"{key}={tmp_path}/own.json" for key in ("corpus.input", "synthesize.squad", "questions.squad")]
-        assert asked[1] == [str(REAL), f"out={tmp_path}/runs/study-second", *given]
+        assert asked[1] == [str(REAL), f"out={tmp_path}/runs/study-second", f"corpus.input={tmp_path}/own.json"]
+
+
+def test_an_experiment_that_names_its_questions_by_squad_gets_them_from_the_same_file(
+    asked: list[list[str]], tmp_path: Path
+) -> None:
+    older = yaml.safe_load(REAL.read_text(encoding="utf-8"))
+    for section in ("synthesize", "questions"):
+        older[section] = {key: value for key, value in older.get(section, {}).items() if key != "human"}
+        older[section]["squad"] = older["corpus"]["input"]
+    (tmp_path / "older.yaml").write_text(yaml.safe_dump(older, allow_unicode=True), encoding="utf-8")
+    out, own = tmp_path / "runs/study", tmp_path / "own.json"
+    config = study.Config(experiment=LAPTOP, out=out, second=tmp_path / "older.yaml", second_input=own)
+    study.run_all(config, study.read_study(LAPTOP), redo=False)
+    given = [f"{key}={own}" for key in ("corpus.input", "synthesize.squad", "questions.squad")]
+    assert asked[1] == [str(tmp_path / "older.yaml"), f"out={out}-second", *given]
 
 
 def test_an_unfinished_grid_s_report_is_made_anew_and_a_finished_one_s_stays(
