@@ -18,7 +18,7 @@ from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment.experiment import BASE
 from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.nodes import Node
-from nemo_kcpt.experiment.states import DONE, WAITING, States, is_model
+from nemo_kcpt.experiment.states import DONE, WAITING, States
 from nemo_kcpt.files import atomic_write, canonical_json, sha256_file, sha256_text
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.runs import MANIFEST
@@ -59,17 +59,12 @@ def _content(model: Path, identity: str) -> str:
     return sha256_text(canonical_json({name: sha256_file(path) for name, path in files.items()}))
 
 
-def _models(states: States) -> dict[str, str]:
-    return {identity: _content(path, identity) for path, identity in states.identities.items() if is_model(path)}
-
-
 def _as_made(states: States, held: Mapping[str, bytes]) -> States:
     """The states as they were where the archive was made, as far as the models here have the bytes of those there."""
     there = {content: identity for identity, content in json.loads(held.get(MODELS, b"{}")).items()}
-    here = {path: identity for path, identity in states.identities.items() if is_model(path)}
-    if not there or set(there.values()) >= set(here.values()):
+    if not there or set(there.values()) >= set(states.models.values()):
         return states
-    contents = {path: _content(path, identity) for path, identity in here.items()}
+    contents = {path: _content(path, identity) for path, identity in states.models.items()}
     same = {path: there[content] for path, content in contents.items() if content in there}
     return States(states.graph, {**states.identities, **same})
 
@@ -90,7 +85,7 @@ def save(states: States, folder: Path) -> list[str]:
             for file in dict.fromkeys(files):
                 info = zipfile.ZipInfo(file.relative_to(run).as_posix(), _STAMP)
                 archive.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED, 9)
-            if models := _models(states):
+            if models := {identity: _content(path, identity) for path, identity in states.models.items()}:
                 archive.writestr(zipfile.ZipInfo(MODELS, _STAMP), json.dumps(models), zipfile.ZIP_DEFLATED, 9)
     return names
 

@@ -83,6 +83,11 @@ class States:
             if name != REPORT:
                 self.stages[name], self._older[name] = self._stage(node), self._stage(node, older=True)
 
+    @property
+    def models(self) -> dict[Path, str]:
+        """Folders of models that nodes read, and their identities."""
+        return {path: identity for path, identity in self.identities.items() if is_model(path)}
+
     def folder(self, name: str) -> Path:
         """Where a node's state and manifest stand."""
         return self.graph.run / "nodes" / name
