@@ -17,6 +17,7 @@ import nemo_kcpt
 from nemo_kcpt import logs
 from nemo_kcpt.config import MISSING, config_help, keys_of, load_config, nearest
 from nemo_kcpt.errors import KcptError
+from nemo_kcpt.interrupts import is_interrupt, keep_interrupts
 from nemo_kcpt.stages import ACTIONS, COMMANDS, HIDDEN, STAGES, find_stage
 from nemo_kcpt.threads import wait_briefly
 
@@ -85,6 +86,8 @@ def _run_stage(name: str, words: Sequence[str]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `kcpt` with `argv` (default: the process's arguments); returns the exit code."""
     wait_briefly()
+    if argv is None:  # the process is this command's alone
+        keep_interrupts()
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="kcpt",
@@ -119,20 +122,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"kcpt {words[0]}: {error}", file=sys.stderr)
         return 1
     except BaseException as error:
-        if not _interrupted(error):
+        if not is_interrupt(error):
             raise
         print(
             f"\nkcpt {words[0]}: interrupted; finished work is kept, rerun the same command to resume", file=sys.stderr
         )
         return 130
     return 0
-
-
-def _interrupted(error: BaseException | None) -> bool:
-    """True for Ctrl-C, also where a library raised an error of its own because of it (DuckDB does)."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__
-    return error is not None
 
 
 if __name__ == "__main__":
