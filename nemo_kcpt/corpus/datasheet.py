@@ -74,6 +74,7 @@ def build_datasheet(
             "documents": _fates(query),
             "formats": _formats(query),
             "flaws": dict(counts.get("flaws") or {}),
+            "unread": [{"ending": ending, "files": files} for ending, files in (counts.get("unread") or {}).items()],
             "duplicates": _pairs(query, "duplicate"),
             "near_duplicates": _pairs(query, "near duplicate"),
             "totals": totals,

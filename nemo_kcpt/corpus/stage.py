@@ -35,6 +35,7 @@ from nemo_kcpt.corpus.merge import Rules, merge
 from nemo_kcpt.corpus.on_ray import on_ray
 from nemo_kcpt.corpus.parts import check_complete, make_parts
 from nemo_kcpt.corpus.split import Draw
+from nemo_kcpt.corpus.unread import count_unread
 from nemo_kcpt.documents.memory import files_stay
 from nemo_kcpt.files import canonical_json, sha256_text
 from nemo_kcpt.logs import LOG
@@ -102,6 +103,7 @@ def run(config: Config, redo: bool = False) -> None:
         launch = on_ray if config.launcher == "ray" else None
         make_parts(place, pieces, settings, parts, workers=config.workers, launch=launch)
         current.counts = merge(place.name, parts, config.out, _rules(config, earlier))
+        current.counts["unread"] = count_unread(place, chosen)
         current.add(*(path for name in OUTPUTS if (path := config.out / name).is_file()))
         current.add(
             *write_datasheet(

@@ -28,6 +28,10 @@ class Question(NamedTuple):
     """Every answer that counts as right, the shown one among them; empty where that is the only one."""
 
 
+LEFT_OUT = "parts left out"
+"""Kind of a flaw: what is embedded, attached or missing is not read."""
+
+
 class Flaw(NamedTuple):
     """What is wrong in a document that is read all the same: a question or a field that is left out, say."""
 

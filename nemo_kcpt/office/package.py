@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from nemo_kcpt.documents.base import LEFT_OUT as LEFT_OUT
 from nemo_kcpt.documents.base import Flaw, Found, Piece, Place, one_file, too_large
 from nemo_kcpt.documents.zipped import BadContainer, Container, parse_xml
 
 MACROS = "files with macros, of which only the text was read"
 """Kind of a flaw; the others are named where they are found."""
-LEFT_OUT = "parts left out"
 UNEXPECTED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading a file raises that no Office has made."""
 _STRICT = re.compile(rb"(?<==[\"'])http://purl\.oclc\.org/ooxml/([A-Za-z]+)/")

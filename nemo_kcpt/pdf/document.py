@@ -54,11 +54,14 @@ class Contents:
     changes: Counter[str] = field(default_factory=Counter)
     ocr: OcrTexts = field(default_factory=OcrTexts)
     """What an OCR engine read in pictures."""
+    attachments: list[str] = field(default_factory=list)
+    """Names of files that it carries, which are not read."""
 
 
 def contents_of(path: Path, place: Place) -> Contents:
     """The text of every page, and what is to be said of the pages."""
     import pypdfium2
+    import pypdfium2.raw
 
     try:
         document = pypdfium2.PdfDocument(path)
@@ -67,6 +70,10 @@ def contents_of(path: Path, place: Place) -> Contents:
             raise Unreadable("is locked by a password; unlock it, for instance with qpdf --decrypt") from None
         raise Unreadable(f"is damaged, or no PDF ({error}); fetch it anew, or repair it with qpdf or mutool") from None
     with document:
+        if document.get_formtype() == pypdfium2.raw.FORMTYPE_XFA_FULL:
+            raise Unreadable(
+                "is a dynamic form (XFA), whose pages Adobe's programs alone can draw; print it there as a PDF"
+            )
         if document.get_formtype():
             document.init_forms()  # before its pages are loaded: fields without a drawing of their own get one
         if not 0 < len(document) <= PAGES:
@@ -81,7 +88,18 @@ def contents_of(path: Path, place: Place) -> Contents:
             size += len(contents.texts[-1].encode("utf-8", "replace"))
             if size > place.max_bytes:
                 raise Unreadable(too_large(size, place))
+        contents.attachments = [_attachment(document, index) for index in range(document.count_attachments())]
     return contents
+
+
+def _attachment(document: Any, index: int) -> str:
+    """The name of an attached file; its number, from 1, where it has none that can be read."""
+    import pypdfium2
+
+    try:
+        return str(document.get_attachment(index).get_name()) or str(index + 1)
+    except pypdfium2.PdfiumError:
+        return str(index + 1)
 
 
 def _add_page(contents: Contents, document: Any, number: int) -> None:

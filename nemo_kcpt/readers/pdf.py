@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nemo_kcpt.documents.base import Found, Piece, Place, one_file
+from nemo_kcpt.documents.base import LEFT_OUT, Flaw, Found, Piece, Place, one_file
 from nemo_kcpt.logs import LOG
-from nemo_kcpt.pdf.document import WARNINGS, Unreadable, contents_of, page_image, picture_pages
+from nemo_kcpt.pdf.document import WARNINGS, Contents, Unreadable, contents_of, page_image, picture_pages
 from nemo_kcpt.pdf.fonts import use_stand_in
 from nemo_kcpt.readers.base import Pictures, Reader
 from nemo_kcpt.text.raised import nfkc
@@ -24,17 +24,19 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
     path = one_file(piece.paths)
     source = place.relative(path)
     try:
-        record, changes = _record(path, source, place)
+        record, contents = _record(path, source, place)
     except Unreadable as error:
         yield Found(str(path), source, {}, str(error))
         return
     for name, warning in WARNINGS.items():
         if name in record:
             LOG.warning("corpus: %s: %s", source, warning.format(pages=_pages(record[name])))
-    yield Found(str(path), source, record, changes=changes)
+    detail = "what is attached is not read; save it as a file of its own"
+    flaws = [Flaw(LEFT_OUT, f"{path}, attachment {name}", detail) for name in contents.attachments]
+    yield Found(str(path), source, record, changes=contents.changes, flaws=flaws)
 
 
-def _record(path: Path, source: str, place: Place) -> tuple[dict[str, Any], Mapping[str, int]]:
+def _record(path: Path, source: str, place: Place) -> tuple[dict[str, Any], Contents]:
     use_stand_in()
     if not path.stat().st_size:
         raise Unreadable("the file is empty")
@@ -49,7 +51,7 @@ def _record(path: Path, source: str, place: Place) -> tuple[dict[str, Any], Mapp
     }
     if found.named["ocr_pages"]:
         record["ocr_model"] = found.ocr.model
-    return {**record, **{name: pages for name, pages in found.named.items() if pages}}, found.changes
+    return {**record, **{name: pages for name, pages in found.named.items() if pages}}, found
 
 
 def _no_text(pages: int, named: Mapping[str, Sequence[int]]) -> str:

@@ -18,6 +18,7 @@ class Show(NamedTuple):
     angle: int = 0
 
 
+_FORM = b'<< /Length 53 >> stream\n<xdp:xdp xmlns:xdp="http://ns.adobe.com/xdp/"></xdp:xdp>\nendstream'
 IMAGE = b"q %d 0 0 %d 40 40 cm /I Do Q\n"
 
 
@@ -31,11 +32,14 @@ def make_pdf(
     drawing: bytes = b"",
     rotate: int = 0,
     flags: int = 4,
+    attachments: Sequence[str] = (),
+    dynamic: bool = False,
 ) -> bytes:
     """A PDF with one A4 page for each item of `pages`; those numbered (from 1) in `pictures` show a full-page one.
 
     Every character is as wide as `size`, as Japanese ones are. `rotate` turns the pages clockwise for display; `flags`
-    are the font's (4: symbols, 32: Latin), which is not embedded.
+    are the font's (4: symbols, 32: Latin), which is not embedded. A `dynamic` one is a form whose pages are made by the
+    program that opens it.
     """
     objects: list[bytes] = []
 
@@ -67,7 +71,21 @@ def make_pdf(
                 % (tree, rotate, stream, font, image)
             )
         )
-    objects[catalog - 1] = b"<< /Type /Catalog /Pages %d 0 R >>" % tree
+    more = b" /AcroForm << /Fields [] /XFA %d 0 R >> /NeedsRendering true" % add(_FORM) if dynamic else b""
+    if attachments:
+        carried = add(b"<< /Type /EmbeddedFile /Length 2 >> stream\nhi\nendstream")
+        named = [
+            (
+                name.encode(),
+                add(
+                    b"<< /Type /Filespec /F (%s) /UF (%s) /EF << /F %d 0 R >> >>"
+                    % (name.encode(), name.encode(), carried)
+                ),
+            )
+            for name in attachments
+        ]
+        more += b" /Names << /EmbeddedFiles << /Names [%s] >> >>" % b" ".join(b"(%s) %d 0 R" % pair for pair in named)
+    objects[catalog - 1] = b"<< /Type /Catalog /Pages %d 0 R%s >>" % (tree, more)
     objects[tree - 1] = b"<< /Type /Pages /Kids [%s] /Count %d >>" % (b" ".join(b"%d 0 R" % k for k in kids), len(kids))
     extra = b""
     if title is not None:

@@ -61,6 +61,7 @@ def test_pages_that_are_pictures_are_named(tmp_path: Path, caplog: pytest.LogCap
         (b"%PDF-1.7\nnot really", "is damaged, or no PDF"),
         (b"plain text", "is damaged, or no PDF"),
         (b"", "the file is empty"),
+        (make_pdf([COLUMNS], dynamic=True), "is a dynamic form (XFA)"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, data: bytes, expected: str) -> None:
@@ -70,6 +71,15 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, data: bytes, expected: str
     assert everything[0].where == str(tmp_path / "a.pdf")
     assert expected in everything[0].problem
     assert TITLE in everything[1].record["text"]
+
+
+def test_attachments_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(make_pdf([COLUMNS], attachments=["table.csv", "b.txt"]))
+    (document,) = found(tmp_path)
+    assert TITLE in document.record["text"] and "hi" not in document.record["text"].split()
+    assert [(flaw.kind, flaw.where) for flaw in document.flaws] == [
+        ("parts left out", f"{tmp_path}/a.pdf, attachment {name}") for name in ("table.csv", "b.txt")
+    ]
 
 
 def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
