@@ -191,9 +191,9 @@ def config_help(cls: type) -> str:
         default = field.default
         if default is dataclasses.MISSING:
             default = field.default_factory() if field.default_factory is not dataclasses.MISSING else MISSING
-        shown = "required" if str(default) == MISSING else f"default {default if default != '' else 'empty'}"
+        requirement = "required" if str(default) == MISSING else f"default {default if default != '' else 'empty'}"
         kind = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
-        head = f"  {field.name}  [{kind}, {shown}]"
+        head = f"  {field.name}  [{kind}, {requirement}]"
         lines.append(f"{head}\n{textwrap.indent(textwrap.fill(docs.get(field.name, ''), 94), ' ' * 6)}")
     return "\n".join(lines)
 

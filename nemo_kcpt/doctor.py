@@ -83,11 +83,11 @@ def pins(side: str) -> dict[str, set[str]]:
     """Package (lower case, hyphens) -> the versions that constraints/<side>.txt pins; empty outside a checkout."""
     root = repository_root()
     path = (root or Path.cwd()) / "constraints" / f"{side}.txt"
-    found: dict[str, set[str]] = {}
+    pinned: dict[str, set[str]] = {}
     if path.is_file():
         for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", path.read_text(encoding="utf-8"), re.MULTILINE):
-            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), set()).add(version)
-    return found
+            pinned.setdefault(re.sub(r"[-_.]+", "-", name).lower(), set()).add(version)
+    return pinned
 
 
 def _fix(target: str, extra: str) -> str:
@@ -146,9 +146,9 @@ _JAPANESE_FONT = re.compile(r"CJK|(?:Noto\w*|Source\w*)JP|ipa\w?[gm]|takao|vl-?p
 def font_checks(folders: Sequence[str] = FONT_FOLDERS) -> list[Check]:
     """Whether a font with Japanese letters is installed, by the names of the usual ones."""
     files = (path for folder in folders for path in Path(folder).expanduser().rglob("*.[oOtTpP]*"))
-    found = next((path.name for path in files if _JAPANESE_FONT.search(path.name)), "")
-    if found or platform.system() != "Linux":
-        return [Check(name="Japanese font", found=found or "comes with the system")]
+    font = next((path.name for path in files if _JAPANESE_FONT.search(path.name)), "")
+    if font or platform.system() != "Linux":
+        return [Check(name="Japanese font", found=font or "comes with the system")]
     none = "none: PDFs are read the same without one, but browsers and PDF viewers here show boxes for Japanese"
     fix = "apt-get install fonts-noto-cjk (Debian, Ubuntu) or dnf install google-noto-sans-cjk-fonts (RHEL, Fedora)"
     return [Check(name="Japanese font", found=none, state="note", fix=fix)]
@@ -165,8 +165,8 @@ def train_checks(gpus: list[str]) -> list[Check]:
             checks.append(Check(name=package, found="not installed", state="missing", fix=_fix("setup", "train")))
         elif wanted and version.split("+")[0] not in wanted:
             state = "missing" if package in BREAKING else "note"
-            found = f"{version}, pinned {' or '.join(sorted(wanted))}"
-            checks.append(Check(name=package, found=found, state=state, fix=_fix("setup", "train")))
+            text = f"{version}, pinned {' or '.join(sorted(wanted))}"
+            checks.append(Check(name=package, found=text, state=state, fix=_fix("setup", "train")))
         else:
             checks.append(Check(name=package, found=version))
     engine = _installed("transformer-engine")
@@ -192,11 +192,11 @@ def serve_checks() -> list[Check]:
         fix = f"correct or unset {SERVE_VARIABLE}"
         return [Check(name="serve environment", found=str(error), state=state, fix=fix)]
     if python is None:
-        found = f"no .venv-serve beside this environment and no ${SERVE_VARIABLE}"
+        text = f"no .venv-serve beside this environment and no ${SERVE_VARIABLE}"
         if state == "note":
-            found += "; vLLM is not available here, answers are generated with transformers"
+            text += "; vLLM is not available here, answers are generated with transformers"
         fix = "make setup-serve" if repository_root() else f"python -m venv, pip install vllm, set {SERVE_VARIABLE}"
-        return [Check(name="serve environment", found=found, state=state, fix=fix if state == "missing" else "")]
+        return [Check(name="serve environment", found=text, state=state, fix=fix if state == "missing" else "")]
     installed = versions(python, SERVE_PACKAGES)
     if installed is None:
         fix = f"make setup-serve, or correct {SERVE_VARIABLE}"
@@ -229,13 +229,13 @@ def bridge_checks() -> list[Check]:
     ]
     if others:
         return [Check(name=name, found=f"{python}: {', '.join(others)}", state="note", fix=fix)]
-    found = ", ".join(f"{package} {version}" for package, version in installed.items())
-    return [Check(name=name, found=f"{found} ({python})")]
+    packages = ", ".join(f"{package} {version}" for package, version in installed.items())
+    return [Check(name=name, found=f"{packages} ({python})")]
 
 
 def plugin_checks() -> list[Check]:
     """What installed packages add; none of it is imported."""
-    return [Check(name=one.what, found=one.origin) for one in plugins.every()]
+    return [Check(name=plugin.what, found=plugin.origin) for plugin in plugins.every()]
 
 
 def examine() -> list[Check]:

@@ -74,8 +74,8 @@ def _python_of(folder: str) -> Path | None:
     The path is not resolved: a virtual environment is recognised by the place of its `bin/python` link.
     """
     root = repository_root()
-    for place in (Path(sys.prefix).parent, *([root] if root else []), Path.cwd()):
-        candidate = place / folder / "bin" / "python"
+    for parent in (Path(sys.prefix).parent, *([root] if root else []), Path.cwd()):
+        candidate = parent / folder / "bin" / "python"
         if candidate.is_file():
             return candidate
     return None
@@ -115,7 +115,7 @@ def versions(python: Path, packages: Sequence[str], timeout: float = 20.0) -> di
     command = [str(python), "-I", "-c", program, *packages]
     try:
         output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=timeout).stdout
-        found: dict[str, str | None] = json.loads(output)
+        installed: dict[str, str | None] = json.loads(output)
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
-    return found
+    return installed

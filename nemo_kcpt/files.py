@@ -159,6 +159,6 @@ def read_jsonl_lines(path: Path, required: Sequence[str] = ()) -> Iterator[tuple
                 raise BadInput(f"{path}, line {number}: expected an object {{…}}, found {type(record).__name__}")
             missing = [name for name in required if name not in record]
             if missing:
-                found = ", ".join(sorted(record)) or "nothing"
-                raise BadInput(f"{path}, line {number}: field {', '.join(missing)} is missing (found: {found})")
+                names = ", ".join(sorted(record)) or "nothing"
+                raise BadInput(f"{path}, line {number}: field {', '.join(missing)} is missing (found: {names})")
             yield number, record

@@ -69,12 +69,12 @@ class Plugin:
             KcptError: it cannot be imported, or has another form.
         """
         try:
-            found = self.point.load()
+            loaded = self.point.load()
         except Exception as error:  # whatever a module raises while it is imported
             raise self.fault(f"cannot be imported ({type(error).__name__}: {error})") from error
-        if not fits(found):
-            raise self.fault(f"is of type {type(found).__name__}; {expected} was expected")
-        return found
+        if not fits(loaded):
+            raise self.fault(f"is of type {type(loaded).__name__}; {expected} was expected")
+        return loaded
 
     def fault(self, text: str) -> KcptError:
         """An error that names the package and the entry point."""
@@ -95,25 +95,27 @@ def find(group: str, taken: Iterable[str] = ()) -> dict[str, Plugin]:
         KcptError: a name that cannot be one, or that is taken, by us or by another package.
     """
     ours = set(taken)
-    found: dict[str, Plugin] = {}
+    plugins: dict[str, Plugin] = {}
     for point in sorted(entry_points(group=group), key=lambda point: (point.name, point.value)):
         plugin = Plugin(point)
         if not _NAME.fullmatch(point.name):
             raise plugin.fault("a name is of small letters, digits and _, and begins with a letter")
         if point.name in ours:
             raise plugin.fault(f"nemo_kcpt has a {plugin.what} of its own; it needs another name")
-        if point.name in found:
-            raise plugin.fault(f"{found[point.name].origin} has a {plugin.what}, too; one needs another name")
-        found[point.name] = plugin
-    return found
+        if point.name in plugins:
+            raise plugin.fault(f"{plugins[point.name].origin} has a {plugin.what}, too; one needs another name")
+        plugins[point.name] = plugin
+    return plugins
 
 
 def every() -> list[Plugin]:
     """What installed packages add, of all groups, whether it can be used or not."""
-    return [Plugin(point) for group in GROUPS for point in sorted(entry_points(group=group), key=lambda one: one.name)]
+    return [
+        Plugin(point) for group in GROUPS for point in sorted(entry_points(group=group), key=lambda entry: entry.name)
+    ]
 
 
 def used(plugins: Iterable[Plugin]) -> dict[str, dict[str, str]]:
     """What enters a stage's config for its fingerprint and manifest; empty where no plugin is used."""
-    found = {plugin.what: plugin.origin for plugin in plugins}
-    return {"plugins": found} if found else {}
+    origins = {plugin.what: plugin.origin for plugin in plugins}
+    return {"plugins": origins} if origins else {}

@@ -32,10 +32,10 @@ def check_folder(folder: Path, *, finished: str = "") -> None:
     Raises:
         BadInput: a comma or a line feed in its name.
     """
-    if (found := breaking(str(folder))) and not (finished and (folder / finished).is_file()):
+    if (separators := breaking(str(folder))) and not (finished and (folder / finished).is_file()):
         raise BadInput(
-            f"{str(folder)!r}: holds {found}, where NeMo's command line divides a recipe's arguments, so no recipe "
-            "could be given this folder (pack=, restore=, dir=); choose another name"
+            f"{str(folder)!r}: holds {separators}, where NeMo's command line divides a recipe's arguments, so no "
+            "recipe could be given this folder (pack=, restore=, dir=); choose another name"
         )
 
 
@@ -51,9 +51,9 @@ def call(recipe: str, arguments: Mapping[str, object]) -> str:
         BadInput: a text that cannot be given.
     """
     for name, value in arguments.items():
-        if isinstance(value, str) and (found := breaking(value)):
+        if isinstance(value, str) and (separators := breaking(value)):
             raise BadInput(
-                f"{recipe}: {name}={value!r} holds {found}, where NeMo's command line divides arguments; "
+                f"{recipe}: {name}={value!r} holds {separators}, where NeMo's command line divides arguments; "
                 "rename the folder"
             )
     written = (

@@ -118,10 +118,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
+        actual = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
         raise BadInput(
             f"{folder / MANIFEST}: written by another version of nemo_kcpt "
-            f"(format {found}, this version reads {FORMAT}). "
+            f"(format {actual}, this version reads {FORMAT}). "
             "Use the version that made it, or make the folder again under another name"
         )
     for name in ("stage", "fingerprint", "config", "inputs", "outputs"):

@@ -100,8 +100,8 @@ def find_stage(name: str, words: Sequence[str]) -> tuple[str, list[str]]:
     if action not in actions:
         raise BadInput(f"command line: unknown action '{action}'; {nearest(action, list(actions))}")
     module, sources = actions[action]
-    for place, source in enumerate(sources[: len(rest)]):
-        if rest[place].startswith("-") or _KEY.match(rest[place]):
+    for index, source in enumerate(sources[: len(rest)]):
+        if rest[index].startswith("-") or _KEY.match(rest[index]):
             break
-        rest[place] = f"{source}={rest[place]}"
+        rest[index] = f"{source}={rest[index]}"
     return module, [re.sub(r"^--to(?==|$)", "--out", word) for word in rest]

@@ -86,7 +86,7 @@ def model(plan: TrainingPlan) -> run.Config:
 def trainer(plan: TrainingPlan) -> run.Config:
     """Its steps on `processes` GPUs of each machine, or as many processes where there is none; its metrics file."""
     metrics = run.Config(MetricsFile, path=f"{plan.dir}/{STEPS.name}", every=1, recipe=plan.recipe)
-    found = run.Config(
+    config = run.Config(
         nl.Trainer,
         accelerator="auto",
         devices=plan.processes,
@@ -105,15 +105,15 @@ def trainer(plan: TrainingPlan) -> run.Config:
         use_distributed_sampler=False,
     )
     if plan.bf16:
-        found.num_nodes = plan.nodes
-        found.strategy.context_parallel_size = plan.layout.context_parallel
-        found.strategy.sequence_parallel = plan.layout.sequence_parallel
-        found.strategy.expert_model_parallel_size = plan.layout.expert_parallel
+        config.num_nodes = plan.nodes
+        config.strategy.context_parallel_size = plan.layout.context_parallel
+        config.strategy.sequence_parallel = plan.layout.sequence_parallel
+        config.strategy.expert_model_parallel_size = plan.layout.expert_parallel
     else:
-        found.strategy.progress_interval = 10 if plan.from_scratch else 1
+        config.strategy.progress_interval = 10 if plan.from_scratch else 1
         products = {"products": "auto"} if plan.rounded_products else {}
-        found.callbacks.append(run.Config(CpuSpeed, matmul_precision="medium", fused_optimizer=True, **products))
-    return found
+        config.callbacks.append(run.Config(CpuSpeed, matmul_precision="medium", fused_optimizer=True, **products))
+    return config
 
 
 def adamw(plan: TrainingPlan) -> run.Config:

@@ -31,9 +31,9 @@ def recipe(entry: Entry) -> Callable[..., run.Partial]:
         return common.training(plan)
 
     function.__name__ = function.__qualname__ = entry.name
-    told = [f"    {name}: {text}" for name, text in meanings(entry).items()]
-    function.__doc__ = inspect.cleandoc("\n".join([title(entry), "", "Args:", *told]))
-    function.__annotations__ = {name: one.annotation for name, one in takes.parameters.items()}
+    lines = [f"    {name}: {text}" for name, text in meanings(entry).items()]
+    function.__doc__ = inspect.cleandoc("\n".join([title(entry), "", "Args:", *lines]))
+    function.__annotations__ = {name: parameter.annotation for name, parameter in takes.parameters.items()}
     function.__signature__ = takes  # type: ignore[attr-defined]
     target = llm.finetune if entry.task == FINETUNE else llm.pretrain
     registered: Callable[..., run.Partial] = run.cli.factory(function, target=target, name=entry.name)

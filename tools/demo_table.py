@@ -65,8 +65,8 @@ def table(report: dict[str, Any], words: dict[str, Any]) -> str:
 def retained(report: dict[str, Any], words: dict[str, Any]) -> list[str]:
     """What stands beside the gains: of each model what it kept, or that this was not measured."""
     arms = [arm for arm in (report.get("frontier") or {"arms": []})["arms"] if arm["enough"]]
-    told = [words["kept"].format(model=arm["name"], kept=f"{100 * arm['retention']:.0f} %") for arm in arms]
-    return told or [words["no_kept"]]
+    lines = [words["kept"].format(model=arm["name"], kept=f"{100 * arm['retention']:.0f} %") for arm in arms]
+    return lines or [words["no_kept"]]
 
 
 def main() -> None:

@@ -53,28 +53,28 @@ def restore(kind: type, checkpoint: Path) -> None:
     resume.setup(trainer, KcptLlamaModel(KcptTinyConfig(vocab_rows=8)))
 
 
-def ours(one: Hostile, folder: Path, out: Path) -> None:
+def ours(hostile: Hostile, folder: Path, out: Path) -> None:
     """Our loader of the file."""
     from nemo_kcpt.conversion import import_stage, stage
     from nemo_kcpt.training.resume import KcptAutoResume
 
-    if one.file == "context/io.json":
+    if hostile.file == "context/io.json":
         restore(KcptAutoResume, folder)
-    elif one.hf:
+    elif hostile.hf:
         import_stage.run(import_stage.Config(hf=folder, out=out))
     else:
         stage.run(stage.Config(checkpoint=folder, out=out, tokenizer=folder.parent.parent / "good/hf", check=False))
 
 
-def nemos(one: Hostile, folder: Path, out: Path) -> None:
+def nemos(hostile: Hostile, folder: Path, out: Path) -> None:
     """NeMo's loader of the file."""
     from nemo import lightning as nl
     from nemo.collections.llm.gpt.model.llama import HFLlamaImporter
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    if one.file == "context/io.json":
+    if hostile.file == "context/io.json":
         restore(nl.AutoResume, folder)
-    elif one.hf:
+    elif hostile.hf:
         AutoConfig.from_pretrained(str(folder))
         AutoModelForCausalLM.from_pretrained(str(folder), torch_dtype="auto")
         importer = HFLlamaImporter(str(folder))
@@ -147,8 +147,8 @@ def described(error: BaseException, folder: Path) -> str:
     if "Traceback" in text and inner:  # Megatron's own exception, with that of a rank in it
         return textwrap.shorten(inner[-1], SHOWN, placeholder=" …")
     name = type(error).__name__
-    shown = textwrap.shorten(text.lstrip("/: "), SHOWN, placeholder=" …")
-    return f"{'refused' if name == 'BadInput' else name}: {shown}"
+    shortened = textwrap.shorten(text.lstrip("/: "), SHOWN, placeholder=" …")
+    return f"{'refused' if name == 'BadInput' else name}: {shortened}"
 
 
 def main() -> None:
@@ -164,7 +164,7 @@ def main() -> None:
     import nemo_kcpt.conversion.stage
     import nemo_kcpt.models.llama  # noqa: F401
 
-    versions = {one.__name__: one.__version__ for one in (nemo, megatron.core, torch, transformers)}
+    versions = {module.__name__: module.__version__ for module in (nemo, megatron.core, torch, transformers)}
     with tempfile.TemporaryDirectory(prefix="hostile-") as temporary:
         root = Path(temporary)
         child = os.fork()  # here nothing may start threads before the others are forked
@@ -173,15 +173,15 @@ def main() -> None:
             os._exit(0)
         os.waitpid(child, 0)
         rows = []
-        for number, (name, one) in enumerate(HOSTILE.items()):
+        for number, (name, hostile) in enumerate(HOSTILE.items()):
             cells = []
             for side in (ours, nemos):
                 folder = root / f"{number}-{side.__name__}"
-                place, _ = make(name, root / "good", folder)
-                unread = side is nemos and one.file == YAML
-                load = partial(side, one, place, folder / "written/out")
-                cells.append("does not read it" if unread else observed(load, folder, passed_over=not one.message))
-            rows.append(f"| `{one.file}` | {one.what} | {cells[0]} | {cells[1]} |")
+                target, _ = make(name, root / "good", folder)
+                unread = side is nemos and hostile.file == YAML
+                load = partial(side, hostile, target, folder / "written/out")
+                cells.append("does not read it" if unread else observed(load, folder, passed_over=not hostile.message))
+            rows.append(f"| `{hostile.file}` | {hostile.what} | {cells[0]} | {cells[1]} |")
             print(rows[-1], file=sys.stderr, flush=True)
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
     print("\n| file | what is wrong with it | nemo_kcpt | NeMo |\n|---|---|---|---|")

@@ -23,7 +23,7 @@ def beginning(article: dict[str, Any], questions: int) -> list[dict[str, Any]] |
     taken: list[dict[str, Any]] = []
     for paragraph in article["paragraphs"]:
         taken.append(paragraph)
-        if sum(len(one["qas"]) for one in taken) >= questions:
+        if sum(len(part["qas"]) for part in taken) >= questions:
             return taken
     return None
 
@@ -34,33 +34,36 @@ def subset(folder: Path, articles: int = ARTICLES, questions: int = QUESTIONS) -
     Raises:
         ValueError: the folder has not so many articles with so many questions.
     """
-    found = []
+    beginnings = []
     for path in sorted(folder.glob("*.json")):
         for number, article in enumerate(json.loads(path.read_text(encoding="utf-8"))["data"]):
             taken = beginning(article, questions)
             if taken is not None:
                 size = sum(len(paragraph["context"]) for paragraph in taken)
                 name = f"{path.stem}-{number:04d}"
-                found.append((size, name, {"id": name, "title": article["title"], "paragraphs": taken}))
-    if len(found) < articles:
+                beginnings.append((size, name, {"id": name, "title": article["title"], "paragraphs": taken}))
+    if len(beginnings) < articles:
         raise ValueError(
-            f"{folder}: {len(found)} articles have {questions} questions or more, {articles} were asked for; give "
+            f"{folder}: {len(beginnings)} articles have {questions} questions or more, {articles} were asked for; give "
             "the folder of the JSON files, or smaller numbers"
         )
-    found.sort(key=lambda one: one[:2])
-    return {"data": [article for _, _, article in found[:articles]]}
+    beginnings.sort(key=lambda entry: entry[:2])
+    return {"data": [article for _, _, article in beginnings[:articles]]}
 
 
 def write_subset(folder: Path, out: Path, articles: int = ARTICLES, questions: int = QUESTIONS) -> str:
     """Write the file, whole or not at all; returns what is in it, in words."""
-    found = subset(folder, articles, questions)
+    content = subset(folder, articles, questions)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial")
-    partial.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+    partial.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     os.replace(partial, out)
-    paragraphs = [paragraph for article in found["data"] for paragraph in article["paragraphs"]]
-    asked, size = sum(len(one["qas"]) for one in paragraphs), sum(len(one["context"]) for one in paragraphs)
-    return f"{len(found['data'])} articles, {size:,} characters, {asked} questions"
+    paragraphs = [paragraph for article in content["data"] for paragraph in article["paragraphs"]]
+    asked, size = (
+        sum(len(paragraph["qas"]) for paragraph in paragraphs),
+        sum(len(paragraph["context"]) for paragraph in paragraphs),
+    )
+    return f"{len(content['data'])} articles, {size:,} characters, {asked} questions"
 
 
 def main() -> None:

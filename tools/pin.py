@@ -79,10 +79,10 @@ def resolve(side: str, python: str, old: Path, upgrade: bool) -> dict[str, str]:
         command += ["--override", str(override), "--no-python-downloads", *(["--upgrade"] if upgrade else [])]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         lines = pins.read_text().splitlines()
-    found = dict(line.split("==") for line in lines if line and not line.startswith("#")) | alone
+    versions = dict(line.split("==") for line in lines if line and not line.startswith("#")) | alone
     return {
         name: version
-        for name, version in ((canonicalize_name(name), version) for name, version in found.items())
+        for name, version in ((canonicalize_name(name), version) for name, version in versions.items())
         if not (OF_TORCH.match(name) and (side, name) not in KEPT) and not (side == "serve" and name in BREAKS_VLLM)
     }
 

@@ -231,13 +231,13 @@ class Build:
         version = ".".join(map(str, version_of(interpreter) or ()))
         wanted = key(self.side, version, self.gpu, self.torch_index)
         stamp = self.folder / STAMP
-        found = json.loads(stamp.read_text()) if stamp.exists() and self.python.exists() else {}
-        if found.get("key") == wanted and found.get("package") == package_key(self.side):
+        built = json.loads(stamp.read_text()) if stamp.exists() and self.python.exists() else {}
+        if built.get("key") == wanted and built.get("package") == package_key(self.side):
             return
         LOGS.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
         started = time.perf_counter()
-        if found.get("key") == wanted:
+        if built.get("key") == wanted:
             stamp.unlink()
             self.install_package()
         else:

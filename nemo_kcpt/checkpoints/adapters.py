@@ -72,16 +72,18 @@ def read_lora(checkpoint: Path) -> Lora | None:
             raise BadInput(f"{path}: missing, and {checkpoint} holds adapters alone; copy the checkpoint again")
         return None
     content = read_json(path)
-    names = {one.name for one in fields(Lora)}
+    names = {field.name for field in fields(Lora)}
     try:
-        found = Lora(**{key: value for key, value in content.items() if key in names})
-        if not (found.rank > 0 and isinstance(found.base, str) and all(isinstance(one, str) for one in found.targets)):
+        lora = Lora(**{key: value for key, value in content.items() if key in names})
+        if not (
+            lora.rank > 0 and isinstance(lora.base, str) and all(isinstance(target, str) for target in lora.targets)
+        ):
             raise ValueError("its values are none")
     except (AttributeError, TypeError, ValueError) as error:
         raise BadInput(
             f"{path}: not the adapters of a checkpoint of ours ({error}); copy the checkpoint again"
         ) from None
-    return found
+    return lora
 
 
 def base_of_adapters(checkpoint: Path, lora: Lora, given: Path | None = None) -> Path:
@@ -92,8 +94,8 @@ def base_of_adapters(checkpoint: Path, lora: Lora, given: Path | None = None) ->
     """
     base = given if given is not None else Path(lora.base)
     try:
-        found = find_checkpoint(base)
-        theirs = of_checkpoint(found)
+        folder = find_checkpoint(base)
+        theirs = of_checkpoint(folder)
     except BadInput as error:
         raise BadInput(
             f"{checkpoint}: holds adapters for the weights in {base}, which cannot be read ({error}); give base= the "
@@ -101,11 +103,11 @@ def base_of_adapters(checkpoint: Path, lora: Lora, given: Path | None = None) ->
         ) from None
     if theirs != lora.base_weights:
         raise BadInput(
-            f"{checkpoint}: its adapters were trained on other weights than those in {found} (hash {theirs[:12]}, "
+            f"{checkpoint}: its adapters were trained on other weights than those in {folder} (hash {theirs[:12]}, "
             f"expected {lora.base_weights[:12]}); give base= the checkpoint that the training started from, which was "
             f"{lora.base}"
         )
-    return found
+    return folder
 
 
 def check_rank(rank: int, tensor_parallel: int) -> None:
@@ -154,7 +156,7 @@ class Adapters:
         if not part.is_linear:
             return None
         rank, (rows, columns) = self.lora.rank, part.size
-        found: list[Tensor] = []
+        tensors: list[Tensor] = []
         for suffix, size in ((A, (rank, columns)), (B, (rows, rank))):
             names = tuple(name.removesuffix("weight") + suffix for name in part.names)
             there = [
@@ -163,10 +165,10 @@ class Adapters:
                 if self.reader.has(f"{LAYERS}{name}") or self.reader.has(f"{LAYERS}{part.layer}.{name}")
             ]
             if there:
-                found.append(self.reader.read(replace(part, names=(there[0],), size=size, sources=())))
-        if len(found) == 1:
+                tensors.append(self.reader.read(replace(part, names=(there[0],), size=size, sources=())))
+        if len(tensors) == 1:
             raise BadInput(f"{self.reader.folder}: half of the adapter of {part.name} is missing in it")
-        return (found[0], found[1]) if found else None
+        return (tensors[0], tensors[1]) if tensors else None
 
 
 class Merged:

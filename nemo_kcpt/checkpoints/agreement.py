@@ -54,12 +54,14 @@ class Model(HfWeights):
     @property
     def positions(self) -> dict[str, Any]:
         """RoPE base, scaling and positions, in words of transformers 4."""
-        found = {key: value for key, value in self._comparable.items() if ROPE.fullmatch(key)}
-        if not any(isinstance(one, Mapping) for one in (self.config.get("rope_parameters") or {}).values()):
+        settings = {key: value for key, value in self._comparable.items() if ROPE.fullmatch(key)}
+        if not any(
+            isinstance(parameters, Mapping) for parameters in (self.config.get("rope_parameters") or {}).values()
+        ):
             base, scaling = rope(self.config, f"{self.folder}/config.json")
-            found = {key: value for key, value in found.items() if key not in ("rope_parameters", "rope_scaling")}
-            found |= {"rope_scaling": scaling} | ({"rope_theta": base} if base is not None else {})
-        return found
+            settings = {key: value for key, value in settings.items() if key not in ("rope_parameters", "rope_scaling")}
+            settings |= {"rope_scaling": scaling} | ({"rope_theta": base} if base is not None else {})
+        return settings
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -72,13 +74,13 @@ def _comparable(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     try:
         full = load_config(folder)
     except BadInput:  # a model type that transformers 4.57 does not know: what both files say is compared
-        found = dict(config)
+        settings = dict(config)
     else:
         known = known_keys(type(full))
-        found = {key: value for key, value in full.to_dict().items() if key in known}
+        settings = {key: value for key, value in full.to_dict().items() if key in known}
     return {
         key: value
-        for key, value in found.items()
+        for key, value in settings.items()
         if not SILENT.match(key) and not TRAINING.fullmatch(key) and key not in NO_RULES and key != "model_type"
     } | {"model_type": config.get("model_type")}
 
@@ -164,8 +166,8 @@ def _rules(folder: Path) -> dict[str, Any]:
     from tokenizers import Tokenizer
 
     rules = with_class_rules(read_json(folder / "tokenizer.json"), PackTokenizer(folder))
-    found: dict[str, Any] = json.loads(Tokenizer.from_str(json.dumps(rules)).to_str())
-    return {key: value for key, value in found.items() if key not in ("version", "truncation", "padding")}
+    canonical: dict[str, Any] = json.loads(Tokenizer.from_str(json.dumps(rules)).to_str())
+    return {key: value for key, value in canonical.items() if key not in ("version", "truncation", "padding")}
 
 
 def check_tokenizers(models: Sequence[Model]) -> list[Model]:

@@ -38,23 +38,23 @@ def check_archive(stream: Any, size: int, where: str, *, state: bool = False) ->
         # Python and PyTorch read archives with code of their own. All of this is for both to see the same.
         with zipfile.ZipFile(stream) as archive:
             files = archive.infolist()
-            stored = all(one.compress_type == zipfile.ZIP_STORED and not one.flag_bits & 1 for one in files)
-            if not stored or sum(one.file_size for one in files) > size:
+            stored = all(file.compress_type == zipfile.ZIP_STORED and not file.flag_bits & 1 for file in files)
+            if not stored or sum(file.file_size for file in files) > size:
                 raise Refused("its archive is packed, or larger than the file; torch.save never packs")
-            matches = [PARTS.fullmatch(one.orig_filename) for one in files]
+            matches = [PARTS.fullmatch(file.orig_filename) for file in files]
             names = [match[2].lower() for match in matches if match]
             if len({match[1] if match else None for match in matches}) != 1 or not names:
                 raise Refused("its archive is none of torch.save: other files are in it")
             stream.seek(max(0, size - len(END)))
-            whole = min(one.header_offset for one in files) == 0 and stream.read().startswith(END[:4])
+            whole = min(file.header_offset for file in files) == 0 and stream.read().startswith(END[:4])
             if len(set(names)) < len(names) or not whole or archive.comment:
                 raise Refused("its archive holds a file twice, or something before or after its files")
             root = files[0].orig_filename.split("/")[0]
             if archive.getinfo(f"{root}/data.pkl").file_size > PICKLE_BYTES:
                 raise Refused(f"its pickle has more than {PICKLE_BYTES} bytes")
             content = archive.read(f"{root}/data.pkl")
-        tensors = {name.removeprefix("data/"): one.file_size for name, one in zip(names, files)}
-        if state and any(name.startswith("data/") and one.file_size for name, one in zip(names, files)):
+        tensors = {name.removeprefix("data/"): file.file_size for name, file in zip(names, files)}
+        if state and any(name.startswith("data/") and file.file_size for name, file in zip(names, files)):
             raise Refused(
                 "it holds a tensor: the scales of fp8, in which Transformer Engine keeps a pickle. Our recipes train "
                 "without fp8 and do not read it"

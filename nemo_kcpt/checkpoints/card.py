@@ -92,16 +92,16 @@ def measured(scores: Path) -> list[dict[str, Any]]:
     Raises:
         BadInput: there is no scores.jsonl, or no score in it.
     """
-    found: dict[tuple[str, str], list[float]] = {}
+    grouped: dict[tuple[str, str], list[float]] = {}
     for record in SCORES.read(scores):
         for metric in METRICS:
             value = record.get(metric)
             if isinstance(value, int | float):
-                found.setdefault((str(record["model"]), metric), []).append(float(value))
-    if not found:
+                grouped.setdefault((str(record["model"]), metric), []).append(float(value))
+    if not grouped:
         raise BadInput(f"{scores}: no score in it; give the folder of a finished kcpt score")
     rows = []
-    for (model, metric), values in found.items():
+    for (model, metric), values in grouped.items():
         low, high = bootstrap_interval(values)
         mean = sum(values) / len(values)
         rows.append({"model": model, "metric": metric, "questions": len(values), "mean": f"{mean:.3f}"})

@@ -190,12 +190,12 @@ class CheckpointReader:
                 places: tuple[tuple[str, tuple[int, ...]], ...] = ((name, ()),)
             else:
                 places = ((f"{LAYERS}{name}", (part.layer, *expert)), (f"{LAYERS}{part.layer}.{name}", expert))
-            for own, place in places:
+            for own, index in places:
                 key = f"{self.layout.prefix}{own}"
                 if key in self._metadata:
-                    self._check_size(key, part, place)
-                    box = (*(1 for _ in place), *part.size)
-                    return self.tensor(key, (*place, *(0 for _ in part.size)), box).reshape(part.size)
+                    self._check_size(key, part, index)
+                    box = (*(1 for _ in index), *part.size)
+                    return self.tensor(key, (*index, *(0 for _ in part.size)), box).reshape(part.size)
         if part.layer is None and any(".adapter." in key for key in self.keys()):
             raise BadInput(
                 f"{self.folder}: holds adapters alone, and no lora.json that says which; take a checkpoint of a recipe "
@@ -206,13 +206,13 @@ class CheckpointReader:
             "another architecture"
         )
 
-    def _check_size(self, key: str, part: Part, place: tuple[int, ...]) -> None:
-        """`place` is that of the layer, and the expert, in the dimensions before the tensor's own."""
-        found = tuple(getattr(self._metadata[key], "size", ()))
-        own = found[len(place) :]
-        if part.experts is not None and found[len(place) - 1 : len(place)] != (part.experts,):
+    def _check_size(self, key: str, part: Part, index: tuple[int, ...]) -> None:
+        """`index` is that of the layer, and the expert, in the dimensions before the tensor's own."""
+        size = tuple(getattr(self._metadata[key], "size", ()))
+        own = size[len(index) :]
+        if part.experts is not None and size[len(index) - 1 : len(index)] != (part.experts,):
             raise BadInput(
-                f"{self.folder}: {key} is of size {found}, the model's config has {part.experts} experts of "
+                f"{self.folder}: {key} is of size {size}, the model's config has {part.experts} experts of "
                 f"{part.size} a layer; experts are missing or of another model"
             )
         if part.padded and own[1:] == part.size[1:]:
@@ -222,9 +222,9 @@ class CheckpointReader:
                 f"{self.folder}: {key} has {own[0]} vocabulary rows, the model's config {part.size[0]}; "
                 "the checkpoint is damaged"
             )
-        if own != part.size or any(number <= at for number, at in zip(found, place)):
-            each = "" if not place else " a layer" if part.expert is None else " an expert"
+        if own != part.size or any(number <= at for number, at in zip(size, index)):
+            each = "" if not index else " a layer" if part.expert is None else " an expert"
             raise BadInput(
-                f"{self.folder}: {key} is of size {found}, the model's config makes it {part.size}{each}; the "
+                f"{self.folder}: {key} is of size {size}, the model's config makes it {part.size}{each}; the "
                 "checkpoint is damaged"
             )

@@ -86,7 +86,7 @@ def write_weights(
 def _generation_config(base: dict[str, Any], ids: dict[str, int]) -> dict[str, Any]:
     """The base model's, with the tokenizer's ids: text ends at its end-of-sequence token, and at the base's too."""
     stops = base.get("eos_token_id", [])
-    stops = [one for one in (stops if isinstance(stops, list) else [stops]) if isinstance(one, int)]
+    stops = [stop for stop in (stops if isinstance(stops, list) else [stops]) if isinstance(stop, int)]
     own = ids.get("eos_token_id")
     if own is not None and own not in stops:
         if stops:

@@ -78,17 +78,19 @@ def _sources(path: Path, wanted: int) -> list[Path]:
         return [find_checkpoint(path)]
     folder = training_checkpoints(path)
     # One state may be in two folders, under its own name and as the last.
-    found = list({one.name.removesuffix(LAST): one for one in finished_checkpoints(folder)}.values())
-    if len(found) < wanted:
-        names = ", ".join(one.name for one in found) or "none"
+    checkpoints = list(
+        {checkpoint.name.removesuffix(LAST): checkpoint for checkpoint in finished_checkpoints(folder)}.values()
+    )
+    if len(checkpoints) < wanted:
+        names = ", ".join(checkpoint.name for checkpoint in checkpoints) or "none"
         raise BadInput(
-            f"{folder}: average={wanted} was given, and there are {len(found)} finished checkpoints in it ({names}); "
-            "give a training's folder and at most that number. A training keeps more with log.ckpt.save_top_k=N "
-            "(-1: all)"
+            f"{folder}: average={wanted} was given, and there are {len(checkpoints)} finished checkpoints in it "
+            f"({names}); give a training's folder and at most that number. A training keeps more with "
+            "log.ckpt.save_top_k=N (-1: all)"
         )
-    for one in found[-wanted:]:
-        check_complete(one)
-    return found[-wanted:]
+    for checkpoint in checkpoints[-wanted:]:
+        check_complete(checkpoint)
+    return checkpoints[-wanted:]
 
 
 def _adapters(config: Config, sources: list[Path]) -> tuple[Lora, Path] | None:
@@ -132,15 +134,17 @@ def _dtypes(readers: list[CheckpointReader]) -> list[str]:
 
 
 def _dtype(readers: list[CheckpointReader], wanted: str) -> str:
-    found = _dtypes(readers)
+    dtypes = _dtypes(readers)
     choices = (KEEP, *TYPES)
     if wanted not in choices:
         raise BadInput(f"dtype: '{wanted}' is not one of {', '.join(choices)}; {nearest(wanted, choices)}")
     if wanted != KEEP:
         return wanted
-    if len(found) != 1 or found[0] not in TYPES:
-        raise BadInput(f"{readers[-1].folder}: its tensors are of {', '.join(found)}; give dtype= one of {choices[1:]}")
-    return found[0]
+    if len(dtypes) != 1 or dtypes[0] not in TYPES:
+        raise BadInput(
+            f"{readers[-1].folder}: its tensors are of {', '.join(dtypes)}; give dtype= one of {choices[1:]}"
+        )
+    return dtypes[0]
 
 
 def run(config: Config, redo: bool = False, *, bare: bool = False, compare: Compare | None = None) -> None:
@@ -167,7 +171,7 @@ def run(config: Config, redo: bool = False, *, bare: bool = False, compare: Comp
         )
     adapted = _adapters(config, sources)
     whole = sources if adapted is None or config.adapter else [adapted[1]]
-    readers = [CheckpointReader(one) for one in whole]
+    readers = [CheckpointReader(source) for source in whole]
     dtype = _dtype(readers, config.dtype)
     inputs: dict[str, Path | str] = {
         "checkpoint": sha256_text("; ".join(map(identity, sources))),
@@ -199,7 +203,7 @@ def run(config: Config, redo: bool = False, *, bare: bool = False, compare: Comp
             largest = int(config.max_shard_gb * 1e9)
             current.add(*write_weights(reader.read, shape, folder, dtype, largest, seen))
         current.add(*write_configs(shape, tokenizer, origin, folder, dtype))
-        averaged = [one.name for one in sources] if len(sources) > 1 else []
+        averaged = [source.name for source in sources] if len(sources) > 1 else []
         current.add(*write_card(shape, origin, averaged, folder, dtype, config.scores))
         if config.check and compare is not None and tokenizer is not None:
             if len(sources) > 1 or _dtypes(readers) != [dtype] or (adapted and dtype != "float32"):

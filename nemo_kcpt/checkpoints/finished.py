@@ -67,11 +67,11 @@ def find_checkpoint(path: Path) -> Path:
     folder = training_checkpoints(path)
     candidates = finished_checkpoints(folder)
     if (path / WEIGHTS).is_dir() or (path / ".metadata").is_file():
-        found = path
+        checkpoint = path
     elif candidates:
-        found = candidates[-1]
+        checkpoint = candidates[-1]
     elif layout_of(path) is BRIDGE:  # half of one, which is said below
-        found = path
+        checkpoint = path
     else:
         halves = ", ".join(entry.name for entry in unfinished_checkpoints(folder))
         raise BadInput(
@@ -79,8 +79,8 @@ def find_checkpoint(path: Path) -> Path:
             f"Megatron-Bridge {path}/{BRIDGE.config} or {folder}/iter_*/{BRIDGE.config}"
             + (f" (the saving of {halves} was interrupted)" if halves else "")
         )
-    check_complete(found)
-    return found
+    check_complete(checkpoint)
+    return checkpoint
 
 
 def check_complete(checkpoint: Path) -> None:
@@ -138,11 +138,11 @@ def _check_parts(folder: Path, metadata: Any) -> None:
         for part in meta.chunks
     }
     files: dict[str, list[tuple[Any, Any]]] = {}
-    for index, place in (metadata.storage_data or {}).items():
-        files.setdefault(place.relative_path, []).append((index, place))
+    for index, storage in (metadata.storage_data or {}).items():
+        files.setdefault(storage.relative_path, []).append((index, storage))
     for name, parts in files.items():
         path = folder / name
-        needed = max(place.offset + place.length for _, place in parts)
+        needed = max(storage.offset + storage.length for _, storage in parts)
         size = path.stat().st_size if path.is_file() else 0
         if size < needed:
             raise BadInput(
@@ -151,17 +151,17 @@ def _check_parts(folder: Path, metadata: Any) -> None:
             )
         end = 0
         with path.open("rb") as stream:
-            for index, place in sorted(parts, key=lambda part: part[1].offset):
-                where = f"{path}, {index.fqn} at byte {place.offset}"
+            for index, storage in sorted(parts, key=lambda part: part[1].offset):
+                where = f"{path}, {index.fqn} at byte {storage.offset}"
                 expected = sizes.get((index.fqn, index.offset)) if index.fqn in tensors else 0
-                if place.offset < end or expected is None or place.length < expected:
+                if storage.offset < end or expected is None or storage.length < expected:
                     raise BadInput(
-                        f"{where}: {place.length} bytes from there, .metadata has {expected or 'none'} for this part, "
-                        f"and the part before it ends at byte {end}. Use a checkpoint from a source you trust"
+                        f"{where}: {storage.length} bytes from there, .metadata has {expected or 'none'} for this "
+                        f"part, and the part before it ends at byte {end}. Use a checkpoint from a source you trust"
                     )
-                end = place.offset + place.length
-                part = Slice(stream, place.offset, place.length)
-                check_archive(part, place.length, where, state="_extra_state" in index.fqn)
+                end = storage.offset + storage.length
+                part = Slice(stream, storage.offset, storage.length)
+                check_archive(part, storage.length, where, state="_extra_state" in index.fqn)
 
 
 def identity(checkpoint: Path) -> str:

@@ -26,17 +26,17 @@ class HfFolder(HfWeights):
         super().__init__(folder)
         self._compare(self.sizes)
 
-    def _compare(self, found: dict[str, tuple[int, ...]]) -> None:
+    def _compare(self, sizes: dict[str, tuple[int, ...]]) -> None:
         config = self.folder / "config.json"
         own = sum(len(weight.sources) * weight.copies(self.shape) for weight in self.shape.family.layer)
         # Before they are listed: the numbers may be anything.
-        if self.shape.num_layers * (self.shape.num_moe_experts or 1) > len(found):
+        if self.shape.num_layers * (self.shape.num_moe_experts or 1) > len(sizes):
             raise BadInput(
-                f"{self.folder}: {len(found)} tensors for {self.shape.num_layers} layers, of which {config} makes each "
+                f"{self.folder}: {len(sizes)} tensors for {self.shape.num_layers} layers, of which {config} makes each "
                 f"{own}; one of the two is of another model, or damaged"
             )
         expected = hf_sizes(self.shape)
-        missing = [name for name in expected if name not in found]
+        missing = [name for name in expected if name not in sizes]
         if missing == ["lm_head.weight"]:
             raise BadInput(
                 f"{self.folder}: no lm_head.weight, but {config} says tie_word_embeddings=false; set it to true if the "
@@ -44,7 +44,7 @@ class HfFolder(HfWeights):
             )
         if missing:
             raise BadInput(f"{self.folder}: {some(missing)} missing, of the tensors that {config} asks for")
-        extra = [name for name in found if name not in expected]
+        extra = [name for name in sizes if name not in expected]
         if self.shape.tied and "lm_head.weight" in extra:
             extra.remove("lm_head.weight")
             self._check_tied(config)
@@ -54,9 +54,9 @@ class HfFolder(HfWeights):
                 "it is of another architecture, or holds adapters that must be merged first"
             )
         for name, size in expected.items():
-            if found[name] != size:
+            if sizes[name] != size:
                 raise BadInput(
-                    f"{self.places[name]}: {name} is {by(found[name])}, {config} makes it {by(size)}; "
+                    f"{self.places[name]}: {name} is {by(sizes[name])}, {config} makes it {by(size)}; "
                     "one of the two files is of another model"
                 )
 

@@ -41,8 +41,8 @@ LARGEST = 10**12
 
 def special_ids(tokenizer: PackTokenizer) -> dict[str, int]:
     """`bos_token_id`, `eos_token_id` and `pad_token_id`, where the tokenizer has them."""
-    found = ((f"{role}_token_id", tokenizer.token_id(f"{role}_token")) for role in ("bos", "eos", "pad"))
-    return {name: number for name, number in found if number is not None}
+    ids = ((f"{role}_token_id", tokenizer.token_id(f"{role}_token")) for role in ("bos", "eos", "pad"))
+    return {name: number for name, number in ids if number is not None}
 
 
 def _template(tokens: dict[str, tuple[str, int]], config: dict[str, Any]) -> dict[str, Any]:
@@ -51,14 +51,16 @@ def _template(tokens: dict[str, tuple[str, int]], config: dict[str, Any]) -> dic
     eos = tokens["eos"] if config.get("add_eos_token", False) else None
 
     def sequence(name: str, number: int) -> list[dict[str, Any]]:
-        around = [[{"SpecialToken": {"id": one[0], "type_id": number}}] if one else [] for one in (bos, eos)]
+        around = [[{"SpecialToken": {"id": token[0], "type_id": number}}] if token else [] for token in (bos, eos)]
         return [*around[0], {"Sequence": {"id": name, "type_id": number}}, *around[1]]
 
     return {
         "type": "TemplateProcessing",
         "single": sequence("A", 0),
         "pair": [*sequence("A", 0), *sequence("B", 1)],
-        "special_tokens": {one[0]: {"id": one[0], "ids": [one[1]], "tokens": [one[0]]} for one in (bos, eos) if one},
+        "special_tokens": {
+            token[0]: {"id": token[0], "ids": [token[1]], "tokens": [token[0]]} for token in (bos, eos) if token
+        },
     }
 
 
@@ -87,12 +89,12 @@ def _special_tokens(config: dict[str, Any]) -> dict[str, Any]:
     """Further special tokens in words that transformers 4.57 and 5 both read: a list under the older name, names as a
     mapping under the newer."""
     extra, named = config.get("extra_special_tokens"), config.get("model_specific_special_tokens")
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     if isinstance(extra, list):
-        older = [one for one in config.get("additional_special_tokens") or [] if one not in extra]
-        found["additional_special_tokens"] = [*older, *extra]
+        older = [token for token in config.get("additional_special_tokens") or [] if token not in extra]
+        entries["additional_special_tokens"] = [*older, *extra]
     names = {**(extra if isinstance(extra, dict) else {}), **(named if isinstance(named, dict) else {})}
-    return found | ({"extra_special_tokens": names} if names else {})
+    return entries | ({"extra_special_tokens": names} if names else {})
 
 
 def _write_template(tokenizer: PackTokenizer, out: Path, given: str, day: str) -> tuple[list[Path], bool]:

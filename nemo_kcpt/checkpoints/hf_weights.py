@@ -86,8 +86,8 @@ def weight_files(folder: Path) -> list[Path]:
 
 def _own(path: Path) -> Path:
     """`path`, unless it is a link out of its folder; the Hugging Face cache's links to its blobs are none."""
-    place, folder = path.resolve().parent, path.parent.resolve()
-    if place not in (folder, folder.parent.parent / "blobs"):
+    target, folder = path.resolve().parent, path.parent.resolve()
+    if target not in (folder, folder.parent.parent / "blobs"):
         raise BadInput(
             f"{path}: is a link to {path.resolve()}, outside its folder, and is not read. Copy the file itself "
             "there, or use a model from a source you trust"
@@ -145,4 +145,4 @@ class HfWeights:
 
 def _header(stream: Any) -> list[tuple[str, tuple[int, ...], str]]:
     slices = ((name, stream.get_slice(name)) for name in stream.keys())  # noqa: SIM118 - not a dict
-    return [(name, tuple(one.get_shape()), one.get_dtype()) for name, one in slices]
+    return [(name, tuple(tensor.get_shape()), tensor.get_dtype()) for name, tensor in slices]

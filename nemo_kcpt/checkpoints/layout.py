@@ -109,12 +109,12 @@ def check_layout(checkpoint: Path, wanted: Layout) -> None:
     Raises:
         BadInput: it says how to get one of `wanted`.
     """
-    found = layout_of(checkpoint)
-    if found is not wanted:
+    layout = layout_of(checkpoint)
+    if layout is not wanted:
         raise BadInput(
-            f"{checkpoint}: a checkpoint of {found.title}, where one of {wanted.title} is needed; `kcpt convert switch "
-            f"{checkpoint} --to FOLDER` writes its weights for {wanted.title}. It starts a training; what the "
-            f"optimizer of {found.title} knew is not taken along"
+            f"{checkpoint}: a checkpoint of {layout.title}, where one of {wanted.title} is needed; `kcpt convert "
+            f"switch {checkpoint} --to FOLDER` writes its weights for {wanted.title}. It starts a training; what the "
+            f"optimizer of {layout.title} knew is not taken along"
         )
 
 

@@ -58,8 +58,8 @@ class Part:
 
     def stack(self, layers: int) -> tuple[tuple[int, int], ...]:
         """Its place, and how many places there are, in each dimension that a checkpoint has before its own."""
-        found = [(self.layer, layers), (self.expert, self.experts)]
-        return tuple((place, number) for place, number in found if place is not None and number is not None)
+        dimensions = [(self.layer, layers), (self.expert, self.experts)]
+        return tuple((index, number) for index, number in dimensions if index is not None and number is not None)
 
 
 Reader = Callable[[Part], "Tensor"]

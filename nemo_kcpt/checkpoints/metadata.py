@@ -57,7 +57,9 @@ def _check_tensors(metadata: Any) -> None:
         if not isinstance(tensor.properties.dtype, torch.dtype):
             raise Refused(f"{key[:100]} is of no type")
         boxes = [(part.offsets, part.sizes) for part in tensor.chunks]
-        if not all(isinstance(size, torch.Size) for size in (tensor.size, *(one for box in boxes for one in box))):
+        if not all(
+            isinstance(size, torch.Size) for size in (tensor.size, *(vector for box in boxes for vector in box))
+        ):
             raise Refused(f"{key[:100]} has a size that is none")
         for offsets, sizes in boxes:
             inside = len(offsets) == len(sizes) == len(tensor.size) and all(
@@ -70,15 +72,15 @@ def _check_tensors(metadata: Any) -> None:
 def _check_places(metadata: Any) -> None:
     from torch.distributed.checkpoint.filesystem import _StorageInfo
 
-    for place in (metadata.storage_data or {}).values():
-        if not isinstance(place, _StorageInfo):
-            raise Refused(f"a place in a file is a {type(place).__name__}")
-        name = place.relative_path
-        if not isinstance(name, str) or type(place.offset) is not int or type(place.length) is not int:
+    for storage in (metadata.storage_data or {}).values():
+        if not isinstance(storage, _StorageInfo):
+            raise Refused(f"a place in a file is a {type(storage).__name__}")
+        name = storage.relative_path
+        if not isinstance(name, str) or type(storage.offset) is not int or type(storage.length) is not int:
             raise Refused("a place in a file is no name with two numbers")
         if Path(name).name != name:
             raise Refused(f"a tensor is said to be in '{name[:100]}', which is not the name of a file in weights/")
-        if not _whole_numbers((place.offset, place.length)):
-            raise Refused(f"a tensor is said to be at byte {place.offset}, {place.length} long")
-        if getattr(place, "transform_descriptors", None):
+        if not _whole_numbers((storage.offset, storage.length)):
+            raise Refused(f"a tensor is said to be at byte {storage.offset}, {storage.length} long")
+        if getattr(storage, "transform_descriptors", None):
             raise Refused("tensors are said to be packed, which NeMo never does")

@@ -72,13 +72,13 @@ class Origin:
     @property
     def tokenizer_json(self) -> str | None:
         """SHA-256 of the `tokenizer.json` that the weights go with, if that is known."""
-        known = [one.tokenizer_json for one in self.trainings if one.tokenizer_json]
+        known = [training.tokenizer_json for training in self.trainings if training.tokenizer_json]
         return known[-1] if known else self.base.tokenizer_json if self.base else None
 
     @property
     def conversations(self) -> Training | None:
         """The last training that saw conversations, whose template and system message the weights know."""
-        return next((one for one in reversed(self.trainings) if one.mode != "raw"), None)
+        return next((training for training in reversed(self.trainings) if training.mode != "raw"), None)
 
 
 def _card(folder: Path) -> dict[str, Any]:
@@ -91,10 +91,10 @@ def _card(folder: Path) -> dict[str, Any]:
         return {}
     end = next(number for number, line in enumerate(lines[1:], start=1) if line.strip() == "---")
     try:
-        found = yaml.safe_load("\n".join(lines[1:end]))
+        content = yaml.safe_load("\n".join(lines[1:end]))
     except yaml.YAMLError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def base_of(folder: Path, tokenizer_json: str | None) -> Base:
@@ -126,7 +126,7 @@ def write_origin(checkpoint: Path, origin: Origin) -> Path:
 
 
 def _known(kind: type, content: Any) -> Any:
-    names = {one.name for one in fields(kind)}
+    names = {attribute.name for attribute in fields(kind)}
     return kind(**{key: value for key, value in content.items() if key in names})
 
 
@@ -144,7 +144,7 @@ def read_origin(checkpoint: Path) -> Origin:
         base = content["base"]
         return Origin(
             base=None if base is None else _known(Base, base),
-            trainings=[_known(Training, one) for one in content["trainings"]],
+            trainings=[_known(Training, training) for training in content["trainings"]],
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise BadInput(

@@ -56,8 +56,8 @@ def run(config: Config, redo: bool) -> None:
         )
     shape, reader, origin = read_shape(checkpoint), CheckpointReader(checkpoint), read_origin(checkpoint)
     if len(reader.dtypes) != 1:
-        found = ", ".join(sorted(map(str, reader.dtypes)))
-        raise BadInput(f"{checkpoint}: its tensors are of {found or 'no type'}; a checkpoint of one type was expected")
+        dtypes = ", ".join(sorted(map(str, reader.dtypes)))
+        raise BadInput(f"{checkpoint}: its tensors are of {dtypes or 'no type'}; a checkpoint of one type was expected")
     keys = shaping(config) | {"backend": target.backend} | plugins.used(added_of(shape))
     inputs: dict[str, Path | str] = {"checkpoint": sha256_text(identity(checkpoint))}
     with appearing("switch", config.out, config=keys, inputs=inputs, redo=redo) as current:

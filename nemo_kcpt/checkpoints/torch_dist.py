@@ -40,7 +40,7 @@ def _tensor_item(part: Part, prefix: str, layers: int, kind: dtype) -> WriteItem
 
     key = f"{prefix}{part.name}" if part.layer is None else f"{prefix}decoder.layers.{part.name}"
     stack = part.stack(layers)
-    offsets = torch.Size([*(place for place, _ in stack), *(0 for _ in part.size)])
+    offsets = torch.Size([*(index for index, _ in stack), *(0 for _ in part.size)])
     return WriteItem(
         index=MetadataIndex(key, offsets),
         type=WriteItemType.SHARD,
@@ -63,7 +63,7 @@ def _extra_states(parts: list[Part], prefix: str, layers: int) -> Iterator[Write
     for part in parts:
         if not part.is_linear:
             continue
-        places, numbers = (".".join(map(str, one)) for one in zip(*part.stack(layers), strict=True))
+        places, numbers = (".".join(map(str, column)) for column in zip(*part.stack(layers), strict=True))
         yield _object_item(
             f"{prefix}decoder.layers.{part.name.removesuffix('weight')}_extra_state/shard_{places}_{numbers}"
         )
@@ -73,14 +73,14 @@ def _record(results: list[WriteResult]) -> list[list[Any]]:
     """Where each item of a finished file stands, as JSON."""
     return [
         [
-            one.index.fqn,
-            one.index.offset,
-            one.size_in_bytes,
-            one.storage_data.relative_path,
-            one.storage_data.offset,
-            one.storage_data.length,
+            result.index.fqn,
+            result.index.offset,
+            result.size_in_bytes,
+            result.storage_data.relative_path,
+            result.storage_data.offset,
+            result.storage_data.length,
         ]
-        for one in results
+        for result in results
     ]
 
 

@@ -169,7 +169,7 @@ class _Unpickler(_PYTHONS):
     def __init__(self, content: bytes, known: Mapping[tuple[str, str], Any], tensors: Mapping[str, int]) -> None:
         super().__init__(io.BytesIO(content), fix_imports=False)
         self._known, self._tensors = known, tensors
-        self._records = {one.make for one in known.values() if isinstance(one, _Known) and one.record}
+        self._records = {value.make for value in known.values() if isinstance(value, _Known) and value.record}
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._known:
@@ -234,10 +234,10 @@ class _Unpickler(_PYTHONS):
             inside = vars(key).values() if type(key) in self._records else [key]
             if type(key) is tuple and len(key) <= MOST_DIMENSIONS:
                 # Names, such as those of torch's types, are known ones, which are hashed by their identity.
-                inside = [one for one in key if not isinstance(one, _Known)]
+                inside = [item for item in key if not isinstance(item, _Known)]
             # Of what is derived from tuples, only sizes are ever made.
             if not all(
-                isinstance(one, SINGLE) or (isinstance(one, tuple) and type(one) is not tuple) for one in inside
+                isinstance(item, SINGLE) or (isinstance(item, tuple) and type(item) is not tuple) for item in inside
             ):
                 raise Refused("the key of a dictionary is no single value")
 
@@ -262,7 +262,7 @@ def _size(values: Any) -> Any:
     return torch.Size(values)
 
 
-def _one(make: Callable[[Any], Any]) -> _Known:
+def _lookup(make: Callable[[Any], Any]) -> _Known:
     """A call of a function that looks up a single value."""
 
     def made(value: Any) -> Any:
@@ -287,12 +287,12 @@ def known_in_metadata() -> dict[tuple[str, str], Any]:
 
     own: dict[tuple[str, str], Any] = {
         ("torch", "Size"): _Known(_size),
-        ("torch.serialization", "_get_layout"): _one(_get_layout),
-        (DCP, "_MEM_FORMAT_ENCODING"): _one(metadata._MEM_FORMAT_ENCODING),
+        ("torch.serialization", "_get_layout"): _lookup(_get_layout),
+        (DCP, "_MEM_FORMAT_ENCODING"): _lookup(metadata._MEM_FORMAT_ENCODING),
         ("pathlib", "PosixPath"): _Known(_path),
         (MEGATRON, "MCoreMetadata"): _Known(type("MCoreMetadata", (metadata.Metadata,), {}), record=True),
         (MEGATRON, "MCoreSavePlan"): _Known(type("MCoreSavePlan", (), {}), record=True),
-        (PLANNER, "WriteItemType"): _one(planner.WriteItemType),
+        (PLANNER, "WriteItemType"): _lookup(planner.WriteItemType),
         ("collections", "OrderedDict"): _Known(lambda: OrderedDict()),
     }
     modules = {DCP: metadata, PLANNER: planner, "torch.distributed.checkpoint.filesystem": filesystem}
@@ -329,7 +329,7 @@ def unpickled(content: bytes, where: str, known: Mapping[tuple[str, str], Any], 
     except Refused as error:
         raise BadInput(f"{where}: {error}") from None
     except Exception as error:  # whatever a damaged pickle makes of itself
-        shown = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200]
         raise BadInput(
-            f"{where}: damaged ({type(error).__name__}: {shown}); copy it again, or take another checkpoint"
+            f"{where}: damaged ({type(error).__name__}: {reason}); copy it again, or take another checkpoint"
         ) from None

@@ -54,14 +54,14 @@ def control_characters(text: str) -> Changed:
 
     def replace(match: re.Match[str]) -> str:
         nonlocal count, line
-        found, place = match[0], match.start()
-        while line < len(directed) and directed[line][1] <= place:
+        matched, start = match[0], match.start()
+        while line < len(directed) and directed[line][1] <= start:
             line += 1
-        has_direction = line < len(directed) and directed[line][0] <= place
-        if len(found) > 1 or (has_direction and _BIDI.match(found)) or _is_needed(found, text, place):
-            return found
+        has_direction = line < len(directed) and directed[line][0] <= start
+        if len(matched) > 1 or (has_direction and _BIDI.match(matched)) or _is_needed(matched, text, start):
+            return matched
         count += 1
-        return "\ufffd" if "\ud800" <= found <= "\udfff" else ""
+        return "\ufffd" if "\ud800" <= matched <= "\udfff" else ""
 
     return Changed(_FLAG_OR_SUSPECT.sub(replace, text), count)
 
@@ -70,17 +70,17 @@ def _lines_with_direction(text: str) -> list[tuple[int, int]]:
     """Start and end of the lines that hold right-to-left letters; only there do direction marks mean something."""
     if not _RIGHT_TO_LEFT.search(text):
         return []
-    found, start = [], 0
+    spans, start = [], 0
     for line in text.split("\n"):
         if _RIGHT_TO_LEFT.search(line):
-            found.append((start, start + len(line)))
+            spans.append((start, start + len(line)))
         start += len(line) + 1
-    return found
+    return spans
 
 
-def _is_needed(character: str, text: str, place: int) -> bool:
+def _is_needed(character: str, text: str, index: int) -> bool:
     """Whether a joiner or a zero-width space has a meaning between its neighbours, which must be there to stay."""
-    before, after = text[place - 1 : place], text[place + 1 : place + 2]
+    before, after = text[index - 1 : index], text[index + 1 : index + 2]
     if character not in "\u200b\u200c\u200d" or not before or not after:
         return False
     if _SUSPECT.match(before) or _SUSPECT.match(after):

@@ -81,29 +81,29 @@ def _in_latin(text: str) -> str:
         return ""
     if len(_HIGH.findall(text)) > max(10, 0.4 * len(text)):
         return _reason("another encoding read as Latin-1", text, first)
-    if not (found := _UTF8_IN_LATIN.search(text)):
+    if not (match := _UTF8_IN_LATIN.search(text)):
         return ""
     from ftfy.badness import badness
 
-    return _reason("UTF-8 read as Latin-1", text, found) if badness(text) * DENSITY >= len(text) else ""
+    return _reason("UTF-8 read as Latin-1", text, match) if badness(text) * DENSITY >= len(text) else ""
 
 
 def _paired(text: str) -> str:
     for what, signs, pattern in _PAIRS:
-        if any(sign in text for sign in signs) and (found := pattern.search(text)):
+        if any(sign in text for sign in signs) and (first := pattern.search(text)):
             covered = sum(len(match[0]) for match in pattern.finditer(text))
             if covered > max(10, COVERED * len(text)):
-                return _reason(what, text, found)
+                return _reason(what, text, first)
     return ""
 
 
 def _iso_2022_jp(text: str) -> str:
     """Its escape sequences, or what is left of them without the escape character."""
-    found = _ISO_2022_JP.search(text) if "$B" in text or "$@" in text else None
-    covered = sum(len(match[0]) for match in _ISO_2022_JP.finditer(text)) if found else 0
-    return _reason("ISO-2022-JP that was not decoded", text, found) if found and covered > COVERED * len(text) else ""
+    first = _ISO_2022_JP.search(text) if "$B" in text or "$@" in text else None
+    covered = sum(len(match[0]) for match in _ISO_2022_JP.finditer(text)) if first else 0
+    return _reason("ISO-2022-JP that was not decoded", text, first) if first and covered > COVERED * len(text) else ""
 
 
-def _reason(what: str, text: str, found: re.Match[str]) -> str:
-    start = max(0, found.start() - 5)
+def _reason(what: str, text: str, match: re.Match[str]) -> str:
+    start = max(0, match.start() - 5)
     return f'looks like {what}, as in "{" ".join(text[start : start + 20].split())}"; convert the original to UTF-8'

@@ -88,8 +88,8 @@ class Joiner:
         if first.isdigit() and _POINT_LAST.search(left[-40:]) and _NUMBER_FIRST.match(right):
             return ""
         if _WRITING.match(last) or _WRITING.match(first):
-            one, other = (first, last) if _WRITING.match(last) else (last, first)
-            return self._between if _LETTER.match(other) and one.isalnum() else ""
+            foreign, japanese = (first, last) if _WRITING.match(last) else (last, first)
+            return self._between if _LETTER.match(japanese) and foreign.isalnum() else ""
         if first in ",.;:!?)]}’”%" or last in "([{“‘":
             return ""
         return "" if _URL.search(left[-300:]) else " "

@@ -271,8 +271,8 @@ def _cut_alike(lines: Sequence[_Line]) -> dict[int, int]:
 
 def _neighbours(wraps: Sequence[_Wrap], number: int) -> list[_Wrap]:
     """The last wrapped run that begins before a line (or with it) and the first that begins after it."""
-    place = bisect(wraps, number, key=_first)
-    return [*wraps[max(0, place - 1) : place], *wraps[place : place + 1]]
+    index = bisect(wraps, number, key=_first)
+    return [*wraps[max(0, index - 1) : index], *wraps[index : index + 1]]
 
 
 def _first(wrap: _Wrap) -> int:

@@ -20,10 +20,10 @@ def is_mass_number(number: str, after: str) -> bool:
 
     A nucleus has as many neutrons as protons or more, and no known one three times as many: from H (¹H, ²H, ³H) on.
     """
-    found = _ELEMENT.match(after)
-    if found is None or not number.isdigit():
+    match = _ELEMENT.match(after)
+    if match is None or not number.isdigit():
         return False
-    protons = _PROTONS[found["symbol"]]
-    if found["protons"] and int(found["protons"]) != protons:
+    protons = _PROTONS[match["symbol"]]
+    if match["protons"] and int(match["protons"]) != protons:
         return False
     return (1.5 * protons if protons > 1 else 1) <= int(number) <= 3 * protons

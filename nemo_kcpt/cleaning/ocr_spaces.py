@@ -63,11 +63,11 @@ def ocr_spaces(text: str) -> Changed:
     lines, gaps = _lines_with_gaps(text)
     torn = len(_TORN.findall(text))
     noisy = torn >= FEWEST_NOISE and torn > NOISE * (torn + len(_WHOLE.findall(text)))
-    noise = [place for line, own in zip(lines, gaps) for place in _noise(line, own, noisy)]
+    noise = [gap for line, own in zip(lines, gaps) for gap in _noise(line, own, noisy)]
     if noise:
         text = _without(text, noise)
         lines, gaps = _lines_with_gaps(text)
-    known = [place for line, own in zip(lines, gaps) if not _is_on_purpose(line, own) for place in own]
+    known = [gap for line, own in zip(lines, gaps) if not _is_on_purpose(line, own) for gap in own]
     together = _written_together(text, known) if known else []
     return Changed(_without(text, together) if together else text, len(noise) + len(together))
 
@@ -81,16 +81,16 @@ def _lines_with_gaps(text: str) -> tuple[list[Line], list[list[int]]]:
             continue
         own = [line.start + match.start() for match in _GAP.finditer(line.text)]
         if spans:
-            own = [place for place in own if not _is_inside(place, spans)]
+            own = [gap for gap in own if not _is_inside(gap, spans)]
         if own:
             lines.append(line)
             gaps.append(own)
     return lines, gaps
 
 
-def _is_inside(place: int, spans: Sequence[Span]) -> bool:
-    number = bisect_right(spans, place, key=itemgetter(0)) - 1
-    return number >= 0 and spans[number][0] <= place < spans[number][1]
+def _is_inside(offset: int, spans: Sequence[Span]) -> bool:
+    number = bisect_right(spans, offset, key=itemgetter(0)) - 1
+    return number >= 0 and spans[number][0] <= offset < spans[number][1]
 
 
 def _noise(line: Line, gaps: list[int], noisy: bool) -> list[int]:
@@ -103,12 +103,12 @@ def _noise(line: Line, gaps: list[int], noisy: bool) -> list[int]:
         all_noise = len(gaps) >= max(FEWEST, SHARE * (len(gaps) + joined)) and singles > SINGLE * len(gaps)
     in_runs, in_series = _single_characters(line)
     if not all_noise:
-        return [place for place in gaps if place in in_runs]
+        return [gap for gap in gaps if gap in in_runs]
     if "\u3000" not in line.text:
-        return [place for place in gaps if place not in in_series] if in_series else gaps
-    wide = {place for place in gaps if line.text[place - line.start] == "\u3000"}
+        return [gap for gap in gaps if gap not in in_series] if in_series else gaps
+    wide = {gap for gap in gaps if line.text[gap - line.start] == "\u3000"}
     kept = in_series if 2 * len(wide) > len(gaps) else in_series | wide
-    return [place for place in gaps if place not in kept]
+    return [gap for gap in gaps if gap not in kept]
 
 
 def _single_characters(line: Line) -> tuple[set[int], set[int]]:
@@ -139,16 +139,16 @@ def _written_together(text: str, gaps: list[int]) -> list[int]:
     """
     open_gaps = set(gaps)
     waiting: dict[str, list[int]] = defaultdict(list)
-    for place in gaps:
-        before, after = _letters(text, place, -1, open_gaps, 2), _letters(text, place, 1, open_gaps, 2)
+    for gap in gaps:
+        before, after = _letters(text, gap, -1, open_gaps, 2), _letters(text, gap, 1, open_gaps, 2)
         if len(before) == len(after) == 2:
-            waiting[before + after].append(place)
+            waiting[before + after].append(gap)
     evidence = list(_found_in(text, waiting))
     taken: set[int] = set()
     while evidence:
-        for place in waiting.pop(evidence.pop(), ()):
-            taken.add(place)
-            before, after = _letters(text, place, -1, taken, 3), _letters(text, place, 1, taken, 3)
+        for gap in waiting.pop(evidence.pop(), ()):
+            taken.add(gap)
+            before, after = _letters(text, gap, -1, taken, 3), _letters(text, gap, 1, taken, 3)
             around = before + after
             for start in range(max(0, len(before) - 3), min(len(before), len(around) - 3)):
                 if around[start : start + 4] in waiting:
@@ -156,17 +156,17 @@ def _written_together(text: str, gaps: list[int]) -> list[int]:
     return sorted(taken)
 
 
-def _letters(text: str, place: int, step: int, gaps: set[int], most: int) -> str:
-    """Up to `most` Japanese letters that follow `place` in one direction, across `gaps`, in the order of the text."""
-    found = ""
-    place += step
-    while len(found) < most and 0 <= place < len(text):
-        if place not in gaps:
-            if not _LETTER.match(text[place]):
+def _letters(text: str, offset: int, step: int, gaps: set[int], most: int) -> str:
+    """Up to `most` Japanese letters that follow `offset` in one direction, across `gaps`, in the order of the text."""
+    letters = ""
+    offset += step
+    while len(letters) < most and 0 <= offset < len(text):
+        if offset not in gaps:
+            if not _LETTER.match(text[offset]):
                 break
-            found = found + text[place] if step > 0 else text[place] + found
-        place += step
-    return found
+            letters = letters + text[offset] if step > 0 else text[offset] + letters
+        offset += step
+    return letters
 
 
 def _found_in(text: str, keys: dict[str, list[int]]) -> Iterator[str]:
@@ -183,6 +183,6 @@ def _found_in(text: str, keys: dict[str, list[int]]) -> Iterator[str]:
 def _without(text: str, places: list[int]) -> str:
     """`text` without the characters at `places`."""
     characters = list(text)
-    for place in places:
-        characters[place] = ""
+    for position in places:
+        characters[position] = ""
     return "".join(characters)

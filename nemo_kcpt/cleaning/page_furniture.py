@@ -95,13 +95,13 @@ def _take_from_pages(text: str) -> Changed:
     taken: list[set[int]] = [set() for _ in pages]
     for top in (True, False):
         edges = [edge for number, lines in enumerate(pages) for edge in _edges(number, lines, top)]
-        found = _recurring(edges, len(pages), top)
+        recurring = _recurring(edges, len(pages), top)
         by_page: dict[int, list[_Edge]] = defaultdict(list)
         for edge in edges:
             by_page[edge.page].append(edge)
         for number, of_page in by_page.items():
             depth = 0
-            while depth < len(of_page) and (number, of_page[depth].line) in found:
+            while depth < len(of_page) and (number, of_page[depth].line) in recurring:
                 depth += 1
             if depth < ZONE:  # as many lines or more: the page is a form that repeats, not furniture
                 taken[number].update(edge.line for edge in of_page[:depth])
@@ -120,7 +120,7 @@ def _take_between(text: str, first: list[str], second: list[str]) -> Changed:
     """Remove what two pages share at their edges, if it parts a sentence that goes on on the second page."""
     feet = _shared(list(_edges(0, first, False)), list(_edges(1, second, False)))
     heads = _shared(list(_edges(0, first, True)), list(_edges(1, second, True)))
-    lost: list[set[int]] = [{one.line for one, _ in feet}, {other.line for _, other in [*feet, *heads]}]
+    lost: list[set[int]] = [{edge.line for edge, _ in feet}, {other.line for _, other in [*feet, *heads]}]
     rest = [
         [line for number, line in enumerate(page) if line.strip() and number not in gone]
         for page, gone in zip((first, second), lost)
@@ -128,7 +128,7 @@ def _take_between(text: str, first: list[str], second: list[str]) -> Changed:
     before = next((line for line in reversed(rest[0]) if not _NOTE.match(line)), "")
     if not (feet or heads) or not rest[1] or not (_goes_on([before, rest[1][0]], 1, 0) or _parted(before, rest[1][0])):
         return Changed(text, 0)
-    lost[0].update(one.line for one, _ in heads if not _is_titled(one))
+    lost[0].update(edge.line for edge, _ in heads if not _is_titled(edge))
     kept = [
         "\n".join(line for number, line in enumerate(page) if number not in gone).strip("\n")
         for page, gone in zip((first, second), lost)
@@ -136,10 +136,10 @@ def _take_between(text: str, first: list[str], second: list[str]) -> Changed:
     return Changed("\f".join(kept), sum(map(len, lost)))
 
 
-def _shared(one: Sequence[_Edge], other: Sequence[_Edge]) -> list[tuple[_Edge, _Edge]]:
+def _shared(left: Sequence[_Edge], right: Sequence[_Edge]) -> list[tuple[_Edge, _Edge]]:
     """The outermost lines that two pages share; numbers in them stay, or go up by one. None if all at the edge do."""
     shared: list[tuple[_Edge, _Edge]] = []
-    for first, second in zip(one, other):
+    for first, second in zip(left, right):
         steps = {after - before for before, after in zip(first.numbers, second.numbers)}
         if first.key != second.key or steps - {0, 1} or _is_content(first.text):
             return shared
@@ -189,7 +189,7 @@ def _recurring(edges: Sequence[_Edge], pages: int, top: bool) -> set[tuple[int, 
     groups: dict[str, list[_Edge]] = defaultdict(list)
     for edge in edges:
         groups[edge.key].append(edge)
-    found: set[tuple[int, int]] = set()
+    recurring: set[tuple[int, int]] = set()
     for group in groups.values():
         if len(group) < PAGES or _is_content(group[0].text):
             continue
@@ -203,8 +203,8 @@ def _recurring(edges: Sequence[_Edge], pages: int, top: bool) -> set[tuple[int, 
         same = len({edge.numbers for edge in group}) == 1
         if top and where[0] == 0 and _is_titled(group[0], same) and not _COPYRIGHT.search(group[0].text):
             group = [edge for edge in group if edge.page != 0]
-        found.update((edge.page, edge.line) for edge in group)
-    return found
+        recurring.update((edge.page, edge.line) for edge in group)
+    return recurring
 
 
 def _is_titled(edge: _Edge, same: bool = True) -> bool:
@@ -224,14 +224,14 @@ def _is_content(line: str) -> bool:
 
 def _in_step(group: list[_Edge]) -> list[_Edge]:
     """Those of the lines whose numbers stay the same, or grow by one a page; none if the numbers do neither."""
-    for place in range(min(len(edge.numbers) for edge in group)):
-        if len({edge.numbers[place] for edge in group}) == 1:
+    for index in range(min(len(edge.numbers) for edge in group)):
+        if len({edge.numbers[index] for edge in group}) == 1:
             continue
-        offsets = Counter(edge.numbers[place] - edge.page for edge in group)
+        offsets = Counter(edge.numbers[index] - edge.page for edge in group)
         offset, often = offsets.most_common(1)[0]
         if often < PAGES or often < 0.6 * len(group):
             return []
-        group = [edge for edge in group if edge.numbers[place] - edge.page == offset]
+        group = [edge for edge in group if edge.numbers[index] - edge.page == offset]
     return group
 
 
@@ -256,7 +256,7 @@ def _take_lone_lines(text: str) -> Changed:
     if not candidates:
         return Changed(text, 0)
     protected = [line.protected for line in lines_of(text)]
-    candidates = [one for one in candidates if not protected[one.line]]
+    candidates = [candidate for candidate in candidates if not protected[candidate.line]]
     taken = set(_accepted(candidates, lines))
     if not taken:
         return Changed(text, 0)
@@ -297,21 +297,25 @@ def _is_blank(lines: Sequence[str], number: int) -> bool:
 def _accepted(candidates: Sequence[_Lone], lines: Sequence[str]) -> Iterator[int]:
     """Numbers of the lines that are furniture."""
     kinds: dict[str, list[_Lone]] = defaultdict(list)
-    for one in candidates:
-        kinds[one.kind].append(one)
+    for candidate in candidates:
+        kinds[candidate.kind].append(candidate)
     for kind, group in kinds.items():
-        isolated = [one for one in group if one.isolated]
+        isolated = [member for member in group if member.isolated]
         if kind in ("proceedings", "numbered copyright") or (kind.startswith("copyright") and len(group) > 1):
-            yield from (one.line for one in group)
+            yield from (member.line for member in group)
         elif kind in ("dashed", "page"):
-            yield from (one.line for one in (group if len(group) > 1 and _ascends(group) else isolated))
+            yield from (member.line for member in (group if len(group) > 1 and _ascends(group) else isolated))
         elif kind == "of":
-            totals = Counter(one.total for one in isolated)
+            totals = Counter(member.total for member in isolated)
             for total in totals:
-                same = [one for one in isolated if one.total == total]
+                same = [member for member in isolated if member.total == total]
                 # Dates and scores look the same, but then there are others with another number after the bar.
-                if all(one.number <= total for one in same) and _ascends(same) and (len(totals) == 1 or len(same) > 1):
-                    yield from (one.line for one in same)
+                if (
+                    all(member.number <= total for member in same)
+                    and _ascends(same)
+                    and (len(totals) == 1 or len(same) > 1)
+                ):
+                    yield from (member.line for member in same)
         elif kind == "bare":
             yield from _page_run(isolated, lines)
 
@@ -331,8 +335,8 @@ def _page_run(group: Sequence[_Lone], lines: Sequence[str]) -> list[int]:
     if any(sum(len(line) for line in lines[left.line + 1 : right.line]) < 20 for left, right in pairwise(group)):
         return []
     last = not any(line.strip() for line in lines[group[-1].line + 1 :])
-    broken = any(_goes_on(lines, one.line, one.line) for one in group)
-    return [one.line for one in group] if last or broken or group[0].number > 1 else []
+    broken = any(_goes_on(lines, member.line, member.line) for member in group)
+    return [member.line for member in group] if last or broken or group[0].number > 1 else []
 
 
 def _goes_on(lines: Sequence[str], first: int, last: int) -> bool:

@@ -49,10 +49,10 @@ def raised(text: str) -> Changed:
         nonlocal count
         if not _ANY.search(part):
             return part
-        part, found = _written(_LINKED.sub(_with_link, part), noted)
+        part, pairs = _written(_LINKED.sub(_with_link, part), noted)
         part, notes = _notes(part)
-        count += found + notes
-        return fractions(part) if found else part
+        count += pairs + notes
+        return fractions(part) if pairs else part
 
     return Changed(outside(text, change), count)
 
@@ -67,7 +67,7 @@ def _with_link(match: re.Match[str]) -> str:
 def _written(text: str, noted: Collection[str]) -> tuple[str, int]:
     """The text without pairs of tags, each the innermost first; and how many there were."""
     pieces: list[str] = []
-    opened: list[tuple[str, str, int, int]] = []  # name, attributes, place in `pieces`, offset after the tag
+    opened: list[tuple[str, str, int, int]] = []  # name, attributes, index in `pieces`, offset after the tag
     start = count = 0
     for match in _TAG.finditer(text):
         pieces.append(text[start : match.start()])
@@ -82,23 +82,23 @@ def _written(text: str, noted: Collection[str]) -> tuple[str, int]:
         if not opened:
             pieces.append(match[0])
             continue
-        _, attributes, place, inside = opened.pop()
-        content = "".join(pieces[place + 1 :])
+        _, attributes, index, inside = opened.pop()
+        content = "".join(pieces[index + 1 :])
         if len(content) > LONGEST or "\n\n" in text[inside : match.start()]:
             pieces.append(match[0])
             continue
-        before = _INNER_TAG.sub("", "".join(pieces[max(0, place - 8) : place]))[-NEAR:]
+        before = _INNER_TAG.sub("", "".join(pieces[max(0, index - 8) : index]))[-NEAR:]
         after = _INNER_TAG.sub("", text[start : start + 2 * NEAR])
-        pieces[place:] = [_one(name, attributes, content, before, after, noted)]
+        pieces[index:] = [_replaced(name, attributes, content, before, after, noted)]
         count += 1
     return "".join([*pieces, text[start:]]), count
 
 
-def _one(name: str, attributes: str, content: str, before: str, after: str, noted: Collection[str]) -> str:
+def _replaced(name: str, attributes: str, content: str, before: str, after: str, noted: Collection[str]) -> str:
     links = [_attributes(attributes), *(_attributes(link) for link in _LINK.findall(content))]
     content = _INNER_TAG.sub("", content)
-    for found in _MARKDOWN_LINK.finditer(content):
-        links.append({"href": found[2]})
+    for match in _MARKDOWN_LINK.finditer(content):
+        links.append({"href": match[2]})
     content = html.unescape(_ESCAPE.sub(r"\1", _EMPHASIS.sub(r"\2", _MARKDOWN_LINK.sub(r"\1", content).strip())))
     if name == "sub":
         return write_lowered(content)

@@ -65,10 +65,10 @@ def references(text: str) -> Changed:
     """Take the list of references out of the text and keep its entries apart."""
     entries: list[str] = []
     while any(hint in text for hint in _HINTS):
-        rest, found = _take_lists(text)
-        if not found:
+        rest, taken = _take_lists(text)
+        if not taken:
             break
-        text, entries = rest, entries + found
+        text, entries = rest, entries + taken
     return Changed(text, len(entries), tuple(entries))
 
 
@@ -86,10 +86,10 @@ def _take_lists(text: str) -> tuple[str, list[str]]:
             first = number + 1
             if first < len(lines) and _UNDERLINE.match(lines[first]):
                 first += 1
-            if found := _entries(lines, _body(lines, protected, first)):
-                entries += [_joined(lines, entry, joiner) for entry in found]
+            if entry_lines := _entries(lines, _body(lines, protected, first)):
+                entries += [_joined(lines, entry, joiner) for entry in entry_lines]
                 kept.append("\n".join(lines[start:number]))
-                start = number = found[-1][-1] + 1
+                start = number = entry_lines[-1][-1] + 1
                 continue
         number += 1
     kept.append("\n".join(lines[start:]))
@@ -192,10 +192,10 @@ def _indent(line: str) -> int:
 
 def _without_tail(lines: Sequence[str], entry: list[int]) -> list[int]:
     """The last entry without what follows it after a blank line and is no part of it."""
-    for place in range(1, len(entry)):
-        gap = lines[entry[place - 1] + 1 : entry[place]]
-        if gap and not (any("\f" in line for line in gap) and not ends_sentence(lines[entry[place - 1]])):
-            return entry[:place]
+    for index in range(1, len(entry)):
+        gap = lines[entry[index - 1] + 1 : entry[index]]
+        if gap and not (any("\f" in line for line in gap) and not ends_sentence(lines[entry[index - 1]])):
+            return entry[:index]
     return entry
 
 

@@ -56,7 +56,7 @@ def protected_spans(text: str) -> tuple[Span, ...]:
 def lines_of(text: str) -> list[Line]:
     """The lines of a text; protected are those that a code block or a formula fills or goes beyond."""
     spans = protected_spans(text)
-    lines, start, place = [], 0, 0
+    lines, start, index = [], 0, 0
     if not spans:
         for line in text.split("\n"):
             lines.append(Line(line, start, False))
@@ -65,20 +65,20 @@ def lines_of(text: str) -> list[Line]:
     for line in text.split("\n"):
         end, protected, free = start + len(line), False, []
         rest = start
-        while place < len(spans) and spans[place][0] < max(end, start + 1):
-            left, right = spans[place]
+        while index < len(spans) and spans[index][0] < max(end, start + 1):
+            left, right = spans[index]
             protected = protected or left < start or right > end
             free.append(text[rest:left])
             rest = min(right, end)
             if right > end:
                 break
-            place += 1
+            index += 1
         if free and not protected:
             protected = not any(map(str.strip, [*free, text[rest:end]]))
         lines.append(Line(line, start, protected))
         start = end + 1
-        if place < len(spans) and spans[place][1] <= start - 1:
-            place += 1
+        if index < len(spans) and spans[index][1] <= start - 1:
+            index += 1
     return lines
 
 

@@ -72,12 +72,14 @@ def find_title(text: str) -> str:
 def find_sections(text: str) -> list[dict[str, Any]]:
     """The headings of a text in order: `title`, `level` from 1, and `start`, the offset of the heading's line."""
     lines = lines_of(text)
-    found = list(_markdown(lines, split(text).lines))
-    if len(found) < 2:
-        taken = {heading.line for heading in found}
-        others = (heading for heading in _plain(lines, bool(found)) if heading.line not in taken)
-        found = sorted([*found, *others])
-    return [{"title": one.title, "level": one.level, "start": lines[one.line].start} for one in found]
+    headings = list(_markdown(lines, split(text).lines))
+    if len(headings) < 2:
+        taken = {heading.line for heading in headings}
+        others = (heading for heading in _plain(lines, bool(headings)) if heading.line not in taken)
+        headings = sorted([*headings, *others])
+    return [
+        {"title": heading.title, "level": heading.level, "start": lines[heading.line].start} for heading in headings
+    ]
 
 
 def _markdown(lines: Sequence[Line], start: int) -> Iterator[_Found]:
@@ -183,12 +185,12 @@ def _sequence(lines: Sequence[Line], candidates: dict[int, Numbered], markdown: 
     tops.reverse()
     lines_of_tops = {top.line: top.number for top in tops}
     last: tuple[int, ...] = ()
-    for line, one in candidates.items():
+    for line, candidate in candidates.items():
         if line in lines_of_tops:
             last = (lines_of_tops[line], 0)
             yield _Found(line, 1, lines[line].text.strip())
         elif last:
-            number = (last[0], *one.number) if one.style == "第節" else one.number
+            number = (last[0], *candidate.number) if candidate.style == "第節" else candidate.number
             if len(number) > 1 and _comes_after(last, number):
                 last = number
                 yield _Found(line, len(number), lines[line].text.strip())
@@ -201,14 +203,14 @@ def _best_chain(style: str, candidates: dict[int, Numbered]) -> _Chain | None:
     are only enough where the style ("第1章") or a name ("1 はじめに") speaks for sections.
     """
     ending: dict[int, _Chain] = {}
-    for line, one in candidates.items():
-        if one.style != style or len(one.number) > 1:
+    for line, candidate in candidates.items():
+        if candidate.style != style or len(candidate.number) > 1:
             continue
-        number = one.number[0]
+        number = candidate.number[0]
         before = ending.get(number - 1) or ending.get(number - 2)
         if before is None and number > 2:
             continue
-        known = bool(known_name(one.title))
+        known = bool(known_name(candidate.title))
         score = 1 + known + (before.score if before else 0)
         if number not in ending or score >= ending[number].score:
             ending[number] = _Chain(score, known or bool(before and before.known), line, number, before)
@@ -233,7 +235,7 @@ def _comes_after(last: tuple[int, ...], number: tuple[int, ...]) -> bool:
 
 def _appendices(lines: Sequence[Line], candidates: dict[int, Numbered]) -> Iterator[_Found]:
     last: tuple[int, ...] = (0,)
-    for line, one in candidates.items():
-        if one.style == "付録" and one.number > last:
-            last = one.number
-            yield _Found(line, len(one.number), lines[line].text.strip())
+    for line, candidate in candidates.items():
+        if candidate.style == "付録" and candidate.number > last:
+            last = candidate.number
+            yield _Found(line, len(candidate.number), lines[line].text.strip())

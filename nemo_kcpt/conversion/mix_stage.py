@@ -141,7 +141,7 @@ def run(config: Config, redo: bool = False) -> None:
     names = shared_tensors(models)
     types = _types(models, names, config.dtype)
     having = check_tokenizers(models)
-    roles = [f"add {number}" if one.role == "add" else one.role for number, one in enumerate(models, start=-1)]
+    roles = [f"add {number}" if model.role == "add" else model.role for number, model in enumerate(models, start=-1)]
     inputs = {role: _identity(model) for role, model in zip(roles, models)}
     with appearing("mix", config.out, config=shaping(config, "add"), inputs=dict(inputs), redo=redo) as current:
         if current.done:
@@ -155,7 +155,7 @@ def run(config: Config, redo: bool = False) -> None:
         current.add(*copy_tokenizer(having, folder))
         said = describe(config, models)
         current.add(*write_mix_card(said, dict(zip(roles, models)), inputs, types, folder))
-        current.counts |= {"mixture": said, "models": {role: str(one.folder) for role, one in zip(roles, models)}}
+        current.counts |= {"mixture": said, "models": {role: str(model.folder) for role, model in zip(roles, models)}}
     LOG.info("convert mix: %s, %s", config.out, said)
 
 

@@ -137,9 +137,9 @@ SUMS = f"count(*) AS papers, {_total('characters')} AS characters, {_total('toke
 
 
 def _totals(query: Query) -> dict[str, Any]:
-    found = _row(query, f"SELECT {SUMS}, {_total('raw_characters')} AS raw_characters FROM papers")
-    per_token = round(found["characters"] / found["tokens"], 2) if found["tokens"] else None
-    return {**found, "characters_per_token": per_token}
+    totals = _row(query, f"SELECT {SUMS}, {_total('raw_characters')} AS raw_characters FROM papers")
+    per_token = round(totals["characters"] / totals["tokens"], 2) if totals["tokens"] else None
+    return {**totals, "characters_per_token": per_token}
 
 
 def _fates(query: Query) -> dict[str, Any]:
@@ -200,24 +200,24 @@ def _pairs(query: Query, fate: str) -> dict[str, Any]:
 def _quantiles(query: Query, column: str) -> dict[str, Any]:
     """Least, quantiles (nearest rank: a value that occurs), greatest and mean; equal values are counted, not held."""
     quantiles = ", ".join(f"min(value) FILTER (100 * upto >= {share} * papers) AS p{share}" for share in QUANTILES)
-    found = _row(
+    row = _row(
         query,
         f"""SELECT min(value) AS min, {quantiles}, max(value) AS max,
             (sum(value * n) / any_value(papers))::DOUBLE AS mean
             FROM (SELECT value, n, sum(n) OVER (ORDER BY value) AS upto, sum(n) OVER () AS papers
                   FROM (SELECT {column} AS value, count(*) AS n FROM papers GROUP BY 1))""",
     )
-    return {**found, "mean": round(found["mean"] or 0, 1)}
+    return {**row, "mean": round(row["mean"] or 0, 1)}
 
 
 def _length(query: Query, column: str) -> dict[str, Any]:
     """Quantiles and histogram of a length; bins are even on a logarithmic scale and hold `from` up to below `to`."""
-    found = _rows(
+    rows = _rows(
         query,
         f"""SELECT floor(log10(greatest({column}, 1)) * {BINS})::INT AS bin, count(*) FILTER (NOT heldout) AS train,
             count(*) FILTER (heldout) AS heldout FROM papers GROUP BY 1 ORDER BY 1""",
     )
-    counted = {row.pop("bin"): row for row in found}
+    counted = {row.pop("bin"): row for row in rows}
     none = {"train": 0, "heldout": 0}
     bins = [
         {"from": _edge(number), "to": _edge(number + 1), **counted.get(number, none)}
@@ -263,12 +263,12 @@ def _split(query: Query, config: Mapping[str, Any], counts: Mapping[str, Any]) -
 
 def _cleaning(query: Query, config: Mapping[str, Any], papers: int) -> dict[str, Any]:
     """What each step changed in the papers, in the order of the steps, and what the readers did besides."""
-    found = _rows(
+    rows = _rows(
         query,
         """SELECT change.key AS step, count(*) AS papers, sum(change.value)::BIGINT AS changes
            FROM (SELECT unnest(map_entries(changes)) AS change FROM papers) WHERE change.value > 0 GROUP BY 1""",
     )
-    changed = {row["step"]: row for row in found}
+    changed = {row["step"]: row for row in rows}
     off = config.get("without") or ()
     steps = []
     for name, step in STEPS.items():

@@ -42,10 +42,10 @@ def width(part: float, whole: float) -> str:
 
 def keys_as_yaml(config: Mapping[str, Any]) -> str:
     """The config as the YAML file that `--config` reads; JSON values are YAML values."""
-    shown = {key: value for key, value in config.items() if key not in NOT_SHAPING and value is not None}
-    if "+" in str(shown.get("format", "")):
-        shown["format"] = "auto"  # several formats in one folder: what auto found
-    return "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in shown.items())
+    keys = {key: value for key, value in config.items() if key not in NOT_SHAPING and value is not None}
+    if "+" in str(keys.get("format", "")):
+        keys["format"] = "auto"  # several formats in one folder: what auto found
+    return "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items())
 
 
 def histogram(panels: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -79,25 +79,25 @@ def histogram(panels: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
 
 def _ticks(least: int, greatest: int) -> tuple[list[int], list[str]]:
     """At most seven round numbers from `least` to `greatest`, and how they are written."""
-    found: list[int] = []
+    ticks: list[int] = []
     for steps in ((1, 2, 5), (1, 3), (1,)):
-        found = [step * 10**power for power in range(13) for step in steps if least <= step * 10**power <= greatest]
-        if len(found) <= 7:
+        ticks = [step * 10**power for power in range(13) for step in steps if least <= step * 10**power <= greatest]
+        if len(ticks) <= 7:
             break
-    return found, [f"{value:,}" for value in found]
+    return ticks, [f"{value:,}" for value in ticks]
 
 
 def _environment(markdown: bool) -> Any:
-    found = environment(Path(__file__).parent, markdown=markdown)
-    found.filters |= {"count": count}
-    found.globals |= {
+    env = environment(Path(__file__).parent, markdown=markdown)
+    env.filters |= {"count": count}
+    env.globals |= {
         "share": share,
         "width": width,
         "fate_names": FATE_NAMES,
         "quantile_names": QUANTILE_NAMES,
         "keys_as_yaml": keys_as_yaml,
     }
-    return found
+    return env
 
 
 def _lengths(sheet: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

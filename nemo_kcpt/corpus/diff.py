@@ -51,16 +51,16 @@ def show(paper_id: str, place: Place, chosen: Sequence[Reader], settings: Settin
 
     lean = replace(settings, compare=False, tokenizer="")
     table = out / "documents.parquet" if out is not None else None
-    found = _by_table(paper_id, place, chosen, lean, table)
-    found = found or _by_search(paper_id, place, lean, divide(place, chosen))
-    found = readable(found, lean)
-    row, _ = prepare(found, lean)
+    document = _by_table(paper_id, place, chosen, lean, table)
+    document = document or _by_search(paper_id, place, lean, divide(place, chosen))
+    document = readable(document, lean)
+    row, _ = prepare(document, lean)
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    text = found.record.get(settings.text_field)
+    text = document.record.get(settings.text_field)
     text = text if isinstance(text, str) else ""
     done = _steps(text, settings.steps)
-    _print_head(console, found, row, done[-1].after if done else text)
-    if found.problem:
+    _print_head(console, document, row, done[-1].after if done else text)
+    if document.problem:
         return
     _print_summary(console, done, settings.steps)
     for step in done:
@@ -91,24 +91,24 @@ def _steps(text: str, names: Sequence[str]) -> list[Step]:
     return done
 
 
-def _names(found: Found, reader: Reader, place: Place, settings: Settings, wanted: str) -> tuple[str, ...]:
+def _names(document: Found, reader: Reader, place: Place, settings: Settings, wanted: str) -> tuple[str, ...]:
     """What a document goes by: its id, its place, and its file where that is all of the document.
 
     An id that is made from the cleaned text takes its time, so that is done only if `wanted` is such a one.
     """
     fields = (settings.id_field,) if settings.id_field else ID_FIELDS
-    known = next((str(value) for name in fields if (value := found.record.get(name)) not in (None, "")), "")
-    if not known and not settings.id_field and not found.problem and wanted.startswith(FROM_TEXT):
-        known = prepare(found, settings)[0].paper_id
-    names = (known, found.where, place.within(found.where), *((found.source,) if reader.documents else ()))
+    known = next((str(value) for name in fields if (value := document.record.get(name)) not in (None, "")), "")
+    if not known and not settings.id_field and not document.problem and wanted.startswith(FROM_TEXT):
+        known = prepare(document, settings)[0].paper_id
+    names = (known, document.where, place.within(document.where), *((document.source,) if reader.documents else ()))
     return (known.strip(), *names, *dict.fromkeys(map(name_form, names)))
 
 
 def _documents(place: Place, pieces: Iterable[Piece]) -> Iterator[tuple[Found, Reader]]:
     for piece in pieces:
         reader = reader_of(piece.reader)
-        for found in reader.documents_of(place, piece):
-            yield found, reader
+        for document in reader.documents_of(place, piece):
+            yield document, reader
 
 
 def _by_table(
@@ -149,11 +149,11 @@ def _by_search(wanted: str, place: Place, settings: Settings, pieces: Iterable[P
     seen: list[str] = []
     with progress() as bar:
         task = bar.add_task(f"looking for {visible(wanted)}", total=None)
-        for found, reader in _documents(place, pieces):
-            names = _names(found, reader, place, settings, wanted)
+        for document, reader in _documents(place, pieces):
+            names = _names(document, reader, place, settings, wanted)
             if _is_among(wanted, names):
-                return found
-            seen.append(names[0] or found.where)
+                return document
+            seen.append(names[0] or document.where)
             if len(seen) >= BATCH:
                 seen = _nearest(wanted, seen)
             bar.advance(task)
@@ -169,19 +169,19 @@ def _nearest(wanted: str, names: Sequence[str]) -> list[str]:
     return difflib.get_close_matches(wanted, names, n=NEAREST, cutoff=0.5)
 
 
-def _print_head(console: Console, found: Found, row: Row, text: str) -> None:
+def _print_head(console: Console, document: Found, row: Row, text: str) -> None:
     from rich.text import Text
 
-    title = row.title or " ".join(str(found.record.get("title") or "").split())
+    title = row.title or " ".join(str(document.record.get("title") or "").split())
     console.print(Text(visible(title) or "(no title)", "bold"))
-    shown = {"id": row.paper_id, "where": found.where, "language": row.language, "licence": row.license}
-    if not found.problem:
-        shown["characters"] = f"{row.raw_characters:,} before, {len(text):,} after cleaning"
+    details = {"id": row.paper_id, "where": document.where, "language": row.language, "licence": row.license}
+    if not document.problem:
+        details["characters"] = f"{row.raw_characters:,} before, {len(text):,} after cleaning"
     if row.kind:
-        shown["bad"] = row.problem if row.kind == "unreadable" else f"{row.kind}: {row.problem}"
+        details["bad"] = row.problem if row.kind == "unreadable" else f"{row.kind}: {row.problem}"
     if row.filtered:
-        shown["filtered"] = row.filtered
-    for name, value in shown.items():
+        details["filtered"] = row.filtered
+    for name, value in details.items():
         if value:
             console.print(Text.assemble((f"  {name:<11}", "dim"), visible(value)))
 
@@ -209,12 +209,12 @@ def _print_step(console: Console, step: Step) -> None:
     for hunk in hunks(step.before, step.after):
         console.print(Text(hunk.head, "cyan"))
         for line in hunk.lines:
-            shown = Text(line.mark, STYLES[line.mark])
+            text = Text(line.mark, STYLES[line.mark])
             for piece in pieces(line):
-                shown.append(piece.text, "reverse" if piece.changed else "")
+                text.append(piece.text, "reverse" if piece.changed else "")
             if line.end and console.is_terminal:
-                shown.append("↵", "reverse")
-            console.print(shown)
+                text.append("↵", "reverse")
+            console.print(text)
     if step.changed.references:
         console.print(Text(f"{len(step.changed.references):,} references taken out:", "bold"))
         for number, entry in enumerate(step.changed.references, start=1):

@@ -124,9 +124,9 @@ def find_near(connection: Any, least: float) -> None:
     for batch in pairs:
         alike = (_signatures(batch, "sa") == _signatures(batch, "sb")).mean(axis=1)
         chosen = alike >= least
-        found = {"a": batch["a"].to_numpy()[chosen], "b": batch["b"].to_numpy()[chosen], "similarity": alike[chosen]}
+        columns = {"a": batch["a"].to_numpy()[chosen], "b": batch["b"].to_numpy()[chosen], "similarity": alike[chosen]}
         if chosen.any():
-            insert(cursor, "near", found)
+            insert(cursor, "near", columns)
     connection.execute("DROP TABLE keys")
 
 
@@ -153,13 +153,13 @@ def mark_near(connection: Any, threshold: float) -> None:
     gone: list[tuple[int, str, int, float]] = []
     for numbers in members.values():
         listed = ", ".join(map(str, numbers))
-        found = connection.execute(
+        candidates = connection.execute(
             f"""SELECT number, documents.characters, rows.signature FROM documents JOIN rows USING (number)
                 WHERE number IN ({listed}) ORDER BY documents.characters DESC, number"""
         ).fetchall()
         kept: list[tuple[int, int, bytes]] = []
         dropped: list[tuple[int, str, int, float]] = []
-        for number, characters, values in found:
+        for number, characters, values in candidates:
             alike = [(similarity(values, other[2]), other) for other in kept]
             best, other = max(alike, key=lambda pair: pair[0], default=(0.0, (0, 0, b"")))
             if best >= threshold:
@@ -213,9 +213,9 @@ def group(connection: Any, same_side: float) -> list[str]:
             JOIN (SELECT number, title_key FROM rows WHERE title_key <> 0 AND number IN {papers}) AS title
             USING (title_key)
     """
-    found = connection.execute(f"SELECT a, b FROM ({edges}) WHERE a <> b").fetchall()
+    pairs = connection.execute(f"SELECT a, b FROM ({edges}) WHERE a <> b").fetchall()
     connection.execute("CREATE TABLE together (number BIGINT, leader BIGINT)")
-    leaders = components(found)
+    leaders = components(pairs)
     if leaders:
         numbers = np.array(list(leaders), np.int64)
         insert(connection, "together", {"number": numbers, "leader": np.array(list(leaders.values()), np.int64)})
@@ -242,8 +242,8 @@ def components(edges: Iterable[tuple[int, int]]) -> dict[int, int]:
             node = parent[node]
         return node
 
-    for one, other in edges:
-        left, right = root(one), root(other)
+    for first, second in edges:
+        left, right = root(first), root(second)
         parent[max(left, right)] = min(left, right)
     return {node: root(node) for node in list(parent)}
 

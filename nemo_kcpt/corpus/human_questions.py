@@ -120,10 +120,10 @@ def squad_files(path: Path) -> list[Path]:
         raise BadInput(f"{path}: no such file or folder")
     place = Place(name=str(path))
     files = place.files((".json",))
-    found = files if place.path.is_file() else [file for file in files if is_squad(file)]
-    if not found:
+    matching = files if place.path.is_file() else [file for file in files if is_squad(file)]
+    if not matching:
         raise BadInput(f"{path}: no SQuAD-style JSON file in it; give the file or folder that `kcpt corpus` read")
-    return found
+    return matching
 
 
 def from_squad(path: Path, papers: Papers, counts: Counter[str]) -> Iterator[dict[str, Any]]:
@@ -146,7 +146,7 @@ def from_squad(path: Path, papers: Papers, counts: Counter[str]) -> Iterator[dic
             given = article_id(article, file, number)
             paper_id = papers.known(given)
             try:
-                found = parse_article(article, paper_id or given, in_file, where)
+                parsed = parse_article(article, paper_id or given, in_file, where)
             except Malformed as error:  # the corpus could read no paper from it either
                 flaws.append(f"{where}: {error}")
                 continue
@@ -156,12 +156,12 @@ def from_squad(path: Path, papers: Papers, counts: Counter[str]) -> Iterator[dic
                         f"{where}: article '{given}' is not in {papers.folder}; give the SQuAD file from which "
                         "that corpus was made, under the same file name (it is part of the ids)"
                     )
-                counts["of_dropped_papers"] += len(found.questions) + found.unanswered
+                counts["of_dropped_papers"] += len(parsed.questions) + parsed.unanswered
                 continue
             _check_title(where, article, papers.titles[paper_id])
-            counts["unanswered"] += found.unanswered
-            flaws += [f"{flaw.where}: {flaw.detail}" for flaw in found.flaws]
-            for asked in found.questions:
+            counts["unanswered"] += parsed.unanswered
+            flaws += [f"{flaw.where}: {flaw.detail}" for flaw in parsed.flaws]
+            for asked in parsed.questions:
                 question_id = name_form(asked.question_id)
                 while question_id in used:  # as the corpus does: two files may number alike
                     question_id = f"{paper_id}/{question_id}"

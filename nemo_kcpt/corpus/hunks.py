@@ -88,19 +88,19 @@ def _whole(text: str) -> tuple[Span, ...]:
 
 def matches(old: str, new: str) -> list[Match]:
     """What two texts have in common, in order, none of it twice."""
-    found: list[Match] = []
+    common: list[Match] = []
     left, right = _SEGMENT.findall(old), _SEGMENT.findall(new)
     i = j = 0
     for tag, i1, i2, j1, j2 in SequenceMatcher(_separator, left, right).get_opcodes():
-        one, other = "".join(left[i1:i2]), "".join(right[j1:j2])
+        old_part, new_part = "".join(left[i1:i2]), "".join(right[j1:j2])
         if tag == "equal":
-            found.append((i, j, len(one)))
-        elif len(one) * len(other) <= COMPARED:
-            characters = SequenceMatcher(None, one, other, autojunk=False)
+            common.append((i, j, len(old_part)))
+        elif len(old_part) * len(new_part) <= COMPARED:
+            characters = SequenceMatcher(None, old_part, new_part, autojunk=False)
             if characters.ratio() >= ALIKE:
-                found += [(i + a, j + b, n) for a, b, n in characters.get_matching_blocks() if n]
-        i, j = i + len(one), j + len(other)
-    return found
+                common += [(i + a, j + b, n) for a, b, n in characters.get_matching_blocks() if n]
+        i, j = i + len(old_part), j + len(new_part)
+    return common
 
 
 def _replaced(old: Sequence[str], new: Sequence[str]) -> Iterator[Line]:
@@ -122,7 +122,7 @@ def _replaced(old: Sequence[str], new: Sequence[str]) -> Iterator[Line]:
 
 def _between(taken: Sequence[Span], length: int) -> list[Span]:
     """What `taken` leaves of a text."""
-    borders = [0, *(place for span in taken for place in span), length]
+    borders = [0, *(border for span in taken for border in span), length]
     return [(start, stop) for start, stop in zip(borders[::2], borders[1::2]) if start < stop]
 
 
@@ -150,37 +150,37 @@ def pieces(line: Line) -> Iterator[Piece]:
         windows = [(0, 2 * AROUND)]
     else:
         windows = _windows(line.spans, len(line.text))
-    place = 0
+    position = 0
     for start, stop in windows:
-        if start > place:
+        if start > position:
             yield Piece("…", False)
-        place = start
+        position = start
         for a, b in line.spans:
             a, b = max(a, start), min(b, stop)
             if a < b:
-                if a > place:
-                    yield Piece(visible(line.text[place:a]), False)
+                if a > position:
+                    yield Piece(visible(line.text[position:a]), False)
                 yield Piece(visible(line.text[a:b], marks=True), True)
-                place = b
-        if place < stop:
-            yield Piece(visible(line.text[place:stop]), False)
-        place = stop
-    if place < len(line.text):
+                position = b
+        if position < stop:
+            yield Piece(visible(line.text[position:stop]), False)
+        position = stop
+    if position < len(line.text):
         yield Piece("…", False)
 
 
 def _windows(spans: Sequence[Span], length: int) -> list[Span]:
     """What is shown of a long line, in order, without overlaps."""
-    found: list[Span] = []
+    windows: list[Span] = []
     for a, b in spans:
-        shown = [(a, b)] if b - a <= LONGEST_CHANGE else [(a, a + LONGEST_CHANGE // 2), (b - LONGEST_CHANGE // 2, b)]
-        for start, stop in shown:
+        parts = [(a, b)] if b - a <= LONGEST_CHANGE else [(a, a + LONGEST_CHANGE // 2), (b - LONGEST_CHANGE // 2, b)]
+        for start, stop in parts:
             start, stop = max(0, start - AROUND), min(length, stop + AROUND)
-            if found and start <= found[-1][1]:
-                found[-1] = (found[-1][0], max(stop, found[-1][1]))
+            if windows and start <= windows[-1][1]:
+                windows[-1] = (windows[-1][0], max(stop, windows[-1][1]))
             else:
-                found.append((start, stop))
-    return found
+                windows.append((start, stop))
+    return windows
 
 
 def visible(text: str, *, marks: bool = False) -> str:

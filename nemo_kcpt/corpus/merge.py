@@ -119,17 +119,17 @@ def _counts(connection: Any) -> dict[str, Any]:
         "filtered": "count(*) FILTER (fate = 'filtered')",
         "bad": "count(*) FILTER (fate = 'bad')",
     }
-    found = connection.execute(f"SELECT {', '.join(columns.values())} FROM documents").fetchone()
-    return dict(zip(columns, found))
+    row = connection.execute(f"SELECT {', '.join(columns.values())} FROM documents").fetchone()
+    return dict(zip(columns, row))
 
 
 def _kept(connection: Any) -> Iterator[tuple[int, dict[int, tuple[str, bool]]]]:
     """(part, line of its papers.jsonl -> (paper id, held out) of the papers that are kept), part by part."""
     for (part,) in connection.execute("SELECT DISTINCT part FROM documents WHERE fate = '' ORDER BY 1").fetchall():
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT line, paper_id, heldout FROM documents WHERE part = ? AND fate = ''", [part]
         ).fetchall()
-        yield part, {line: (paper_id, heldout) for line, paper_id, heldout in found}
+        yield part, {line: (paper_id, heldout) for line, paper_id, heldout in rows}
 
 
 def _write_papers(connection: Any, parts: Path, path: Path) -> None:
@@ -181,7 +181,7 @@ def _write_flaws(connection: Any, parts: Path, path: Path) -> dict[str, int]:
         path.unlink(missing_ok=True)
         return {}
     counts: Counter[str] = Counter()
-    shown: dict[str, list[str]] = defaultdict(list)
+    examples: dict[str, list[str]] = defaultdict(list)
 
     def records() -> Iterator[dict[str, Any]]:
         for part, kept in _kept(connection):
@@ -189,13 +189,13 @@ def _write_flaws(connection: Any, parts: Path, path: Path) -> dict[str, int]:
                 for flaw in map(json.loads, lines):
                     if (line := flaw.pop("line")) in kept:
                         counts[flaw["kind"]] += 1
-                        if len(shown[flaw["kind"]]) < SHOWN:
-                            shown[flaw["kind"]].append(f"{flaw['where']}: {flaw['detail']}")
+                        if len(examples[flaw["kind"]]) < SHOWN:
+                            examples[flaw["kind"]].append(f"{flaw['where']}: {flaw['detail']}")
                         yield {"paper_id": kept[line][0], **flaw}
 
     write_jsonl(path, records())
-    told = _problems_text([(kind, count, shown[kind]) for kind, count in sorted(counts.items())])
-    LOG.warning("corpus: %s; listed in flaws.jsonl", told)
+    summary = _problems_text([(kind, count, examples[kind]) for kind, count in sorted(counts.items())])
+    LOG.warning("corpus: %s; listed in flaws.jsonl", summary)
     return dict(sorted(counts.items()))
 
 

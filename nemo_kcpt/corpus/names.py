@@ -50,11 +50,11 @@ def matches(wanted: Iterable[str], there: Iterable[str]) -> dict[str, list[str]]
     by_form: dict[str, list[str]] = defaultdict(list)
     for name in names:
         by_form[name_form(name)].append(name)
-    found: dict[str, list[str]] = defaultdict(list)
+    by_name: dict[str, list[str]] = defaultdict(list)
     same: set[str] = set()
     for paper_id in there:
         if paper_id in names:
             same.add(paper_id)
         for name in by_form.get(name_form(paper_id), ()):
-            found[name].append(paper_id)
-    return {name: [name] if name in same else sorted(set(found.get(name, ()))) for name in names}
+            by_name[name].append(paper_id)
+    return {name: [name] if name in same else sorted(set(by_name.get(name, ()))) for name in names}

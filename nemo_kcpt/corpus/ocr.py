@@ -191,8 +191,8 @@ def read_pictures(
                 texts[page.sha256][page.number] = page.means(row.reply, row.finish_reason)
             else:
                 left.append((page, row))
-    for sha256, found in texts.items():
-        keep(Path(place.ocr), sha256, OcrTexts(llm.model, found))
+    for sha256, page_texts in texts.items():
+        keep(Path(place.ocr), sha256, OcrTexts(llm.model, page_texts))
     LOG.info("ocr: %d of %d pages without stored text were read by %s", len(pages) - len(left), len(pages), llm.model)
     if left:
         _tell(left, some=bool(texts))

@@ -56,7 +56,7 @@ def on_ray(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
             try:
                 ray.get(done)
             except ray.exceptions.RayTaskError as error:
-                raise _told(error) from None
+                raise _error_of(error) from None
             except ray.exceptions.RayError as error:
                 raise KcptError(
                     f"{batch[0].piece.paths[0] if batch[0].piece.paths else 'Ray'}: its task failed on Ray: "
@@ -125,7 +125,7 @@ def _machines(ray: Any) -> list[Any]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def _told(error: Any) -> Exception:
+def _error_of(error: Any) -> Exception:
     """What went wrong in a task, as it would have here."""
     if isinstance(error.cause, KcptError):
         return error.cause

@@ -114,31 +114,33 @@ def check_fields(first: Sequence[Found], settings: Settings) -> None:
     """
     for key in ("text_field", "id_field", "title_field"):
         name = getattr(settings, key)
-        if name and first and not any(name in found.record for found in first):
+        if name and first and not any(name in document.record for document in first):
             there = ", ".join(str(field) for field in first[0].record) or "none"
             raise BadInput(f"{first[0].where}: no field '{name}'; fields there: {there}. Name the right one by {key}=")
 
 
-def readable(found: Found, settings: Settings) -> Found:
+def readable(document: Found, settings: Settings) -> Found:
     """A document without the fields that cannot be read, each a flaw; a problem if it needs one of them."""
-    bad = {str(name): value.reason for name, value in found.record.items() if isinstance(value, Unreadable)}
+    bad = {str(name): value.reason for name, value in document.record.items() if isinstance(value, Unreadable)}
     if not bad:
-        return found
+        return document
     needed = [settings.text_field, settings.title_field, settings.stratify_field]
     needed += [settings.id_field] if settings.id_field else ID_FIELDS
     if why := [reason for name, reason in bad.items() if name in needed]:
-        return found._replace(record={}, problem=why[0], flaws=())
-    kept = {name: value for name, value in found.record.items() if str(name) not in bad}
-    return found._replace(record=kept, flaws=[*found.flaws, *(Flaw(FIELDS, found.where, why) for why in bad.values())])
+        return document._replace(record={}, problem=why[0], flaws=())
+    kept = {name: value for name, value in document.record.items() if str(name) not in bad}
+    return document._replace(
+        record=kept, flaws=[*document.flaws, *(Flaw(FIELDS, document.where, why) for why in bad.values())]
+    )
 
 
-def prepare(found: Found, settings: Settings) -> tuple[Row, dict[str, Any] | None]:
+def prepare(document: Found, settings: Settings) -> tuple[Row, dict[str, Any] | None]:
     """The row of a document, and its record of papers.jsonl if it can be one."""
-    row = Row(where=found.where, source=repaired(found.source))
+    row = Row(where=document.where, source=repaired(document.source))
     try:
-        if found.problem:
-            raise Unusable("unreadable", found.problem)
-        paper = _paper(found, settings, row)
+        if document.problem:
+            raise Unusable("unreadable", document.problem)
+        paper = _paper(document, settings, row)
     except Unusable as error:
         row.kind, row.problem = error.kind, str(error)
         return row, None
@@ -152,13 +154,13 @@ def prepare(found: Found, settings: Settings) -> tuple[Row, dict[str, Any] | Non
     return row, paper
 
 
-def _paper(found: Found, settings: Settings, row: Row) -> dict[str, Any]:
-    record = found.record
+def _paper(document: Found, settings: Settings, row: Row) -> dict[str, Any]:
+    record = document.record
     raw = _text(record, settings)
     row.raw_characters = len(raw)
     cleaned = clean(raw, settings.steps)
     text = cleaned.text
-    row.changes = dict(Counter(found.changes) + Counter(cleaned.changes))  # without what is 0
+    row.changes = dict(Counter(document.changes) + Counter(cleaned.changes))  # without what is 0
     if left := unusable(text):
         raise Unusable(
             "with NUL or lone surrogates", f"{left} characters; let the cleaning step control_characters repair them"
@@ -176,8 +178,8 @@ def _paper(found: Found, settings: Settings, row: Row) -> dict[str, Any]:
     row.characters = len(text)
     row.language = language_of(text)
     row.license = repaired(str(record.get(settings.license_field) or settings.license))
-    row.sections, row.references, row.questions = len(sections), len(cleaned.references), len(found.questions)
-    row.flaws = len(found.flaws)
+    row.sections, row.references, row.questions = len(sections), len(cleaned.references), len(document.questions)
+    row.flaws = len(document.flaws)
     row.tokens = len(_tokenizer(settings.tokenizer).encode(text).ids) if settings.tokenizer else 0
     known = {settings.text_field, settings.id_field or "paper_id", settings.title_field or "title"}
     known |= {settings.license_field, "source", "meta"}
@@ -199,7 +201,7 @@ def _paper(found: Found, settings: Settings, row: Row) -> dict[str, Any]:
         "paper_id": row.paper_id,
         "title": row.title,
         "text": text,
-        "source": repaired(str(record.get("source") or found.source)),
+        "source": repaired(str(record.get("source") or document.source)),
         "license": row.license,
         "meta": rest,
         "language": row.language,

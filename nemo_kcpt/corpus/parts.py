@@ -86,7 +86,7 @@ def documents(job: Job) -> Iterator[Found]:
         else:
             piece = job.piece._replace(paths=(path,)) if path else job.piece
             found_there = reader_of(job.piece.reader).documents_of(job.place, piece)
-            yield from (readable(found, job.settings) for found in found_there)
+            yield from (readable(document, job.settings) for document in found_there)
 
 
 def make_part(job: Job) -> int:
@@ -105,22 +105,22 @@ def make_part(job: Job) -> int:
             atomic_write(job.path(".questions.jsonl")) as questions,
             atomic_write(job.path(".flaws.jsonl")) as flaws,
         ):
-            for found in documents(job):
-                row, paper = prepare(found, job.settings)
+            for document in documents(job):
+                row, paper = prepare(document, job.settings)
                 if paper is not None:
                     papers.write(json.dumps(paper, ensure_ascii=False) + "\n")
-                    for question in found.questions:
+                    for question in document.questions:
                         name = name_form(question.question_id, job.settings.steps)
                         right = question.accepted or (question.answer,)
                         record = {"line": line, **question._asdict(), "question_id": name, "accepted": right}
                         questions.write(json.dumps(record, ensure_ascii=False) + "\n")
-                    for flaw in found.flaws:
-                        told = {name: repaired(job.place.within(text)) for name, text in flaw._asdict().items()}
-                        flaws.write(json.dumps({"line": line, "source": row.source, **told}) + "\n")
+                    for flaw in document.flaws:
+                        texts = {name: repaired(job.place.within(text)) for name, text in flaw._asdict().items()}
+                        flaws.write(json.dumps({"line": line, "source": row.source, **texts}) + "\n")
                 at = {"part": job.index, "row": number, "line": line if paper is not None else -1}
-                told = {name: job.place.within(getattr(row, name)) for name in ("where", "problem")}
-                told["format"] = job.piece.reader
-                rows.append({**at, **vars(row), **told, "changes": list(row.changes.items())})
+                texts = {name: job.place.within(getattr(row, name)) for name in ("where", "problem")}
+                texts["format"] = job.piece.reader
+                rows.append({**at, **vars(row), **texts, "changes": list(row.changes.items())})
                 number += 1
                 line += paper is not None
                 if len(rows) == BATCH:
@@ -167,7 +167,7 @@ def make_parts(
     if len(missing) < len(jobs):
         LOG.info("corpus: %d of %d pieces are there from an earlier run", len(jobs) - len(missing), len(jobs))
     fields = (job for job in missing[:1] if not reader_of(job.piece.reader).documents)
-    good = (found for job in fields for found in documents(job) if not found.problem)
+    good = (document for job in fields for document in documents(job) if not document.problem)
     check_fields(list(islice(good, LOOKED_AT)), settings)
     with progress() as bar:
         task = bar.add_task("reading and cleaning", total=len(jobs), completed=len(jobs) - len(missing))

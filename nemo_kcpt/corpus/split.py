@@ -86,11 +86,11 @@ def _quotas(connection: Any, draw: Draw, papers: int) -> Iterator[tuple[str | No
         (already,) = connection.execute("SELECT count(*) FROM documents WHERE heldout").fetchone()
         yield None, total, already
         return
-    found = connection.execute(
+    strata = connection.execute(
         """SELECT stratum, count(*), count(*) FILTER (heldout) FROM documents WHERE fate = ''
            GROUP BY stratum ORDER BY stratum"""
     ).fetchall()
-    for (stratum, _, already), wanted in zip(found, shares([size for _, size, _ in found], total)):
+    for (stratum, _, already), wanted in zip(strata, shares([size for _, size, _ in strata], total)):
         yield stratum, wanted, already
 
 
@@ -157,12 +157,12 @@ def _keep_sides(connection: Any, path: Path) -> int:
         """SELECT first(paper_id ORDER BY number) FILTER (heldout), first(paper_id ORDER BY number) FILTER (NOT heldout)
            FROM documents WHERE leader IS NOT NULL GROUP BY leader HAVING count(DISTINCT heldout) = 2"""
     ).fetchall()
-    for one, other in torn[:SHOWN]:
+    for heldout, trained in torn[:SHOWN]:
         LOG.warning(
             "corpus: '%s' is held out and '%s' is trained on, as in %s, though they belong together (near duplicates, "
             "translations); questions on the first are answered by the second. fresh_split=true draws anew",
-            one,
-            other,
+            heldout,
+            trained,
             path,
         )
     connection.execute(
@@ -228,8 +228,8 @@ def _listed(connection: Any, sides: Mapping[str, bool]) -> None:
 
     cursor = connection.cursor().execute("SELECT DISTINCT paper_id FROM documents")
     there = (paper_id for rows in iter(lambda: cursor.fetchmany(1000), []) for (paper_id,) in rows)
-    found = matches(sides, there)
-    pairs = [(paper_id, heldout) for name, heldout in sides.items() for paper_id in found[name] or [name]]
+    matched = matches(sides, there)
+    pairs = [(paper_id, heldout) for name, heldout in sides.items() for paper_id in matched[name] or [name]]
     incoming = pa.table({"paper_id": [name for name, _ in pairs], "heldout": [side for _, side in pairs]})
     connection.register("incoming", incoming.cast(pa.schema([("paper_id", pa.string()), ("heldout", pa.bool_())])))
     connection.execute(

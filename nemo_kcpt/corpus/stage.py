@@ -186,7 +186,7 @@ def _tell(counts: Mapping[str, Any]) -> None:
         "filtered": counts["filtered"],
         "bad": counts["bad"],
     }
-    if told := ", ".join(f"{count} {what}" for what, count in gone.items() if count):
-        LOG.info("corpus: left out: %s; see dropped.jsonl", told)
+    if left_out := ", ".join(f"{count} {what}" for what, count in gone.items() if count):
+        LOG.info("corpus: left out: %s; see dropped.jsonl", left_out)
     if counts["kept_sides"]:
         LOG.info("corpus: %d papers keep their side of the earlier split", counts["kept_sides"])

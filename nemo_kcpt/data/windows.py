@@ -130,11 +130,11 @@ class WindowDataset(Dataset[dict[str, torch.Tensor]]):
     def window_of(self, sample: int) -> int:
         """Which window of the pack the sample with this global index is."""
         info = self.info
-        epoch, place = divmod(sample, info.epoch_windows)
+        epoch, index = divmod(sample, info.epoch_windows)
         if self._order is None or self._order[0] != epoch:
             order = epoch_order(info.windows, self._seed, epoch, info.replay_windows, info.replay_passes)
             self._order = (epoch, order)
-        return int(self._order[1][place])
+        return int(self._order[1][index])
 
     def __getitem__(self, sample: int) -> dict[str, torch.Tensor]:
         window = self.window_of(int(sample))

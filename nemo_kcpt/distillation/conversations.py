@@ -48,11 +48,11 @@ def user_turn(tokenizer: PackTokenizer, system: Messages) -> Turn:
         BadInput: the template does not write the user's words as they are.
     """
     messages = [*system, {"role": "user", "content": _HERE}]
-    header, found, rest = tokenizer.render(messages, add_generation_prompt=True).partition(_HERE)
-    if not found:
+    header, separator, rest = tokenizer.render(messages, add_generation_prompt=True).partition(_HERE)
+    if not separator:
         raise BadInput(f"{tokenizer.folder}: its chat template does not write a user's message as it is")
     following = tokenizer.template_ids(rest)
-    stop = next((place for place, one in enumerate(following) if one in tokenizer.control_ids), len(following))
+    stop = next((index for index, token in enumerate(following) if token in tokenizer.control_ids), len(following))
     return Turn(header=header, end=tokenizer.decode(following[:stop]).strip())
 
 
@@ -67,14 +67,14 @@ class Spoken:
 
 def spoken(tokenizer: PackTokenizer, token_ids: Sequence[int], finish_reason: str, end: str = "") -> Spoken:
     """What was sampled, up to the first control token, or to the text `end` that a template writes after it."""
-    stop = next((place for place, one in enumerate(token_ids) if one in tokenizer.control_ids), None)
+    stop = next((index for index, token in enumerate(token_ids) if token in tokenizer.control_ids), None)
     kept = list(token_ids[:stop])
-    text, found, _ = tokenizer.decode(kept).partition(end) if end else (tokenizer.decode(kept), "", "")
-    return Spoken(text=text.strip(), tokens=kept, ended=stop is not None or bool(found) or finish_reason == "stop")
+    text, separator, _ = tokenizer.decode(kept).partition(end) if end else (tokenizer.decode(kept), "", "")
+    return Spoken(text=text.strip(), tokens=kept, ended=stop is not None or bool(separator) or finish_reason == "stop")
 
 
 def _repeats(tokens: Sequence[int]) -> bool:
-    grams = [tuple(tokens[place : place + GRAM]) for place in range(len(tokens) - GRAM + 1)]
+    grams = [tuple(tokens[start : start + GRAM]) for start in range(len(tokens) - GRAM + 1)]
     return len(grams) >= 2 * GRAM and len(set(grams)) < LEAST_DISTINCT * len(grams)
 
 
@@ -113,13 +113,13 @@ def spread(texts: Sequence[str], lengths: Mapping[str, Sequence[int]]) -> dict[s
     """
     words = [re.findall(r"[a-zA-Z']+|\d+|\w", text.casefold()) for text in texts]
     result: dict[str, Any] = {f"distinct_{n}": _distinct(words, n) for n in (1, 2, 3)}
-    result |= {name: _quantiles(found) for name, found in lengths.items()}
+    result |= {name: _quantiles(values) for name, values in lengths.items()}
     languages = Counter(language_of(text) or "unknown" for text in texts)
     return {**result, "languages": dict(sorted(languages.items()))}
 
 
 def _distinct(texts: Iterable[Sequence[str]], n: int) -> float:
-    grams = [tuple(words[place : place + n]) for words in texts for place in range(len(words) - n + 1)]
+    grams = [tuple(words[start : start + n]) for words in texts for start in range(len(words) - n + 1)]
     return round(len(set(grams)) / max(1, len(grams)), 4)
 
 

@@ -54,13 +54,13 @@ class Reader:
         self._tokens, self._texts, self._wanted, self._seq_length = tokens, texts, wanted, seq_length
         self._begin = np.zeros(0, np.int32) if begin is None else np.array([begin], dtype=np.int32)
         self._positions = positions
-        self._found: Counter[str] = Counter()
+        self._tally: Counter[str] = Counter()
         self._longest = 0
 
     @property
     def counts(self) -> dict[str, int]:
         """For the manifest: see :data:`COUNTED`; and the most borders that one window has."""
-        return {**{name: self._found[name] for name in COUNTED}, "longest_blocks": self._longest}
+        return {**{name: self._tally[name] for name in COUNTED}, "longest_blocks": self._longest}
 
     def view(self, window: int, row: Mapping[str, Any]) -> View:
         """What is known of a window, given its row of `windows.parquet`."""
@@ -80,22 +80,22 @@ class Reader:
 
     def _unit(self, ids: Ids, block: Block, before: Block | None) -> Unit | None:
         if block.teacher == NONE:
-            self._found["no_teacher"] += 1
+            self._tally["no_teacher"] += 1
             return None
         seen = self._seen(ids, block, before)
         if seen is None:
-            self._found["lost_passages"] += 1
+            self._tally["lost_passages"] += 1
             return None
         own = ids[block.start : block.end]
         if self._positions is not None and len(seen) + len(own) > self._positions:
-            self._found["shortened"] += 1
+            self._tally["shortened"] += 1
             own = own[: self._positions]
             seen = seen[len(seen) - max(0, self._positions - len(own)) :]
         asked = np.concatenate([np.arange(start, end, dtype=np.int32) for start, end in block.asked])
         asked = asked[asked < block.start + len(own)]
-        self._found["passage" if block.teacher == SUPPORT else block.teacher] += 1
-        self._found["asked_tokens"] += len(asked)
-        self._found["read_tokens"] += len(seen) + len(own)
+        self._tally["passage" if block.teacher == SUPPORT else block.teacher] += 1
+        self._tally["asked_tokens"] += len(asked)
+        self._tally["read_tokens"] += len(seen) + len(own)
         places = asked.astype(np.int64) - block.start - 1 + len(seen)
         return Unit(reading=Reading(ids=np.concatenate([seen, own]), places=places), places=asked - 1)
 

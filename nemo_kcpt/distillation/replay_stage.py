@@ -170,9 +170,9 @@ class _Talk:
 
     def _texts(self, numbers: Sequence[int]) -> None:
         prompts = [self._sampler.first_token(f"text-{number:07d}") for number in numbers]
-        found = self._sampler.sample(prompts, self._config.answer_tokens)
+        sampled = self._sampler.sample(prompts, self._config.answer_tokens)
         for prompt in prompts:
-            said = spoken(self._sampler.tokenizer, *found[prompt.question_id])
+            said = spoken(self._sampler.tokenizer, *sampled[prompt.question_id])
             if self._left > 0 and self._passes(said, must_end=False) and self.kept.is_new(said.text):
                 self.kept.records.append({"text": said.text, "origin": ORIGIN})
                 self.kept.length("text_tokens", len(said.tokens))
@@ -181,7 +181,7 @@ class _Talk:
         config, tokenizer = self._config, self._sampler.tokenizer
         headers: list[Prompt] = [self._sampler.header(f"prompt-{number:07d}", turn.header) for number in numbers]
         made = self._sampler.sample(headers, config.prompt_tokens)
-        asked = {one.question_id: spoken(tokenizer, *made[one.question_id], turn.end) for one in headers}
+        asked = {header.question_id: spoken(tokenizer, *made[header.question_id], turn.end) for header in headers}
         good = {name: said for name, said in asked.items() if self._passes(said) and self.kept.is_new(said.text)}
         self._answers({name.replace("prompt", "answer"): said.text for name, said in good.items()})
 
@@ -189,9 +189,9 @@ class _Talk:
         """Sample an answer to each prompt, by its name, and keep the good ones."""
         tokenizer = self._sampler.tokenizer
         prompts = [self._question(name, text) for name, text in asked.items()]
-        found = self._sampler.sample(prompts, self._config.answer_tokens)
+        sampled = self._sampler.sample(prompts, self._config.answer_tokens)
         for prompt in prompts:
-            said = spoken(tokenizer, *found[prompt.question_id])
+            said = spoken(tokenizer, *sampled[prompt.question_id])
             if self._left > 0 and self._passes(said, refusals=not self._config.keep_refusals):
                 messages = [*prompt.messages, {"role": "assistant", "content": said.text}]
                 self.kept.records.append({"messages": messages, "origin": ORIGIN, "paper_id": None})
@@ -212,7 +212,9 @@ def _in_order(prompts: Sequence[str], seed: int) -> list[str]:
 
 def _counts(config: Config, talk: _Talk, used: Mapping[str, Any]) -> dict[str, Any]:
     kept = talk.kept
-    texts = [record.get("text") or " ".join(one["content"] for one in record["messages"]) for record in kept.records]
+    texts = [
+        record.get("text") or " ".join(message["content"] for message in record["messages"]) for record in kept.records
+    ]
     return {
         "kept": len(kept.records),
         "given": talk.given,

@@ -86,26 +86,26 @@ class Sampler:
         Raises:
             BadInput: there is neither.
         """
-        found = [one for role in ("bos_token", "eos_token") if (one := self.tokenizer.token_id(role)) is not None]
-        if not found:
+        tokens = [token for role in ("bos_token", "eos_token") if (token := self.tokenizer.token_id(role)) is not None]
+        if not tokens:
             raise BadInput(f"{self.tokenizer.folder}: neither bos_token nor eos_token is set, so no text can be begun")
-        return TextPrompt(question_id=name, messages=[], prompt_ids=found[:1], text=self.tokenizer.decode(found[:1]))
+        return TextPrompt(question_id=name, messages=[], prompt_ids=tokens[:1], text=self.tokenizer.decode(tokens[:1]))
 
     def sample(self, prompts: Sequence[Prompt], most: int) -> Mapping[str, tuple[list[int], str]]:
         """Token ids and finish reason of each prompt by its name, of at most `most` tokens."""
-        found = self._journal.read()
-        if missing := self._missing(prompts, {name for name, _ in found}):
+        entries = self._journal.read()
+        if missing := self._missing(prompts, {name for name, _ in entries}):
             self._run(replace(self._request, prompts=missing), most)
-            found = self._journal.read()
-        records = {prompt.question_id: found[prompt.question_id, NAME] for prompt in prompts}
+            entries = self._journal.read()
+        records = {prompt.question_id: entries[prompt.question_id, NAME] for prompt in prompts}
         return {name: (record["token_ids"], record["finish_reason"]) for name, record in records.items()}
 
-    def _missing(self, prompts: Sequence[Prompt], found: set[str]) -> list[Prompt]:
+    def _missing(self, prompts: Sequence[Prompt], done: set[str]) -> list[Prompt]:
         """Those to be sampled: with transformers whole batches, since a batch shares its seed."""
         if self._python is not None:
-            return [prompt for prompt in prompts if prompt.question_id not in found]
+            return [prompt for prompt in prompts if prompt.question_id not in done]
         batches = transformers_engine.in_order(prompts)
-        open_batches = [batch for batch in batches if any(prompt.question_id not in found for prompt in batch)]
+        open_batches = [batch for batch in batches if any(prompt.question_id not in done for prompt in batch)]
         return [prompt for batch in open_batches for prompt in batch]
 
     def _run(self, request: ModelRequest, most: int) -> None:

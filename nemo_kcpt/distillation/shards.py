@@ -99,9 +99,9 @@ class Distillation:
         return safe_open(shard_path(self.info.folder, number), framework="numpy")
 
     def _part(self, window: int, borders: str, names: tuple[str, ...]) -> list[NDArray[Any]]:
-        number, place = divmod(window, self.info.windows_per_shard)
+        number, index = divmod(window, self.info.windows_per_shard)
         shard = self._open(number)
-        start, end = (int(border) for border in shard.get_slice(borders)[place : place + 2])
+        start, end = (int(border) for border in shard.get_slice(borders)[index : index + 2])
         if start == end:  # safetensors refuses to slice a tensor without rows
             return [np.zeros((0, *shard.get_slice(name).get_shape()[1:]), np.float32) for name in names]
         return [shard.get_slice(name)[start:end] for name in names]

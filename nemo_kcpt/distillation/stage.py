@@ -157,7 +157,7 @@ class _Shards:
         for number in range(self.count):
             path = shard_path(self._config.out, number)
             first = number * self.windows
-            views = [self._reader.view(first + place, row) for place, row in enumerate(islice(table, self.windows))]
+            views = [self._reader.view(first + index, row) for index, row in enumerate(islice(table, self.windows))]
             if not is_of(path, fingerprint):
                 write_shard(self._config.out, number, self._tensors(views), fingerprint)
             yield path
@@ -175,11 +175,11 @@ class _Shards:
         asked = [sum(len(unit.places) for unit in view.units) for view in views]
         none = Said.none(self._k)
         return {
-            "ids": np.concatenate([none.ids, *(one.ids for one in said)]).astype(self._ids_type),
-            "logprobs": np.concatenate([none.logprobs, *(one.logprobs for one in said)]).astype(
+            "ids": np.concatenate([none.ids, *(part.ids for part in said)]).astype(self._ids_type),
+            "logprobs": np.concatenate([none.logprobs, *(part.logprobs for part in said)]).astype(
                 STORED[self._config.stored]
             ),
-            "rest": np.concatenate([none.rest, *(one.rest for one in said)]),
+            "rest": np.concatenate([none.rest, *(part.rest for part in said)]),
             "places": np.concatenate([np.zeros(0, np.int32), *(unit.places for unit in units)]),
             "row_borders": np.cumsum([0, *asked]).astype(np.int64),
             "blocks": np.concatenate([np.zeros(0, np.int32), *(view.borders for view in views)]),

@@ -82,7 +82,7 @@ class Teacher:
         import torch
 
         rows = self._model.get_output_embeddings().weight.shape[0]
-        ids = torch.tensor([[one % rows for one in PROBE]], device=self._device)
+        ids = torch.tensor([[token % rows for token in PROBE]], device=self._device)
         with torch.inference_mode():
             logits = self._model(ids).logits
             hidden = self._model.base_model(ids)[0]
@@ -90,28 +90,28 @@ class Teacher:
 
     def say(self, sequences: Sequence[Reading]) -> list[Said]:
         """The distributions of each sequence's places."""
-        found: dict[int, Said] = {}
+        said: dict[int, Said] = {}
         for batch in batched(sequences, self._batch_tokens):
             parts = self._batch([sequences[number] for number in batch])
-            found.update(zip(batch, parts))
-        return [found[number] for number in range(len(sequences))]
+            said.update(zip(batch, parts))
+        return [said[number] for number in range(len(sequences))]
 
     def _batch(self, sequences: Sequence[Reading]) -> Iterator[Said]:
         import torch
 
-        width = max(len(one.ids) for one in sequences)
+        width = max(len(sequence.ids) for sequence in sequences)
         ids = np.zeros((len(sequences), width), dtype=np.int64)
-        for number, one in enumerate(sequences):
-            ids[number, : len(one.ids)] = one.ids
-        flat = np.concatenate([number * width + one.places for number, one in enumerate(sequences)])
+        for number, sequence in enumerate(sequences):
+            ids[number, : len(sequence.ids)] = sequence.ids
+        flat = np.concatenate([number * width + sequence.places for number, sequence in enumerate(sequences)])
         given = torch.from_numpy(ids).to(self._device)
         with torch.inference_mode():
             parts = [self._most_likely(logits) for logits in self._logits(given, torch.from_numpy(flat))]
         said = [np.concatenate(column) for column in zip(*parts)]
         done = 0
-        for one in sequences:
-            rows = slice(done, done + len(one.places))
-            done += len(one.places)
+        for sequence in sequences:
+            rows = slice(done, done + len(sequence.places))
+            done += len(sequence.places)
             yield Said(ids=said[0][rows], logprobs=said[1][rows], rest=said[2][rows])
 
     def _logits(self, ids: Any, places: Any) -> Iterator[Any]:

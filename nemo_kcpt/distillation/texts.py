@@ -25,15 +25,15 @@ class PaperTexts:
     def __init__(self, rows: Iterable[Mapping[str, Any]], tokens: Any) -> None:
         self._tokens = tokens
         self._number: dict[str, int] = {}
-        found = array("q")
+        flat = array("q")
         for window, row in enumerate(rows):
             ends = [*row["segment_starts"][1:], row["length"]]
             described = zip(row["segment_roles"], row["segment_kinds"], row["paper_ids"], row["segment_offsets"])
             for start, end, (role, kind, paper_id, offset) in zip(row["segment_starts"], ends, described):
                 if role == TEXT and kind == TEXT_KIND:
                     number = self._number.setdefault(paper_id, len(self._number))
-                    found.extend((number, offset, end - start, window, start))
-        places = np.frombuffer(found, dtype=np.int64).reshape(-1, 5) if found else np.zeros((0, 5), dtype=np.int64)
+                    flat.extend((number, offset, end - start, window, start))
+        places = np.frombuffer(flat, dtype=np.int64).reshape(-1, 5) if flat else np.zeros((0, 5), dtype=np.int64)
         self._places = places[np.lexsort((-places[:, 2], places[:, 1], places[:, 0]))]
 
     def read(self, paper_id: str, start: int, end: int) -> Ids | None:
@@ -44,13 +44,13 @@ class PaperTexts:
         first, last = np.searchsorted(self._places[:, 0], [number, number + 1])
         parts: list[Ids] = []
         reached = start
-        for _, offset, length, window, place in self._places[first:last].tolist():
+        for _, offset, length, window, position in self._places[first:last].tolist():
             if offset > reached:
                 return None
             if offset + length <= reached:
                 continue
             stop = min(end, offset + length)
-            parts.append(np.asarray(self._tokens[window][place + reached - offset : place + stop - offset]))
+            parts.append(np.asarray(self._tokens[window][position + reached - offset : position + stop - offset]))
             reached = stop
             if reached >= end:
                 return np.concatenate(parts).astype(np.int32)

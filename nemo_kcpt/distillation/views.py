@@ -61,20 +61,20 @@ class Wanted:
 def blocks(row: Mapping[str, Any], wanted: Wanted) -> Iterator[Block]:
     """The blocks of a window, given its row of `windows.parquet`: they cover its tokens, in order."""
     segments = list(_segments(row))
-    place = 0
-    while place < len(segments):
-        start, end, role, kind, pair, paper_id, support = segments[place]
-        place += 1
+    index = 0
+    while index < len(segments):
+        start, end, role, kind, pair, paper_id, support = segments[index]
+        index += 1
         if kind == REPLAY and pair < 0:
             yield _alone(start, end, wanted.replay, paper_id)
         elif role == TEXT:
             yield from _text(start, end, paper_id, wanted)
         else:
             outputs = [(start, end)] if role == OUTPUT else []
-            while place < len(segments) and segments[place][4] == pair:
-                end = segments[place][1]
-                outputs += [segments[place][:2]] if segments[place][2] == OUTPUT else []
-                place += 1
+            while index < len(segments) and segments[index][4] == pair:
+                end = segments[index][1]
+                outputs += [segments[index][:2]] if segments[index][2] == OUTPUT else []
+                index += 1
             yield _pair(start, end, outputs, kind, paper_id, support, wanted)
 
 

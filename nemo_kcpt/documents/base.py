@@ -117,18 +117,18 @@ class Place:
         if self.path.is_file():
             return [self.path]
         endings = tuple(suffixes)
-        found = (
+        paths = (
             Path(folder, name)
             for folder, _, names in self._walk()
             for name in names
             if name.lower().endswith(endings) and not name.startswith((".", "~$"))
         )
-        return sorted(path for path in found if path.is_file() or path.is_symlink())
+        return sorted(path for path in paths if path.is_file() or path.is_symlink())
 
     def linked_folders(self) -> list[Path]:
         """Links to folders, which are followed only if that was asked for."""
-        found = (Path(folder, name) for folder, folders, _ in self._walk() for name in folders)
-        return sorted(path for path in found if path.is_symlink())
+        paths = (Path(folder, name) for folder, folders, _ in self._walk() for name in folders)
+        return sorted(path for path in paths if path.is_symlink())
 
     def folders(self) -> list[str]:
         """The folders below this one, by their paths within it."""
@@ -188,8 +188,8 @@ _SPLIT_NAMES = {"training": "train", "testing": "test", "valid": "validation", "
 
 def split_of(place: Place, path: Path) -> str:
     """The split of a data set that a file's path names (train, test, validation, dev, eval), or an empty string."""
-    found = _SPLIT.search(place.relative(path))
-    name = found[1].lower() if found else ""
+    match = _SPLIT.search(place.relative(path))
+    name = match[1].lower() if match else ""
     return _SPLIT_NAMES.get(name, name)
 
 

@@ -38,7 +38,7 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
         key = (function, *arguments)
         if key not in known:
             known[key] = function(*arguments, **more)
-        found: T = known[key]
-        return found
+        value: T = known[key]
+        return value
 
     return call

@@ -244,15 +244,15 @@ def _checked(entries: list[zipfile.ZipInfo], size: int) -> dict[str, zipfile.Zip
         )
     if sum(entry.compress_size for entry in entries) > size:
         raise BadContainer("has entries that overlap: damaged, or a bomb; nothing was unpacked. Save it anew")
-    found: dict[str, zipfile.ZipInfo] = {}
+    files: dict[str, zipfile.ZipInfo] = {}
     for entry in entries:
         name = entry.filename.replace("\\", "/").strip("/").casefold()
         if entry.is_dir():
             continue
-        if name in found:
+        if name in files:
             raise BadContainer(f"has two entries named {entry.filename}: damaged; save it anew")
-        found[name] = entry
-    return found
+        files[name] = entry
+    return files
 
 
 def _blocks(stream: BinaryIO, name: str) -> Iterator[bytes]:

@@ -64,18 +64,18 @@ class CorpusIndex:
         self._places: list[tuple[str, int, int]] = []
         self._own: dict[str, range] = {}
         vocabulary: dict[str, int] = {"": 0}
-        found = []
+        term_ids = []
         for paper_id, paper in papers.items():
             text, first = str(paper["text"]), len(self._places)
             for start, end in split_text(text, length, len) if text.strip() else []:
                 own = telling_terms(text[start:end])
-                found.append(array("i", [vocabulary.setdefault(term, len(vocabulary)) for term in own] or [0]))
+                term_ids.append(array("i", [vocabulary.setdefault(term, len(vocabulary)) for term in own] or [0]))
                 self._places.append((paper_id, start, end))
             self._own[paper_id] = range(first, len(self._places))
         self._vocabulary = vocabulary
         self._index = bm25s.BM25()
-        if found:
-            self._index.index((found, vocabulary), show_progress=False)
+        if term_ids:
+            self._index.index((term_ids, vocabulary), show_progress=False)
         self._scores = lru_cache(KEPT)(self._compute)
 
     def __len__(self) -> int:
@@ -112,7 +112,7 @@ class CorpusIndex:
         else:
             candidates = np.flatnonzero(scores > 0)
         best = candidates[np.argsort(-scores[candidates], kind="stable")][:k]
-        return [self._passage(own.start + int(place), float(scores[place])) for place in best]
+        return [self._passage(own.start + int(position), float(scores[position])) for position in best]
 
     def passages(self, paper_id: str) -> list[Passage]:
         """All passages of a paper in their order, with score 0.
@@ -120,8 +120,8 @@ class CorpusIndex:
         Raises:
             KeyError: there is no such paper.
         """
-        return [self._passage(place, 0.0) for place in self._own[paper_id]]
+        return [self._passage(position, 0.0) for position in self._own[paper_id]]
 
-    def _passage(self, place: int, score: float) -> Passage:
-        paper_id, start, end = self._places[place]
+    def _passage(self, position: int, score: float) -> Passage:
+        paper_id, start, end = self._places[position]
         return Passage(paper_id, start, end, str(self._papers[paper_id]["text"])[start:end], score)

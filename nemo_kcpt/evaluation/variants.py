@@ -82,7 +82,7 @@ def variants(items: Sequence[Item], seed: int = 0) -> list[Variant]:
     of_kind: dict[tuple[str, str], list[Item]] = {}
     for item in items:
         of_kind.setdefault((item.language, item.kind), []).append(item)
-    found: list[Variant] = []
+    result: list[Variant] = []
     for item in items:
         rng = random.Random(f"{seed}-{item.question_id}")
         made: list[tuple[str, bool, str]] = [(_framed(item, item.answer, rng), True, "reworded")]
@@ -106,8 +106,8 @@ def variants(items: Sequence[Item], seed: int = 0) -> list[Variant]:
             long = bool(item.context) and (kind == "longer" or (kind != "reworded" and rng.random() < 0.4))
             if long:
                 text = _longer(item, text, right, rng)
-            found.append(Variant(question_id=item.question_id, text=text, right=right, kind=kind, long=long))
-    return found
+            result.append(Variant(question_id=item.question_id, text=text, right=right, kind=kind, long=long))
+    return result
 
 
 def _bare(answer: str) -> str:
@@ -184,8 +184,8 @@ def _elsewhere(item: Item, items: Sequence[Item], rng: random.Random) -> str:
 
 
 def _differs(first: str, second: str) -> bool:
-    one, two = (re.sub(r"\W", "", text).casefold() for text in (first, second))
-    return one not in two and two not in one
+    a, b = (re.sub(r"\W", "", text).casefold() for text in (first, second))
+    return a not in b and b not in a
 
 
 def change_number(answer: str, question: str, rng: random.Random) -> str:
@@ -193,7 +193,7 @@ def change_number(answer: str, question: str, rng: random.Random) -> str:
     places = [match for match in _NUMBER.finditer(answer) if match[0] not in question]
     if not places:
         return answer
-    match = max(places, key=lambda found: len(found[0]))
+    match = max(places, key=lambda candidate: len(candidate[0]))
     digits = match[0].replace(",", "")
     decimals = len(digits.partition(".")[2])
     value = float(digits)
@@ -212,7 +212,7 @@ def renotate(answer: str, language: str, rng: random.Random) -> str:
     places = list(_NUMBER.finditer(answer))
     if not places:
         return answer
-    match = max(places, key=lambda found: len(found[0]))
+    match = max(places, key=lambda candidate: len(candidate[0]))
     digits = match[0].replace(",", "")
     before, after = answer[: match.start()], answer[match.end() :]
     if re.search(r"[A-Za-z][-_]?$", before):

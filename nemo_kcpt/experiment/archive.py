@@ -35,13 +35,13 @@ def arms(graph: Graph) -> dict[str, list[str]]:
     """The steps of the base and of each training, with its seed, and its mixtures; and each self-replay."""
     if graph.config.model is None:
         return {}  # trainings start from a base that is made here, and mixtures need its weights
-    found: dict[str, list[str]] = {}
+    steps: dict[str, list[str]] = {}
     for cell in graph.cells:
         name = cell.training.name if cell.training else BASE
-        own = [one for one in cell.nodes if graph.nodes[one].cells]
+        own = [step for step in cell.nodes if graph.nodes[step].cells]
         key = name if cell.seed is None else f"{name}@{cell.seed}"
-        found[key] = list(dict.fromkeys([*found.get(key, ()), *own]))
-    return found | {name: [name] for name, node in graph.nodes.items() if node.kind == "replay"}
+        steps[key] = list(dict.fromkeys([*steps.get(key, ()), *own]))
+    return steps | {name: [name] for name, node in graph.nodes.items() if node.kind == "replay"}
 
 
 def _files(states: States, node: Node) -> list[Path]:
@@ -105,8 +105,10 @@ def restore(states: States, folder: Path) -> list[str]:
         if differing := _differing(states, steps, held):
             LOG.warning("%s: was made from something else (step %s) and is not taken", path, differing)
             continue
-        allowed = [one for step in steps for one in (states.folder(step), *states.graph.nodes[step].folders)]
-        inside = {one.relative_to(states.graph.run).as_posix() for one in allowed}
+        allowed = [
+            directory for step in steps for directory in (states.folder(step), *states.graph.nodes[step].folders)
+        ]
+        inside = {directory.relative_to(states.graph.run).as_posix() for directory in allowed}
         held.pop(MODELS, None)
         if strange := [file for file in held if PurePosixPath(file).parent.as_posix() not in inside]:
             raise BadInput(f"{path}: holds {strange[0]}, which no step of {name} writes; get the file again")
@@ -116,9 +118,9 @@ def restore(states: States, folder: Path) -> list[str]:
             held[file] = json.dumps(json.loads(held[file]) | here, ensure_ascii=False, indent=2).encode() + b"\n"
         # Manifests of steps last: they say that a step is done.
         for file in sorted(held, key=lambda file: file.startswith(states.folder("").name)):
-            place = states.graph.run / file
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(place, "wb") as stream:
+            target = states.graph.run / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(target, "wb") as stream:
                 stream.write(held[file])
         names.append(name)
     return names

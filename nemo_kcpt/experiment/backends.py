@@ -48,7 +48,7 @@ def needed_bridge_python() -> str:
     Raises:
         BadInput: there is none.
     """
-    found = bridge_python()
-    if found is None:
+    python = bridge_python()
+    if python is None:
         raise BadInput(f"backend=bridge: the environment with Megatron-Bridge is missing: {BRIDGE_REMEDY}")
-    return str(found)
+    return str(python)

@@ -101,6 +101,6 @@ def left_seconds(
         whole = node.expected * (taken[group] / wanted[group] if group in taken else guess.get(group, guess.get("", 1)))
         if state.word == RUNNING:
             whole = max((_expected_whole(node, state) or whole) - (state.seconds or 0.0), 0.0)
-        begins = max([min(free), *(ends[one] for one in node.after if one in ends)])
+        begins = max([min(free), *(ends[dependency] for dependency in node.after if dependency in ends)])
         free[free.index(min(free))] = ends[name] = begins + whole
     return max(ends.values(), default=0.0)

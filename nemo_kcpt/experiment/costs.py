@@ -106,10 +106,10 @@ def synthesis_cost(config: SynthesisConfig, counts: Counts) -> Asking:
         basis = f"the plan of a paper of {len(papers[0]['text']):,} characters, the mean"
     calls, prompts, replies = 0, 0.0, 0.0
     for paper in papers:
-        found = list(plan.calls(paper))
-        calls += len(found)
-        prompts += _prompt_tokens(found, plan.count)
-        replies += _reply_tokens(found, plan.count(paper["text"]), config.max_tokens, counts.language)
+        paper_calls = list(plan.calls(paper))
+        calls += len(paper_calls)
+        prompts += _prompt_tokens(paper_calls, plan.count)
+        replies += _reply_tokens(paper_calls, plan.count(paper["text"]), config.max_tokens, counts.language)
     tokens = {"prompt_tokens": prompts * scale, "completion_tokens": replies * scale}
     basis = f"estimated: {basis}, {_unit(config, counts)}; replies assumed, at most {config.max_tokens:,} tokens each"
     return _asking(config, round(calls * calls_scale), tokens, basis)
@@ -211,23 +211,23 @@ def judging_cost(
     case = Case(question=said, reference="", answer="", passages=[("paper", "")], whole=True)
     around = sum(count(str(message["content"])) for message in messages(case, "", language))
     requests = questions * models * judges
-    found = estimated(requests, requests * (around + paper_tokens), price_prompt, price_completion)
+    total = estimated(requests, requests * (around + paper_tokens), price_prompt, price_completion)
     return Asking(
-        requests=found.requests,
-        prompt_tokens=found.prompt_tokens,
-        completion_tokens=found.completion_tokens,
-        price=found.cost if price_prompt or price_completion else None,
+        requests=total.requests,
+        prompt_tokens=total.prompt_tokens,
+        completion_tokens=total.completion_tokens,
+        price=total.cost if price_prompt or price_completion else None,
         basis=f"estimated: {around + paper_tokens:,} tokens a prompt, cautious; {REPLY_TOKENS} a reply, assumed",
     )
 
 
 def judging_cost_of(config: JudgeConfig) -> Asking:
     """What `kcpt judge` with these keys will take, by the prompts themselves: what `estimate=true` prints."""
-    found = estimate(config)
+    total = estimate(config)
     return Asking(
-        requests=found.requests,
-        prompt_tokens=found.prompt_tokens,
-        completion_tokens=found.completion_tokens,
-        price=found.cost if config.price_prompt or config.price_completion else None,
-        basis=f"the prompts of {found.answers:,} answers, in {found.unit}; {REPLY_TOKENS} a reply, assumed",
+        requests=total.requests,
+        prompt_tokens=total.prompt_tokens,
+        completion_tokens=total.completion_tokens,
+        price=total.cost if config.price_prompt or config.price_completion else None,
+        basis=f"the prompts of {total.answers:,} answers, in {total.unit}; {REPLY_TOKENS} a reply, assumed",
     )

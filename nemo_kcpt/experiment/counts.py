@@ -154,25 +154,25 @@ def _counted(corpus: Path, tokenizer: Path | None) -> dict[str, Any]:
         languages[prompt_language(paper)] += len(paper["text"])
     if not sum(lengths):
         raise BadInput(f"{path}: there is no text in it; make the corpus again with kcpt corpus")
-    found = {"papers": len(lengths), "characters": sum(lengths), "language": languages.most_common(1)[0][0]}
+    counts = {"papers": len(lengths), "characters": sum(lengths), "language": languages.most_common(1)[0][0]}
     if tokenizer is None or not (tokenizer / "tokenizer.json").is_file():
-        return found
+        return counts
     count, _ = token_counter(tokenizer)
     texts = [paper["text"] for paper in sample(PAPERS.read(path), len(lengths))]
-    return {**found, "tokens_per_character": sum(map(count, texts)) / max(1, sum(map(len, texts)))}
+    return {**counts, "tokens_per_character": sum(map(count, texts)) / max(1, sum(map(len, texts)))}
 
 
 def sample(records: Iterable[dict[str, Any]], number: int) -> list[dict[str, Any]]:
     """At most about `SAMPLE` of them, evenly spread."""
     every = -(-number // SAMPLE)
-    return [record for place, record in enumerate(records) if place % every == every // 2 or number <= SAMPLE]
+    return [record for index, record in enumerate(records) if index % every == every // 2 or number <= SAMPLE]
 
 
 def _synthetic_characters(path: Path) -> Counter[str]:
-    found = Counter[str]()
+    characters = Counter[str]()
     for record in SYNTHETIC.read(path):
-        found[record["kind"]] += sum(len(pair["instruction"]) + len(pair["output"]) for pair in record["pairs"])
-    return found
+        characters[record["kind"]] += sum(len(pair["instruction"]) + len(pair["output"]) for pair in record["pairs"])
+    return characters
 
 
 def reply_characters(kind: str, form: str, pairs: int, paper: float, language: str) -> float:
@@ -201,9 +201,9 @@ def synthetic_ratio(counts: Counts, kinds: Sequence[str] = ()) -> float:
 
     mean = counts.characters / counts.papers
     replies = {
-        one.kind: reply_characters(one.kind, one.form, one.pairs, mean, counts.language) / mean
-        for one in load_prompts([counts.language], kinds=counts.kinds)[counts.language].by_kind.values()
-        if not counts.kinds or one.kind in counts.kinds
+        prompt.kind: reply_characters(prompt.kind, prompt.form, prompt.pairs, mean, counts.language) / mean
+        for prompt in load_prompts([counts.language], kinds=counts.kinds)[counts.language].by_kind.values()
+        if not counts.kinds or prompt.kind in counts.kinds
     }
     assumed = sum(ratio for kind, ratio in replies.items() if not kinds or kind in kinds)
     if counts.synthetic_ratio is None:

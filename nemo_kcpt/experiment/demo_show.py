@@ -41,7 +41,7 @@ class _Show:
 
         self._states, self._workers = states, workers
         self._numbers = {name: number for number, name in enumerate(states.graph.nodes, 1)}
-        self._shown = time.monotonic()
+        self._last_update = time.monotonic()
         console = Console()
         self._interval = REFRESH_SECONDS if console.is_terminal else LINE_SECONDS
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
@@ -53,7 +53,7 @@ class _Show:
     def say(self, name: str, text: str) -> None:
         """A step has begun or ended."""
         if text == RUNNING:
-            self._shown = time.monotonic() - self._interval + 2  # it is shown when it has had the time to begin
+            self._last_update = time.monotonic() - self._interval + 2  # it is shown when it has had the time to begin
             return
         seconds = self._states.of(name).seconds or 0.0
         if text in (DONE, "finished before"):
@@ -61,16 +61,16 @@ class _Show:
 
     def tick(self) -> None:
         """Renew or repeat what runs, if it is time."""
-        if time.monotonic() - self._shown < self._interval:
+        if time.monotonic() - self._last_update < self._interval:
             return
-        self._shown = time.monotonic()
-        found = self._states.all()
-        left = clock_time(left_seconds(self._states.graph, found, self._workers, self._pace))
-        running = [name for name, state in found.items() if state.word == RUNNING]
+        self._last_update = time.monotonic()
+        states = self._states.all()
+        left = clock_time(left_seconds(self._states.graph, states, self._workers, self._pace))
+        running = [name for name, state in states.items() if state.word == RUNNING]
         if not running:
             return
         name = running[0]
-        state, node = found[name], self._states.graph.nodes[name]
+        state, node = states[name], self._states.graph.nodes[name]
         elapsed = state.seconds or 0.0
         beside = f" (and {', '.join(running[1:])})" if running[1:] else ""
         if not self.bar.disable:

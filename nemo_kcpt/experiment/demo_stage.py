@@ -94,8 +94,8 @@ def experiment_of(config: Config) -> Experiment:
     if config.samples is not None:
         words += [f"sft_data.samples={config.samples}", f"base_samples={2 * config.samples}"]
     named = {"ARM": config.arm if config.arm != "full" else None, "BACKEND": config.backend}
-    if told := [f"{name}={value}" for name, value in named.items() if value]:
-        words.append(f"report.command=make demo {' '.join(told)}")
+    if variables := [f"{name}={value}" for name, value in named.items() if value]:
+        words.append(f"report.command=make demo {' '.join(variables)}")
     experiment = load_config(Experiment, file=conf_folder() / "experiment/demo.yaml", overrides=words)
     if config.seq_length is not None:
         for training in experiment.trainings:
@@ -116,10 +116,10 @@ def _open_run(config: Config, redo: bool) -> None:
     if redo:
         _delete_run(config.out)
     if path.is_file():
-        found = read_json(path)
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
+        content = read_json(path)
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise BadInput(
-                f"{path}: a run folder of another version of nemo_kcpt (format {found.get('format')}, this version "
+                f"{path}: a run folder of another version of nemo_kcpt (format {content.get('format')}, this version "
                 f"writes {FORMAT}). {AGAIN}"
             )
         if (config.out / "steps").is_dir():

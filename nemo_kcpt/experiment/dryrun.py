@@ -71,7 +71,7 @@ def training_rows(graph: Graph, counts: costs.Counts | None) -> list[Row]:
     for name, node in graph.nodes.items():
         if node.launch is None or name.startswith("base-"):
             continue
-        cell = next(one for one in graph.cells if name in one.trainings)
+        cell = next(cell for cell in graph.cells if name in cell.trainings)
         assert cell.training is not None
         try:
             cost = _training_cost(graph, cell.training, cell.set, node.launch.task == "finetune", counts)
@@ -91,10 +91,10 @@ def _training_cost(
     length = config.tuning_length or training.seq_length if tuning else training.seq_length
     samples = int(config.sft_data.get("samples", options.get("samples", SAMPLES)))
     samples *= 3 if given == "all_included" else 1
-    like = next((one for one in graph.trainings if one.name == config.steps_like), training)
+    like = next((candidate for candidate in graph.trainings if candidate.name == config.steps_like), training)
     source = training if tuning else like
     pack = graph.run / "packs" / f"{given}-{length}" if tuning else graph.pack(source)
-    found = costs.pack_tokens(
+    tokens = costs.pack_tokens(
         pack if (pack / "manifest.json").is_file() else None,
         counts,
         length if tuning else source.seq_length,
@@ -106,7 +106,7 @@ def _training_cost(
     return training_cost(
         Path(model) if Path(model).is_dir() else str(model),
         length,
-        found.step_tokens,
+        tokens.step_tokens,
         epochs=config.tuning_epochs if tuning else config.epochs,
         tokens_per_step=options.get("tokens_per_step"),
         nodes=int(arguments.get("nodes", 1)),
@@ -114,7 +114,7 @@ def _training_cost(
         gpu=str(arguments.get("gpu", options.get("gpu", "h100-80gb"))),
         mfu=float(options.get("mfu", 0.45)),
         tuning=tuning,
-        measured=found.measured,
+        measured=tokens.measured,
     )
 
 
@@ -158,8 +158,8 @@ def _tree(graph: Graph) -> Tree:
         return escape(" → ".join(names))
 
     def needs(name: str) -> str:
-        found = [one for one in graph.nodes[name].after if graph.nodes[one].kind == "pack"]
-        return f" (needs {', '.join(found)})" if found else ""
+        packs = [dependency for dependency in graph.nodes[name].after if graph.nodes[dependency].kind == "pack"]
+        return f" (needs {', '.join(packs)})" if packs else ""
 
     tree = Tree(
         "shared by all: "
@@ -167,15 +167,15 @@ def _tree(graph: Graph) -> Tree:
     )
     pretrained: dict[str, Tree] = {}
     for cell in graph.cells:
-        place, own = tree, list(cell.nodes)
+        branch, own = tree, list(cell.nodes)
         first = next((name for name in cell.trainings if graph.nodes[name].kind == "pretrain"), None)
         if first is not None:
             if first not in pretrained:
                 pretrained[first] = tree.add(escape(first + needs(first)))
-            place, own = pretrained[first], own[own.index(first) + 1 :]
+            branch, own = pretrained[first], own[own.index(first) + 1 :]
         # Their names are the kind and the cell's name.
         kinds = [graph.nodes[name].kind + (needs(name) if graph.nodes[name].launch else "") for name in own]
-        place.add(f"{escape(cell.name)}: {line(kinds)}")
+        branch.add(f"{escape(cell.name)}: {line(kinds)}")
     return tree
 
 

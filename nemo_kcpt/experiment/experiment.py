@@ -218,30 +218,32 @@ def all_trainings(config: Config) -> list[Training]:
         BadInput: none, one name twice, a name that cannot be a file's, an unknown mode or attention, or `steps_like`
             with a name that is none of them.
     """
-    found = [Training(name=f"{config.mode}-{length}", mode=config.mode, seq_length=length) for length in config.lengths]
-    found += [_with_keep(training, config) for training in config.trainings]
-    if not found:
+    trainings = [
+        Training(name=f"{config.mode}-{length}", mode=config.mode, seq_length=length) for length in config.lengths
+    ]
+    trainings += [_with_keep(training, config) for training in config.trainings]
+    if not trainings:
         raise BadInput("lengths, trainings: none given; give lengths=[1024,4096] or trainings in the file")
     seen: set[str] = set()
-    for one in found:
-        where = f"trainings: {one.name}"
-        if not re.fullmatch(r"[\w.-]+", one.name) or one.name.startswith(".") or one.name == BASE:
+    for training in trainings:
+        where = f"trainings: {training.name}"
+        if not re.fullmatch(r"[\w.-]+", training.name) or training.name.startswith(".") or training.name == BASE:
             raise BadInput(f"{where}: a name has letters, digits, - . and _ only, and is not {BASE}")
-        if one.name in seen:
+        if training.name in seen:
             raise BadInput(f"{where}: appears twice")
-        seen.add(one.name)
+        seen.add(training.name)
         for key, known in (("mode", PACK_MODES), ("attention", ATTENTION)):
-            value = getattr(one, key)
+            value = getattr(training, key)
             if value not in known:
                 raise BadInput(f"{where}: {key}: '{value}' is not one of {', '.join(known)}; {nearest(value, known)}")
-        if bad := [alpha for alpha in one.mix if not 0 < alpha < 1]:
+        if bad := [alpha for alpha in training.mix if not 0 < alpha < 1]:
             raise BadInput(
                 f"{where}: mix: {bad[0]:g} is not between 0 (the base) and 1 (the training), both of which are there"
             )
-        if len(set(one.mix)) < len(one.mix):
+        if len(set(training.mix)) < len(training.mix):
             raise BadInput(f"{where}: mix: a share appears twice")
-        if one.mode == "raw" and one.kinds:
+        if training.mode == "raw" and training.kinds:
             raise BadInput(f"{where}: kinds: a pack of mode raw has no synthetic data; take concat or anchored")
     if config.steps_like and config.steps_like not in seen:
         raise BadInput(f"steps_like: no training '{config.steps_like}'; {nearest(config.steps_like, sorted(seen))}")
-    return found
+    return trainings

@@ -188,10 +188,10 @@ class Graph(Outline):
         config = self.config
         name = training.name if seed is None else f"{training.name}@{seed}"
         packs = [self._pack(training)]
-        like = next((one for one in self.trainings if one.name == config.steps_like), None)
+        like = next((candidate for candidate in self.trainings if candidate.name == config.steps_like), None)
         if like is not None and like is not training:
             packs = list(dict.fromkeys([*packs, self._pack(like)]))
-        cells = [name] if len(config.sets) <= 1 else [f"{name}-{one}" for one in config.sets]
+        cells = [name] if len(config.sets) <= 1 else [f"{name}-{set_name}" for set_name in config.sets]
         start = self.weights_node
         taught, teacher = add_teacher(self, training, packs[0])
         pretrained = self.nemo(

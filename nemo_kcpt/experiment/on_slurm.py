@@ -66,7 +66,7 @@ def jobs_of(states: States, names: Sequence[str]) -> tuple[list[Job], Site]:
         node = graph.nodes[name]
         base = common if node.kind in GPU_KINDS else resources_from({"gpus": None, "nodes": None}, common, "slurm")
         size = resources_from(own.get(node.kind, {}), base, f"slurm: kinds: {node.kind}")
-        after = [ends[one] for one in node.after if one in left]
+        after = [ends[dependency] for dependency in node.after if dependency in left]
         jobs += _jobs(states, node, size, folder, after, common, bridge)
     return jobs, site
 

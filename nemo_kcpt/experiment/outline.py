@@ -31,7 +31,7 @@ class Outline:
 
     def packed_first(self, training: Training) -> Training:
         """The first of the trainings that share a pack with this one; the pack has its name."""
-        return next(one for one in self.trainings if same_pack(one) == same_pack(training))
+        return next(candidate for candidate in self.trainings if same_pack(candidate) == same_pack(training))
 
     def hf(self, name: str) -> Path:
         """Folder of a model for inference."""

@@ -34,17 +34,19 @@ def _main_line(reason: str, run: Path) -> str:
     return lines[-1].replace(f"{run}/", "") if lines else "failed"
 
 
-def cell_record(graph: Graph, cell: Cell, states: Mapping[str, State], place: Path) -> dict[str, Any]:
-    """A cell as `kcpt report` reads it; paths are relative to the folder `place`."""
-    found = {name: states[name] for name in cell.nodes}
-    bad = next((name for word in (FAILED, BLOCKED) for name, state in found.items() if state.word == word), None)
-    done = all(state.word == DONE for state in found.values())
+def cell_record(graph: Graph, cell: Cell, states: Mapping[str, State], folder: Path) -> dict[str, Any]:
+    """A cell as `kcpt report` reads it; paths are relative to `folder`."""
+    cell_states = {name: states[name] for name in cell.nodes}
+    bad = next((name for word in (FAILED, BLOCKED) for name, state in cell_states.items() if state.word == word), None)
+    done = all(state.word == DONE for state in cell_states.values())
     training = cell.training
-    reason = None if done else f"{bad}: {_main_line(found[bad].reason or '', graph.run)}" if bad else "not finished"
+    reason = (
+        None if done else f"{bad}: {_main_line(cell_states[bad].reason or '', graph.run)}" if bad else "not finished"
+    )
     metrics = [
         {
             "stage": "tune" if graph.nodes[name].kind == "finetune" else "pretrain",
-            "path": os.path.relpath(graph.nodes[name].metrics or "", place),
+            "path": os.path.relpath(graph.nodes[name].metrics or "", folder),
             "devices": _devices(graph),
         }
         for name in cell.trainings
@@ -61,7 +63,7 @@ def cell_record(graph: Graph, cell: Cell, states: Mapping[str, State], place: Pa
         "kinds": list(training.kinds) if training else None,
         "state": "done" if done else "failed" if bad else "waiting",
         "reason": reason,
-        "pack": os.path.relpath(cell.pack, place) if cell.pack else None,
+        "pack": os.path.relpath(cell.pack, folder) if cell.pack else None,
         "metrics": metrics,
     }
 
@@ -70,15 +72,15 @@ def commands_of(graph: Graph) -> list[dict[str, Any]]:
     """Every node's commands, as a user would type them."""
     import json
 
-    found = []
+    commands = []
     for name, node in graph.nodes.items():
         words = list(node.command)
         if words[1:3] == ["-m", "nemo_kcpt.several"]:
-            several = [["kcpt", *one] for one in json.loads(words[3])]
+            several = [["kcpt", *command] for command in json.loads(words[3])]
         else:
             several = [["nemo", *words[1:]]]
-        found += [{"name": name, "command": one} for one in several]
-    return found
+        commands += [{"name": name, "command": command} for command in several]
+    return commands
 
 
 def run_report(states: States) -> None:
@@ -88,28 +90,28 @@ def run_report(states: States) -> None:
         KcptError: not even the base model has scores, or nothing else.
     """
     graph, run = states.graph, states.graph.run
-    found = states.all()
-    finished = [cell for cell in graph.cells if found[f"scores-{cell.tested}"].word == DONE]
+    by_name = states.all()
+    finished = [cell for cell in graph.cells if by_name[f"scores-{cell.tested}"].word == DONE]
     done = [cell.name for cell in finished]
     if BASE not in done or len(done) < 2:
-        failed = [name for name, state in found.items() if state.word == FAILED]
+        failed = [name for name, state in by_name.items() if state.word == FAILED]
         raise KcptError(
             f"{run}: the report compares the base with at least one other model, and scores are there of "
             f"{', '.join(done) or 'none'}; failed: {', '.join(failed) or 'nothing'}"
         )
-    place = run / "report-inputs"
-    place.mkdir(parents=True, exist_ok=True)
+    inputs = run / "report-inputs"
+    inputs.mkdir(parents=True, exist_ok=True)
     config = graph.config
-    cells = [cell_record(graph, cell, found, place) for cell in graph.cells]
+    cells = [cell_record(graph, cell, by_name, inputs) for cell in graph.cells]
     content = {"base": BASE, "compare": config.compare, "goals": config.goals, "cells": cells}
-    write_json(place / "cells.json", content)
-    write_json(place / "commands.json", commands_of(graph))
+    write_json(inputs / "cells.json", content)
+    write_json(inputs / "commands.json", commands_of(graph))
     times = [
         {"name": name, "seconds": state.seconds, "cached": False}
-        for name, state in found.items()
+        for name, state in by_name.items()
         if state.word == DONE and name != "report"
     ]
-    write_json(place / "timings.json", times)
+    write_json(inputs / "timings.json", times)
 
     def folders(kind: str) -> list[str]:
         return list(dict.fromkeys(str(run / kind / cell.tested) for cell in finished))
@@ -120,9 +122,9 @@ def run_report(states: States) -> None:
         "scores": folders("scores"),
         "papers": str(run / "corpus"),
         "synthetic": str(run / "synthetic"),
-        "cells": str(place / "cells.json"),
-        "commands": str(place / "commands.json"),
-        "timings": str(place / "timings.json"),
+        "cells": str(inputs / "cells.json"),
+        "commands": str(inputs / "commands.json"),
+        "timings": str(inputs / "timings.json"),
         "title": config.title,
         "summary": config.summary,
         "command": shlex.join(["kcpt", "grid", "--config", str(run / "experiment.yaml")]),
@@ -137,7 +139,7 @@ def run_report(states: States) -> None:
     if config.judge:
         keys["verdicts"] = folders("verdicts")
     choices = [cell.name for cell in graph.cells if f"choose-{cell.name}" in graph.nodes]
-    if made := [str(run / "choices" / name) for name in choices if found[f"choose-{name}"].word == DONE]:
+    if made := [str(run / "choices" / name) for name in choices if by_name[f"choose-{name}"].word == DONE]:
         keys["choices"] = made
     for key in own_sets(config):
         keys |= {"perplexity": folders("perplexity"), key: str(run / key)}
@@ -148,5 +150,5 @@ def run_report(states: States) -> None:
     if exports := [path for cell in finished if cell.training and (path := cell.model / "parity.json").is_file()]:
         keys["parity"] = str(max(exports, key=lambda path: read_json(path)["max_abs_diff"]))  # the worst of all
     keys |= config.report
-    write_json(place / KEYS, keys)
+    write_json(inputs / KEYS, keys)
     report.run(load_config(report.Config, overrides=words_of(keys)), redo=True)

@@ -150,8 +150,10 @@ def _renew_disposed(states: States, names: Sequence[str]) -> None:
 def without_idle(states: States, names: Sequence[str]) -> list[str]:
     """Without the steps that serve trainings alone where all of these are done, if on another machine."""
     nodes = states.graph.nodes
-    heirs = {name: [one for one in names if name in nodes[one].after] for name in names if nodes[name].kind in SERVING}
-    idle = {name for name, own in heirs.items() if own and all(states.of(one).word == DONE for one in own)}
+    heirs = {
+        name: [heir for heir in names if name in nodes[heir].after] for name in names if nodes[name].kind in SERVING
+    }
+    idle = {name for name, own in heirs.items() if own and all(states.of(heir).word == DONE for heir in own)}
     return [name for name in names if name not in idle]
 
 
@@ -159,7 +161,7 @@ def dispose(states: States) -> None:
     """Delete the checkpoints of trainings whose heirs are all done."""
     graph = states.graph
     for name, node in graph.nodes.items():
-        heirs = [one for one in graph.nodes.values() if name in one.after]
+        heirs = [heir for heir in graph.nodes.values() if name in heir.after]
         there = [path for path in node.disposable if path.exists()]
         if there and states.of(name).word == DONE and all(states.of(heir.name).word == DONE for heir in heirs):
             for path in there:
@@ -202,7 +204,7 @@ def run_graph(
     fork = _preload(states, left)
     try:
         while left or running:
-            for name in [one for one in running if running[one].process.ended]:
+            for name in [name for name in running if running[name].process.ended]:
                 ended = running.pop(name)
                 problem = finish(states, ended)
                 if problem is None:
@@ -214,7 +216,7 @@ def run_graph(
                     failed[name] = problem
                     say(name, f"{FAILED}: {problem}")
             for name in list(left):
-                bad = [one for one in nodes[name].after if one in failed or one in blocked]
+                bad = [dependency for dependency in nodes[name].after if dependency in failed or dependency in blocked]
                 if bad and name != REPORT:
                     left.remove(name)
                     blocked.add(name)
@@ -230,8 +232,8 @@ def run_graph(
             if running:
                 time.sleep(POLL_SECONDS)
     except BaseException:
-        for one in running.values():
-            abandon(states, one)
+        for step in running.values():
+            abandon(states, step)
         raise
     return failed
 
@@ -248,5 +250,5 @@ def _preload(states: States, left: Sequence[str]) -> bool:
 
 def _is_ready(node: Node, done: set[str], failed: dict[str, KcptError], blocked: set[str]) -> bool:
     if node.name == REPORT:  # of what there is, once nothing more can come
-        return all(one in done or one in failed or one in blocked for one in node.after)
-    return all(one in done for one in node.after)
+        return all(dependency in done or dependency in failed or dependency in blocked for dependency in node.after)
+    return all(dependency in done for dependency in node.after)

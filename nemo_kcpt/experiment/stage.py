@@ -62,11 +62,11 @@ def _run_node(states: States, name: str, ended: bool) -> None:
     if name == REPORT:
         run_report(states)
         return
-    (node,) = [states.graph.nodes[one] for one in states.graph.needed([name])[-1:]]
+    (node,) = [states.graph.nodes[last] for last in states.graph.needed([name])[-1:]]
     if ended:
         note_end(states, node)
         return
-    lacking = [one for one in node.after if states.of(one).word != DONE]
+    lacking = [dependency for dependency in node.after if states.of(dependency).word != DONE]
     if lacking:
         raise KcptError(f"step {name} needs {', '.join(lacking)}, which is not done; see {states.graph.run}/logs")
     if states.of(name).word == DONE:
@@ -122,7 +122,7 @@ def _run_here(config: Config, states: States, names: Sequence[str], redo: bool) 
         console.print(summary_table(read_json(page.with_suffix(".json"))))
         console.print(f"report: {page}", soft_wrap=True, highlight=False)
     if failed:
-        kind = BadInput if all(isinstance(one, BadInput) for one in failed.values()) else KcptError
+        kind = BadInput if all(isinstance(error, BadInput) for error in failed.values()) else KcptError
         raise kind(
             f"{len(failed)} steps failed: {', '.join(failed)}. The others are finished; mend the reason (logs are in "
             f"{config.out}/logs) and give the same command again"

@@ -124,11 +124,11 @@ class States:
         """Fingerprints of what a node needs; of the report, of those that are done."""
         wanted = [name for name in node.after if node.name != REPORT or self.of(name).word == DONE]
         stages = self._older if older else self.stages
-        found = {name: stages[name].fingerprint for name in wanted}
-        found |= {name: self._read(node, path) for name, path in node.reads.items()}
+        inputs = {name: stages[name].fingerprint for name in wanted}
+        inputs |= {name: self._read(node, path) for name, path in node.reads.items()}
         if not older:
-            found |= {f"{name}: {TEXTS}": text for name, path in node.reads.items() if (text := self._texts(path))}
-        return found
+            inputs |= {f"{name}: {TEXTS}": text for name, path in node.reads.items() if (text := self._texts(path))}
+        return inputs
 
     def _texts(self, path: Path) -> str:
         if path not in self._tokenizers:
@@ -158,24 +158,26 @@ class States:
             return State(word=STALE)  # what a stopped or failed one has left must not be continued
         if not (folder / STATE).is_file():
             return State(word=WAITING)
-        found = read_json(folder / STATE)
-        if found["state"] == FAILED:
-            return State(word=FAILED, seconds=found.get("seconds"), reason=found.get("reason"))
-        if found["host"] == socket.gethostname() and not _alive(found["pid"]):
+        state = read_json(folder / STATE)
+        if state["state"] == FAILED:
+            return State(word=FAILED, seconds=state.get("seconds"), reason=state.get("reason"))
+        if state["host"] == socket.gethostname() and not _alive(state["pid"]):
             return State(word=WAITING, reason="was stopped")
-        return State(word=RUNNING, seconds=time.time() - found["started"], fraction=fraction_done(node.metrics))
+        return State(word=RUNNING, seconds=time.time() - state["started"], fraction=fraction_done(node.metrics))
 
     def all(self) -> dict[str, State]:
         """Every node's; one that needs a failed one is blocked."""
-        found: dict[str, State] = {}
+        states: dict[str, State] = {}
         for name, node in self.graph.nodes.items():
             state = self.of(name)
             if state.word == WAITING and name != REPORT:
-                bad = next((one for one in node.after if found[one].word in (FAILED, BLOCKED)), None)
+                bad = next(
+                    (dependency for dependency in node.after if states[dependency].word in (FAILED, BLOCKED)), None
+                )
                 if bad is not None:
                     state = State(word=BLOCKED, reason=f"{bad} failed")
-            found[name] = state
-        return found
+            states[name] = state
+        return states
 
     def differences(self, name: str) -> str:
         """What changed of a stale node, in words."""
@@ -227,5 +229,5 @@ def _words(command: Sequence[str]) -> list[str]:
     """A step's words; of several commands for one process, which are one word of JSON, all of theirs."""
     words: list[str] = []
     for word in command:
-        words += [part for one in json.loads(word) for part in one] if word.startswith("[[") else [word]
+        words += [part for arguments in json.loads(word) for part in arguments] if word.startswith("[[") else [word]
     return words

@@ -76,7 +76,7 @@ class Study:
     def folders(self, out: Path) -> dict[str, Path]:
         """The experiments' folders by the names of their worlds: `out`, and others beside it."""
         names = [f"papers-{seed}" for seed in self.worlds] or [""]
-        return {name: out.with_name(f"{out.name}-{name}") if place else out for place, name in enumerate(names)}
+        return {name: out.with_name(f"{out.name}-{name}") if index else out for index, name in enumerate(names)}
 
 
 def read_study(path: Path) -> Study:
@@ -105,8 +105,8 @@ def read_study(path: Path) -> Study:
 def _yaml(path: Path) -> Mapping[str, Any]:
     import yaml
 
-    found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return found if isinstance(found, Mapping) else {}
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return content if isinstance(content, Mapping) else {}
 
 
 def commit(root: Path) -> str:
@@ -152,9 +152,9 @@ def grid(file: Path, *words: str, redo: bool = False) -> KcptError | None:
 
 def states_of(config: Config, words: Sequence[str]) -> States:
     """How the steps of the first experiment stand, with these keys."""
-    found = load_config(experiment.Config, file=config.experiment, overrides=words)
-    check_sections(found)
-    return States(Graph(found))
+    grid_config = load_config(experiment.Config, file=config.experiment, overrides=words)
+    check_sections(grid_config)
+    return States(Graph(grid_config))
 
 
 def words_of_world(name: str, run: Path) -> list[str]:
@@ -179,8 +179,8 @@ def run_all(config: Config, study: Study, redo: bool) -> list[KcptError]:
     last = config.docs / study.page / "report.json"
     before = read_json(last)["study"] if last.is_file() else None
     took = before["total_seconds"] if before else None
-    told = f"; the published run took {took / 60:.0f} minutes" if took else ""
-    LOG.info("study: at most %.0f minutes on two cores are expected in all%s", study.study_minutes, told)
+    earlier = f"; the published run took {took / 60:.0f} minutes" if took else ""
+    LOG.info("study: at most %.0f minutes on two cores are expected in all%s", study.study_minutes, earlier)
     LOG.info("study: after Ctrl-C or a kill rerun the same command to resume")
     errors: list[KcptError | None] = []
     for name, run in study.folders(config.out).items():
@@ -230,9 +230,9 @@ def publish(config: Config, study: Study) -> bool:
         together = run.with_name(f"{run.name}-together")
         worlds.run(finished, together)
         source = together / "report/report.json"
-    found = _published(source, run, root, f"runs/{study.page}", state, tried)
-    found["study"]["worlds"] = [*finished] if study.worlds else []
-    write_json(folder / "report.json", found)
+    report = _published(source, run, root, f"runs/{study.page}", state, tried)
+    report["study"]["worlds"] = [*finished] if study.worlds else []
+    write_json(folder / "report.json", report)
     other = folder / "second.json"
     if second.is_file():
         write_json(other, _published(second, second_run(run), root, f"runs/{study.page}-second"))
@@ -242,10 +242,10 @@ def publish(config: Config, study: Study) -> bool:
     return True
 
 
-def _published(source: Path, run: Path, root: Path, shown: str, state: str = "", tried: bool = False) -> dict[str, Any]:
+def _published(source: Path, run: Path, root: Path, label: str, state: str = "", tried: bool = False) -> dict[str, Any]:
     note = run / COMMITS
     commits: Sequence[str] = read_json(note)["commits"] if note.is_file() else [commit(root)]
-    return published(read_json(source), _yaml(run / "experiment.yaml"), commits, run, shown, root, state, tried)
+    return published(read_json(source), _yaml(run / "experiment.yaml"), commits, run, label, root, state, tried)
 
 
 def run(config: Config, redo: bool = False) -> None:

@@ -63,12 +63,16 @@ def add_replay(graph: Outline, training: Training) -> tuple[list[str], list[str]
     if not training.self_replay:
         return [], []
     keys = stage_keys(training.self_replay, (SHARE,))
-    first = next(one for one in graph.trainings if one.self_replay and stage_keys(one.self_replay, (SHARE,)) == keys)
+    first = next(
+        candidate
+        for candidate in graph.trainings
+        if candidate.self_replay and stage_keys(candidate.self_replay, (SHARE,)) == keys
+    )
     name, out = f"replay-{first.name}", graph.run / "replay" / first.name
     if name not in graph.nodes:
         after, reads = _starting(graph)
-        told = {key: value for key, value in graph.system.items() if key != "system"}
-        words = [f"model={graph.hf(BASE)}", *words_of({**told, **keys})]
+        template = {key: value for key, value in graph.system.items() if key != "system"}
+        words = [f"model={graph.hf(BASE)}", *words_of({**template, **keys})]
         graph.add(stage_node(out, name, "replay", "replay", words, after, "replay.jsonl", reads=reads, expected=300))
     share = training.self_replay.get(SHARE)
     return [f"replay={out}", *([] if share is None else [f"replay_share={share}"])], [name]
@@ -87,7 +91,9 @@ def add_teacher(graph: Outline, training: Training, pack: str) -> tuple[dict[str
     keys = stage_keys(training.distill, WEIGHTS)
     wanted = graph.pack(training), keys
     first = next(
-        one for one in graph.trainings if one.distill and (graph.pack(one), stage_keys(one.distill, WEIGHTS)) == wanted
+        candidate
+        for candidate in graph.trainings
+        if candidate.distill and (graph.pack(candidate), stage_keys(candidate.distill, WEIGHTS)) == wanted
     )
     name, out = f"distill-{first.name}", graph.run / "teachers" / first.name
     if name not in graph.nodes:

@@ -86,9 +86,15 @@ def read(words: Sequence[str], file: Path | None = None) -> Asked:
     overrides = [word for word in given if _OVERRIDE.match(word)]
     keys = [word for word in given if not _OVERRIDE.match(word)]
     known = [(name, type_, default) for name, (type_, default, _) in OWN.items()]
-    for one in signature(entry).parameters.values():
-        needed = one.default is one.empty  # that it is missing is said with the plan
-        known.append((one.name, one.annotation | None if needed else one.annotation, None if needed else one.default))
+    for parameter in signature(entry).parameters.values():
+        needed = parameter.default is parameter.empty  # that it is missing is said with the plan
+        known.append(
+            (
+                parameter.name,
+                parameter.annotation | None if needed else parameter.annotation,
+                None if needed else parameter.default,
+            )
+        )
     config: Any = load_config(make_dataclass("Keys", known, kw_only=True), file=file, overrides=keys)
     values = vars(config)
     backend, dryrun = values["backend"], values["dryrun"]
@@ -121,14 +127,14 @@ def command(asked: Asked, plan: TrainingPlan) -> list[str]:
 
 def environment(backend: str, plan: TrainingPlan) -> dict[str, str]:
     """What the command's environment has beside this one's."""
-    found = package_path() if backend == BRIDGE else {}
+    variables = package_path() if backend == BRIDGE else {}
     if plan.processes > 1:
         # Megatron overlaps communication only if kernels start in the order they were queued; ranks share the cores.
-        found |= {"CUDA_DEVICE_MAX_CONNECTIONS": "1"} if has_nvidia_driver() else {"OMP_NUM_THREADS": "1"}
-    return found
+        variables |= {"CUDA_DEVICE_MAX_CONNECTIONS": "1"} if has_nvidia_driver() else {"OMP_NUM_THREADS": "1"}
+    return variables
 
 
-def told(plan: TrainingPlan) -> str:
+def describe(plan: TrainingPlan) -> str:
     """The plan for people."""
     own, batch = plan.shape.parameters(), plan.global_batch_size
     adapters = f", adapters of rank {plan.lora.rank}" if plan.lora else ""
@@ -156,7 +162,7 @@ def run(asked: Asked) -> None:
         KcptError: the training failed; the message has the end of its log.
     """
     plan = plan_training(asked.recipe, **asked.arguments)
-    print(told(plan))
+    print(describe(plan))
     words, added = command(asked, plan), environment(asked.backend, plan)
     if asked.dryrun:
         print("  command       ", *[f"{name}={value}" for name, value in added.items()], shlex.join(words))
@@ -200,8 +206,8 @@ def help_text(recipe: str | None) -> str:
     takes = signature(entry).parameters
     keys += [(name, takes[name].default, text) for name, text in meanings(entry).items()]
     for name, default, text in keys:
-        shown = "none" if default is None else default
-        head = "required" if name in takes and takes[name].default is takes[name].empty else f"default {shown}"
+        displayed = "none" if default is None else default
+        head = "required" if name in takes and takes[name].default is takes[name].empty else f"default {displayed}"
         lines += [f"  {name}  [{head}]", textwrap.indent(textwrap.fill(text, 94), " " * 6)]
     usage = usage.replace("RECIPE", recipe)
     return "\n".join([f"kcpt train {recipe}: {title(entry)}", "", usage, "", "keys:", *lines])

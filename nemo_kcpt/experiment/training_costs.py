@@ -76,14 +76,14 @@ def training_cost(
     except BadInput as error:
         raise BadInput(f"{model} at {seq_length:,} tokens: {error}") from None
     steps = steps_for(round(tokens), epochs, wanted)
-    found = row(plan, steps, batch * seq_length, cluster.gpus)
+    plan_row = row(plan, steps, batch * seq_length, cluster.gpus)
     return TrainingCost(
         steps=steps,
         tokens=steps * batch * seq_length,
-        hours=found["hours"],
-        gpu_hours=found["gpu_hours"],
+        hours=plan_row["hours"],
+        gpu_hours=plan_row["gpu_hours"],
         tokens_per_second=plan.tokens_per_second,
         layout=plan.layout.name,
-        memory_gb=found["total_gb"],
+        memory_gb=plan_row["total_gb"],
         basis=f"steps {'of the pack' if measured else 'estimated'}; speed estimated, mfu {mfu:g} assumed",
     )

@@ -24,7 +24,7 @@ KEYS = "keys.json"
 SETS = ("retention", "general")
 ONE = {"questions": QUESTIONS, "papers": PAPERS, "facts": FACTS_FILE} | dict.fromkeys(SETS, QUESTIONS)
 SEVERAL = {"answers": ANSWERS, "scores": SCORES, "perplexity": PERPLEXITY, "divergence": DIVERGENCE}
-SEVERAL |= {f"{one}_{kind}": file for one in SETS for kind, file in (("answers", ANSWERS), ("scores", SCORES))}
+SEVERAL |= {f"{key}_{kind}": file for key in SETS for kind, file in (("answers", ANSWERS), ("scores", SCORES))}
 IDS = ("question_id", "paper_id")
 Keys = Mapping[str, Any]
 
@@ -58,9 +58,9 @@ def join(worlds: Mapping[str, Keys], out: Path) -> dict[str, Any]:
     joined = {key: first[key] for key in ("title", "summary", "command", "commands", "packs", "base") if key in first}
     for key, file in ONE.items():
         if all(keys.get(key) for keys in worlds.values()):
-            found = {world: Path(str(keys[key])) for world, keys in worlds.items()}
+            sources = {world: Path(str(keys[key])) for world, keys in worlds.items()}
             joined[key] = str(out / key / file.name)
-            every = (one for world, path in found.items() for one in _records(file, path, world))
+            every = (record for world, path in sources.items() for record in _records(file, path, world))
             write_jsonl(out / key / file.name, every)
     for key, file in SEVERAL.items():
         if all(keys.get(key) for keys in worlds.values()):
@@ -74,14 +74,16 @@ def join(worlds: Mapping[str, Keys], out: Path) -> dict[str, Any]:
             for folder in paths(keys.get("choices"))
         ]
     write_json(out / "cells.json", _cells({world: Path(keys["cells"]) for world, keys in worlds.items()}, models, out))
-    write_json(out / "timings.json", [one for keys in worlds.values() for one in read_json(Path(keys["timings"]))])
+    write_json(
+        out / "timings.json", [timing for keys in worlds.values() for timing in read_json(Path(keys["timings"]))]
+    )
     return joined | {"cells": str(out / "cells.json"), "timings": str(out / "timings.json")}
 
 
 def _of_world(file: RecordFile, folders: Sequence[Path], world: str, models: Sequence[str], out: Path) -> Path:
     """The file of a world's records of one kind, with the object beside divergences."""
     target = out / world / file.name
-    write_jsonl(target, (one for folder in folders for one in _records(file, folder, world, models)))
+    write_jsonl(target, (record for folder in folders for record in _records(file, folder, world, models)))
     if file is DIVERGENCE:
         write_json(target.with_suffix(".json"), read_json(folders[0] / "divergence.json"))
     return target
@@ -100,15 +102,15 @@ def _cells(files: Mapping[str, Path], models: Sequence[str], out: Path) -> dict[
     first = next(iter(plans.values()))
     cells = []
     for cell in first["cells"]:
-        same = {file: one for file, plan in plans.items() for one in plan["cells"] if one["name"] == cell["name"]}
-        left = next((one for one in same.values() if one["state"] != "done"), None)
+        same = {file: other for file, plan in plans.items() for other in plan["cells"] if other["name"] == cell["name"]}
+        left = next((other for other in same.values() if other["state"] != "done"), None)
         metrics = [
             {**entry, "path": os.path.relpath(file.parent / entry["path"], out)}
-            for file, one in same.items()
-            for entry in one.get("metrics") or ()
+            for file, other in same.items()
+            for entry in other.get("metrics") or ()
         ]
-        place = next(iter(files.values())).parent
-        pack = os.path.relpath(place / cell["pack"], out) if cell.get("pack") else None
+        folder = next(iter(files.values())).parent
+        pack = os.path.relpath(folder / cell["pack"], out) if cell.get("pack") else None
         state = {key: (left or cell).get(key) for key in ("state", "reason")}
         if left is None and cell["name"] not in models:
             state = {"state": "waiting", "reason": "not finished"}

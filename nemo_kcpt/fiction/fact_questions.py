@@ -56,10 +56,10 @@ def make_questions(sheets: Sequence[FactSheet], split: str, seed: int) -> list[d
 
 def _of_paper(sheet: FactSheet, split: str, seed: int, index: int) -> Iterator[dict[str, Any]]:
     asked = teacher_questions(sheet)
-    for place, fact in enumerate(FACTS):
+    for number, fact in enumerate(FACTS):
         chosen = pick([question for question in asked if question.fact == fact], sheet.paper_id, fact, seed)
         question, wording = chosen.question, "seen"
-        if split == "test" and (index + place) % 2:
+        if split == "test" and (index + number) % 2:
             unseen = pick(wording_for(sheet.language).unseen_questions[fact], sheet.paper_id, fact, seed)
             question, wording = unseen.format(**fields_of(sheet, sheet.language)), "unseen"
         yield {

@@ -221,6 +221,6 @@ def _partners(years: Sequence[int], rng: random.Random) -> tuple[list[int], int]
     order.sort(key=years.__getitem__)
     partners = [0] * len(years)
     partners[order[0]] = order[1]
-    for place in range(1, len(order)):
-        partners[order[place]] = rng.choice(order[max(0, place - _RECENT) : place])
+    for rank in range(1, len(order)):
+        partners[order[rank]] = rng.choice(order[max(0, rank - _RECENT) : rank])
     return partners, order[0]

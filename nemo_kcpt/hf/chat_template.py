@@ -75,7 +75,7 @@ def named_templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
     named |= {path.stem: read_text(path) for path in sorted((folder / ADDITIONAL).glob("*.jinja"))}
     given = config.get("chat_template")
     if not named and isinstance(given, list):
-        named = {str(one.get("name")): one.get("template") for one in given if isinstance(one, dict)}
+        named = {str(entry.get("name")): entry.get("template") for entry in given if isinstance(entry, dict)}
     elif not named and given is not None:
         named = dict(given) if isinstance(given, dict) else {"default": given}
     if strange := sorted(name for name, text in named.items() if not isinstance(text, str)):

@@ -32,10 +32,10 @@ def positions(folder: Path) -> int | None:
     factor of linear and dynamic RoPE scaling. The tokenizer's `model_max_length` does not count for models that write.
     """
     config = _config(folder)
-    found = [value for name in POSITIONS if (value := _whole(config.get(name)))]
+    lengths = [value for name in POSITIONS if (value := _whole(config.get(name)))]
     if _whole(config.get("model_max_length")):
-        found = [int(config["model_max_length"])]
-    return int(min(found) * _factor(config)) if found else None
+        lengths = [int(config["model_max_length"])]
+    return int(min(lengths) * _factor(config)) if lengths else None
 
 
 def vocabulary(folder: Path) -> int:
@@ -72,10 +72,13 @@ def _factor(config: Mapping[str, Any]) -> float:
     scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
     if not isinstance(scaling, dict) or "gemma3" in str(config.get("model_type")):
         return 1.0
-    kinds = [one for one in scaling.values() if isinstance(one, dict)] or [scaling]  # transformers 5: by kind of layer
-    for one in kinds:
-        factor = one.get("factor")
-        if one.get("rope_type", one.get("type", "default")) not in ALREADY_SCALED and isinstance(factor, (int, float)):
+    # transformers 5: by kind of layer
+    kinds = [kind for kind in scaling.values() if isinstance(kind, dict)] or [scaling]
+    for kind in kinds:
+        factor = kind.get("factor")
+        if kind.get("rope_type", kind.get("type", "default")) not in ALREADY_SCALED and isinstance(
+            factor, (int, float)
+        ):
             return float(factor)
     return 1.0
 
@@ -85,5 +88,5 @@ def _whole(value: Any) -> int | None:
 
 
 def _mapping(path: Path) -> Mapping[str, Any]:
-    found = read_json(path) if path.is_file() else {}
-    return found if isinstance(found, dict) else {}
+    content = read_json(path) if path.is_file() else {}
+    return content if isinstance(content, dict) else {}

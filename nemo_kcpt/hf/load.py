@@ -47,10 +47,10 @@ def read_object(path: Path) -> dict[str, Any]:
     Raises:
         BadInput: it holds something else, or is not JSON.
     """
-    found = read_json(path) if path.is_file() else {}
-    if not isinstance(found, dict):
-        raise BadInput(f"{path}: expected an object, found a {type(found).__name__}")
-    return found
+    content = read_json(path) if path.is_file() else {}
+    if not isinstance(content, dict):
+        raise BadInput(f"{path}: expected an object, found a {type(content).__name__}")
+    return content
 
 
 def load_config(folder: Path) -> Any:
@@ -129,7 +129,7 @@ def stop_ids(folder: Path) -> set[int]:
     """Tokens that end a text, as vLLM has them: the generation config's (else the config's) and the tokenizer's."""
     generation = folder / "generation_config.json"
     given = read_object(generation if generation.is_file() else folder / "config.json").get("eos_token_id")
-    ends = {one for one in (given if isinstance(given, list) else [given]) if isinstance(one, int)}
+    ends = {end for end in (given if isinstance(given, list) else [given]) if isinstance(end, int)}
     config = read_object(folder / "tokenizer_config.json")
     word = _content(config.get("eos_token"))
     if isinstance(word, str) and (folder / "tokenizer.json").is_file():
@@ -169,11 +169,11 @@ def tokenizer_options(folder: Path) -> tuple[str, dict[str, Any]]:
         raise BadInput(f"{folder}: no tokenizer.json in it, which a tokenizer of class '{name}' needs")
     extra, named = config.get("extra_special_tokens"), config.get("model_specific_special_tokens")
     if isinstance(extra, list):
-        more = [one for one in config.get("additional_special_tokens") or [] if one not in extra]
+        more = [token for token in config.get("additional_special_tokens") or [] if token not in extra]
         options = {"extra_special_tokens": {}, "additional_special_tokens": [*map(_content, [*more, *extra])]}
     if isinstance(named, dict):
-        found = {**named, **(extra if isinstance(extra, dict) else {})}
-        options["extra_special_tokens"] = {key: _content(value) for key, value in found.items()}
+        tokens = {**named, **(extra if isinstance(extra, dict) else {})}
+        options["extra_special_tokens"] = {key: _content(value) for key, value in tokens.items()}
     return (GENERIC_CLASS if own_code or name in (V5_GENERIC_CLASS, GENERIC_CLASS) else "AutoTokenizer"), options
 
 
@@ -200,11 +200,11 @@ def load_tokenizer(folder: Path) -> Any:
 
     name, options = tokenizer_options(folder)
     # It warns of another class's name, which is meant here: both stand for tokenizer.json alone.
-    told = logging.getLogger("transformers.tokenization_utils_base")
-    level = told.level
+    logger = logging.getLogger("transformers.tokenization_utils_base")
+    level = logger.level
     try:
         if name == GENERIC_CLASS:
-            told.setLevel(logging.ERROR)
+            logger.setLevel(logging.ERROR)
         return getattr(transformers, name).from_pretrained(
             folder, trust_remote_code=False, local_files_only=True, **options
         )
@@ -212,4 +212,4 @@ def load_tokenizer(folder: Path) -> Any:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise BadInput(f"{folder}: transformers cannot load its tokenizer: {reason}") from None
     finally:
-        told.setLevel(level)
+        logger.setLevel(level)

@@ -60,7 +60,7 @@ def remote_class(folder: Path, config: Mapping[str, Any], kind: str) -> RemoteCl
     """
     named = config.get("auto_map")
     value = named.get(kind) if isinstance(named, dict) else named if kind == TOKENIZER else None
-    names = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str) and one]
+    names = [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str) and entry]
     if not names:
         return None
     module, _, name = names[-1].partition(".")
@@ -73,7 +73,7 @@ def remote_class(folder: Path, config: Mapping[str, Any], kind: str) -> RemoteCl
         return RemoteClass(names[-1], None)
     family = list(_family(name, classes))
     bases = [base for node in family for base in _names(node.bases) if base not in classes]
-    methods = [one.name for node in family for one in node.body if isinstance(one, ast.FunctionDef)]
+    methods = [member.name for node in family for member in node.body if isinstance(member, ast.FunctionDef)]
     return RemoteClass(names[-1], file, tuple(dict.fromkeys(bases)), tuple(dict.fromkeys(methods)))
 
 
@@ -89,8 +89,8 @@ def _family(name: str, classes: Mapping[str, ast.ClassDef]) -> Iterator[ast.Clas
 
 
 def _names(bases: list[ast.expr]) -> list[str]:
-    found = (getattr(base, "id", None) or getattr(base, "attr", None) for base in bases)
-    return [name for name in found if isinstance(name, str)]
+    names = (getattr(base, "id", None) or getattr(base, "attr", None) for base in bases)
+    return [name for name in names if isinstance(name, str)]
 
 
 def check_tokenizer_code(folder: Path, config: Mapping[str, Any]) -> RemoteClass | None:
@@ -106,36 +106,36 @@ def check_tokenizer_code(folder: Path, config: Mapping[str, Any]) -> RemoteClass
     Raises:
         BadInput: there is no `tokenizer.json`, or the class makes ids of its own after it.
     """
-    found = remote_class(folder, config, TOKENIZER)
-    if found is None:
+    remote = remote_class(folder, config, TOKENIZER)
+    if remote is None:
         return None
-    what = f"{folder}: its tokenizer is code of its own ({found.name} in tokenizer_config.json), which is never run"
+    what = f"{folder}: its tokenizer is code of its own ({remote.name} in tokenizer_config.json), which is never run"
     if not (folder / "tokenizer.json").is_file():
         raise BadInput(
             f"{what}, and there is no tokenizer.json that says what it does. Take a copy of the model that has one, or "
             "write one where you have read that code and trust it: load the tokenizer with transformers and "
             "save_pretrained it as a fast one"
         )
-    changed = sorted(MAKES_IDS & set(found.methods))
-    if changed and not set(SLOW) & set(found.bases):
+    changed = sorted(MAKES_IDS & set(remote.methods))
+    if changed and not set(SLOW) & set(remote.bases):
         raise BadInput(
-            f"{what}, and it makes ids otherwise than tokenizer.json says: {found.file} overrides "
+            f"{what}, and it makes ids otherwise than tokenizer.json says: {remote.file} overrides "
             f"{', '.join(changed)}. Write what it does into a copy's tokenizer.json (normalizer, pre_tokenizer, "
             "post_processor), compare both on your texts, and take auto_map out of the copy's tokenizer_config.json"
         )
-    _say(what, _why(found))
-    return found
+    _say(what, _why(remote))
+    return remote
 
 
-def _why(found: RemoteClass) -> str:
-    if found.file is None:
+def _why(remote: RemoteClass) -> str:
+    if remote.file is None:
         return "token ids are those of tokenizer.json. The code is not in the folder, so nobody looked at it"
-    if set(SLOW) & set(found.bases):
+    if set(SLOW) & set(remote.bases):
         return (
             "token ids are those of tokenizer.json. The class makes them in Python; compare a few texts if "
             "tokenizer.json was not made with it"
         )
-    return f"token ids are those of tokenizer.json; it overrides none of what makes them ({', '.join(found.methods)})"
+    return f"token ids are those of tokenizer.json; it overrides none of what makes them ({', '.join(remote.methods)})"
 
 
 @cache
@@ -157,19 +157,19 @@ def check_model_code(folder: Path, config: Mapping[str, Any]) -> RemoteClass | N
     Raises:
         BadInput: its `architectures` name a class that is in that code alone.
     """
-    found = remote_class(folder, config, MODEL)
-    if found is None:
+    remote = remote_class(folder, config, MODEL)
+    if remote is None:
         return None
-    own = found.name.rpartition(".")[2]
+    own = remote.name.rpartition(".")[2]
     wanted = config.get("architectures")
-    what = f"{folder}: its model is code of its own ({found.name} in config.json), which is never run"
+    what = f"{folder}: its model is code of its own ({remote.name} in config.json), which is never run"
     if isinstance(wanted, list) and own in wanted and not _known(own):
         raise BadInput(
             f"{what}, and transformers has no class {own}. Take a copy of the model in a class of transformers "
             "(model_type and architectures in config.json, tensors under its names), as vendors often have one"
         )
     _say(what, f"it is read as transformers' own class for model_type '{config.get('model_type')}'")
-    return found
+    return remote
 
 
 @cache

@@ -33,12 +33,12 @@ def _mapped_tokens(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     path = folder / SPECIAL_MAP
     if "added_tokens_decoder" in config or not path.is_file():
         return {}
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise BadInput(f"{path}: expected a mapping of roles (eos_token, …) to tokens, found {type(found).__name__}")
+    mapped = read_json(path)
+    if not isinstance(mapped, dict):
+        raise BadInput(f"{path}: expected a mapping of roles (eos_token, …) to tokens, found {type(mapped).__name__}")
     return {
         role: token
-        for role, token in found.items()
+        for role, token in mapped.items()
         if role in SPECIAL_TOKENS and token_text(token) != token_text(config.get(role))
     }
 
@@ -57,11 +57,11 @@ def token_text(token: Any) -> Any:
 def template_tokens(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a chat template sees of the special tokens: the roles that are set, the further ones as a list, and those
     that a model names itself."""
-    found = {role: token_text(config.get(role)) for role in SPECIAL_TOKENS}
+    tokens = {role: token_text(config.get(role)) for role in SPECIAL_TOKENS}
     further = config.get("additional_special_tokens")
     if isinstance(further, list):
-        found["additional_special_tokens"] = [token_text(token) for token in further]
+        tokens["additional_special_tokens"] = [token_text(token) for token in further]
     for named in (config.get("extra_special_tokens"), config.get("model_specific_special_tokens")):
         if isinstance(named, dict):
-            found |= {str(name): token_text(token) for name, token in named.items()}
-    return {name: token for name, token in found.items() if token}
+            tokens |= {str(name): token_text(token) for name, token in named.items()}
+    return {name: token for name, token in tokens.items() if token}

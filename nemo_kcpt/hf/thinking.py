@@ -111,19 +111,19 @@ def options_for(template: str, thinking: Thinking) -> dict[str, Any]:
         BadInput: it knows no effort words, and one is asked for.
     """
     reads = {name for name in (*SWITCHES, EFFORT, BUDGET) if _is_read(name, template)}
-    found: dict[str, Any] = {name: thinking.allowed for name in SWITCHES if name in reads}
+    options: dict[str, Any] = {name: thinking.allowed for name in SWITCHES if name in reads}
     if thinking.effort and EFFORT not in reads:
         raise BadInput(
             f"thinking={thinking.effort}: the chat template takes no effort words ({EFFORT}); give thinking=off, "
             "on or a number of tokens"
         )
     if thinking.effort:
-        found[EFFORT] = thinking.effort
+        options[EFFORT] = thinking.effort
     elif not thinking.allowed and EFFORT in reads and re.search(r"""(["'])none\1""", template):
-        found[EFFORT] = "none"
+        options[EFFORT] = "none"
     if BUDGET in reads and (thinking.tokens or not thinking.allowed):
-        found[BUDGET] = thinking.tokens or 0
-    return found
+        options[BUDGET] = thinking.tokens or 0
+    return options
 
 
 def form_of(template: str, thinking: Thinking, render: Render, ends: Callable[[str], bool]) -> Form:
@@ -143,7 +143,7 @@ def form_of(template: str, thinking: Thinking, render: Render, ends: Callable[[s
         raise BadInput(f"thinking={thinking}: the chat template has no form for thoughts; omit thinking=")
     off = _effective(options_for(template, NO_THOUGHTS), render)
     before, asked = before_reply(render, [_USER], off), render([_USER], True, off)
-    switched = any(render([_USER], True, one) != asked for one in ({}, options_for(template, _ON)))
+    switched = any(render([_USER], True, variables) != asked for variables in ({}, options_for(template, _ON)))
     header = before.removeprefix(asked) if before.startswith(asked) else None
     if header is not None and not header.strip():
         form = Form(thinks=switched, opens=opening_at_end(asked))
@@ -159,19 +159,21 @@ def form_of(template: str, thinking: Thinking, render: Render, ends: Callable[[s
 
 def _effective(options: Mapping[str, Any], render: Render) -> dict[str, Any]:
     """Options without those switches that change nothing."""
-    found = dict(options)
+    effective = dict(options)
     for name in SWITCHES:
-        if name in found:
-            other = {**found, name: not found[name]}
-            if all(render(messages, prompt, found) == render(messages, prompt, other) for messages, prompt in _PROBES):
-                del found[name]
-    return found
+        if name in effective:
+            other = {**effective, name: not effective[name]}
+            if all(
+                render(messages, prompt, effective) == render(messages, prompt, other) for messages, prompt in _PROBES
+            ):
+                del effective[name]
+    return effective
 
 
 def _is_unended(render: Render, options: Mapping[str, Any], ends: Callable[[str], bool]) -> bool:
     """Whether a template shows a reply and writes no token that ends it."""
-    _, found, rest = render(_PROBES[1][0], False, options).rpartition(REPLY)
-    return bool(found) and not ends(rest)
+    _, separator, rest = render(_PROBES[1][0], False, options).rpartition(REPLY)
+    return bool(separator) and not ends(rest)
 
 
 def reply_header(before: str, asked: str) -> str:
@@ -182,7 +184,7 @@ def reply_header(before: str, asked: str) -> str:
         before: all that it writes before the reply's text.
         asked: its generation prompt.
     """
-    differ = (place for place, pair in enumerate(zip(before, asked)) if pair[0] != pair[1])
+    differ = (index for index, pair in enumerate(zip(before, asked)) if pair[0] != pair[1])
     common = next(differ, min(len(before), len(asked)))
     mark = before.rfind("<", 0, common)
     if mark >= 0 and ">" not in before[mark:common]:
@@ -195,9 +197,9 @@ def before_reply(render: Render, messages: Any, options: Mapping[str, Any]) -> s
     """What a template writes before the text of the reply to `messages`; its generation prompt where the reply's text
     does not appear."""
     text = render([*messages, {"role": "assistant", "content": REPLY}], False, options)
-    place = text.rfind(REPLY)
+    start = text.rfind(REPLY)
     # A blank before the reply's first word belongs to its token.
-    return render(messages, True, options) if place < 0 else text[:place].rstrip(" ")
+    return render(messages, True, options) if start < 0 else text[:start].rstrip(" ")
 
 
 def closing_text(template: str, thinking: Thinking, render: Render) -> str:
@@ -211,9 +213,9 @@ def closing_text(template: str, thinking: Thinking, render: Render) -> str:
     options = options_for(template, thinking)
     thought = {"reasoning_content": THOUGHT, "thinking": THOUGHT, "reasoning": THOUGHT}
     text = render([_USER, {"role": "assistant", "content": REPLY, **thought}], False, options)
-    _, found, rest = text.partition(THOUGHT)
+    _, separator, rest = text.partition(THOUGHT)
     closing, answered, _ = rest.partition(REPLY)
-    if found and answered and marks_in(closing):
+    if separator and answered and marks_in(closing):
         return closing
     opening = opening_at_end(render([_USER], True, options)) or next(iter(marks_in(template)), "")
     mark = closing_of(opening)

@@ -25,18 +25,20 @@ class ChatIds:
     reply: NDArray[np.bool_]
 
 
-def first_token(encoding: Any, place: int, length: int) -> int:
-    """Number of the first token that starts at character `place` or after it."""
-    while place < length:
-        token = encoding.char_to_token(place)
+def first_token(encoding: Any, position: int, length: int) -> int:
+    """Number of the first token that starts at character `position` or after it."""
+    while position < length:
+        token = encoding.char_to_token(position)
         if token is not None:
-            return int(token) if encoding.token_to_chars(token)[0] >= place else _after(encoding, int(token), place)
-        place += 1
+            return (
+                int(token) if encoding.token_to_chars(token)[0] >= position else _after(encoding, int(token), position)
+            )
+        position += 1
     return len(encoding)
 
 
-def _after(encoding: Any, token: int, place: int) -> int:
-    """The token after one that began before `place`; the bytes of one character start together."""
-    while token < len(encoding) and encoding.token_to_chars(token)[0] < place:
+def _after(encoding: Any, token: int, position: int) -> int:
+    """The token after one that began before `position`; the bytes of one character start together."""
+    while token < len(encoding) and encoding.token_to_chars(token)[0] < position:
         token += 1
     return token

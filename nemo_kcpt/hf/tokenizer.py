@@ -117,13 +117,13 @@ class PackTokenizer:
         token = self._token(name)
         if token is None:
             return None
-        found = self._with_control.token_to_id(token)
-        if found is None:
+        number = self._with_control.token_to_id(token)
+        if number is None:
             raise BadInput(
                 f"{self.folder}: {name} is '{token}' (tokenizer_config.json or {SPECIAL_MAP}), which is not in "
                 "tokenizer.json"
             )
-        return int(found)
+        return int(number)
 
     @cached_property
     def pad_id(self) -> int:
@@ -318,16 +318,16 @@ class PackTokenizer:
             self._chat_with_control(messages) if self._written.found_in(messages) else None
             for messages in conversations
         ]
-        plain = [index for index, found in enumerate(result) if found is None]
+        plain = [index for index, chat in enumerate(result) if chat is None]
         texts = [self.conversation(conversations[index]) for index in plain]
         spans = [self._reply_spans(conversations[index], text) for index, text in zip(plain, texts)]
         encodings = self._with_control.encode_batch(texts, add_special_tokens=False)
-        for index, text, found, encoding in zip(plain, texts, spans, encodings):
+        for index, text, replies, encoding in zip(plain, texts, spans, encodings):
             reply = np.zeros(len(encoding), dtype=np.bool_)
-            for begin, end in found:
+            for begin, end in replies:
                 reply[first_token(encoding, begin, len(text)) : first_token(encoding, end, len(text))] = True
             result[index] = ChatIds(ids=np.array(encoding.ids, dtype=np.int32), reply=reply)
-        return [found for found in result if found is not None]
+        return [chat for chat in result if chat is not None]
 
     def _reply_spans(self, messages: Messages, text: str) -> list[tuple[int, int]]:
         """Where in the rendered text the replies stand, in characters."""
@@ -366,7 +366,7 @@ class PackTokenizer:
         masked = self._written.masked(messages)
         text = self.conversation(masked)
         pieces = self._written.pieces(text)
-        starts = np.array([start for _, found in pieces for start in found])
+        starts = np.array([start for _, offsets in pieces for start in offsets])
         reply = np.zeros(len(starts), dtype=np.bool_)
         for begin, end in self._reply_spans(masked, text):
             begin, end = len(self._written.unmasked(text[:begin])), len(self._written.unmasked(text[:end]))

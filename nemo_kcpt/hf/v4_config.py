@@ -60,7 +60,7 @@ def rope(config: Mapping[str, Any], where: str) -> tuple[float | None, dict[str,
     for name, value in (("rope_parameters", given), ("rope_scaling", old)):
         if value is not None and not isinstance(value, Mapping):
             raise BadInput(f"{where}: {name} is {value!r}; an object with RoPE's parameters was expected")
-        if layered := sorted(key for key, one in (value or {}).items() if isinstance(one, Mapping)):
+        if layered := sorted(key for key, parameter in (value or {}).items() if isinstance(parameter, Mapping)):
             raise BadInput(
                 f"{where}: {name} holds parameters for kinds of layers ({', '.join(layered)}), which is not known for "
                 f"model_type '{config.get('model_type')}'"
@@ -75,7 +75,7 @@ def rope(config: Mapping[str, Any], where: str) -> tuple[float | None, dict[str,
     if len(set(bases.values())) > 1:
         said = ", ".join(f"{name}={value:g}" for name, value in bases.items())
         raise BadInput(f"{where}: two RoPE bases ({said}); keep the one that the model was trained with")
-    scalings = [found for found in map(_scaling, (old, given)) if found]
+    scalings = [scaling for scaling in map(_scaling, (old, given)) if scaling]
     if len(scalings) > 1 and scalings[0] != scalings[1]:
         raise BadInput(f"{where}: rope_scaling and rope_parameters differ; keep what the model was trained with")
     return next(iter(bases.values()), None), next(iter(scalings), None)
@@ -128,7 +128,7 @@ def _every(layers: Any, where: str) -> int:
     """Every how many layers, from the first one on, one attends to the whole text."""
     whole = [kind == "full_attention" for kind in layers] if isinstance(layers, list) else []
     for every in range(1, len(whole) + 1):
-        if whole == [place % every == 0 for place in range(len(whole))]:
+        if whole == [index % every == 0 for index in range(len(whole))]:
             return every
     raise BadInput(
         f"{where}: layer_types is {layers!r}; transformers 4.57 knows full attention in every n-th layer only"
@@ -150,31 +150,31 @@ def _v4_rope(config: Mapping[str, Any], known: set[str], where: str) -> dict[str
     names = ROPE_NAMES.get(str(config.get("model_type")), {})
     nested = isinstance(given, Mapping)
     layers = {key: value for key, value in given.items() if isinstance(value, Mapping)} if nested else {}
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     if layers and set(layers) == set(given) <= set(names):
         for layer, parameters in layers.items():
             base, scaling = rope({"rope_parameters": parameters}, f"{where}: {layer}")
-            found[names[layer]] = base
+            settings[names[layer]] = base
             if scaling and SCALED_LAYERS.get(str(config.get("model_type"))) == layer:
-                found["rope_scaling"] = scaling
+                settings["rope_scaling"] = scaling
             elif scaling:
                 raise BadInput(f"{where}: RoPE scaling of {layer}; transformers 4.57 knows none there")
     else:
         base, scaling = rope(config, where)
         share = given.get("partial_rotary_factor")
         shared = names.get("partial_rotary_factor", "partial_rotary_factor")
-        found = {names.get("rope_theta", "rope_theta"): base, "rope_scaling": scaling}
-        found |= {shared: share} if share is not None and (share != 1 or shared in known) else {}
+        settings = {names.get("rope_theta", "rope_theta"): base, "rope_scaling": scaling}
+        settings |= {shared: share} if share is not None and (share != 1 or shared in known) else {}
         positions = (scaling or {}).get("original_max_position_embeddings")
         if "original_max_position_embeddings" in known and positions is not None:
-            found["original_max_position_embeddings"] = positions
-    found = {key: value for key, value in found.items() if value is not None or key == "rope_scaling" in known}
-    if unknown := sorted(set(found) - known):
+            settings["original_max_position_embeddings"] = positions
+    settings = {key: value for key, value in settings.items() if value is not None or key == "rope_scaling" in known}
+    if unknown := sorted(set(settings) - known):
         raise BadInput(
             f"{where}: model_type '{config.get('model_type')}' has no {', '.join(unknown)} in transformers 4.57, which "
             "reads models here, so what transformers 5 wrote as rope_parameters cannot be kept; engine=vllm reads it"
         )
-    scaling_kind = (found.get("rope_scaling") or {}).get("rope_type", "default")
+    scaling_kind = (settings.get("rope_scaling") or {}).get("rope_type", "default")
     if scaling_kind not in V4_ROPE_TYPES:
         raise BadInput(f"{where}: RoPE scaling of type '{scaling_kind}'; known are {', '.join(V4_ROPE_TYPES)}")
-    return found
+    return settings

@@ -48,11 +48,13 @@ class WrittenOut:
 
         rules = json.loads(self._plain.to_str())
         outer = rules.get("pre_tokenizer") or {}
-        found = [one for one in outer.get("pretokenizers", [outer]) if one.get("prepend_scheme") == "first"]
-        if not found:
+        metaspaces = [
+            metaspace for metaspace in outer.get("pretokenizers", [outer]) if metaspace.get("prepend_scheme") == "first"
+        ]
+        if not metaspaces:
             return self._plain
-        for one in found:
-            one["prepend_scheme"] = "never"
+        for metaspace in metaspaces:
+            metaspace["prepend_scheme"] = "never"
         later = Tokenizer.from_str(json.dumps(rules))
         later.encode_special_tokens = True
         return later
@@ -72,32 +74,32 @@ class WrittenOut:
     def masked(self, messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
         """The messages with a placeholder for each."""
 
-        def mask(found: re.Match[str]) -> str:
-            return _PLACEHOLDER.format(self._words.index(found[0]))
+        def mask(match: re.Match[str]) -> str:
+            return _PLACEHOLDER.format(self._words.index(match[0]))
 
         return [{**message, "content": self._hidden.sub(mask, message["content"])} for message in messages]
 
     def unmasked(self, text: str) -> str:
         """A text with what its placeholders stand for."""
-        return re.sub(_PLACEHOLDER.format(r"(\d+)"), lambda found: self._words[int(found[1])], text)
+        return re.sub(_PLACEHOLDER.format(r"(\d+)"), lambda match: self._words[int(match[1])], text)
 
     def pieces(self, masked: str) -> list[tuple[list[int], list[int]]]:
         """Ids and starts of a rendered text, piece by piece between the template's own control tokens."""
         pieces: list[tuple[list[int], list[int]]] = []
-        place = 0
+        offset = 0
         parts = re.split(f"({self._control.pattern})", masked)
         for number, part in enumerate(parts):
             text = self.unmasked(part)
             if number % 2:
-                pieces.append(([int(self._with_control.token_to_id(part))], [place]))
+                pieces.append(([int(self._with_control.token_to_id(part))], [offset]))
             else:
                 before, after = [*parts, ""][number - 1], [*parts, ""][number + 1]
                 left = len(text) - len(text.lstrip()) if before in self._eats_right else 0
                 kept = text[left:].rstrip() if after in self._eats_left else text[left:]
                 if kept:
-                    encoding = (self._later if place + left else self._plain).encode(kept, add_special_tokens=False)
-                    pieces.append((encoding.ids, [place + left + start for start, _ in encoding.offsets]))
-            place += len(text)
+                    encoding = (self._later if offset + left else self._plain).encode(kept, add_special_tokens=False)
+                    pieces.append((encoding.ids, [offset + left + start for start, _ in encoding.offsets]))
+            offset += len(text)
         return pieces
 
 

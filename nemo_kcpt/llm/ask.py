@@ -110,21 +110,21 @@ class _Asking:
 
     def _rows(self, inquiry: Inquiry) -> list[Row]:
         """What the journal has of an inquiry, attempt by attempt, up to the first readable reply or failure."""
-        found: list[Row] = []
+        rows: list[Row] = []
         for attempt in self._tries(inquiry):
             row = find(self._journal, attempt, self._key, lambda row: _readable(inquiry, row.reply))
             if row is None:
                 break
             if row.status == DONE and not _readable(inquiry, row.reply):
                 row = replace(row, status=UNREADABLE, fault="unreadable: by this version's reading")
-            found.append(row)
+            rows.append(row)
             if row.status in (DONE, FAILED):
                 break
-        if not found or found[-1].status != DONE:  # what an earlier version could not read is not paid for again
-            for number, row in enumerate(found):
+        if not rows or rows[-1].status != DONE:  # what an earlier version could not read is not paid for again
+            for number, row in enumerate(rows):
                 if row.status == UNREADABLE and _readable(inquiry, row.reply):
-                    return [*found[:number], replace(row, status=DONE, fault="")]
-        return found
+                    return [*rows[:number], replace(row, status=DONE, fault="")]
+        return rows
 
     def next_attempt(self, inquiry: Inquiry) -> int | None:
         """Number of the request to make next, from 0; None if there is nothing left to ask."""
@@ -152,7 +152,7 @@ class _Asking:
 
             async def work() -> None:
                 for inquiry in queue:
-                    await self._one(inquiry, committer)
+                    await self._run_inquiry(inquiry, committer)
                     bar.update(task, advance=1, description=f"{self._title} ({self._now})")
 
             try:
@@ -160,7 +160,7 @@ class _Asking:
             finally:
                 await committer.close()
 
-    async def _one(self, inquiry: Inquiry, committer: Committer) -> None:
+    async def _run_inquiry(self, inquiry: Inquiry, committer: Committer) -> None:
         tries = list(enumerate(self._tries(inquiry)))[self.next_attempt(inquiry) :]
         attempts = ((number, self._key(attempt.request), attempt.request) for number, attempt in tries)
 
@@ -176,7 +176,7 @@ class _Asking:
 
     def outcome(self, inquiries: Sequence[Inquiry]) -> tuple[dict[str, Answered], Totals]:
         """What the journal says of each."""
-        totals, found = Totals(), {}
+        totals, answered = Totals(), {}
         counted: set[str] = set()
         for inquiry in inquiries:
             rows = self._rows(inquiry)
@@ -187,9 +187,9 @@ class _Asking:
                 totals.count(row, self._llm.max_tokens)
             last = rows[-1] if rows else None
             if last is not None and last.status == DONE:
-                found[inquiry.name] = Answered(value=inquiry.read(last.reply), reply=last.reply)
+                answered[inquiry.name] = Answered(value=inquiry.read(last.reply), reply=last.reply)
             else:
-                found[inquiry.name] = Answered(
+                answered[inquiry.name] = Answered(
                     fault=last.fault if last else "never asked", reply=last.reply if last else ""
                 )
         if totals.shortened:
@@ -200,7 +200,7 @@ class _Asking:
                 totals.shortened,
                 self._llm.max_tokens,
             )
-        return found, totals
+        return answered, totals
 
 
 def _said(fault: TeacherFault, llm: Llm) -> str:

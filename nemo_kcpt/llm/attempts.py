@@ -39,19 +39,19 @@ def attempts(
         again: the messages from the second attempt on, if they change (a reminder of the form).
     """
     greedy = bool(getattr(teacher, "is_greedy", False))
-    found = []
-    for place in range(number):
-        plain = replace(first, seed=first.seed + place, messages=again if place and again else first.messages)
-        raised = greedy and place > (1 if again else 0)
+    tries = []
+    for index in range(number):
+        plain = replace(first, seed=first.seed + index, messages=again if index and again else first.messages)
+        raised = greedy and index > (1 if again else 0)
         request = replace(plain, temperature=RETRY_TEMPERATURE) if raised else plain
-        found.append(
+        tries.append(
             Attempt(
                 request,
                 (replace(request, messages=former),) if former else (),
                 (plain, *([replace(plain, messages=former)] if former else [])) if raised else (),
             )
         )
-    return found
+    return tries
 
 
 def find(

@@ -141,9 +141,9 @@ class BatchTeacher(OpenAITeacher):
         if batch is None:
             notes.forget(name)
             return None
-        found = {**note, "id": batch.id}
-        notes.note(name, found)
-        return found
+        updated = {**note, "id": batch.id}
+        notes.note(name, updated)
+        return updated
 
     async def _listed(self, mark: str, note: Mapping[str, Any]) -> Any:
         """The account's batch that bears a mark or was made of the note's file, or None. The newest come first."""
@@ -252,8 +252,8 @@ class BatchTeacher(OpenAITeacher):
 
         for attempt in range(self._llm.retries + 1):
             try:
-                if attempt and instead and (found := await instead()) is not None:
-                    return found
+                if attempt and instead and (result := await instead()) is not None:
+                    return result
                 return await call()
             except openai.APIStatusError as error:
                 fault = await self._status(error)
@@ -291,16 +291,16 @@ def _files(
 ) -> Iterator[tuple[bytes, dict[str, list[Any]]]]:
     """The requests as files of JSON lines within the API's limits, each with what is to be told by key."""
     lines: list[bytes] = []
-    told: dict[str, list[Any]] = {}
+    by_key: dict[str, list[Any]] = {}
     size = 0
     for key, request, about in requests:
         record = {"custom_id": key, "method": "POST", "url": ENDPOINT, "body": body(request)}
         line = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         if lines and (len(lines) == MOST_REQUESTS or size + len(line) > MOST_BYTES):
-            yield b"".join(lines), told
-            lines, told, size = [], {}, 0
+            yield b"".join(lines), by_key
+            lines, by_key, size = [], {}, 0
         lines.append(line)
-        told[key] = about
+        by_key[key] = about
         size += len(line)
     if lines:
-        yield b"".join(lines), told
+        yield b"".join(lines), by_key

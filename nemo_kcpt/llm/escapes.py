@@ -116,7 +116,7 @@ class _Reader:
         self.doubtful: list[str] = []
         self._inline = [match.span() for match in _INLINE.finditer(text)]
         self._display = [match.span() for match in _DISPLAY.finditer(text)]
-        self._paths = {place: sure for match in _PATH.finditer(text) for place, sure in _separators(match)}
+        self._paths = {index: sure for match in _PATH.finditer(text) for index, sure in _separators(match)}
         self._hosts = {match.start() for match in _PATH.finditer(text) if match["host"]}
         self._raw = bool(_INVALID.search(text)) or any(self._is_sure(match) for match in _RUN.finditer(text))
         self._formal = bool(self._raw or self._inline or self._display or _DOUBLED.search(text))
@@ -134,7 +134,7 @@ class _Reader:
     def _run(self, match: re.Match[str]) -> str:
         """A run of backslashes and what follows it."""
         run, after = match[1], match[2]
-        place = match.end(1) - 1
+        index = match.end(1) - 1
         if len(run) % 2 == 0:
             if match.start() in self._hosts or (self._raw and len(run) == 2 and (not after or after in " \t\n[&$")):
                 self.repaired += 1  # TeX's end of a row, or a server's name
@@ -146,15 +146,15 @@ class _Reader:
         if after[:2] == "u{" and (sign := _code_point(after[2:-1])):
             self.repaired += 1
             return head + sign
-        if not self._is_literal(place, after):
+        if not self._is_literal(index, after):
             return run + after
         self.repaired += 1
         if self._raw and len(head) == 2:
             head *= 2  # the end of a row before a command
         return head + "\\\\" + after
 
-    def _is_literal(self, place: int, after: str) -> bool:
-        """Whether the backslash at `place` was meant as one."""
+    def _is_literal(self, index: int, after: str) -> bool:
+        """Whether the backslash at `index` was meant as one."""
         sign = after[:1]
         if sign not in set("bfnrtu"):
             return sign not in ('"', "/") and bool(sign)
@@ -164,40 +164,40 @@ class _Reader:
             if after[1:2] == "{" and len(after) > 4:  # é of JavaScript, or TeX's breve over two letters
                 self.doubtful.append("\\" + after)
             return True
-        if place in self._paths:
-            return self._in_path(place, self._paths[place])
-        word = _word(self.text, place)
-        if sign in "bf" or (sign == "r" and self.text[place + 1 : place + 4] != "r\\n"):
-            return word in TEX or self._raw or (len(word) > 1 and self._in(self._inline, place))
+        if index in self._paths:
+            return self._in_path(index, self._paths[index])
+        word = _word(self.text, index)
+        if sign in "bf" or (sign == "r" and self.text[index + 1 : index + 4] != "r\\n"):
+            return word in TEX or self._raw or (len(word) > 1 and self._in(self._inline, index))
         if sign == "r":
             return False
         if word in TEX and word not in WORDS:
             return True
-        return self._may_be(word, place) and self._decided(word, place)
+        return self._may_be(word, index) and self._decided(word, index)
 
-    def _may_be(self, word: str, place: int) -> bool:
-        return word in WORDS or (len(word) > 1 and self._in(self._inline, place))
+    def _may_be(self, word: str, index: int) -> bool:
+        return word in WORDS or (len(word) > 1 and self._in(self._inline, index))
 
-    def _decided(self, word: str, place: int) -> bool:
+    def _decided(self, word: str, index: int) -> bool:
         """Whether a word that may be a command is one; what cannot be told is noted and left as JSON reads it."""
-        before = self.text[place - 1 : place]
+        before = self.text[index - 1 : index]
         if word in WORDS:
-            if self._in(self._inline, place) or (self._in(self._display, place) and before not in "$[\\"):
+            if self._in(self._inline, index) or (self._in(self._display, index) and before not in "$[\\"):
                 return True
             if self._raw and before and before in " ({":  # an operator between its operands
                 return True
-            alone = len(word) == 2 and self.text[place + 3 : place + 4] not in (".", ")")  # a line of "u"? or TeX's nu
+            alone = len(word) == 2 and self.text[index + 3 : index + 4] not in (".", ")")  # a line of "u"? or TeX's nu
             if self._doubled or not (self._formal or before == " " or alone):
                 return False
         self.doubtful.append("\\" + word)
         return False
 
-    def _in_path(self, place: int, sure: bool) -> bool:
-        word = _word(self.text, place)
-        if self.text[place + 1] in "bf":
+    def _in_path(self, index: int, sure: bool) -> bool:
+        word = _word(self.text, index)
+        if self.text[index + 1] in "bf":
             return True
         if not word[1:2].islower():  # a line break before a capital, a letter of another script, a mark
-            return len(word) == 1 and self.text[place + 2 : place + 3].isdigit() and sure
+            return len(word) == 1 and self.text[index + 2 : index + 3].isdigit() and sure
         if not sure or word[1:] in COMMON:
             self.doubtful.append("\\" + word)
             return False
@@ -211,13 +211,13 @@ class _Reader:
         return word in TEX and word not in WORDS
 
     @staticmethod
-    def _in(spans: list[tuple[int, int]], place: int) -> bool:
-        return any(start < place < end for start, end in spans)
+    def _in(spans: list[tuple[int, int]], index: int) -> bool:
+        return any(start < index < end for start, end in spans)
 
 
-def _word(text: str, place: int) -> str:
-    """The letters after the backslash at `place`."""
-    match = _LETTERS.match(text, place + 1)
+def _word(text: str, index: int) -> str:
+    """The letters after the backslash at `index`."""
+    match = _LETTERS.match(text, index + 1)
     return match[0] if match else ""
 
 
@@ -231,10 +231,10 @@ def _separators(match: re.Match[str]) -> Iterator[tuple[int, bool]]:
     sure = match["host"] is not None or bool(_EXTENSION.search(parts[-1]))
     sure = sure or any(part[:1] not in ("n", "r", "t") for part in parts if part) or parts[0] in FOLDERS
     sure = sure or (len(parts) > 1 and drive not in ("A", "B", "Q", "") and parts[0][1:2].islower())
-    place = match.start("parts")
+    index = match.start("parts")
     for part in parts:
-        yield place, sure
-        place += 1 + len(part)
+        yield index, sure
+        index += 1 + len(part)
 
 
 def _code_point(digits: str) -> str:

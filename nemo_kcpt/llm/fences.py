@@ -84,7 +84,7 @@ def nonce_for(secret: str, name: str, text: str, everything: Iterable[str]) -> s
     while True:
         content = canonical_json([number, name, text]).encode("utf-8", "replace")
         nonce = hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()[:NONCE]
-        if not any(nonce in shown for shown in everything):
+        if not any(nonce in piece for piece in everything):
             return nonce
         number += 1
 

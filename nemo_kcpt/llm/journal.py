@@ -103,17 +103,17 @@ class Journal:
     def get(self, key: str) -> Row | None:
         """The row of a request, None if it was never asked or its row is damaged."""
         with self._lock, self._faults():
-            found = self._db.execute(
+            values = self._db.execute(
                 f"SELECT {', '.join(FIELDS)}, checksum FROM requests WHERE key = ?", (key,)
             ).fetchone()
-            row = row_of(found) if found else None
+            row = row_of(values) if values else None
             return self._with_names(row) if row else None
 
     def rows(self) -> Iterator[Row]:
         """All undamaged rows, by key."""
         with self._faults():
-            for found in self._db.execute(f"SELECT {', '.join(FIELDS)}, checksum FROM requests ORDER BY key"):
-                if row := row_of(found):
+            for values in self._db.execute(f"SELECT {', '.join(FIELDS)}, checksum FROM requests ORDER BY key"):
+                if row := row_of(values):
                     yield self._with_names(row)
 
     def _with_names(self, row: Row) -> Row:
@@ -135,8 +135,8 @@ class Journal:
     def damaged(self) -> int:
         """Rows whose content does not fit their checksum."""
         with self._faults():
-            found = self._db.execute(f"SELECT {', '.join(FIELDS)}, checksum FROM requests")
-            return sum(row_of(values) is None for values in found)
+            cursor = self._db.execute(f"SELECT {', '.join(FIELDS)}, checksum FROM requests")
+            return sum(row_of(values) is None for values in cursor)
 
     def totals(self) -> list[dict[str, Any]]:
         """Per kind and status: requests, tokens, seconds and cost."""
@@ -157,10 +157,10 @@ class Journal:
     def notes(self, prefix: str = "") -> dict[str, Any]:
         """The values whose names begin so."""
         with self._faults():
-            found = self._db.execute(
+            cursor = self._db.execute(
                 "SELECT name, value FROM notes WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
             )
-            return {name: json.loads(value) for name, value in found}
+            return {name: json.loads(value) for name, value in cursor}
 
     def forget(self, name: str) -> None:
         """Drop a note."""

@@ -56,8 +56,8 @@ def _has_table(path: Path) -> bool:
 def _row_at(db: sqlite3.Connection, number: int) -> Row | None:
     """The row of a number; each is looked for on its own way down the table, past pages that are damaged."""
     try:
-        found = db.execute(f"SELECT {', '.join(FIELDS)}, checksum FROM requests WHERE rowid = ?", (number,)).fetchone()
-        row = row_of(found) if found else None
+        values = db.execute(f"SELECT {', '.join(FIELDS)}, checksum FROM requests WHERE rowid = ?", (number,)).fetchone()
+        row = row_of(values) if values else None
     except sqlite3.Error:
         return None
     try:

@@ -211,15 +211,15 @@ class OpenAITeacher(Asking):
             said = f"the server's answer has no content (finish_reason {finish or 'none'})"
             # The same request would be paid for again to end in the same way.
             raise TeacherFault("empty_reply", said, passes=finish not in ("length", "content_filter"))
-        told = getattr(completion, "usage", None)
-        details = getattr(told, "prompt_tokens_details", None)
+        reported = getattr(completion, "usage", None)
+        details = getattr(reported, "prompt_tokens_details", None)
         counted = {
-            "prompt_tokens": getattr(told, "prompt_tokens", 0),
-            "completion_tokens": getattr(told, "completion_tokens", 0),
+            "prompt_tokens": getattr(reported, "prompt_tokens", 0),
+            "completion_tokens": getattr(reported, "completion_tokens", 0),
             "cached_tokens": getattr(details, "cached_tokens", 0),
         }
         usage = {name: max(0, value) for name, value in counted.items() if isinstance(value, int)}
-        thought = getattr(getattr(told, "completion_tokens_details", None), "reasoning_tokens", None)
+        thought = getattr(getattr(reported, "completion_tokens_details", None), "reasoning_tokens", None)
         usage |= {"reasoning_tokens": thought} if isinstance(thought, int) and thought > 0 else {}
         allowed = next((body[name] for name in LIMITS if type(body.get(name)) is int), None)
         return TeacherReply(content, finish, usage, served, allowed, len(_thought_of(message)))

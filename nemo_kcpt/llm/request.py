@@ -87,10 +87,10 @@ def distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     Raises:
         UnreadableReply: a key appears twice.
     """
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    values = dict(pairs)
+    if len(values) < len(pairs):
         raise UnreadableReply(f"a key appears twice: {ascii([key for key, _ in pairs])[:60]}; one of them can be meant")
-    return found
+    return values
 
 
 class TeacherFault(Exception):

@@ -23,12 +23,12 @@ def fields_for(thinking: Thinking, options: Mapping[str, Any] | None = None) -> 
     """
     if options is None:
         options = {} if thinking.effort else dict.fromkeys(SWITCHES, thinking.allowed)
-    found: dict[str, Any] = {KWARGS: dict(options)} if options else {}
+    fields: dict[str, Any] = {KWARGS: dict(options)} if options else {}
     if thinking.effort:
-        found["reasoning_effort"] = thinking.effort
+        fields["reasoning_effort"] = thinking.effort
     if thinking.tokens:
-        found["thinking_token_budget"] = thinking.tokens
-    return found
+        fields["thinking_token_budget"] = thinking.tokens
+    return fields
 
 
 def merged(thinking: str, extra_body: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,6 +39,6 @@ def merged(thinking: str, extra_body: Mapping[str, Any]) -> dict[str, Any]:
     """
     if thinking == "":
         return dict(extra_body)
-    told = fields_for(Thinking.parse(thinking))
-    both = isinstance(extra_body.get(KWARGS), Mapping) and KWARGS in told
-    return {**told, **extra_body} | ({KWARGS: {**told[KWARGS], **extra_body[KWARGS]}} if both else {})
+    fields = fields_for(Thinking.parse(thinking))
+    both = isinstance(extra_body.get(KWARGS), Mapping) and KWARGS in fields
+    return {**fields, **extra_body} | ({KWARGS: {**fields[KWARGS], **extra_body[KWARGS]}} if both else {})

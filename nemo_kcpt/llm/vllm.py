@@ -76,10 +76,10 @@ class VllmTeacher(OpenAITeacher):
         self._log = llm.log
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
-        found = serve_python()
-        if found is None:
+        python = serve_python()
+        if python is None:
             raise BadInput(f"teacher=vllm: the serve environment with vLLM is missing; {SERVE_REMEDY}")
-        self._python = found
+        self._python = python
 
     def body(self, request: TeacherRequest) -> dict[str, Any]:
         """The request; one made again at a temperature has no seed: vLLM 0.32 cannot sample with one on a CPU."""

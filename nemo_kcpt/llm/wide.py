@@ -27,28 +27,28 @@ def is_wide(text: str) -> bool:
 def narrowed(text: str) -> str | None:
     """The JSON in a text, from its first bracket to its last one, with ASCII's signs; None if it is of no such form."""
     plain = text.translate(_BRACKETS)
-    starts = [place for sign in "{[" if (place := plain.find(sign)) >= 0]
+    starts = [start for sign in "{[" if (start := plain.find(sign)) >= 0]
     end = max(plain.rfind("}"), plain.rfind("]")) + 1
     if not starts or end <= min(starts):
         return None
-    pieces, place = [], min(starts)
-    while place < end:
-        sign = text[place]
-        if sign == '"' and (match := _STRING.match(text, place, end)):
+    pieces, index = [], min(starts)
+    while index < end:
+        sign = text[index]
+        if sign == '"' and (match := _STRING.match(text, index, end)):
             pieces.append(match[0])
-            place = match.end()
+            index = match.end()
         elif sign in _CLOSERS:
-            close = _close(text, place, end)
+            close = _close(text, index, end)
             if close < 0:
                 return None
-            pieces.append('"' + re.sub(r'(?<!\\)((?:\\\\)*)"', r'\1\\"', text[place + 1 : close]) + '"')
-            place = close + 1
+            pieces.append('"' + re.sub(r'(?<!\\)((?:\\\\)*)"', r'\1\\"', text[index + 1 : close]) + '"')
+            index = close + 1
         elif sign.isspace() or sign in _SIGNS or sign in "{}[]:,":
             pieces.append(_SIGNS.get(sign, sign))
-            place += 1
-        elif match := _WORD.match(text, place, end):
+            index += 1
+        elif match := _WORD.match(text, index, end):
             pieces.append(unicodedata.normalize("NFKC", match[0]))
-            place = match.end()
+            index = match.end()
         else:
             return None
     return "".join(pieces)
@@ -56,7 +56,7 @@ def narrowed(text: str) -> str | None:
 
 def _close(text: str, start: int, end: int) -> int:
     """Where the string that begins at `start` is closed; -1 if it is not."""
-    for place in range(start + 1, end):
-        if text[place] in _CLOSERS[text[start]] and text[place - 1] != "\\" and _AFTER_STRING.match(text, place + 1):
-            return place
+    for index in range(start + 1, end):
+        if text[index] in _CLOSERS[text[start]] and text[index - 1] != "\\" and _AFTER_STRING.match(text, index + 1):
+            return index
     return -1

@@ -146,4 +146,4 @@ def sums_of_parts(parts: Tensor, loss_mask: Tensor) -> Tensor:
     """
     ce, kl, taught = parts.view(-1, 3).unbind(-1)
     mask = loss_mask.view(-1).float()
-    return torch.stack([one.sum() for one in (ce * mask, mask, kl * mask * taught, mask * taught)])
+    return torch.stack([term.sum() for term in (ce * mask, mask, kl * mask * taught, mask * taught)])

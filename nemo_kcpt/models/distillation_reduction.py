@@ -29,7 +29,7 @@ class DistillationReduction(MaskedTokenLossReduction):
 
     def reduce(self, losses_reduced_per_micro_batch: list[dict[str, Tensor]]) -> Tensor:
         """The step's loss; called on the last pipeline stage."""
-        sums = torch.stack([one[PARTS] for one in losses_reduced_per_micro_batch]).sum(0)
+        sums = torch.stack([losses[PARTS] for losses in losses_reduced_per_micro_batch]).sum(0)
         all_reduce(sums, group=parallel_state.get_data_parallel_group(with_context_parallel=True))
         self._sums = sums
         loss: Tensor = super().reduce(losses_reduced_per_micro_batch)

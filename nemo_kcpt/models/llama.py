@@ -47,10 +47,10 @@ def llama_data_step(dataloader_iter: Iterator[Any]) -> dict[str, torch.Tensor]:
     if not torch.cuda.is_available():
         return batch
     taught = {name: batch.pop(name) for name in (IDS, PROBABILITIES) if name in batch}  # NeMo's step would drop them
-    found: dict[str, torch.Tensor] = gpt_data_step(iter([batch]))
+    prepared: dict[str, torch.Tensor] = gpt_data_step(iter([batch]))
     if taught and parallel_state.is_pipeline_last_stage():
-        found |= {name: tensor.cuda(non_blocking=True) for name, tensor in taught.items()}
-    return found
+        prepared |= {name: tensor.cuda(non_blocking=True) for name, tensor in taught.items()}
+    return prepared
 
 
 @dataclass

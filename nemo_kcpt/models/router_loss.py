@@ -90,6 +90,6 @@ def router_loss(layers: int, micro_batches: int) -> dict[str, float]:
     if BALANCE not in tracker:
         return {}
     reduce_aux_losses_tracker_across_ranks([BALANCE])
-    found = float(tracker[BALANCE]["values"].sum()) / (layers * micro_batches)
+    loss = float(tracker[BALANCE]["values"].sum()) / (layers * micro_batches)
     clear_aux_losses_tracker()
-    return {"router_loss": found}
+    return {"router_loss": loss}

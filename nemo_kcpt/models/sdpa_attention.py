@@ -149,13 +149,13 @@ def _document_lengths(packed: PackedSeqParams, tokens: int) -> list[int]:
 
 
 def _refuse_unsupported(config: TransformerConfig, mask: AttnMaskType, dropout: float | None) -> None:
-    found = {
+    unsupported = {
         "attn_mask_type is not causal": mask not in (AttnMaskType.causal, AttnMaskType.padding_causal),
         "attention_dropout > 0": (config.attention_dropout if dropout is None else dropout) > 0,
         "context_parallel_size > 1": config.context_parallel_size > 1,
         "a window that looks ahead": config.window_size is not None and config.window_size[1] != 0,
         "softmax_type is not vanilla": config.softmax_type != "vanilla",
     }
-    reasons = [reason for reason, is_so in found.items() if is_so]
+    reasons = [reason for reason, is_so in unsupported.items() if is_so]
     if reasons:
         raise ValueError(f"SdpaAttention does not do: {', '.join(reasons)}; change the config or use a GPU with TE")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nemo_kcpt.office.numbers.formats import show
-from nemo_kcpt.office.package import Contents, Package, attribute, child, local, shown
+from nemo_kcpt.office.package import Contents, Package, attribute, child, descendants, local
 from nemo_kcpt.text.markdown_tables import table
 
 POINTS = 200
@@ -22,10 +22,10 @@ def drawing_lines(node: Any, package: Package, part: str, contents: Contents) ->
         contents: takes what is to be said of it.
     """
     lines: list[str] = []
-    for one in [node, *shown(node, ("txbxContent",))]:
-        if local(one) == "relIds" and (target := package.target(part, attribute(one, "dm"))):
+    for element in [node, *descendants(node, ("txbxContent",))]:
+        if local(element) == "relIds" and (target := package.target(part, attribute(element, "dm"))):
             lines += diagram_lines(package.xml(target))
-        elif local(one) == "chart" and (target := package.target(part, attribute(one, "id"))):
+        elif local(element) == "chart" and (target := package.target(part, attribute(element, "id"))):
             lines += chart_lines(package.xml(target))
     return lines
 
@@ -53,7 +53,7 @@ def diagram_lines(root: Any) -> list[str]:
         for _, lower in sorted(below.get(name, []), key=lambda pair: pair[0]):
             add(lower, depth + bool(text))
 
-    for name in [*(one for one in points if one not in children), *points]:
+    for name in [*(key for key in points if key not in children), *points]:
         add(name, 0)
     return lines
 
@@ -85,14 +85,14 @@ def _series_lines(chart: Any) -> list[str]:
     categories: list[str] = []
     values: list[dict[int, str]] = []
     for node in series:
-        found = _points(child(node, "cat") if child(node, "cat") is not None else child(node, "xVal"))
-        categories = categories if len(categories) >= len(found) else [found[key] for key in sorted(found)]
+        points = _points(child(node, "cat") if child(node, "cat") is not None else child(node, "xVal"))
+        categories = categories if len(categories) >= len(points) else [points[key] for key in sorted(points)]
         values.append(_points(child(node, "val") if child(node, "val") is not None else child(node, "yVal")))
-    count = max([len(categories), *(max(one, default=-1) + 1 for one in values)], default=0)
+    count = max([len(categories), *(max(column, default=-1) + 1 for column in values)], default=0)
     if 0 < count * len(series) <= POINTS:
         head = ["", *names]
         rows = [
-            [categories[row] if row < len(categories) else str(row + 1), *(one.get(row, "") for one in values)]
+            [categories[row] if row < len(categories) else str(row + 1), *(column.get(row, "") for column in values)]
             for row in range(count)
         ]
         return ["", table([head, *rows])]
@@ -101,16 +101,16 @@ def _series_lines(chart: Any) -> list[str]:
 
 def _points(node: Any) -> dict[int, str]:
     """The stored values of a series by their places, as their format shows them."""
-    found: dict[int, str] = {}
+    points: dict[int, str] = {}
     levels = list(node.iter("{*}lvl")) if node is not None else []
     for level in levels:  # of names within names, the innermost first
         last = ""
-        outer = {int(attribute(one, "idx") or 0): child(one, "v").text or "" for one in level.iterchildren("{*}pt")}
-        for place in sorted(found) if found else sorted(outer):
-            last = outer.get(place, last)
-            found[place] = f"{last} {found[place]}" if place in found else last
+        outer = {int(attribute(pt, "idx") or 0): child(pt, "v").text or "" for pt in level.iterchildren("{*}pt")}
+        for index in sorted(points) if points else sorted(outer):
+            last = outer.get(index, last)
+            points[index] = f"{last} {points[index]}" if index in points else last
     if levels:
-        return found
+        return points
     for cache in node.iter("{*}numCache", "{*}strCache", "{*}numLit", "{*}strLit") if node is not None else ():
         code = (child(cache, "formatCode").text or "") if child(cache, "formatCode") is not None else ""
         for point in cache.iter("{*}pt"):
@@ -118,11 +118,11 @@ def _points(node: Any) -> dict[int, str]:
             if value is not None and value.text:
                 is_text = local(cache).startswith("str")
                 own = attribute(point, "formatCode") or code or "General"
-                found[int(attribute(point, "idx") or 0)] = value.text if is_text else _shown(value.text, own)
-    return found
+                points[int(attribute(point, "idx") or 0)] = value.text if is_text else _formatted(value.text, own)
+    return points
 
 
-def _shown(value: str, code: str) -> str:
+def _formatted(value: str, code: str) -> str:
     try:
         return show(float(value), code)
     except ValueError:
@@ -138,5 +138,5 @@ def _text(node: Any) -> str:
     """The text of an element in DrawingML, its paragraphs parted by spaces."""
     if node is None:
         return ""
-    paragraphs = ["".join(one.text or "" for one in paragraph.iter("{*}t")) for paragraph in node.iter("{*}p")]
+    paragraphs = ["".join(element.text or "" for element in paragraph.iter("{*}t")) for paragraph in node.iter("{*}p")]
     return " ".join(" ".join(paragraphs).split())

@@ -128,10 +128,10 @@ def _child(node: Any, *names: str) -> Any:
 
 def _value(node: Any, *names: str) -> str | None:
     """The m:val of the property that a path leads to; an empty text if it has none, None if there is no property."""
-    found = _child(node, *names)
-    if found is None:
+    element = _child(node, *names)
+    if element is None:
         return None
-    return next((value for name, value in found.attrib.items() if name.rpartition("}")[2] == "val"), "")
+    return next((value for name, value in element.attrib.items() if name.rpartition("}")[2] == "val"), "")
 
 
 def _is_on(node: Any, *names: str) -> bool:
@@ -159,8 +159,8 @@ def _joined(left: str, right: str) -> str:
 
 
 def _part(node: Any, name: str) -> str:
-    found = _child(node, name)
-    return _row(found).strip() if found is not None else ""
+    part = _child(node, name)
+    return _row(part).strip() if part is not None else ""
 
 
 def _run(node: Any) -> str:
@@ -171,12 +171,12 @@ def _run(node: Any) -> str:
     script = _SCRIPTS.get(_value(node, "rPr", "scr") or "")
     if style == "p" and text.strip() in _FUNCTIONS:
         return rf"\{text.strip()}"
-    shown = _characters(text)
+    letters = _characters(text)
     if script:
-        return rf"\{script}{{{shown}}}"
+        return rf"\{script}{{{letters}}}"
     if style in ("b", "bi") and text.strip():
-        return rf"\mathbf{{{shown}}}" if text.isascii() and text.isalnum() else rf"\boldsymbol{{{shown}}}"
-    return rf"\mathrm{{{shown}}}" if style == "p" and len(text) > 1 and text.isalpha() and text.isascii() else shown
+        return rf"\mathbf{{{letters}}}" if text.isascii() and text.isalnum() else rf"\boldsymbol{{{letters}}}"
+    return rf"\mathrm{{{letters}}}" if style == "p" and len(text) > 1 and text.isalpha() and text.isascii() else letters
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -193,12 +193,12 @@ def _characters(text: str) -> str:
 
 
 def _signs(text: str) -> str:
-    shown = ""
+    signs = ""
     for sign in text:
         if "\U0001d400" <= sign <= "\U0001d7ff":
             sign = unicodedata.normalize("NFKC", sign)
-        shown = _joined(shown, _sign(sign))
-    return shown
+        signs = _joined(signs, _sign(sign))
+    return signs
 
 
 def _sign(sign: str) -> str:

@@ -88,8 +88,8 @@ class Package:
 
     def related(self, part: str, kind: str) -> str:
         """The first part of a kind that a part refers to; empty if there is none in the file."""
-        found = (relation.target for relation in self.relations(part).values() if relation.kind == kind)
-        return next((target for target in found if target in self.container), "")
+        targets = (relation.target for relation in self.relations(part).values() if relation.kind == kind)
+        return next((target for target in targets if target in self.container), "")
 
     def target(self, part: str, key: str | None) -> str:
         """The part that a relation of `part` leads to; empty if there is none in the file."""
@@ -107,18 +107,18 @@ class Package:
     def metadata(self) -> dict[str, str]:
         """Title, author, date (the last change, as a day), language and the like, where the file has them."""
         part = self.related("", "core-properties")
-        found: dict[str, str] = {}
+        fields: dict[str, str] = {}
         for node in self.xml(part) if part else ():
             name, text = _CORE.get(local(node), ""), " ".join("".join(node.itertext()).split())
             if name and text:
-                found[name] = text
+                fields[name] = text
         for name in ("date", "created"):
-            if name in found:
-                day = _DAY.match(found[name])
-                found |= {name: day[0]} if day else {}
-        if "date" not in found and "created" in found:
-            found["date"] = found["created"]
-        return found
+            if name in fields:
+                day = _DAY.match(fields[name])
+                fields |= {name: day[0]} if day else {}
+        if "date" not in fields and "created" in fields:
+            fields["date"] = fields["created"]
+        return fields
 
 
 @dataclass
@@ -235,38 +235,38 @@ def attribute(node: Any, name: str = "val") -> str | None:
 
 def attributes(node: Any) -> dict[str, str]:
     """All of an element's attributes by their names, as `attribute` gives each; for those who ask for several."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for key, value in node.items():
         _, namespace, name = key.rpartition("}")
         if namespace:
-            found.setdefault(name, value)
+            values.setdefault(name, value)
         else:
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 def first_of_each(node: Any) -> dict[str, Any]:
     """The first element of each name directly in one, as `child` gives each; for those who ask for several."""
-    found: dict[str, Any] = {}
-    for one in node:
-        found.setdefault(local(one), one)
-    return found
+    elements: dict[str, Any] = {}
+    for element in node:
+        elements.setdefault(local(element), element)
+    return elements
 
 
 def alternative(node: Any) -> Any:
     """Of an mc:AlternateContent the one child to read, which is there twice else; None if it is empty."""
-    choices = [one for one in node if local(one) in ("Choice", "Fallback") and len(one)]
+    choices = [choice for choice in node if local(choice) in ("Choice", "Fallback") and len(choice)]
     return choices[0] if choices else None
 
 
-def shown(node: Any, stop: Sequence[str] = ()) -> Iterator[Any]:
+def descendants(node: Any, stop: Sequence[str] = ()) -> Iterator[Any]:
     """The elements below one, in order, of alternatives only the one to read; not below those named in `stop`."""
-    for one in node:
-        if local(one) == "AlternateContent":
-            chosen = alternative(one)
+    for element in node:
+        if local(element) == "AlternateContent":
+            chosen = alternative(element)
             if chosen is not None:
-                yield from shown(chosen, stop)
+                yield from descendants(chosen, stop)
             continue
-        yield one
-        if local(one) not in stop:
-            yield from shown(one, stop)
+        yield element
+        if local(element) not in stop:
+            yield from descendants(element, stop)

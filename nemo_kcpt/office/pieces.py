@@ -53,9 +53,9 @@ def written(pieces: Sequence[Piece], noted: Collection[str] = ()) -> Written:
     for number, piece in enumerate(joined):
         after = "".join(other.text for other in joined[number + 1 : number + 8])[:NEAR]
         before = text.rsplit("\n", 1)[-1][-NEAR:]
-        shown = _shown(piece, before, after, noted)
+        rendered = _render(piece, before, after, noted)
         count += piece.way in ("super", "sub", "note") and bool(piece.text.strip())
-        text += f"~~{shown.strip()}~~" if piece.struck and shown.strip() else shown
+        text += f"~~{rendered.strip()}~~" if piece.struck and rendered.strip() else rendered
     return Written(fractions(text) if count else text, count)
 
 
@@ -64,13 +64,13 @@ def on_one_line(text: str) -> str:
     return _SPACE.sub(" ", _BETWEEN_NUMBERS.sub("; ", text) if "\n" in text else text).strip()
 
 
-def _shown(piece: Piece, before: str, after: str, noted: Collection[str]) -> str:
+def _render(piece: Piece, before: str, after: str, noted: Collection[str]) -> str:
     text = piece.text
     if piece.way == "note":
         return mark(text)
     if piece.way not in ("super", "sub") or not text.strip() or len(text) > LONGEST:
         return text
     raised = piece.way == "super"
-    shown = write_raised(text, before, after, piece.marked, noted) if raised else write_lowered(text)
+    rendered = write_raised(text, before, after, piece.marked, noted) if raised else write_lowered(text)
     begin = " " if text[0].isspace() and before[-1:].isalnum() else ""
-    return f"{begin}{shown}{' ' if text[-1].isspace() and after[:1].isalnum() else ''}"
+    return f"{begin}{rendered}{' ' if text[-1].isspace() and after[:1].isalnum() else ''}"

@@ -40,11 +40,11 @@ def sign(code: int, font: str) -> str | None:
 def in_font(text: str, font: str) -> str:
     """Text as a font shows it: a symbol font's codes as characters, what is not known of them as U+FFFD."""
     if is_symbol_font(font):
-        return "".join(_shown(letter, font) for letter in text)
+        return "".join(_character(letter, font) for letter in text)
     return text
 
 
-def _shown(letter: str, font: str) -> str:
+def _character(letter: str, font: str) -> str:
     if letter.isspace() or not (letter <= "\xff" or PRIVATE <= letter <= "\uf0ff"):
         return letter
     return sign(ord(letter), font) or "\ufffd"

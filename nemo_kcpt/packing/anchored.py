@@ -71,20 +71,20 @@ class BundleStore:
     def add_paper(self, paper: TokenisedPaper, bundles: Sequence[Bundle]) -> None:
         """Keep a paper and how it was bundled."""
         about = {"paper_id": paper.paper_id, "tokens": len(paper.ids), "document": self._documents}
-        place = self._spool.append(about, np.concatenate([paper.ids, paper.borders]))
+        offset = self._spool.append(about, np.concatenate([paper.ids, paper.borders]))
         self.tokens += paper.tokens
         for bundle in bundles:
             self.repeated += bundle.repeated
             pairs = [(number, paper.pairs[number]) for number in bundle.pairs]
-            self._add(place, bundle.start, bundle.end, pairs, bundle.piece)
+            self._add(offset, bundle.start, bundle.end, pairs, bundle.piece)
         self._documents += 1
         self._pairs += len(paper.pairs)
 
     def add_sample(self, sample: TokenisedPair, seq_length: int) -> None:
         """Keep an instruction-tuning sample as a document of its own; one longer than a window is cut."""
-        place = self._spool.append({"paper_id": "", "tokens": 0, "document": self._documents}, NO_IDS)
+        offset = self._spool.append({"paper_id": "", "tokens": 0, "document": self._documents}, NO_IDS)
         for cut in pieces(len(sample.ids), seq_length):
-            self._add(place, 0, 0, [(0, sample)], cut)
+            self._add(offset, 0, 0, [(0, sample)], cut)
         self._documents += 1
         self._pairs += 1
 
@@ -97,16 +97,23 @@ class BundleStore:
         piece: tuple[int, int] | None,
     ) -> None:
         described = [
-            [self._pairs + number, one.kind, len(one.ids), one.borders.tolist(), one.first_is_reply, list(one.support)]
-            for number, one in pairs
+            [
+                self._pairs + number,
+                pair.kind,
+                len(pair.ids),
+                pair.borders.tolist(),
+                pair.first_is_reply,
+                list(pair.support),
+            ]
+            for number, pair in pairs
         ]
         about = {"paper": paper, "start": start, "end": end, "piece": piece, "pairs": described}
-        self._places.append(self._spool.append(about, np.concatenate([NO_IDS, *(one.ids for _, one in pairs)])))
-        said = sum(len(one.ids) for _, one in pairs) if piece is None else piece[1] - piece[0]
+        self._places.append(self._spool.append(about, np.concatenate([NO_IDS, *(pair.ids for _, pair in pairs)])))
+        said = sum(len(pair.ids) for _, pair in pairs) if piece is None else piece[1] - piece[0]
         self._lengths.append(end - start + said)
 
-    def _read_paper(self, place: int) -> tuple[dict[str, Any], Ids]:
-        return self._spool.read(place)
+    def _read_paper(self, offset: int) -> tuple[dict[str, Any], Ids]:
+        return self._spool.read(offset)
 
     def placed(self, bundle: int) -> _Placed:
         """A bundle with its paper's text at hand."""
@@ -165,39 +172,39 @@ def _windows(store: BundleStore, seq_length: int, pad_id: int, budget: int) -> I
     for window in np.argsort(order[borders[:-1]], kind="stable"):
         members = order[borders[window] : borders[window + 1]]
         placed = _together([store.placed(int(bundle)) for bundle in members])
-        left = seq_length - sum(one.end - one.start + one.pair_tokens for one in placed)
+        left = seq_length - sum(bundle.end - bundle.start + bundle.pair_tokens for bundle in placed)
         _grow(placed, int(left * share))
-        yield make_window((segment for one in placed for segment in store.segments(one)), seq_length, pad_id)
+        yield make_window((segment for bundle in placed for segment in store.segments(bundle)), seq_length, pad_id)
 
 
 def _together(placed: Sequence[_Placed]) -> list[_Placed]:
     """Bundles of one paper as one document in the text's order; what is in two of them is in the first only."""
-    first = {one.paper: place for place, one in reversed(list(enumerate(placed)))}
-    ordered = sorted(placed, key=lambda one: (first[one.paper], one.start, -one.end))
-    for before, one in pairwise(ordered):
-        if before.paper == one.paper:
-            one.start = max(one.start, before.end)
-            one.end = max(one.start, one.end)
+    first = {bundle.paper: position for position, bundle in reversed(list(enumerate(placed)))}
+    ordered = sorted(placed, key=lambda bundle: (first[bundle.paper], bundle.start, -bundle.end))
+    for before, bundle in pairwise(ordered):
+        if before.paper == bundle.paper:
+            bundle.start = max(bundle.start, before.end)
+            bundle.end = max(bundle.start, bundle.end)
     return ordered
 
 
 def _grow(placed: Sequence[_Placed], room: int) -> None:
     """Extend the texts of a window's bundles by whole sentences around them, without saying one twice in it."""
-    for one in sorted(placed, key=lambda one: one.start - one.end):
+    for bundle in sorted(placed, key=lambda bundle: bundle.start - bundle.end):
         if room <= 0:
             return
-        if not one.can_grow:
+        if not bundle.can_grow:
             continue
-        same = [other for other in placed if other.paper == one.paper and other is not one]
-        lowest = max((other.end for other in same if other.end <= one.start), default=0)
-        highest = min((other.start for other in same if other.start >= one.end), default=len(one.text))
-        before, after = one.start - lowest, highest - one.end
+        same = [other for other in placed if other.paper == bundle.paper and other is not bundle]
+        lowest = max((other.end for other in same if other.end <= bundle.start), default=0)
+        highest = min((other.start for other in same if other.start >= bundle.end), default=len(bundle.text))
+        before, after = bundle.start - lowest, highest - bundle.end
         ahead = min(after, max(room - before, (room + 1) // 2))
-        stop = _sentence(one.borders, one.end, one.end + ahead, highest, forward=True)
-        room -= stop - one.end
-        begin = _sentence(one.borders, one.start - min(before, room), one.start, lowest, forward=False)
-        room -= one.start - begin
-        one.start, one.end = begin, stop
+        stop = _sentence(bundle.borders, bundle.end, bundle.end + ahead, highest, forward=True)
+        room -= stop - bundle.end
+        begin = _sentence(bundle.borders, bundle.start - min(before, room), bundle.start, lowest, forward=False)
+        room -= bundle.start - begin
+        bundle.start, bundle.end = begin, stop
 
 
 def _sentence(borders: Ids, low: int, high: int, limit: int, *, forward: bool) -> int:
@@ -205,9 +212,9 @@ def _sentence(borders: Ids, low: int, high: int, limit: int, *, forward: bool) -
     if forward:
         if high == limit:
             return high
-        place = int(np.searchsorted(borders, high, side="right")) - 1
-        return int(borders[place]) if place >= 0 and borders[place] > low else low
+        index = int(np.searchsorted(borders, high, side="right")) - 1
+        return int(borders[index]) if index >= 0 and borders[index] > low else low
     if low == limit:
         return low
-    place = int(np.searchsorted(borders, low))
-    return int(borders[place]) if place < len(borders) and borders[place] < high else high
+    index = int(np.searchsorted(borders, low))
+    return int(borders[index]) if index < len(borders) and borders[index] < high else high

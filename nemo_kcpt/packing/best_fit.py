@@ -51,14 +51,14 @@ class _OpenBins:
             self._ranges[room] = []
         self._ranges[room].append((start, count))
 
-    def take(self, place: int, most: int) -> tuple[int, int]:
-        """Up to `most` bins that follow each other, of those with `rooms[place]`: the first one's number, how many."""
-        room = self.rooms[place]
+    def take(self, index: int, most: int) -> tuple[int, int]:
+        """Up to `most` bins that follow each other, of those with `rooms[index]`: the first one's number, how many."""
+        room = self.rooms[index]
         start, count = self._ranges[room].pop()
         if count > most:
             self._ranges[room].append((start + most, count - most))
         elif not self._ranges[room]:
-            del self._ranges[room], self.rooms[place]
+            del self._ranges[room], self.rooms[index]
         return start, min(count, most)
 
 
@@ -91,13 +91,13 @@ def pack_best_fit(lengths: ArrayLike, capacity: int) -> NDArray[np.int64]:
     ordered = array[order]
     starts = np.flatnonzero(np.diff(ordered, prepend=0))
     distinct, counts = ordered[starts].tolist(), np.diff(starts, append=len(ordered)).tolist()
-    found, opened = _best_fit_decreasing(distinct, counts, capacity)
+    filled, opened = _best_fit_decreasing(distinct, counts, capacity)
     bound = -(-int(ordered.sum()) // capacity)
     if opened > bound + max(1, SLACK * bound) and len(distinct) * capacity <= MOST_WORK:
         again, fewer = _filled(distinct, counts, capacity)
-        found = again if fewer < opened else found
+        filled = again if fewer < opened else filled
     bins = np.empty(len(array), dtype=np.int64)
-    bins[order] = _written_out(found)
+    bins[order] = _written_out(filled)
     return bins
 
 
@@ -111,11 +111,11 @@ def _best_fit_decreasing(distinct: list[int], counts: list[int], capacity: int) 
     result: list[Filled] = []
     for length, left in zip(distinct, counts):
         while left:
-            place = bisect_left(open_bins.rooms, length)
-            if place < len(open_bins.rooms):
-                room = open_bins.rooms[place]
+            index = bisect_left(open_bins.rooms, length)
+            if index < len(open_bins.rooms):
+                room = open_bins.rooms[index]
                 each = room // length
-                start, count = open_bins.take(place, -(-left // each))
+                start, count = open_bins.take(index, -(-left // each))
             else:
                 room, each = capacity, capacity // length
                 start, count = opened, -(-left // each)

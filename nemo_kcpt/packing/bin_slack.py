@@ -48,9 +48,9 @@ class _Left:
                 break
             smaller ^= 1 << longest
             if pair := self._pair(room - longest):
-                found = (longest, *pair)
-                if all(self.counts[length] >= often for length, often in Counter(found).items()):
-                    return found
+                lengths = (longest, *pair)
+                if all(self.counts[length] >= often for length, often in Counter(lengths).items()):
+                    return lengths
         return ()
 
     def _pair(self, room: int) -> tuple[int, ...]:

@@ -141,11 +141,11 @@ class _Placing:
         """The homes with the pairs that found room there, and new bundles with the others."""
         for number in sorted(numbers, key=lambda number: (-self._lengths[number], number)):
             start, end = self._paper.pairs[number].support
-            found = self._best(number, start, end)
-            if found is not None:
-                self._extend(found, start, end)
-                self._bundles[found].pairs.append(number)
-                self._sizes[found] += self._lengths[number]
+            best = self._best(number, start, end)
+            if best is not None:
+                self._extend(best, start, end)
+                self._bundles[best].pairs.append(number)
+                self._sizes[best] += self._lengths[number]
                 continue
             beside = self._budget.spend(end - start)
             bundle = Bundle(start=start, end=end if beside else start, pairs=[number])
@@ -191,8 +191,8 @@ def _shares(numbers: Sequence[int], lengths: Sequence[int], room: int) -> list[l
         return []
     bins = pack_best_fit([lengths[number] for number in numbers], room)
     shares: list[list[int]] = [[] for _ in range(int(bins.max()) + 1)]
-    for number, place in zip(numbers, bins.tolist()):
-        shares[place].append(number)
+    for number, group in zip(numbers, bins.tolist()):
+        shares[group].append(number)
     return sorted(shares, key=lambda share: sum(lengths[number] for number in share))
 
 

@@ -21,10 +21,10 @@ def write_page(folder: Path) -> Path:
     read_info(folder)
     manifest = read_manifest(folder)
     config, counts = manifest["config"], manifest["counts"]
-    found = environment(Path(__file__).parent, markdown=False)
-    found.filters |= {"count": count}
-    found.globals |= {"share": share}
-    text = found.get_template("pack.html.j2").render(
+    templates = environment(Path(__file__).parent, markdown=False)
+    templates.filters |= {"count": count}
+    templates.globals |= {"share": share}
+    text = templates.get_template("pack.html.j2").render(
         name=folder.name,
         config=config,
         counts=counts,

@@ -42,9 +42,9 @@ class TokenisedPair:
     first_is_reply: bool = False
     support: tuple[int, int] = (-1, -1)
 
-    def is_reply(self, place: int) -> bool:
-        """Whether the token at `place` belongs to a reply."""
-        turns = int(np.searchsorted(self.borders, place, side="right"))
+    def is_reply(self, position: int) -> bool:
+        """Whether the token at `position` belongs to a reply."""
+        turns = int(np.searchsorted(self.borders, position, side="right"))
         return bool(turns % 2) != self.first_is_reply
 
 
@@ -179,18 +179,18 @@ def _special(tokenizer: PackTokenizer, name: str, wanted: bool) -> NDArray[np.in
     return np.array([] if token is None else [token], dtype=np.int32)
 
 
-def checked_messages(messages: Any, place: str) -> list[dict[str, str]]:
+def checked_messages(messages: Any, where: str) -> list[dict[str, str]]:
     """The messages of a conversation.
 
     Raises:
-        BadInput: they are none; names `place`.
+        BadInput: they are none; names `where`.
     """
     if not isinstance(messages, list) or not messages:
-        raise BadInput(f"{place}: messages: expected a list of {{role, content}}")
+        raise BadInput(f"{where}: messages: expected a list of {{role, content}}")
     for message in messages:
         if not isinstance(message, dict) or not all(isinstance(message.get(x), str) for x in ("role", "content")):
-            raise BadInput(f"{place}: messages: expected {{role, content}}, found {str(message)[:80]}")
-        check_text(message["content"], f"{place}: messages")
+            raise BadInput(f"{where}: messages: expected {{role, content}}, found {str(message)[:80]}")
+        check_text(message["content"], f"{where}: messages")
     return messages
 
 

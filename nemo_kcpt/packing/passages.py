@@ -32,14 +32,14 @@ NEW_SHARE, LEAST_NEW_TERMS = 0.04, 5
 
 def terms(text: str) -> list[str]:
     """Words and numbers in lower case, and the 1- to 3-grams of Japanese or Chinese characters."""
-    found: list[str] = []
+    tokens: list[str] = []
     for word in _TERMS.findall(text.lower()):
         if _UNSPACED.match(word):
             sizes = range(1, LONGEST_GRAM + 1)
-            found += [word[i : i + size] for size in sizes for i in range(len(word) - size + 1)]
+            tokens += [word[i : i + size] for size in sizes for i in range(len(word) - size + 1)]
         else:
-            found.append(word)
-    return found
+            tokens.append(word)
+    return tokens
 
 
 def possible_borders(text: str, starts: NDArray[np.int32]) -> list[Borders]:
@@ -73,9 +73,9 @@ def passage_borders(possible: Sequence[Borders], tokens: int, most: int) -> Bord
 
 def _best_border(possible: Sequence[Borders], after: int, most: int) -> int:
     for borders in possible:
-        place = int(np.searchsorted(borders, most, side="right")) - 1
-        if place >= 0 and borders[place] > after:
-            return int(borders[place])
+        index = int(np.searchsorted(borders, most, side="right")) - 1
+        if index >= 0 and borders[index] > after:
+            return int(borders[index])
     return most
 
 
@@ -100,7 +100,7 @@ def supporting_passages(
     firsts = np.cumsum([0, *map(len, lines)])  # of each passage's sentences, and how many there are in all
     whole, sentences = _Index(tokens), _Index([terms(line) for own in lines for line in own])
     written = [_plain(passage) for passage in passages]
-    telling = [{term for term in found if len(term) > 1} for found in tokens]
+    telling = [{term for term in words if len(term) > 1} for words in tokens]
     best: list[tuple[int, int]] = []
     for some in _batches(pairs, MOST_SCORES // int(firsts[-1])):
         outputs = [set(terms(output)) for _, output in some]
@@ -108,15 +108,15 @@ def supporting_passages(
         of_passages, of_sentences = whole.scores(asked, outputs), sentences.scores(asked, outputs)
         # The best sentence of each passage.
         closest = np.maximum.reduceat(of_sentences, firsts[:-1], axis=1)
-        found = zip(some, outputs, of_passages, of_passages + SENTENCE_WEIGHT * closest)
-        for (_, output), said, alone, scores in found:
+        scored = zip(some, outputs, of_passages, of_passages + SENTENCE_WEIGHT * closest)
+        for (_, output), said, alone, scores in scored:
             if not alone.any():
                 best.append((0, 1))
                 continue
             quoted = _plain(output)
             quoting = np.array([quoted in passage for passage in written]) if quoted else np.zeros(0, dtype=np.bool_)
-            place = int(np.argmax(np.where(quoting, scores, -1.0) if quoting.any() else scores))
-            best.append(_with_neighbours(place, {term for term in said if len(term) > 1}, telling, most))
+            index = int(np.argmax(np.where(quoting, scores, -1.0) if quoting.any() else scores))
+            best.append(_with_neighbours(index, {term for term in said if len(term) > 1}, telling, most))
     return best
 
 
@@ -134,10 +134,10 @@ class _Index:
 
         index = bm25s.BM25()
         index.index([list(text) or [""] for text in texts], show_progress=False)
-        found = index.scores
+        scores = index.scores
         self._number_of = index.vocab_dict
-        shape = (len(texts), len(found["indptr"]) - 1)
-        self._scores = csc_array((found["data"], found["indices"], found["indptr"]), shape=shape)
+        shape = (len(texts), len(scores["indptr"]) - 1)
+        self._scores = csc_array((scores["data"], scores["indices"], scores["indptr"]), shape=shape)
 
     def scores(self, asked: Sequence[set[str]], again: Sequence[set[str]]) -> NDArray[np.float32]:
         """The score of each text for each question's terms, those that are also in `again` twice: [questions, texts].
@@ -163,13 +163,13 @@ def _lines(text: str) -> list[str]:
     return [line for line in _SENTENCE_ENDS.split(text) if line.strip()] or [text]
 
 
-def _with_neighbours(place: int, said: set[str], telling: Sequence[set[str]], most: int) -> tuple[int, int]:
-    first, end = place, place + 1
-    missing = said - telling[place]
+def _with_neighbours(passage: int, said: set[str], telling: Sequence[set[str]], most: int) -> tuple[int, int]:
+    first, end = passage, passage + 1
+    missing = said - telling[passage]
     needed = max(LEAST_NEW_TERMS, NEW_SHARE * len(said))
     while end - first < most:
         gains = [(len(missing & telling[other]), other) for other in (first - 1, end) if 0 <= other < len(telling)]
-        gain, other = max(gains, key=lambda found: found[0], default=(0, place))
+        gain, other = max(gains, key=lambda candidate: candidate[0], default=(0, passage))
         if gain < needed:
             break
         missing -= telling[other]

@@ -25,15 +25,15 @@ def pack_plots(counts: Mapping[str, Any], seq_length: int | None, name: str) -> 
         )
         axes[0].set(xlim=(0, 1), xlabel="tokens of a window that are not padding (share)", ylabel="windows")
         if lengths:
-            axes[1].bar(range(len(lengths)), [found for _, found in lengths], 0.94, color=plots.COLOURS[3])
-            shown = range(0, len(lengths), 2)
-            axes[1].set_xticks(shown, [f"{lengths[place][0]:,}" for place in shown])
+            axes[1].bar(range(len(lengths)), [count for _, count in lengths], 0.94, color=plots.COLOURS[3])
+            ticks = range(0, len(lengths), 2)
+            axes[1].set_xticks(ticks, [f"{lengths[tick][0]:,}" for tick in ticks])
             axes[1].set(xlabel=f"tokens of a pair, from … on (a window has {seq_length or 0:,})", ylabel="pairs")
         made.append(plots.svg(axes[0].figure, "fill and lengths"))
     kinds = counts.get("kinds")
     if kinds and counts.get("co_location") is not None:
         (axis,) = plots.panels(f"co-location {name}", 8.9, 0.6 + 0.26 * len(kinds))
-        beside = [100 * one["beside"] / max(1, one["pairs"]) for one in kinds.values()]
+        beside = [100 * kind["beside"] / max(1, kind["pairs"]) for kind in kinds.values()]
         axis.barh(list(kinds), beside, color=plots.COLOURS[1], height=0.7)
         axis.set(xlim=(0, 100), xlabel="pairs in one window with the passage that they are about, %")
         axis.invert_yaxis()

@@ -43,10 +43,12 @@ def conversation_windows(
 
     No system message is put before them: they are as they were sampled.
     """
-    chunks = chunked(_conversations(path), lambda sample: sum(len(one["content"]) for one in sample["messages"]))
-    found = in_parallel(chunks, tokenise_samples, replace(settings, system=""), workers)
+    chunks = chunked(
+        _conversations(path), lambda sample: sum(len(message["content"]) for message in sample["messages"])
+    )
+    tokenised = in_parallel(chunks, tokenise_samples, replace(settings, system=""), workers)
     tokens = 0
-    for window in sample_windows((sample for chunk in found for sample in chunk), seq_length, pad_id, temporary):
+    for window in sample_windows((sample for chunk in tokenised for sample in chunk), seq_length, pad_id, temporary):
         if tokens >= wanted * seq_length:
             return
         tokens += window.length

@@ -23,19 +23,19 @@ from nemo_kcpt.records.kinds import is_heldout
 
 @dataclass(frozen=True)
 class Source:
-    """A paper as it is in the files, and its records of synthetic.jsonl; `place` names it in messages."""
+    """A paper as it is in the files, and its records of synthetic.jsonl; `where` names it in messages."""
 
-    place: str
+    where: str
     paper: Mapping[str, Any]
     records: Sequence[Mapping[str, Any]] = ()
 
     def checked(self) -> Source:
         """Itself, if text and pairs are text."""
-        check_text(self.paper["text"], f"{self.place}: text")
+        check_text(self.paper["text"], f"{self.where}: text")
         for record in self.records:
             for number, pair in enumerate(record["pairs"], start=1):
                 for name in ("instruction", "output"):
-                    check_text(pair.get(name), f"{self.place}: {name} of pair {number} of kind {record['kind']}")
+                    check_text(pair.get(name), f"{self.where}: {name} of pair {number} of kind {record['kind']}")
         return self
 
     @property
@@ -72,15 +72,15 @@ class Records:
             BadInput: no record is of one of the kinds.
         """
         excluded = {form for paper_id in heldout for form in (paper_id, name_form(str(paper_id)))}
-        found = set()
+        present = set()
         places: dict[str, array[int]] = {}
         for offset, record in _with_offsets(path):
-            found.add(record["kind"])
+            present.add(record["kind"])
             kept_out = is_heldout(record) and excluded & {record["paper_id"], name_form(str(record["paper_id"]))}
             if not kept_out and (not kinds or record["kind"] in kinds):
                 places.setdefault(record["paper_id"], array("q")).append(offset)
-        if absent := sorted(set(kinds) - found):
-            raise BadInput(f"{path}: kinds: no record of '{absent[0]}'; there are {', '.join(sorted(found))}")
+        if absent := sorted(set(kinds) - present):
+            raise BadInput(f"{path}: kinds: no record of '{absent[0]}'; there are {', '.join(sorted(present))}")
         return cls(path, places, shuffle_seed)
 
     def of(self, paper_id: str) -> list[dict[str, Any]]:
@@ -90,8 +90,8 @@ class Records:
             random.Random(f"{self.shuffle_seed} {paper_id}").shuffle(places)
         with self.path.open("rb") as stream:
             records = []
-            for place in places:
-                stream.seek(place)
+            for offset in places:
+                stream.seek(offset)
                 records.append(json.loads(stream.readline()))
         return records
 
@@ -127,9 +127,9 @@ def sources(papers: Path, records: Records | None) -> Iterator[Source]:
     unknown = set(records.places) if records is not None else set()
     before = len(unknown)
     for number, paper in PAPERS.lines(papers):
-        found = records.of(paper["paper_id"]) if records is not None else []
+        own = records.of(paper["paper_id"]) if records is not None else []
         unknown.discard(records.known(paper["paper_id"]) if records is not None else "")
-        yield Source(f"{papers}, line {number}, paper {paper['paper_id']}", paper, found).checked()
+        yield Source(f"{papers}, line {number}, paper {paper['paper_id']}", paper, own).checked()
     if unknown and records is not None:
         examples = ", ".join(sorted(unknown)[:3])
         if len(unknown) == before:
@@ -146,14 +146,14 @@ def sources(papers: Path, records: Records | None) -> Iterator[Source]:
         )
 
 
-def check_text(text: Any, place: str) -> None:
+def check_text(text: Any, where: str) -> None:
     """Refuse what is not text, naming its place."""
     if not isinstance(text, str):
-        raise BadInput(f"{place}: expected text, found {type(text).__name__}")
+        raise BadInput(f"{where}: expected text, found {type(text).__name__}")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise BadInput(
-            f"{place}: character {error.start} is half of a surrogate pair ({text[error.start]!a}), which is not text; "
+            f"{where}: character {error.start} is half of a surrogate pair ({text[error.start]!a}), which is not text; "
             "mend the file it comes from, or clean it with kcpt corpus"
         ) from None

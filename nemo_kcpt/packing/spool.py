@@ -32,17 +32,17 @@ class Spool:
         if not self._at_end:
             self._stream.seek(self._end)
             self._at_end = True
-        place = self._end
+        offset = self._end
         head, body = json.dumps(about, ensure_ascii=False).encode(), values.astype(np.int32, copy=False).tobytes()
         self._end += self._stream.write(_HEAD.pack(len(head), len(body)))
         self._end += self._stream.write(head)
         self._end += self._stream.write(body)
-        return place
+        return offset
 
-    def read(self, place: int) -> tuple[dict[str, Any], NDArray[np.int32]]:
+    def read(self, offset: int) -> tuple[dict[str, Any], NDArray[np.int32]]:
         """The entry at a place that `append` gave."""
         self._at_end = False
-        self._stream.seek(place)
+        self._stream.seek(offset)
         head, body = _HEAD.unpack(self._stream.read(_HEAD.size))
         about = json.loads(self._stream.read(head))
         return about, np.frombuffer(self._stream.read(body), dtype=np.int32)

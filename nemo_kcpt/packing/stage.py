@@ -103,11 +103,11 @@ class _Pack:
             read.append(SYNTHETIC.path(config.synthetic))
             records = Records.index(read[1], heldout, config.seed if config.shuffle_kinds else None, config.kinds)
         chunks = chunked(sources(path, records), lambda source: source.size)
-        found = self._counted(in_parallel(chunks, tokenise, self.settings, self._workers(*read)), path)
+        tokenised = self._counted(in_parallel(chunks, tokenise, self.settings, self._workers(*read)), path)
         if config.mode == "anchored":
             temporary = config.out / ".bundles.tmp"
-            return anchored_windows(found, config.seq_length, self.pad_id, config.repeat_budget, temporary)
-        return concat_windows(concat_segments(found), config.seq_length, self.pad_id)
+            return anchored_windows(tokenised, config.seq_length, self.pad_id, config.repeat_budget, temporary)
+        return concat_windows(concat_segments(tokenised), config.seq_length, self.pad_id)
 
     def _heldout(self, corpus: Path) -> list[str]:
         path = split_file(corpus)
@@ -131,10 +131,12 @@ class _Pack:
     def _instruction(self) -> Iterator[Window]:
         config = self.config
         assert config.sft is not None
-        chunks = chunked(_samples(config.sft), lambda sample: sum(len(one["content"]) for one in sample["messages"]))
-        found = in_parallel(chunks, tokenise_samples, self.settings, self._workers(config.sft))
+        chunks = chunked(
+            _samples(config.sft), lambda sample: sum(len(message["content"]) for message in sample["messages"])
+        )
+        tokenised = in_parallel(chunks, tokenise_samples, self.settings, self._workers(config.sft))
         with progress() as bar:
-            samples = bar.track(chain.from_iterable(found), total=None, description="tokenising samples")
+            samples = bar.track(chain.from_iterable(tokenised), total=None, description="tokenising samples")
             yield from sample_windows(samples, config.seq_length, self.pad_id, config.out / ".bundles.tmp")
 
     def _replay(self, path: Path) -> Iterator[Window]:

@@ -26,28 +26,28 @@ class Window:
 
     def row(self) -> dict[str, Any]:
         """The window's row of `windows.parquet`."""
-        found = self.segments
+        segments = self.segments
         return {
             "length": self.length,
-            "paper_ids": [segment.paper_id for segment in found],
-            "segment_kinds": [segment.kind for segment in found],
-            "segment_roles": [segment.role for segment in found],
+            "paper_ids": [segment.paper_id for segment in segments],
+            "segment_kinds": [segment.kind for segment in segments],
+            "segment_roles": [segment.role for segment in segments],
             "segment_starts": self.starts,
-            "segment_pairs": [segment.pair for segment in found],
-            "segment_offsets": [segment.offset for segment in found],
-            "support_starts": [segment.support[0] for segment in found],
-            "support_ends": [segment.support[1] for segment in found],
+            "segment_pairs": [segment.pair for segment in segments],
+            "segment_offsets": [segment.offset for segment in segments],
+            "support_starts": [segment.support[0] for segment in segments],
+            "support_ends": [segment.support[1] for segment in segments],
             "cu_seqlens": self.cu_seqlens,
         }
 
 
 def make_window(segments: Iterable[Segment], seq_length: int, pad_id: int) -> Window:
     """A window of segments that together are at most `seq_length` tokens; documents are known by their numbers."""
-    found = [segment for segment in segments if len(segment.ids)]
+    kept = [segment for segment in segments if len(segment.ids)]
     ids = np.full(seq_length, pad_id, dtype=np.int32)
-    window = Window(ids=ids, length=0, segments=found)
+    window = Window(ids=ids, length=0, segments=kept)
     document: int | None = None
-    for segment in found:
+    for segment in kept:
         if segment.document != document:
             window.cu_seqlens.append(window.length)
             document = segment.document

@@ -53,7 +53,7 @@ def environment(folder: Path, *, markdown: bool) -> Any:
     """Jinja for the templates in `folder`, which may include `look.css.j2`; every value is escaped."""
     import jinja2
 
-    found = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=not markdown,
         finalize=escape_markdown if markdown else None,
@@ -63,5 +63,5 @@ def environment(folder: Path, *, markdown: bool) -> Any:
         keep_trailing_newline=True,
         bytecode_cache=_compiled(markdown),
     )
-    found.globals["flat"] = flat
-    return found
+    templates.globals["flat"] = flat
+    return templates

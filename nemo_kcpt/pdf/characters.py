@@ -85,23 +85,25 @@ def _with_vertical_writing(objects: Sequence[Text]) -> Sequence[Text]:
     """The objects; a number that is turned clockwise in a column of upright letters is vertical, and so upright."""
     if {each.angle for each in objects} != {0, 270}:
         return objects
-    found = list(objects)
-    for order in (range(len(found)), range(len(found) - 1, -1, -1)):
+    adjusted = list(objects)
+    for order in (range(len(adjusted)), range(len(adjusted) - 1, -1, -1)):
         before: Text | None = None
         for number in order:
-            each = found[number]
+            each = adjusted[number]
             if each.angle == 270 and before is not None and before.angle == 0 and _in_one_column(before, each):
-                found[number] = each._replace(angle=0)
-            before = found[number]
-    return found
+                adjusted[number] = each._replace(angle=0)
+            before = adjusted[number]
+    return adjusted
 
 
-def _in_one_column(one: Text, two: Text) -> bool:
+def _in_one_column(neighbour: Text, turned: Text) -> bool:
     """Whether an upright letter or another number of a column stands right above or below a turned number."""
-    wide = max(two.right - two.left, 1.0)
-    gap = max(one.bottom - two.top, two.bottom - one.top)
-    alone = one.right - one.left < 1.4 * wide  # a single letter, or numbers turned like these
-    return alone and gap < 1.2 * wide and max(one.right, two.right) - min(one.left, two.left) < 2 * wide
+    wide = max(turned.right - turned.left, 1.0)
+    gap = max(neighbour.bottom - turned.top, turned.bottom - neighbour.top)
+    alone = neighbour.right - neighbour.left < 1.4 * wide  # a single letter, or numbers turned like these
+    return (
+        alone and gap < 1.2 * wide and max(neighbour.right, turned.right) - min(neighbour.left, turned.left) < 2 * wide
+    )
 
 
 def _scale(objects: Sequence[Text]) -> float:
@@ -118,7 +120,7 @@ def _words(textpage: Any, scale: float, inside: tuple[float, float, float, float
     left_, right_, bottom_, top_ = (ctypes.c_double() for _ in range(4))
     matrix, box = pdfium.FS_MATRIX(), pdfium.FS_RECTF()
     units = mapped(textpage, _units(textpage))
-    found: list[Word] = []
+    words: list[Word] = []
     space = text = ""
     first, size = 0, 0.0
 
@@ -156,7 +158,7 @@ def _words(textpage: Any, scale: float, inside: tuple[float, float, float, float
         if inside is None or not (
             right < inside[0] or left > inside[2] or top < inside[1] or bottom > inside[3]
         ):  # what is off the page is what is cut off of a drawing
-            found.append(Word(text, left, right, base, foot, own, space, first))
+            words.append(Word(text, left, right, base, foot, own, space, first))
             space = ""
         text = ""
 
@@ -190,7 +192,7 @@ def _words(textpage: Any, scale: float, inside: tuple[float, float, float, float
             close(last)
     if text:
         close(last)
-    return [_on_its_line(word, before) for word, before in zip(found, [None, *found])]
+    return [_on_its_line(word, before) for word, before in zip(words, [None, *words])]
 
 
 def _cuts(textpage: Any, first: int, end: int, down: float) -> list[int]:

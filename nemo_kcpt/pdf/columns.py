@@ -26,14 +26,18 @@ FULL = 0.85
 """Share of a column's width from which on a line counts as full."""
 
 
-def reading_order(found: Sequence[Stretch]) -> tuple[str, int, int]:
+def reading_order(stretches: Sequence[Stretch]) -> tuple[str, int, int]:
     """The text, columns one after another; how many mixed lines were put in order; how many may still be mixed."""
     text, moved, unsure, start = "", 0, 0, 0
     plain: list[Stretch] = []
-    while start < len(found):
-        end, gutter = _across(found, start)
-        block = found[start:end]
-        sides = [[one for one in block if (one.left < gutter) == left] for left in (True, False)] if gutter else []
+    while start < len(stretches):
+        end, gutter = _across(stretches, start)
+        block = stretches[start:end]
+        sides = (
+            [[stretch for stretch in block if (stretch.left < gutter) == left] for left in (True, False)]
+            if gutter
+            else []
+        )
         verdict = _are_columns(sides) if sides and all(sides) else ""
         if verdict == "columns":
             parts = [reading_order(_lines(side)) for side in sides]
@@ -43,11 +47,11 @@ def reading_order(found: Sequence[Stretch]) -> tuple[str, int, int]:
             text += first + "\n".join(part.strip("\n") for part, _, _ in parts)
             moved += len(block) + sum(part[1] for part in parts)
             start = end
-            if start < len(found):
-                found = [*found[:start], _on_new_line(found[start]), *found[start + 1 :]]
+            if start < len(stretches):
+                stretches = [*stretches[:start], _on_new_line(stretches[start]), *stretches[start + 1 :]]
             continue
         if verdict == "unsure":
-            text += _written(plain) + "".join(one.space + one.text for one in block)
+            text += _written(plain) + "".join(stretch.space + stretch.text for stretch in block)
             plain = []
             unsure += len(block)
         else:
@@ -57,7 +61,7 @@ def reading_order(found: Sequence[Stretch]) -> tuple[str, int, int]:
 
 
 def _written(plain: Sequence[Stretch]) -> str:
-    return "".join(one.space + one.text for one in with_tables(plain))
+    return "".join(stretch.space + stretch.text for stretch in with_tables(plain))
 
 
 def _line_end(space: str) -> str:
@@ -67,33 +71,35 @@ def _line_end(space: str) -> str:
 def _lines(side: Sequence[Stretch]) -> list[Stretch]:
     """A column's lines, each in one piece and after a line's end."""
     lines = [_on_new_line(side[0])]
-    for one in side[1:]:
+    for stretch in side[1:]:
         last = lines[-1]
-        if abs(last.base - one.base) < 0.3 * one.size and one.left >= last.left:
-            text = last.text + (one.space if "\n" not in one.space and one.space else " ") + one.text
-            lines[-1] = replace(last, text=text, right=max(last.right, one.right))
+        if abs(last.base - stretch.base) < 0.3 * stretch.size and stretch.left >= last.left:
+            text = last.text + (stretch.space if "\n" not in stretch.space and stretch.space else " ") + stretch.text
+            lines[-1] = replace(last, text=text, right=max(last.right, stretch.right))
         else:
-            lines.append(_on_new_line(one))
+            lines.append(_on_new_line(stretch))
     return lines
 
 
-def _on_new_line(one: Stretch) -> Stretch:
-    return replace(one, space=_line_end(one.space))
+def _on_new_line(stretch: Stretch) -> Stretch:
+    return replace(stretch, space=_line_end(stretch.space))
 
 
-def _across(found: Sequence[Stretch], start: int) -> tuple[int, float]:
+def _across(stretches: Sequence[Stretch], start: int) -> tuple[int, float]:
     """End of the block of stretches from `start` that lie left and right of one gap, and the gap's middle (0: none)."""
-    if start + 1 >= len(found):
+    if start + 1 >= len(stretches):
         return start + 1, 0.0
-    pairs = (sorted((found[start], other), key=lambda each: each.left) for other in found[start + 1 : start + 3])
+    pairs = (
+        sorted((stretches[start], other), key=lambda each: each.left) for other in stretches[start + 1 : start + 3]
+    )
     beside = (pair for pair in pairs if _are_beside(*pair))
-    one, two = next(beside, (None, None))
-    if one is None or two is None:
+    left, right = next(beside, (None, None))
+    if left is None or right is None:
         return start + 1, 0.0
-    low, high = one.right, two.left
-    last = {True: min(one.base, two.base) + 10**6, False: 10.0**6}
+    low, high = left.right, right.left
+    last = {True: min(left.base, right.base) + 10**6, False: 10.0**6}
     end = start
-    for each in found[start:]:
+    for each in stretches[start:]:
         is_left = each.right <= high - 0.5 * each.size and each.left < low
         is_right = each.left >= low + 0.5 * each.size and not is_left
         if not (is_left or is_right) or each.base > last[is_left] + 0.3 * each.size:
@@ -104,7 +110,7 @@ def _across(found: Sequence[Stretch], start: int) -> tuple[int, float]:
         low, high = new
         last[is_left] = each.base
         end += 1
-    return _without_what_is_below(found, start, max(end, start + 1)), (low + high) / 2
+    return _without_what_is_below(stretches, start, max(end, start + 1)), (low + high) / 2
 
 
 def _are_beside(left: Stretch, right: Stretch) -> bool:
@@ -112,16 +118,16 @@ def _are_beside(left: Stretch, right: Stretch) -> bool:
     return right.left - left.right >= GAP * 0.8 * size and abs(left.base - right.base) <= 1.6 * size
 
 
-def _without_what_is_below(found: Sequence[Stretch], start: int, end: int) -> int:
+def _without_what_is_below(stretches: Sequence[Stretch], start: int, end: int) -> int:
     """End of the block before a space that is wider than its lines are apart."""
-    heights = sorted({round(one.base, 1) for one in found[start:end]}, reverse=True)
-    apart = [above - below for above, below in pairwise(heights) if above - below > 0.3 * found[start].size]
+    heights = sorted({round(stretch.base, 1) for stretch in stretches[start:end]}, reverse=True)
+    apart = [above - below for above, below in pairwise(heights) if above - below > 0.3 * stretches[start].size]
     widest = WIDER * median(apart) if apart else 0.0
-    lowest = found[start].base
+    lowest = stretches[start].base
     for number in range(start + 1, end):
-        if lowest - found[number].base > widest:
+        if lowest - stretches[number].base > widest:
             return number
-        lowest = min(lowest, found[number].base)
+        lowest = min(lowest, stretches[number].base)
     return end
 
 

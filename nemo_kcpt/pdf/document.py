@@ -107,14 +107,14 @@ def _add_page(contents: Contents, document: Any, number: int) -> None:
     if draw_fields(page):
         page.close()
         page = document[number - 1]
-    found = read_page(page)
+    page_text = read_page(page)
     # U+0002, PDFium's mark for a hyphen at a line's end, is left to the cleaning step control_characters
-    text = found.text.replace("\f", "\n")
-    text = fractions(text) if found.changes["raised"] else text
+    text = page_text.text.replace("\f", "\n")
+    text = fractions(text) if page_text.changes["raised"] else text
     unreadable = ""
     if len(text.strip()) < FEW and _is_picture(page, bool(text.strip())):
         unreadable = "image_pages"
-    elif found.unknown > UNKNOWN * len("".join(text.split())):
+    elif page_text.unknown > UNKNOWN * len("".join(text.split())):
         unreadable = "unmapped_pages"
     if unreadable and number in contents.ocr.pages:
         contents.named["ocr_pages"].append(number)
@@ -125,8 +125,8 @@ def _add_page(contents: Contents, document: Any, number: int) -> None:
         contents.changes["unmapped_pages"] += unreadable == "unmapped_pages"
         text = ""
     else:
-        contents.changes += found.changes
-        for doubt in found.doubts:
+        contents.changes += page_text.changes
+        for doubt in page_text.doubts:
             contents.named[doubt].append(number)
             contents.changes[doubt] += 1
     contents.texts.append(text)
@@ -157,11 +157,11 @@ def picture_pages(place: Place, path: Path) -> list[int]:
     cannot be read."""
     use_stand_in()
     try:
-        found = contents_of(path, replace(place, ocr=""))
+        contents = contents_of(path, replace(place, ocr=""))
     except Unreadable:
         return []
-    pages = sorted({*found.named["image_pages"], *found.named["unmapped_pages"]})
-    return [page for page in pages if not found.texts[page - 1]]
+    pages = sorted({*contents.named["image_pages"], *contents.named["unmapped_pages"]})
+    return [page for page in pages if not contents.texts[page - 1]]
 
 
 def page_image(path: Path, page: int, dpi: int) -> bytes:

@@ -36,93 +36,93 @@ _START = re.compile(
 )
 
 
-def notes_behind(found: Sequence[Stretch]) -> tuple[list[Stretch], int]:
+def notes_behind(stretches: Sequence[Stretch]) -> tuple[list[Stretch], int]:
     """The stretches of a page with the notes that part a sentence behind its text; and how many of these there are."""
-    if not any(_MARKS.search(one.text) for one in found):
-        return list(found), 0
+    if not any(_MARKS.search(stretch.text) for stretch in stretches):
+        return list(stretches), 0
     marks: set[str] = set()
     """Those above, in the order in which the page is read."""
-    size = median(one.size for one in found)
-    down = [above.base - below.base for above, below in pairwise(found) if "\n" in below.space]
+    size = median(stretch.size for stretch in stretches)
+    down = [above.base - below.base for above, below in pairwise(stretches) if "\n" in below.space]
     pitch = median([each for each in down if 0.5 * size < each < 3 * size] or [1.5 * size])
-    joiner = Joiner("\n".join(one.text for one in found))
+    joiner = Joiner("\n".join(stretch.text for stretch in stretches))
     kept: list[Stretch] = []
     notes: list[Stretch] = []
     start = 0
-    while start < len(found):
-        one, above = found[start], kept[-1] if kept else None
-        end = _end(found, start, size) if above and _is_set_off(above, one, size, pitch) else start
-        match = _START.match(one.text)
-        is_rest = one.size <= SMALL * size and not _MARKS.search(one.text)
+    while start < len(stretches):
+        stretch, above = stretches[start], kept[-1] if kept else None
+        end = _end(stretches, start, size) if above and _is_set_off(above, stretch, size, pitch) else start
+        match = _START.match(stretch.text)
+        is_rest = stretch.size <= SMALL * size and not _MARKS.search(stretch.text)
         if end == start or not (is_rest or (match and (match[1] or match[2]) in marks)):
-            marks |= {mark for group in _MARKS.findall(one.text) for mark in re.split("[,，、;]", group)}
-            kept.append(one)
+            marks |= {mark for group in _MARKS.findall(stretch.text) for mark in re.split("[,，、;]", group)}
+            kept.append(stretch)
             start += 1
             continue
-        _add(notes, found[start:end], marks, joiner)
+        _add(notes, stretches[start:end], marks, joiner)
         start = end
     if not notes:
-        return list(found), 0
-    lowest = min(one.base for one in notes) - 1.5 * size
-    place = next((number for number in range(len(kept), 0, -1) if kept[number - 1].base >= lowest), 0)
-    return [*kept[:place], *notes, *kept[place:]], len(notes)
+        return list(stretches), 0
+    lowest = min(note.base for note in notes) - 1.5 * size
+    index = next((number for number in range(len(kept), 0, -1) if kept[number - 1].base >= lowest), 0)
+    return [*kept[:index], *notes, *kept[index:]], len(notes)
 
 
-def _is_set_off(above: Stretch, one: Stretch, size: float, pitch: float) -> bool:
+def _is_set_off(above: Stretch, stretch: Stretch, size: float, pitch: float) -> bool:
     """Whether a line may be the first note below a column whose last sentence is not at its end."""
     text = _MARKS.sub("", above.text)
     return (
-        ("\n" in one.space or above.text.endswith("\x02"))
-        and above.base - one.base > (pitch if one.size <= SMALL * size else SET_OFF * pitch)
-        and one.left < above.right
-        and above.left < one.right
+        ("\n" in stretch.space or above.text.endswith("\x02"))
+        and above.base - stretch.base > (pitch if stretch.size <= SMALL * size else SET_OFF * pitch)
+        and stretch.left < above.right
+        and above.left < stretch.right
         and not ends_sentence(text)
         and not known_name(text)
-        and (one.size <= SMALL * size or (one.size < 1.02 * size and not _is_heading(one, above)))
+        and (stretch.size <= SMALL * size or (stretch.size < 1.02 * size and not _is_heading(stretch, above)))
     )
 
 
-def _is_heading(one: Stretch, above: Stretch) -> bool:
+def _is_heading(stretch: Stretch, above: Stretch) -> bool:
     """Whether a line is a section's heading: short, and no sentence."""
-    short = one.right < above.right - 2 * one.size
-    return short and numbered_heading(one.text) is not None and not _SENTENCE.search(one.text)
+    short = stretch.right < above.right - 2 * stretch.size
+    return short and numbered_heading(stretch.text) is not None and not _SENTENCE.search(stretch.text)
 
 
-def _end(found: Sequence[Stretch], start: int, size: float) -> int:
+def _end(stretches: Sequence[Stretch], start: int, size: float) -> int:
     """The end of the lines that begin at `start`, if they are the last ones of a column; else `start`."""
-    small = found[start].size <= SMALL * size
-    for number in range(start + 1, len(found)):
-        above, below = found[number - 1], found[number]
+    small = stretches[start].size <= SMALL * size
+    for number in range(start + 1, len(stretches)):
+        above, below = stretches[number - 1], stretches[number]
         apart = above.base - below.base
         if abs(apart) < 0.5 * above.size:
             continue
         if apart < 0:
             return number if -apart > HIGHER * size else start
         if apart > APART * above.size:
-            return number if _are_furniture(found[number:], above.base) else start
+            return number if _are_furniture(stretches[number:], above.base) else start
         if below.size > (SMALL if small else 1.02) * size or _MARKS.search(_START.sub("", below.text, count=1)):
             return start
-    return len(found)
+    return len(stretches)
 
 
 def _are_furniture(rest: Sequence[Stretch], base: float) -> bool:
     """Whether below a height, before the next column begins, there is no more than a footer and a page's number."""
-    return sum(1 for _ in takewhile(lambda one: one.base < base, rest)) <= FOOTERS
+    return sum(1 for _ in takewhile(lambda stretch: stretch.base < base, rest)) <= FOOTERS
 
 
 def _add(notes: list[Stretch], lines: Sequence[Stretch], marks: Set[str], joiner: Joiner) -> None:
     """Add the notes of a column. What begins without a mark is the rest of the note before; where that has ended, or is
     on the page before, it stays as it is."""
-    for one in lines:
-        match = _START.match(one.text) if "\n" in one.space or one is lines[0] else None
+    for line in lines:
+        match = _START.match(line.text) if "\n" in line.space or line is lines[0] else None
         mark = (match[1] or match[2]) if match else ""
         if match and mark in marks:
-            notes.append(replace(one, text=f"[^{mark}]: {one.text[match.end() :]}", space="\n"))
+            notes.append(replace(line, text=f"[^{mark}]: {line.text[match.end() :]}", space="\n"))
             continue
         last = notes[-1] if notes else None
-        if last is None or not last.text.startswith("[^") or ("\n" in one.space and ends_sentence(last.text)):
-            notes.append(replace(one, space="\n" if one is lines[0] else one.space))
+        if last is None or not last.text.startswith("[^") or ("\n" in line.space and ends_sentence(last.text)):
+            notes.append(replace(line, space="\n" if line is lines[0] else line.space))
             continue
-        broken = "\n" in one.space or last.text.endswith("\x02")
-        text = joiner.join(re.sub("\x02$", "-", last.text), one.text) if broken else last.text + one.space + one.text
-        notes[-1] = replace(last, text=text, base=min(last.base, one.base))
+        broken = "\n" in line.space or last.text.endswith("\x02")
+        text = joiner.join(re.sub("\x02$", "-", last.text), line.text) if broken else last.text + line.space + line.text
+        notes[-1] = replace(last, text=text, base=min(last.base, line.base))

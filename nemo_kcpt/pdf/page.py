@@ -43,7 +43,7 @@ def read_page(page: Any) -> PageText:
     objects = list(text_objects(page))
     if show_letters(page, [each.item for each in objects]):
         objects = list(text_objects(page))  # they have a width now
-    found = PageText("")
+    page_text = PageText("")
     blocks: list[str] = []
     doubtful = 0
     for reading in readings(page, objects):
@@ -52,15 +52,15 @@ def read_page(page: Any) -> PageText:
         text, moved, unsure = reading_order(ordered)
         if text.strip():
             blocks.append(text if not blocks else text.lstrip("\n"))
-        found.changes.update(raised=raised, columns=moved, notes=notes)
+        page_text.changes.update(raised=raised, columns=moved, notes=notes)
         doubtful += unsure
         if reading.turned and text.strip():
-            found.changes["sideways"] = 1
+            page_text.changes["sideways"] = 1
     if doubtful:
-        found.doubts.append("mixed_pages")
+        page_text.doubts.append("mixed_pages")
     text = _SIGN.sub(lambda match: "\n" + (match[1] or "-"), "\n\n".join(blocks))
-    found.text = _ALONE.sub("-\n", text)
-    found.unknown = unknown(found.text)
-    if found.unknown:
-        found.doubts.append("unmapped_pages")
-    return found
+    page_text.text = _ALONE.sub("-\n", text)
+    page_text.unknown = unknown(page_text.text)
+    if page_text.unknown:
+        page_text.doubts.append("unmapped_pages")
+    return page_text

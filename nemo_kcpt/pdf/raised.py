@@ -165,7 +165,7 @@ def _written(runs: Sequence[Piece]) -> tuple[list[Piece], int]:
         run.text = text
         if not at_start or torn:
             run.space = ""
-        run.right = max(one.right for one in runs[number:end])
+        run.right = max(part.right for part in runs[number:end])
         pieces.append(run)
         count += 1
         number = end

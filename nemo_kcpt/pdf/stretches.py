@@ -27,9 +27,9 @@ class Stretch:
 
 def stretches(pieces: Sequence[Piece]) -> list[Stretch]:
     """The pieces put together as far as they follow each other closely, in the same order."""
-    found: list[Stretch] = []
+    merged: list[Stretch] = []
     for piece in pieces:
-        last = found[-1] if found else None
+        last = merged[-1] if merged else None
         if last is not None and _follows(last, piece):
             last.text += piece.space + piece.text
             last.right = max(last.right, piece.right)
@@ -37,8 +37,8 @@ def stretches(pieces: Sequence[Piece]) -> list[Stretch]:
                 last.base, last.size = piece.base, piece.size
             continue
         space = _space(last, piece) if last else piece.space
-        found.append(Stretch(piece.text, space, piece.left, piece.right, piece.base, piece.size))
-    return found
+        merged.append(Stretch(piece.text, space, piece.left, piece.right, piece.base, piece.size))
+    return merged
 
 
 def _space(last: Stretch, piece: Piece) -> str:

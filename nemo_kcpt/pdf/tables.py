@@ -25,9 +25,9 @@ ROWS = {2: 3}
 """Columns -> rows that are a table at least; two for three columns and more."""
 
 
-def with_tables(found: Sequence[Stretch]) -> list[Stretch]:
+def with_tables(stretches: Sequence[Stretch]) -> list[Stretch]:
     """The stretches of a page in the same order, each row of a table as one of its own line."""
-    lines = _lines(found)
+    lines = _lines(stretches)
     written: list[Stretch] = []
     start = 0
     after_table = False
@@ -38,7 +38,7 @@ def with_tables(found: Sequence[Stretch]) -> list[Stretch]:
         columns = len(lines[start])
         is_table = columns > 1 and end - start >= ROWS.get(columns, 2) and not _is_contents(lines[start:end])
         if is_table:
-            rows = [[one.text.strip() for one in line] for line in lines[start:end]]
+            rows = [[stretch.text.strip() for stretch in line] for line in lines[start:end]]
             if columns > 2:
                 more, end = _more_rows(lines, start, end)
                 rows = [*rows[:-1], *more]
@@ -57,15 +57,15 @@ def with_tables(found: Sequence[Stretch]) -> list[Stretch]:
     return written
 
 
-def _lines(found: Sequence[Stretch]) -> list[list[Stretch]]:
+def _lines(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
     """The stretches line by line: on one baseline, from left to right."""
     lines: list[list[Stretch]] = []
-    for one in found:
+    for stretch in stretches:
         last = lines[-1][-1] if lines else None
-        if last is not None and abs(one.base - last.base) < 0.3 * one.size and one.left > last.right:
-            lines[-1].append(one)
+        if last is not None and abs(stretch.base - last.base) < 0.3 * stretch.size and stretch.left > last.right:
+            lines[-1].append(stretch)
         else:
-            lines.append([one])
+            lines.append([stretch])
     return lines
 
 
@@ -83,31 +83,33 @@ def _more_rows(lines: Sequence[list[Stretch]], start: int, end: int) -> tuple[li
     lefts = [min(row[column].left for row in rows) for column in range(len(rows[0]))]
     size = rows[-1][0].size
     limits = [*lefts[1:], float("inf")]
-    found = [[one.text.strip() for one in rows[-1]]]
+    texts = [[stretch.text.strip() for stretch in rows[-1]]]
     at, column, lowest = [end], len(lefts) - 1, rows[-1][0].base
     number = end
     while number < len(lines):
-        places = [_column(one, lefts, limits, size) for one in lines[number]]
+        places = [_column(stretch, lefts, limits, size) for stretch in lines[number]]
         near = lowest - APART * size <= lines[number][0].base <= lowest + APART * size
         if not near or None in places:
             break
-        for one, place in zip(lines[number], places):
-            assert place is not None
-            if place < column:
-                found.append([""] * len(lefts))
+        for stretch, cell_column in zip(lines[number], places):
+            assert cell_column is not None
+            if cell_column < column:
+                texts.append([""] * len(lefts))
                 at.append(number)
-            found[-1][place] = _cell(found[-1][place], one.text.strip())
-            column, lowest = place, min(lowest, one.base)
+            texts[-1][cell_column] = _cell(texts[-1][cell_column], stretch.text.strip())
+            column, lowest = cell_column, min(lowest, stretch.base)
         number += 1
-    while len(found) > 1 and sum(map(bool, found[-1])) < 2:  # a heading below the table, say
-        found.pop()
+    while len(texts) > 1 and sum(map(bool, texts[-1])) < 2:  # a heading below the table, say
+        texts.pop()
         number = at.pop()
-    return found, number
+    return texts, number
 
 
-def _column(one: Stretch, lefts: Sequence[float], limits: Sequence[float], size: float) -> int | None:
+def _column(stretch: Stretch, lefts: Sequence[float], limits: Sequence[float], size: float) -> int | None:
     """The column in which a stretch is; None if it is in none, or in several."""
-    fits = (n for n, (left, limit) in enumerate(zip(lefts, limits)) if one.left >= left - size and one.right < limit)
+    fits = (
+        n for n, (left, limit) in enumerate(zip(lefts, limits)) if stretch.left >= left - size and stretch.right < limit
+    )
     return next(fits, None)
 
 
@@ -128,10 +130,10 @@ def _is_row_below(above: Sequence[Stretch], below: Sequence[Stretch]) -> bool:
     return 0 < down <= APART * above[0].size and all(map(_are_aligned, above, below))
 
 
-def _are_aligned(one: Stretch, two: Stretch) -> bool:
-    most = ALIGNED * max(one.size, two.size)
-    middles = (one.left + one.right - two.left - two.right) / 2
-    return min(abs(one.left - two.left), abs(one.right - two.right), abs(middles)) <= most
+def _are_aligned(above: Stretch, below: Stretch) -> bool:
+    most = ALIGNED * max(above.size, below.size)
+    middles = (above.left + above.right - below.left - below.right) / 2
+    return min(abs(above.left - below.left), abs(above.right - below.right), abs(middles)) <= most
 
 
 def _is_contents(lines: Sequence[Sequence[Stretch]]) -> bool:
@@ -139,7 +141,7 @@ def _is_contents(lines: Sequence[Sequence[Stretch]]) -> bool:
     if len(lines[0]) != 2 or not all(line[1].text.strip().isdecimal() for line in lines):
         return False
     numbers = [int(line[1].text) for line in lines]
-    return all(one <= two for one, two in pairwise(numbers))
+    return all(above <= below for above, below in pairwise(numbers))
 
 
 def _row(cells: Sequence[str]) -> str:

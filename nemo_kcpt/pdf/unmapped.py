@@ -25,14 +25,14 @@ def mapped(textpage: Any, units: Sequence[str]) -> list[str]:
     """The UTF-16 units of a text page, with U+FFFD for a character that is not known, a space for a blank one."""
     import pypdfium2.raw as pdfium
 
-    found = list(units)
+    characters = list(units)
     error = pdfium.FPDFText_HasUnicodeMapError
-    wrong = [number for number in range(len(found)) if error(textpage, number) == 1]
-    if len(FIRST & set(found)) >= FEWEST - 1:
-        wrong += _numbered(textpage, found)
+    wrong = [number for number in range(len(characters)) if error(textpage, number) == 1]
+    if len(FIRST & set(characters)) >= FEWEST - 1:
+        wrong += _numbered(textpage, characters)
     for number in wrong:
-        found[number] = UNKNOWN if _has_shape(textpage, number) else " "
-    return found
+        characters[number] = UNKNOWN if _has_shape(textpage, number) else " "
+    return characters
 
 
 def unknown(text: str) -> int:
@@ -55,7 +55,7 @@ def _numbered(textpage: Any, units: Sequence[str]) -> list[int]:
 def _by_first_use(characters: Sequence[str]) -> bool:
     """Whether characters are numbers in order: nearly all of the first ten, few gaps below the last, few letters."""
     there = set(characters)
-    small = sum("a" <= one <= "z" for one in characters)
+    small = sum("a" <= character <= "z" for character in characters)
     last = max(map(ord, there)) - 32
     return (
         len(there) >= FEWEST

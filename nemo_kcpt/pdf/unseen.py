@@ -26,12 +26,12 @@ def draw_fields(page: Any) -> bool:
     import pypdfium2.raw as pdfium
 
     kinds = {pdfium.FPDF_ANNOT_WIDGET, pdfium.FPDF_ANNOT_FREETEXT}
-    shown = False
+    has_fields = False
     for number in range(pdfium.FPDFPage_GetAnnotCount(page)):
         annotation = pdfium.FPDFPage_GetAnnot(page, number)
-        shown = shown or pdfium.FPDFAnnot_GetSubtype(annotation) in kinds
+        has_fields = has_fields or pdfium.FPDFAnnot_GetSubtype(annotation) in kinds
         pdfium.FPDFPage_CloseAnnot(annotation)
-    return shown and pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == pdfium.FLATTEN_SUCCESS
+    return has_fields and pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == pdfium.FLATTEN_SUCCESS
 
 
 def show_letters(page: Any, items: Sequence[Any]) -> int:

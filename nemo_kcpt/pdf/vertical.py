@@ -23,7 +23,7 @@ _JAPANESE = re.compile("[ぁ-ゖァ-ヺー一-鿿々、。]")
 
 def lines_from_right_to_left(pieces: Sequence[Piece]) -> list[Piece]:
     """The pieces with vertical lines in one piece each, in reading order where most of the page is vertical."""
-    found: list[Piece] = []
+    merged: list[Piece] = []
     start = 0
     while start < len(pieces):
         end = start + 1
@@ -33,25 +33,25 @@ def lines_from_right_to_left(pieces: Sequence[Piece]) -> list[Piece]:
         text = "".join(piece.text for piece in chain)
         if len(chain) > 1 and len(text) >= FEWEST and 2 * len(_JAPANESE.findall(text)) > len(text):
             edges = min(piece.left for piece in chain), max(piece.right for piece in chain)
-            one = replace(chain[0], text=text, left=edges[0], right=edges[1], foot=chain[-1].foot)
-            found.append(replace(one, space=_line_end(one.space) if found else one.space))
+            line = replace(chain[0], text=text, left=edges[0], right=edges[1], foot=chain[-1].foot)
+            merged.append(replace(line, space=_line_end(line.space) if merged else line.space))
             if end < len(pieces) and "\n" not in pieces[end].space:
                 pieces = [*pieces[:end], replace(pieces[end], space="\n"), *pieces[end + 1 :]]
         else:
-            found += chain
+            merged += chain
         start = end
-    vertical = sum(len(piece.text) for piece in found if piece.is_vertical)
-    return _ordered(found) if 2 * vertical > sum(len(piece.text) for piece in found) else found
+    vertical = sum(len(piece.text) for piece in merged if piece.is_vertical)
+    return _ordered(merged) if 2 * vertical > sum(len(piece.text) for piece in merged) else merged
 
 
-def _is_below(one: Piece, two: Piece) -> bool:
+def _is_below(above: Piece, below: Piece) -> bool:
     if not all(
-        len(piece.text) == 1 or piece.is_vertical or (piece.kind and len(piece.text) < 4) for piece in (one, two)
+        len(piece.text) == 1 or piece.is_vertical or (piece.kind and len(piece.text) < 4) for piece in (above, below)
     ):
         return False
-    size = max(one.size, two.size)
-    apart = abs(one.left + one.right - two.left - two.right) / 2
-    return apart < 0.6 * size and PITCH[0] * size <= one.foot - two.base <= PITCH[1] * size
+    size = max(above.size, below.size)
+    apart = abs(above.left + above.right - below.left - below.right) / 2
+    return apart < 0.6 * size and PITCH[0] * size <= above.foot - below.base <= PITCH[1] * size
 
 
 def _ordered(pieces: Sequence[Piece]) -> list[Piece]:
@@ -91,8 +91,8 @@ def _tiers(lines: Sequence[list[Piece]], size: float) -> list[list[list[Piece]]]
     lowest = edges[0].foot if edges else 0.0
     for piece in edges[1:]:
         if lowest - piece.base > 2.5 * size:
-            above = [kept for line in lines if (kept := [one for one in line if one.base > piece.base])]
-            below = [kept for line in lines if (kept := [one for one in line if one.base <= piece.base])]
+            above = [kept for line in lines if (kept := [other for other in line if other.base > piece.base])]
+            below = [kept for line in lines if (kept := [other for other in line if other.base <= piece.base])]
             if min(len(above), len(below)) >= TIER:
                 return [above, *_tiers(below, size)]
         lowest = min(lowest, piece.foot)

@@ -157,12 +157,12 @@ def _capped_scores(shape: ModelShape, share: Share, modules: Modules) -> list[Te
 
 def _swiglu(shape: ModelShape, share: Share, modules: Modules) -> list[Term]:
     over = {"t": share.tensor_parallel}
-    one = {"n": share.tokens, "f": shape.ffn_hidden_size, "e": modules.element_bytes}
+    wide = {"n": share.tokens, "f": shape.ffn_hidden_size, "e": modules.element_bytes}
     parts = ["SwiGLU: silu(gate)", "SwiGLU: linear half"] if modules.keep_swiglu_parts else []
     return [
-        term("SwiGLU: input, gate and linear half", {"2": 2, **one}, over),
-        *(term(part, one, over) for part in parts),
-        term("fc2: input", one, over),
+        term("SwiGLU: input, gate and linear half", {"2": 2, **wide}, over),
+        *(term(part, wide, over) for part in parts),
+        term("fc2: input", wide, over),
     ]
 
 
@@ -175,7 +175,7 @@ def _experts(shape: ModelShape, share: Share, modules: Modules) -> list[Term]:
     over, e = {"t": share.tensor_parallel}, modules.element_bytes
     chosen = {"n": share.tokens, "K": shape.moe_router_topk or 0}
     every = {"n": share.tokens, "E": shape.num_moe_experts or 0}
-    one = {**chosen, "F": shape.moe_ffn_hidden_size or 0, "e": e}
+    wide = {**chosen, "F": shape.moe_ffn_hidden_size or 0, "e": e}
     sums = ["all experts"] if shape.moe_router_pre_softmax else []
     sums += ["its loss"] if shape.moe_aux_loss_coeff else []
     parts = ["SwiGLU: silu(gate)", "SwiGLU: linear half", "SwiGLU: output, before it is weighed"]
@@ -187,9 +187,9 @@ def _experts(shape: ModelShape, share: Share, modules: Modules) -> list[Term]:
         term("permutation: order, int64", {**chosen, "8": 8}, over),
         term("experts: weights of the tokens, float32", {**chosen, "4": 4}),
         term("experts: fc1 input, permuted", {**chosen, "h": shape.hidden_size, "e": e}),
-        term("SwiGLU: input, gate and linear half", {"2": 2, **one}, over),
-        *(term(part, one, over) for part in (parts if modules.keep_swiglu_parts else [])),
-        term("experts: fc2 input", one, over),
+        term("SwiGLU: input, gate and linear half", {"2": 2, **wide}, over),
+        *(term(part, wide, over) for part in (parts if modules.keep_swiglu_parts else [])),
+        term("experts: fc2 input", wide, over),
     ]
 
 

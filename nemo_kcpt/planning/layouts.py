@@ -141,10 +141,10 @@ class _Candidates:
     def refusals(self, layout: Layout) -> list[str]:
         """Why a layout cannot run, whatever its memory."""
         cluster = self.cluster
-        found = refusals(
+        reasons = refusals(
             self.shape, self.seq_length, layout, self.global_batch_size, cluster.gpus, cluster.gpus_per_node
         )
-        return [*found, *(self.adapters.refusals(layout) if self.adapters else ())]
+        return [*reasons, *(self.adapters.refusals(layout) if self.adapters else ())]
 
     def speed(self, layout: Layout) -> float:
         """Tokens a second."""
@@ -171,18 +171,18 @@ class _Candidates:
     def fastest(self, fixed: Mapping[str, Any]) -> list[Plan]:
         """The plans that fit and are about as fast as the fastest of them; memory is worked out for those alone."""
         runs = [(self.speed(layout), layout) for layout in self.layouts(fixed) if not self.refusals(layout)]
-        found: list[Plan] = []
-        for speed, layout in sorted(runs, key=lambda one: -one[0]):
-            if found and speed < (1 - CLOSE) * found[0].tokens_per_second - 1:  # the order rounds speeds
+        fast: list[Plan] = []
+        for speed, layout in sorted(runs, key=lambda run: -run[0]):
+            if fast and speed < (1 - CLOSE) * fast[0].tokens_per_second - 1:  # the order rounds speeds
                 break
             plan = self.plan(layout)
-            found += [] if plan.refused else [plan]
-        return found
+            fast += [] if plan.refused else [plan]
+        return fast
 
 
-def _ranked(found: Sequence[Plan]) -> list[Plan]:
+def _ranked(candidates: Sequence[Plan]) -> list[Plan]:
     """In order, with the one at the top that needs least memory of those within `CLOSE` of the fastest."""
-    ordered = sorted(found, key=_order)
+    ordered = sorted(candidates, key=_order)
     fast = [
         plan
         for plan in ordered
@@ -203,16 +203,16 @@ def _rough_memory(plan: Plan) -> float:
 
 def _order(plan: Plan) -> tuple[Any, ...]:
     """Those that fit, by speed; of equal speed by memory; then by the layout, so that the order is fixed."""
-    one = plan.layout
+    layout = plan.layout
     sizes = (
-        one.tensor_parallel,
-        one.pipeline_parallel,
-        one.context_parallel,
-        one.expert_parallel,
-        one.micro_batch_size,
+        layout.tensor_parallel,
+        layout.pipeline_parallel,
+        layout.context_parallel,
+        layout.expert_parallel,
+        layout.micro_batch_size,
     )
     used = plan.memory.bytes if plan.memory else float("inf")
-    return bool(plan.refused), -round(plan.tokens_per_second, 3), used, sizes, RECOMPUTES.index(one.recompute)
+    return bool(plan.refused), -round(plan.tokens_per_second, 3), used, sizes, RECOMPUTES.index(layout.recompute)
 
 
 def chosen(
@@ -247,8 +247,8 @@ def fitting(
     adapters: AdapterPlan | None = None,
 ) -> Plan | None:
     """The first of :func:`plans`, found without all others; None where none fits. Arguments and errors are the same."""
-    found = _Candidates(shape, seq_length, global_batch_size, cluster, adapters).fastest(fixed or {})
-    return _ranked(found)[0] if found else None
+    fast = _Candidates(shape, seq_length, global_batch_size, cluster, adapters).fastest(fixed or {})
+    return _ranked(fast)[0] if fast else None
 
 
 def best(
@@ -264,9 +264,9 @@ def best(
     Raises:
         BadInput: none fits; the message has the one that lacks least and what would help.
     """
-    found = fitting(shape, seq_length, global_batch_size, cluster, fixed, adapters)
-    if found is not None:
-        return found
+    first = fitting(shape, seq_length, global_batch_size, cluster, fixed, adapters)
+    if first is not None:
+        return first
     every = plans(shape, seq_length, global_batch_size, cluster, fixed, adapters)
     tight = [plan for plan in every if plan.memory is not None]
     if not tight:

@@ -111,7 +111,7 @@ def _times(terms: list[Term], number: int, symbol: str, what: str) -> list[Term]
     """Each term `number` times."""
     if number == 1:
         return terms
-    return [term(f"{one.name}, {what}", {symbol: number, **one.times}, one.over) for one in terms]
+    return [term(f"{single.name}, {what}", {symbol: number, **single.times}, single.over) for single in terms]
 
 
 def stage_memory(
@@ -193,4 +193,4 @@ def memory(
         stage_memory(shape, seq_length, layout, micro_batches, stage, adapters=adapters)
         for stage in sorted({0, min(1, p - 1), p - 1})
     ]
-    return max(stages, key=lambda one: one.bytes)
+    return max(stages, key=lambda stage: stage.bytes)

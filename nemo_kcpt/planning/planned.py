@@ -137,13 +137,13 @@ def shape_of_weights(shape: ModelShape, restore: str | None) -> ModelShape:
     """
     if restore is None:
         return shape
-    found = read_shape(find_checkpoint(Path(restore)))
-    if differing := shape.differences(found):
+    restored = read_shape(find_checkpoint(Path(restore)))
+    if differing := shape.differences(restored):
         raise BadInput(
             f"{restore}: the recipe's model has {', '.join(differing)} in these weights; take the recipe of that "
             "model (kcpt recipes lists them), or kcpt_model with its Hugging Face folder"
         )
-    return found
+    return restored
 
 
 def check_tokenizer(info: PackInfo, restore: str | None) -> None:

@@ -96,8 +96,14 @@ def signature(entry: Entry) -> inspect.Signature:
         lacking |= {"rope", "tokens_per_step"} if entry.own else set()
         own |= {"tensor_parallel": 1, "pipeline_parallel": 1, "tokens_per_step": entry.tokens_per_step}
     every = inspect.signature(arguments).parameters.values()
-    kept = [one for one in every if one.name not in lacking and (entry.adapters or not one.name.startswith("lora"))]
-    return inspect.Signature([_with_default(one, own[one.name]) if one.name in own else one for one in kept])
+    kept = [
+        parameter
+        for parameter in every
+        if parameter.name not in lacking and (entry.adapters or not parameter.name.startswith("lora"))
+    ]
+    return inspect.Signature(
+        [_with_default(parameter, own[parameter.name]) if parameter.name in own else parameter for parameter in kept]
+    )
 
 
 def _with_default(parameter: inspect.Parameter, default: Any) -> inspect.Parameter:
@@ -108,8 +114,8 @@ def _with_default(parameter: inspect.Parameter, default: Any) -> inspect.Paramet
 
 def meanings(entry: Entry) -> dict[str, str]:
     """A recipe's arguments, each with what it means, in a line of text."""
-    told = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", inspect.cleandoc(arguments.__doc__ or ""), re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in told if name in signature(entry).parameters}
+    matches = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", inspect.cleandoc(arguments.__doc__ or ""), re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in matches if name in signature(entry).parameters}
 
 
 def title(entry: Entry) -> str:

@@ -62,7 +62,7 @@ def rows(config: Config) -> list[dict[str, str]]:
     """A row a recipe."""
     info = read_info(config.pack) if config.pack is not None else None
     clusters = [Cluster(nodes=nodes, gpus_per_node=config.gpus, gpu=known_gpu(config.gpu)) for nodes in (1, 2)]
-    found = []
+    table_rows = []
     for entry in RECIPES.values():
         length = entry.seq_length or (info.seq_length if info else 4096)
         if info is not None and info.seq_length != length:
@@ -72,7 +72,7 @@ def rows(config: Config) -> list[dict[str, str]]:
         a_step = TUNING_BATCH * length if tuning else TOKENS_PER_STEP
         tokens = info.step_tokens if info else round(config.tokens)
         steps = f"{steps_for(tokens, 1.0 if tuning else 2.0, a_step):,}" if entry.on_gpus else ""
-        found.append(
+        table_rows.append(
             {
                 "recipe": entry.name,
                 "nemo llm": entry.task,
@@ -85,14 +85,14 @@ def rows(config: Config) -> list[dict[str, str]]:
                 "steps": steps,
             }
         )
-    return found
+    return table_rows
 
 
-def markdown(found: list[dict[str, str]]) -> str:
+def markdown(table_rows: list[dict[str, str]]) -> str:
     """The rows as a Markdown table, recipes as code."""
-    lines = ["| " + " | ".join(found[0]) + " |", "|" + " --- |" * len(found[0])]
-    for one in found:
-        cells = [f"`{value}`" if key == "recipe" else value for key, value in one.items()]
+    lines = ["| " + " | ".join(table_rows[0]) + " |", "|" + " --- |" * len(table_rows[0])]
+    for row in table_rows:
+        cells = [f"`{value}`" if key == "recipe" else value for key, value in row.items()]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -101,20 +101,20 @@ def run(config: Config, redo: bool = False) -> None:
     """Print the list."""
     if config.format not in FORMATS:
         raise BadInput(f"format: '{config.format}' is not one of {', '.join(FORMATS)}")
-    found = rows(config)
+    table_rows = rows(config)
     if config.format == "json":
-        print(json.dumps(found, ensure_ascii=False, indent=1))
+        print(json.dumps(table_rows, ensure_ascii=False, indent=1))
     elif config.format == "markdown":
-        print(markdown(found))
+        print(markdown(table_rows))
     else:
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
         from rich.table import Table
 
         table = Table(box=SIMPLE_HEAD)
-        for name in found[0]:
+        for name in table_rows[0]:
             table.add_column(name, no_wrap=True)
-        for one in found:
-            table.add_row(*one.values())
+        for row in table_rows:
+            table.add_row(*row.values())
         # Cut columns would hide the names; a terminal that is narrower wraps.
         Console(highlight=False, width=WIDTH).print(table)

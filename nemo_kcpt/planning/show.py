@@ -63,7 +63,7 @@ def _console() -> Console:
 def show(training: Training, rows: list[dict[str, Any]], top: int, refused: bool) -> None:
     """The table of the `top` best layouts; on request those that are refused, with the reasons."""
     console, shape, cluster, batch = _console(), training.shape, training.cluster, training.batch
-    going = [one for one in rows if not one["refused"]]
+    going = [row for row in rows if not row["refused"]]
     met = "" if shape.num_moe_experts is None else f", of which a token meets {shape.activated() / 1e9:.2f}"
     console.print(
         f"{training.model}: {shape.parameters() / 1e9:.2f} billion weights{met}; windows of {training.seq_length:,} "
@@ -79,8 +79,8 @@ def show(training: Training, rows: list[dict[str, Any]], top: int, refused: bool
         needed = Measurement.get(console, console.options.update(width=10 * WIDTH), table).maximum
         Console(highlight=False, width=max(console.width, WIDTH, needed)).print(table)
     if refused or not going:
-        for one in [one for one in rows if one["refused"]][: None if refused else 5]:
-            console.print(f"{one['name']}: {'; '.join(one['refused'])}")
+        for row in [row for row in rows if row["refused"]][: None if refused else 5]:
+            console.print(f"{row['name']}: {'; '.join(row['refused'])}")
 
 
 def _trained(training: Training) -> str:
@@ -96,15 +96,15 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     components = list(rows[0]["memory_gb"])
     for column in ("layout", *components, "GB a rank", "bubble", "tokens/s", "hours", "GPU-hours"):
         table.add_column(column, justify="left" if column == "layout" else "right", no_wrap=True)
-    for one in rows:
+    for row in rows:
         table.add_row(
-            one["name"],
-            *(f"{one['memory_gb'][component]:.1f}" for component in components),
-            f"{one['total_gb']:.1f}",
-            f"{one['bubble']:.0%}",
-            f"{one['tokens_per_second']:,}",
-            f"{one['hours']:.2f}",
-            f"{one['gpu_hours']:.1f}",
+            row["name"],
+            *(f"{row['memory_gb'][component]:.1f}" for component in components),
+            f"{row['total_gb']:.1f}",
+            f"{row['bubble']:.0%}",
+            f"{row['tokens_per_second']:,}",
+            f"{row['hours']:.2f}",
+            f"{row['gpu_hours']:.1f}",
         )
     return table
 
@@ -141,8 +141,8 @@ def explain(training: Training, plan: Plan) -> None:
     console.print(f"\nMemory of a rank of pipeline stage {plan.memory.stage}, the one that needs most, in GB:")
     for name, total in plan.memory.components().items():
         console.print(f"  {name:12s} {total / 1e9:8.3f}")
-        for one in getattr(plan.memory, name):
-            console.print(f"    {one.value / 1e9:8.3f}  {one.name}: {one.symbols} = {one.numbers}")
+        for term in getattr(plan.memory, name):
+            console.print(f"    {term.value / 1e9:8.3f}  {term.name}: {term.symbols} = {term.numbers}")
     console.print("\nwhere " + "; ".join(f"{symbol}: {meaning}" for symbol, meaning in meanings.items()))
     _explain_time(console, training, plan)
 

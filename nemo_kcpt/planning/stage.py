@@ -207,13 +207,13 @@ def _put_megatron(
     rows: Iterable[dict[str, Any]], every: Iterable[Plan], shape: ModelShape, seq_length: int, batch: int
 ) -> None:
     """Replace our memory by that of Megatron-LM's formula; what fits is still decided by ours."""
-    for one, plan in zip(rows, every):
+    for entry, plan in zip(rows, every):
         if plan.memory is None:
             continue
         micro_batches = batch // (plan.layout.micro_batch_size * plan.layout.data_parallel)
         theirs = theoretical_memory(shape, seq_length, plan.layout, micro_batches)
-        one["memory_gb"] = {
+        entry["memory_gb"] = {
             "weights and optimizer": round(theirs.weights_and_optimizer / 1e9, 3),
             "activations": round(theirs.activations / 1e9, 3),
         }
-        one["total_gb"], one["stage"] = round(theirs.bytes / 1e9, 3), None
+        entry["total_gb"], entry["stage"] = round(theirs.bytes / 1e9, 3), None

@@ -43,4 +43,4 @@ def term(name: str, times: Mapping[str, float], over: Mapping[str, float] | None
 
 def total(terms: Iterable[Term]) -> float:
     """Sum of the values."""
-    return sum(one.value for one in terms)
+    return sum(summand.value for summand in terms)

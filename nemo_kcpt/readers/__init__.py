@@ -79,10 +79,10 @@ def added_of(chosen: Iterable[Reader]) -> list[Plugin]:
 
 
 def _load(plugin: Plugin) -> Reader:
-    found: Reader = plugin.load(lambda one: isinstance(one, Reader), "a nemo_kcpt.readers.Reader")
-    if found.name != plugin.name:
-        raise plugin.fault(f"its reader is called {found.name}; the entry point needs the same name")
-    return found
+    reader: Reader = plugin.load(lambda candidate: isinstance(candidate, Reader), "a nemo_kcpt.readers.Reader")
+    if reader.name != plugin.name:
+        raise plugin.fault(f"its reader is called {reader.name}; the entry point needs the same name")
+    return reader
 
 
 def _load_added() -> dict[str, Reader]:
@@ -243,8 +243,8 @@ def content_hash(place: Place, chosen: Sequence[Reader]) -> str:
             read += count
             bar.update(task, completed=read // 10**6)
 
-        found = [[ascii(place.relative(file)), problems.get(file) or sha256_file(file, seen)] for file in files]
-    return sha256_text(canonical_json([place.split, found]))
+        entries = [[ascii(place.relative(file)), problems.get(file) or sha256_file(file, seen)] for file in files]
+    return sha256_text(canonical_json([place.split, entries]))
 
 
 def _files(place: Place, reader: Reader) -> list[Path]:

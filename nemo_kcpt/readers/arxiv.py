@@ -97,19 +97,21 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
             yield Found(str(path), source, {}, "holds no TeX; unpack it and give its files")
         for file in files:
             name = f"{source}#{inner.relative(file)}" if len(files) > 1 else source
-            for found in TEX.documents_of(inner, Piece(TEX.name, (str(file),))):
-                yield _as_of(found, name, str(path), folder)
+            for document in TEX.documents_of(inner, Piece(TEX.name, (str(file),))):
+                yield _as_of(document, name, str(path), folder)
 
 
-def _as_of(found: Found, name: str, path: str, folder: Path) -> Found:
+def _as_of(document: Found, name: str, path: str, folder: Path) -> Found:
     """A document of the unpacked folder as one of the package."""
 
-    def told(text: str) -> str:
+    def relocated(text: str) -> str:
         return text.replace(f"{folder}/", f"{path}, ")
 
-    record = {**found.record, "paper_id": name} if found.record else {}
-    flaws = [flaw._replace(where=told(flaw.where), detail=told(flaw.detail)) for flaw in found.flaws]
-    return found._replace(where=told(found.where), source=name, record=record, problem=told(found.problem), flaws=flaws)
+    record = {**document.record, "paper_id": name} if document.record else {}
+    flaws = [flaw._replace(where=relocated(flaw.where), detail=relocated(flaw.detail)) for flaw in document.flaws]
+    return document._replace(
+        where=relocated(document.where), source=name, record=record, problem=relocated(document.problem), flaws=flaws
+    )
 
 
 def _unpack(path: Path, folder: Path, place: Place) -> None:

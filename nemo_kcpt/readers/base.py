@@ -156,14 +156,18 @@ def _with_fields(documents: Iterable[Found], fields: Mapping[str, Any]) -> Itera
         return
     beside = {name: value for name, value in fields.items() if name not in ("paper_id", "id", "doc_id", "meta")}
     rest = {name: value for name, value in fields.items() if name not in beside}
-    for found in documents:
-        record = dict(found.record)
+    for document in documents:
+        record = dict(document.record)
         flaws = [
-            Flaw(OTHER_FOLDER, found.where, f"field {name} holds {record[name]!r}, its folder says {value!r}")
+            Flaw(OTHER_FOLDER, document.where, f"field {name} holds {record[name]!r}, its folder says {value!r}")
             for name, value in beside.items()
             if name in record and str(record[name] or "") != str(value or "")
         ]
         meta = record.get("meta")
         if rest and (meta is None or isinstance(meta, Mapping)):
             record["meta"] = {**rest, **(meta or {})}
-        yield found if found.problem else found._replace(record={**beside, **record}, flaws=[*found.flaws, *flaws])
+        yield (
+            document
+            if document.problem
+            else document._replace(record={**beside, **record}, flaws=[*document.flaws, *flaws])
+        )

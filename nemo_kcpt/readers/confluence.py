@@ -133,7 +133,7 @@ class _Known:
 
 
 def _property(node: Any, name: str) -> Any:
-    return next((one for one in children(node, "property") if one.get("name") == name), None)
+    return next((element for element in children(node, "property") if element.get("name") == name), None)
 
 
 def _space(stream: Stream, where: str, source: str, place: Place) -> Iterator[Found]:
@@ -147,7 +147,7 @@ def _space(stream: Stream, where: str, source: str, place: Place) -> Iterator[Fo
             if (original is not None and (len(original) or plain(original))) or status not in ("", "current"):
                 skipped["confluence_other_pages"] += 1
                 continue
-            number = next((plain(one) for one in children(node, "id")), "")
+            number = next((plain(identifier) for identifier in children(node, "id")), "")
             date = plain(_property(node, "lastModificationDate")) or plain(_property(node, "creationDate"))
             known[number] = _Known(plain(_property(node, "title")), date.replace(" ", "T", 1)[:19], kind)
         elif kind == "Comment":
@@ -201,7 +201,7 @@ def _page(data: bytes, where: str, name: str) -> Found:
     main = next(iter(tree.xpath("//*[@id='main-content']")), None)
     if main is None:
         return Found(where, name, {}, "has no main part: it is a list of pages, or no page of Confluence")
-    heading = next((plain(one) for one in tree.xpath("//*[@id='title-text'] | //title")), "")
+    heading = next((plain(element) for element in tree.xpath("//*[@id='title-text'] | //title")), "")
     title = heading.partition(" : ")[2] or heading
     said = plain(next(iter(tree.xpath("//*[contains(@class, 'page-metadata')]")), None))
     author = re.search(r"(?:Created by|作成者:?|作成者)\s*(.+?)(?:,|、|\s+last|\s*$)", said)

@@ -181,9 +181,9 @@ def _names(text: str, delimiter: str) -> list[str]:
 def divide(place: Place, path: Path) -> Iterator[tuple[int, int, int]]:
     """Pieces that begin and end at rows, each with the number of its first line; the header is in none of them."""
     try:
-        found = layout(place, path)
-        header = _header(place, path, found.encoding)
-        by_bytes = found.by_bytes
+        file_layout = layout(place, path)
+        header = _header(place, path, file_layout.encoding)
+        by_bytes = file_layout.by_bytes
     except (*BROKEN, BadHeader):
         by_bytes = False  # the process that reads it says why it cannot be read
     if not by_bytes:

@@ -169,15 +169,15 @@ def _hub_files(place: Place) -> list[Path]:
     if not isinstance(loaded, datasets.DatasetDict):
         raise BadInput(f"{place.name}: is not a data set with splits; {_by_hand(place)}")
     files = [Path(entry["filename"]) for split in _chosen(place, list(loaded)) for entry in loaded[split].cache_files]
-    found = next((match[0] for match in map(_COMMIT.search, map(str, files)) if match), "")
+    actual = next((match[0] for match in map(_COMMIT.search, map(str, files)) if match), "")
     wanted = commit or (place.revision if _COMMIT.fullmatch(place.revision) else "")
-    if wanted and found and found != wanted:
-        raise BadInput(f"{place.name}: only commit {found} could be had, not {wanted}; {_by_hand(place)}")
+    if wanted and actual and actual != wanted:
+        raise BadInput(f"{place.name}: only commit {actual} could be had, not {wanted}; {_by_hand(place)}")
     if commit:
         LOG.info("corpus: %s is at commit %s; pin it by hf_revision=", place.name, commit)
     else:
         LOG.warning(
-            "corpus: the hub is out of reach; %s is read from the cache, commit %s", place.name, found or "unknown"
+            "corpus: the hub is out of reach; %s is read from the cache, commit %s", place.name, actual or "unknown"
         )
     return files
 

@@ -92,7 +92,7 @@ def _package(book: Container) -> tuple[Any, str]:
     """The book's package document, and the folder that its names are relative to."""
     try:
         container = book.xml("META-INF/container.xml")
-        name = next((one.get("full-path", "") for one in below(container, "rootfile")), "")
+        name = next((rootfile.get("full-path", "") for rootfile in below(container, "rootfile")), "")
         return book.xml(name), posixpath.dirname(name)
     except KeyError as error:
         raise BadContainer(f"is no EPUB, or damaged: it has no {error}; fetch it anew") from None
@@ -100,11 +100,11 @@ def _package(book: Container) -> tuple[Any, str]:
 
 def _spine(package: Any, folder: str) -> Iterator[str]:
     """The files of the book's text in its order, without its table of contents."""
-    manifest = {one.get("id"): one for one in below(package, "item")}
+    manifest = {entry.get("id"): entry for entry in below(package, "item")}
     contents = {
-        _path(folder, one.get("href", "").partition("#")[0])
-        for one in below(package, "reference")
-        if one.get("type", "").lower() == "toc"
+        _path(folder, entry.get("href", "").partition("#")[0])
+        for entry in below(package, "reference")
+        if entry.get("type", "").lower() == "toc"
     }
     for reference in below(package, "itemref"):
         item = manifest.get(reference.get("idref"))
@@ -125,7 +125,7 @@ def _fields(package: Any) -> dict[str, Any]:
     inner = [metadata, *children(metadata, "dc-metadata")] if metadata is not None else []
 
     def values(name: str) -> list[str]:
-        return [text for one in inner for node in children(one, name) if (text := plain(node))]
+        return [text for parent in inner for node in children(parent, name) if (text := plain(node))]
 
     languages = values("language")
     fields: dict[str, Any] = {
@@ -179,10 +179,10 @@ def as_html(root: Any) -> Any:
         key = "epub:type" if name == f"{_OPS}type" else name.rpartition("}")[2]
         made.set(key, value)
     append_text(made, root.text)
-    for one in root:
-        if local(one):
-            made.append(as_html(one))
-        append_text(made, one.tail)
+    for node in root:
+        if local(node):
+            made.append(as_html(node))
+        append_text(made, node.tail)
     return made
 
 
@@ -202,7 +202,7 @@ def _mark_notes(tree: Any) -> None:
                 back.text_content().strip(),
             ):
                 back.drop_tree()
-        first = next((one for one in note.iter("p") if "".join(one.itertext()).strip()), note)
+        first = next((paragraph for paragraph in note.iter("p") if "".join(paragraph.itertext()).strip()), note)
         first.text = f"[^{mark}]: {(first.text or '').lstrip('.:、 ')}"
 
 

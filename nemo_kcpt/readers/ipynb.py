@@ -48,7 +48,9 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
     if not text:
         yield Found(str(path), source, {}, "there is no text in the notebook")
         return
-    names = [_mapping(one).get("name", "") for one in metadata.get("authors") or [] if isinstance(one, Mapping)]
+    names = [
+        _mapping(author).get("name", "") for author in metadata.get("authors") or [] if isinstance(author, Mapping)
+    ]
     fields = {"author": "; ".join(filter(None, map(str, names))), "code_language": language}
     title = metadata.get("title")
     record = {"paper_id": source, "title": title if isinstance(title, str) else "", **fields, "text": text}
@@ -87,11 +89,11 @@ def _blocks(cell: Mapping[str, Any], language: str, changes: Counter[str]) -> It
     elif kind == "code":
         yield fenced(text, language)
         for output in cell.get("outputs") or []:
-            shown = _output(_mapping(output))
-            if shown.count("\n") > LINES + 1 or len(shown) > CHARACTERS:
+            markdown = _output(_mapping(output))
+            if markdown.count("\n") > LINES + 1 or len(markdown) > CHARACTERS:
                 changes["notebook_outputs"] += 1
             else:
-                yield shown
+                yield markdown
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -67,7 +67,7 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
 
 def _document(article: Any, where: str, name: str, more: dict[str, Any] | None = None) -> Found:
     converter = Converter(RULES)
-    converter.marks.update(plain(child(one, "label")) for one in below(article, "fn"))
+    converter.marks.update(plain(child(note, "label")) for note in below(article, "fn"))
     tree = element("div")
     front = child(article, "front") if child(article, "front") is not None else child(article, "front-stub")
     meta = child(front, "article-meta") if child(front, "article-meta") is not None else front
@@ -75,15 +75,15 @@ def _document(article: Any, where: str, name: str, more: dict[str, Any] | None =
         converter.fill(title, element("h1", tree))
         converter.put_notes(tree)
     abstract = ""
-    for one in children(meta, "abstract", "trans-abstract") if meta is not None else ():
-        if one.get("abstract-type") not in _SHORT:
-            made = _add_abstract(converter, one, tree)
+    for node in children(meta, "abstract", "trans-abstract") if meta is not None else ():
+        if node.get("abstract-type") not in _SHORT:
+            made = _add_abstract(converter, node, tree)
             abstract = abstract or document_markdown(deepcopy(made))[0]
     for part in ("body", "back", "floats-group", "floats-wrap"):
-        for found in children(article, part):
-            converter.fill(found, tree)
+        for section in children(article, part):
+            converter.fill(section, tree)
             converter.put_notes(tree)
-    said = any(re.search(r"\w", text) for one in tree if one.tag != "h1" for text in one.itertext())
+    said = any(re.search(r"\w", text) for block in tree if block.tag != "h1" for text in block.itertext())
     text, count = document_markdown(tree)
     if not said:
         return Found(where, name, {}, "there is no text in its abstract and body: only what it says of the article")

@@ -33,11 +33,11 @@ def exact(written: str) -> float | str:
 
 def distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any] | Twice:
     """The object that a JSON reader has read as pairs (`object_pairs_hook`), or the first key that it has twice."""
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
     names = [name for name, _ in pairs]
-    return Twice(next(name for place, name in enumerate(names) if name in names[:place]))
+    return Twice(next(name for index, name in enumerate(names) if name in names[:index]))
 
 
 def twice_in(value: Any) -> Twice | None:

@@ -114,7 +114,7 @@ def _text(message: Message) -> tuple[str, int, list[str]]:
             plain.append(unwrapped(text.replace("\r\n", "\n"), str(part.get_param("delsp", "")).lower() == "yes"))
         else:
             plain.append(text)
-    whole = "\n\n".join(one.strip("\r\n") for one in plain if one.strip())
+    whole = "\n\n".join(block.strip("\r\n") for block in plain if block.strip())
     if not pages:
         return whole, 0, names
     converted = [page_markdown(page) for page in pages]

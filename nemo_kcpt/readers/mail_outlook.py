@@ -89,8 +89,8 @@ def _add_parts(ole: Any, streams: dict[str, Any], message: email.message.Message
 
 
 def _charset(page: bytes) -> str:
-    found = re.search(rb"charset\s*=\s*[\"']?([\w-]+)", page[:4096], re.I)
-    return f' charset="{found[1].decode()}"' if found else ""
+    match = re.search(rb"charset\s*=\s*[\"']?([\w-]+)", page[:4096], re.I)
+    return f' charset="{match[1].decode()}"' if match else ""
 
 
 def _raw(ole: Any, streams: dict[str, Any], name: str) -> bytes:
@@ -110,8 +110,8 @@ def _fixed(ole: Any) -> dict[int, bytes]:
     """The properties of fixed size: number with kind -> eight bytes."""
     data = ole.openstream("__properties_version1.0").read()[32:]
     return {
-        int.from_bytes(data[place : place + 4], "little"): data[place + 8 : place + 16]
-        for place in range(0, len(data) - 15, 16)
+        int.from_bytes(data[offset : offset + 4], "little"): data[offset + 8 : offset + 16]
+        for offset in range(0, len(data) - 15, 16)
     }
 
 

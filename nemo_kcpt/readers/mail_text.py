@@ -105,15 +105,15 @@ def _jis(data: bytes) -> str:
 def _two_bytes(piece: bytes) -> str:
     """JIS's kanji by way of CP932, which has NEC's and IBM's signs too."""
     made = bytearray()
-    place = 0
-    while place < len(piece):
-        first = piece[place]
-        if first < 0x21 or place + 1 >= len(piece):  # a line's end within
+    index = 0
+    while index < len(piece):
+        first = piece[index]
+        if first < 0x21 or index + 1 >= len(piece):  # a line's end within
             made.append(first)
-            place += 1
+            index += 1
             continue
-        second = piece[place + 1]
-        place += 2
+        second = piece[index + 1]
+        index += 2
         if not (first < 0x7F and 0x20 < second < 0x7F):
             made += _NO_SIGN
             continue

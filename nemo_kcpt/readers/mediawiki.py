@@ -58,12 +58,12 @@ def divide(place: Place, path: Path) -> Iterator[tuple[int, int, int]]:
             data = rest + block
             offset = position - len(rest)
             place_in = 0
-            while (found := data.find(_PAGE, place_in)) >= 0:
-                if offset + found - start >= PIECE and seen >= number:
-                    yield start, offset + found, number
-                    start, number = offset + found, seen + 1
+            while (index := data.find(_PAGE, place_in)) >= 0:
+                if offset + index - start >= PIECE and seen >= number:
+                    yield start, offset + index, number
+                    start, number = offset + index, seen + 1
                 seen += 1
-                place_in = found + len(_PAGE)
+                place_in = index + len(_PAGE)
             rest = data[max(place_in, len(data) - len(_PAGE) + 1) :]
             position += len(block)
     yield start, position, number
@@ -148,8 +148,8 @@ def _site(path: Path) -> Site | None:
     root = root_in(re.sub(r"^\s*<\?xml[^>]*\?>", "", head, count=1))
     if not is_mediawiki_root(root) or root.entities:
         return None
-    found = [pattern.search(head) for pattern in (_SITE, _BASE, _LANGUAGE)]
-    name, base, language = (one[1] if one else "" for one in found)
+    matches = [pattern.search(head) for pattern in (_SITE, _BASE, _LANGUAGE)]
+    name, base, language = (match[1] if match else "" for match in matches)
     spaces = dict(_NAMESPACE.findall(head))
     return Site(name, base, language[:2].lower(), {spaces.get("6", "File"), spaces.get("14", "Category")}, spaces)
 
@@ -174,7 +174,7 @@ def _pages(path: Path, piece: Piece, limit: int) -> Iterator[_Page]:
             elif name == "redirect":
                 fields["redirect"] = "1"
             elif name == "revision":  # of a history only the last one is kept
-                inner = {local(one): one.text or "" for one in node}
+                inner = {local(element): element.text or "" for element in node}
                 size = len(inner.get("text", "").encode("utf-8", "replace"))
                 fields |= {
                     "text": inner.get("text", "") if size <= limit else "",

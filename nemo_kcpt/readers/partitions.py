@@ -24,11 +24,11 @@ _FRACTION = re.compile(r"-?\d+\.\d+", re.A)
 
 def _values(relative: str) -> dict[str, str | None]:
     """The columns and values in the folders of a path, percent signs decoded; None for Hive's mark of a null."""
-    found: dict[str, str | None] = {}
+    values: dict[str, str | None] = {}
     for folder in relative.split("/")[:-1]:
         if match := _FOLDER.fullmatch(folder):
-            found[_decoded(match[1])] = None if match[2] == NULL else _decoded(match[2])
-    return found
+            values[_decoded(match[1])] = None if match[2] == NULL else _decoded(match[2])
+    return values
 
 
 def _decoded(text: str) -> str:

@@ -40,18 +40,18 @@ def _record(path: Path, source: str, place: Place) -> tuple[dict[str, Any], Cont
     use_stand_in()
     if not path.stat().st_size:
         raise Unreadable("the file is empty")
-    found = contents_of(path, place)
-    if not any(text.strip() for text in found.texts):
-        raise Unreadable(_no_text(len(found.texts), found.named))
+    contents = contents_of(path, place)
+    if not any(text.strip() for text in contents.texts):
+        raise Unreadable(_no_text(len(contents.texts), contents.named))
     record = {
         "paper_id": source,
-        "title": title_of(found.title, found.texts[:2]),
-        "text": "\f".join(found.texts),
-        "pages": len(found.texts),
+        "title": title_of(contents.title, contents.texts[:2]),
+        "text": "\f".join(contents.texts),
+        "pages": len(contents.texts),
     }
-    if found.named["ocr_pages"]:
-        record["ocr_model"] = found.ocr.model
-    return {**record, **{name: pages for name, pages in found.named.items() if pages}}, found
+    if contents.named["ocr_pages"]:
+        record["ocr_model"] = contents.ocr.model
+    return {**record, **{name: pages for name, pages in contents.named.items() if pages}}, contents
 
 
 def _no_text(pages: int, named: Mapping[str, Sequence[int]]) -> str:

@@ -156,29 +156,29 @@ def parse_article(article: Any, paper_id: str, used: set[str], where: str) -> Ar
     paragraphs = article.get("paragraphs") if isinstance(article, dict) else None
     if not isinstance(paragraphs, list):
         raise Malformed('expected an article with a list "paragraphs"')
-    found = Article()
+    parsed = Article()
     for number, paragraph in enumerate(paragraphs):
         part = f"paragraphs[{number}]"
         if isinstance(paragraph, Twice):
-            found.flaws.append(Flaw(PARAGRAPHS, f"{where}.{part}", str(paragraph)))
+            parsed.flaws.append(Flaw(PARAGRAPHS, f"{where}.{part}", str(paragraph)))
             continue
         context = paragraph.get("context") if isinstance(paragraph, dict) else None
         if not isinstance(context, str):
-            found.flaws.append(Flaw(PARAGRAPHS, f"{where}.{part}", f'expected a text in "context", {_was(context)}'))
+            parsed.flaws.append(Flaw(PARAGRAPHS, f"{where}.{part}", f'expected a text in "context", {_was(context)}'))
             continue
-        found.contexts.append(context.strip())
+        parsed.contexts.append(context.strip())
         qas = paragraph.get("qas") or []
         if not isinstance(qas, list):
-            found.flaws.append(Flaw(QUESTIONS, f"{where}.{part}", f'expected a list in "qas", {_was(qas)}'))
+            parsed.flaws.append(Flaw(QUESTIONS, f"{where}.{part}", f'expected a list in "qas", {_was(qas)}'))
             continue
-        for place, item in enumerate(qas):
-            _add_question(found, item, paper_id, used, f"{where}.{part}.qas[{place}]")
-    if not found.contexts and found.flaws:
-        raise Malformed(f"{found.flaws[0].where.removeprefix(f'{where}.')}: {found.flaws[0].detail}")
-    return found
+        for index, item in enumerate(qas):
+            _add_question(parsed, item, paper_id, used, f"{where}.{part}.qas[{index}]")
+    if not parsed.contexts and parsed.flaws:
+        raise Malformed(f"{parsed.flaws[0].where.removeprefix(f'{where}.')}: {parsed.flaws[0].detail}")
+    return parsed
 
 
-def _add_question(found: Article, item: Any, paper_id: str, used: set[str], where: str) -> None:
+def _add_question(article: Article, item: Any, paper_id: str, used: set[str], where: str) -> None:
     given = item.get("id") if isinstance(item, dict) else None
     named = f"{where} (id {given})" if given else where
     question = item.get("question") if isinstance(item, dict) else None
@@ -188,14 +188,14 @@ def _add_question(found: Article, item: Any, paper_id: str, used: set[str], wher
             raise Malformed(f'expected a text in "question", {_was(question)}')
         answers, others = _answers(item)
     except Malformed as error:
-        found.flaws.append(Flaw(QUESTIONS, named, str(error)))
+        article.flaws.append(Flaw(QUESTIONS, named, str(error)))
         return
-    found.flaws += [Flaw(ANSWERS, named, f"expected a text in every answer, {_was(value)}") for value in others]
+    article.flaws += [Flaw(ANSWERS, named, f"expected a text in every answer, {_was(value)}") for value in others]
     if not answers:
-        found.unanswered += 1
+        article.unanswered += 1
         return
-    wanted = str(given or f"{paper_id}-q{len(found.questions)}")
-    found.questions.append(Question(_unused(wanted, used), question, answers[0], answers))
+    wanted = str(given or f"{paper_id}-q{len(article.questions)}")
+    article.questions.append(Question(_unused(wanted, used), question, answers[0], answers))
 
 
 def _answers(item: dict[str, Any]) -> tuple[tuple[str, ...], list[Any]]:
@@ -211,7 +211,11 @@ def _answers(item: dict[str, Any]) -> tuple[tuple[str, ...], list[Any]]:
         texts = answers.get("text")
         texts = [texts] if isinstance(texts, str) else texts
     else:
-        texts = [one.get("text") if isinstance(one, dict) else one for one in answers] if _is_list(answers) else None
+        texts = (
+            [answer.get("text") if isinstance(answer, dict) else answer for answer in answers]
+            if _is_list(answers)
+            else None
+        )
         if texts and not isinstance(answers[0], dict):
             raise Malformed(f'expected answers of the form [{{"text": …}}], {_was(answers[0])}')
     if texts == []:

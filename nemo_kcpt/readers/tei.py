@@ -50,14 +50,14 @@ def read(place: Place, piece: Piece) -> Iterator[Found]:
     if not texts:
         yield Found(str(path), source, {}, f"there is no <TEI> in <{local(root)}>")
     for number, text in enumerate(texts, 1):
-        one = len(texts) == 1
-        where, name = (str(path), source) if one else (f"{path}, text {number}", f"{source}#{number}")
+        single = len(texts) == 1
+        where, name = (str(path), source) if single else (f"{path}, text {number}", f"{source}#{number}")
         yield _document(text, where, name)
 
 
 def _document(root: Any, where: str, name: str) -> Found:
     converter = Converter(RULES)
-    converter.marks.update(one.get("n", "") for one in below(root, "note"))
+    converter.marks.update(note.get("n", "") for note in below(root, "note"))
     header, body = child(root, "teiHeader"), child(root, "text")
     tree = element("div")
     title = _title(header)
@@ -72,7 +72,7 @@ def _document(root: Any, where: str, name: str) -> Found:
         summary = document_markdown(deepcopy(made))[0]
     if body is not None:
         converter.fill(body, tree)
-    said = bool(re.search(r"\w", "".join(text for one in tree if one.tag != "h1" for text in one.itertext())))
+    said = bool(re.search(r"\w", "".join(text for block in tree if block.tag != "h1" for text in block.itertext())))
     text, count = document_markdown(tree)
     if not said:
         return Found(where, name, {}, "there is no text in its <text> and abstract: only what its header says")
@@ -89,38 +89,40 @@ def _document(root: Any, where: str, name: str) -> Found:
 
 def _title(header: Any) -> Any:
     titles = list(below(next(below(header, "titleStmt"), None), "title"))
-    main = [one for one in titles if one.get("type", "main") == "main"] or titles
-    return next((one for one in main if plain(one)), None)
+    main = [title for title in titles if title.get("type", "main") == "main"] or titles
+    return next((title for title in main if plain(title)), None)
 
 
 def _language(root: Any) -> str:
-    said = [root.get(f"{_XML}lang"), *(one.get("ident") for one in below(root, "language"))]
-    said += [one.get(f"{_XML}lang") for one in below(root, "teiHeader", "text")]
+    said = [root.get(f"{_XML}lang"), *(language.get("ident") for language in below(root, "language"))]
+    said += [node.get(f"{_XML}lang") for node in below(root, "teiHeader", "text")]
     return next(filter(None, said), "").lower()
 
 
 def _fields(root: Any, header: Any) -> dict[str, Any]:
     described = next(below(header, "biblStruct"), None)
     statement = next(below(header, "titleStmt"), None)
-    people = [person(one) for one in below(described, "author")] or [person(one) for one in below(statement, "author")]
+    people = [person(author) for author in below(described, "author")] or [
+        person(author) for author in below(statement, "author")
+    ]
     monograph = next(below(described, "monogr"), None)
     publication = next(below(header, "publicationStmt"), None)
     fields: dict[str, Any] = {
         "author": "; ".join(dict.fromkeys(filter(None, people))),
         "date": next(filter(None, map(_date, [*below(monograph, "date"), *below(publication, "date")])), ""),
         "language": _language(root)[:2],
-        "journal": next((plain(one) for one in below(monograph, "title") if one.get("level") == "j"), ""),
+        "journal": next((plain(title) for title in below(monograph, "title") if title.get("level") == "j"), ""),
         "license": license_of(publication),
-        "keywords": [plain(one) for group in below(header, "keywords") for one in below(group, "term", "item")],
+        "keywords": [plain(term) for group in below(header, "keywords") for term in below(group, "term", "item")],
     }
-    for one in [*below(described, "idno"), *below(publication, "idno")]:
-        if kind := _IDS.get(one.get("type", "").lower()):
-            fields.setdefault(kind, plain(one))
+    for identifier in [*below(described, "idno"), *below(publication, "idno")]:
+        if kind := _IDS.get(identifier.get("type", "").lower()):
+            fields.setdefault(kind, plain(identifier))
     return {name: value for name, value in fields.items() if value}
 
 
 def _date(node: Any) -> str:
-    return node.get("when") or (found[0] if (found := _DATE.search(plain(node))) else "")
+    return node.get("when") or (match[0] if (match := _DATE.search(plain(node))) else "")
 
 
 READER = Reader(name="tei", suffixes=(".xml", ".tei"), read=read, documents=True, recognises=is_tei)

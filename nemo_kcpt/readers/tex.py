@@ -95,11 +95,11 @@ def _own_texts(path: Path, text: str, sources: Sources) -> Iterator[str]:
     for other in sorted(path.parent.glob("*.tex"))[:200]:
         if other != path and other.stem in text and not sources.place.outside(other):
             try:
-                found = sources.source(other)
+                content = sources.source(other)
             except (UnknownEncoding, OSError):
                 continue
-            if "\\bibitem" in found:
-                yield found
+            if "\\bibitem" in content:
+                yield content
 
 
 def _bbl_text(sources: Sources) -> Iterator[str]:

@@ -69,7 +69,7 @@ def last_step(path: Path) -> dict[str, Any] | None:
         stream.seek(max(0, path.stat().st_size - LONGEST_LINE))
         lines = stream.read().split(b"\n")[:-1]
     try:
-        found: dict[str, Any] = json.loads(lines[-1])
+        record: dict[str, Any] = json.loads(lines[-1])
     except (IndexError, ValueError):
         return None
-    return found
+    return record

@@ -83,8 +83,8 @@ def model_rows(
             keys = [key for key in scores if key[1] == name and questions[key[0]]["split"] == split]
             if keys:
                 papers = [paper_of(questions[question_id]) for question_id, _ in keys]
-                found = summarise([scores[key] for key in keys], papers, metrics)
-                rows.append({"name": name, "split": split, **found})
+                summary = summarise([scores[key] for key in keys], papers, metrics)
+                rows.append({"name": name, "split": split, **summary})
     return rows
 
 
@@ -130,11 +130,18 @@ def difference_rows(
                 both = [(float(a), float(b), paper) for a, b, paper in pairs if a is not None and b is not None]
                 if both:
                     first, second, papers = zip(*both)
-                    found = paired_difference(first, second, papers)
+                    difference = paired_difference(first, second, papers)
                     rows.append(
-                        {"name": name, "base": base, "split": split, "metric": metric, "n": found.n, "mean": found.mean}
+                        {
+                            "name": name,
+                            "base": base,
+                            "split": split,
+                            "metric": metric,
+                            "n": difference.n,
+                            "mean": difference.mean,
+                        }
                         | {"papers": len(set(papers)), "p": paired_p(first, second, papers)}
-                        | {"ci95": [found.low, found.high], "excludes_zero": found.excludes_zero}
+                        | {"ci95": [difference.low, difference.high], "excludes_zero": difference.excludes_zero}
                     )
     add_corrected(rows)
     return rows
@@ -218,20 +225,20 @@ def example(
     its numbers and names that are supported or contradicted.
     """
     accepted = question.get("accepted") or ()
-    shown = []
+    answered = []
     for name in names:
         key = (str(question["question_id"]), name)
         if key not in answers:
             continue
         text = str(answers[key]["answer"])
         if accepted:
-            found = find_values(text, accepted, alternatives(question, values))
-            marks = [[mark.start, mark.end, mark.right] for mark in found]
+            stated = find_values(text, accepted, alternatives(question, values))
+            marks = [[mark.start, mark.end, mark.right] for mark in stated]
         else:
             facts = [fact for fact in scores[key].get("facts") or () if fact["status"] != "unknown"]
             marks = [[fact["start"], fact["end"], fact["status"] == "supported"] for fact in facts]
         kept = text[:ANSWER_LIMIT]
-        shown.append(
+        answered.append(
             {
                 "name": name,
                 "answer": kept + ("…" if len(text) > ANSWER_LIMIT else ""),
@@ -242,15 +249,15 @@ def example(
             }
         )
     fields = ("question_id", "split", "paper_id", "kind", "question", "answer", "fact", "wording")
-    return {**{field: question.get(field) for field in fields}, "answers": shown}
+    return {**{field: question.get(field) for field in fields}, "answers": answered}
 
 
 def headline(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The one number: on held-out questions, the last model against the base, by the first of `HEADLINES`."""
     for metric in HEADLINES:
-        found = [row for row in differences if row["metric"] == metric and row["split"] == "test"]
-        if found:
-            row = found[-1]
+        held_out = [row for row in differences if row["metric"] == metric and row["split"] == "test"]
+        if held_out:
+            row = held_out[-1]
             mean = {entry["name"]: entry[metric] for entry in rows if entry["split"] == "test"}
             return {**row, "base_value": mean[row["base"]], "value": mean[row["name"]]}
     return None
@@ -275,9 +282,7 @@ def without_times(report: Mapping[str, Any]) -> dict[str, Any]:
             return {key: stripped(entry) for key, entry in value.items() if key not in TIMES}
         return [stripped(entry) for entry in value] if isinstance(value, list) else value
 
-    found: dict[str, Any] = stripped({key: value for key, value in report.items() if key not in PLACES})
+    kept: dict[str, Any] = stripped({key: value for key, value in report.items() if key not in PLACES})
     prints = report.get("fingerprints", {})
-    found["fingerprints"] = {
-        name: value for name, value in prints.items() if name.partition("/")[0] not in TIMED_INPUTS
-    }
-    return found
+    kept["fingerprints"] = {name: value for name, value in prints.items() if name.partition("/")[0] not in TIMED_INPUTS}
+    return kept

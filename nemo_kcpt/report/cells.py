@@ -30,8 +30,8 @@ def read_plan(path: Path | None) -> dict[str, Any]:
     Raises:
         BadInput: another form, an unknown state, or a name that appears twice.
     """
-    found = read_object(path) or {}
-    plan = {"base": found.get("base")} | {key: found.get(key) or [] for key in ("compare", "goals", "cells")}
+    content = read_object(path) or {}
+    plan = {"base": content.get("base")} | {key: content.get(key) or [] for key in ("compare", "goals", "cells")}
     for key in ("compare", "goals", "cells"):
         form = list if key == "compare" else dict
         if not isinstance(plan[key], list) or not all(isinstance(entry, form) for entry in plan[key]):
@@ -58,18 +58,18 @@ def _beside(path: Path, word: str) -> Path:
 
 def inputs_of(path: Path | None, plan: Mapping[str, Any]) -> dict[str, Path]:
     """Files of the cells that are done and shape the report, by a name for the fingerprints; a shared one once."""
-    found: dict[Path, str] = {}
+    names: dict[Path, str] = {}
     for cell in plan["cells"] if path is not None else ():
         if cell["state"] != DONE:
             continue
         for entry in cell.get("metrics") or ():
             file = _beside(path, entry["path"]) if path else Path()
             if file.is_file():
-                found.setdefault(file.resolve(), f"metrics/{cell['name']}/{entry.get('stage', 'training')}")
+                names.setdefault(file.resolve(), f"metrics/{cell['name']}/{entry.get('stage', 'training')}")
         pack = _beside(path, cell["pack"]) if path and cell.get("pack") else None
         if pack is not None and (pack / MANIFEST).is_file():
-            found.setdefault(pack.resolve(), f"packs/{cell['name']}")
-    return {name: file for file, name in found.items()}
+            names.setdefault(pack.resolve(), f"packs/{cell['name']}")
+    return {name: file for file, name in names.items()}
 
 
 def build_cells(
@@ -103,9 +103,9 @@ def build_cells(
                 trainings.append(_training(file, entry, cell, on_gpu))
             trainings[known[file]]["cells"].append(cell["name"])
             row["trainings"].append(known[file])
-        own = [trainings[place] for place in row["trainings"]]
+        own = [trainings[index] for index in row["trainings"]]
         for key in ("tokens", "seconds", "device_hours"):
-            values = [one[key] for one in own]
+            values = [training[key] for training in own]
             row[key] = sum(values) if values and None not in values else None
         row["device"] = own[0]["device"] if own else None
         rows.append(row | _packed(path, cell))
@@ -149,7 +149,7 @@ def totals(trainings: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     return {
         "trainings": len(trainings),
         "device": trainings[0]["device"],
-        "tokens": sum(one["tokens"] or 0 for one in trainings),
-        "seconds": sum(one["seconds"] or 0 for one in trainings),
-        "device_hours": sum(one["device_hours"] or 0 for one in trainings),
+        "tokens": sum(training["tokens"] or 0 for training in trainings),
+        "seconds": sum(training["seconds"] or 0 for training in trainings),
+        "device_hours": sum(training["device_hours"] or 0 for training in trainings),
     }

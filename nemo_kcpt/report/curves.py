@@ -18,11 +18,11 @@ PERCENT = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 IN_A_ROW = 3
 
 
-def _style(place: int) -> dict[str, Any]:
+def _style(index: int) -> dict[str, Any]:
     return {
-        "color": COLOURS[1 + place % (len(COLOURS) - 1)],
-        "marker": MARKERS[place % len(MARKERS)],
-        "linestyle": DASHES[place % len(DASHES)],
+        "color": COLOURS[1 + index % (len(COLOURS) - 1)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": DASHES[index % len(DASHES)],
     }
 
 
@@ -36,9 +36,9 @@ def _legend(axis: Any, columns: int = 4) -> None:
     axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, borderaxespad=0.2)
 
 
-def _errors(axis: Any, place: float, row: Row, metric: str, style: Mapping[str, Any]) -> None:
+def _errors(axis: Any, x: float, row: Row, metric: str, style: Mapping[str, Any]) -> None:
     low, high = row["ci95"][metric]
-    axis.plot([place, place], [low, high], color=style["color"], linewidth=1.2, alpha=0.7)
+    axis.plot([x, x], [low, high], color=style["color"], linewidth=1.2, alpha=0.7)
 
 
 def ranking(rows: Sequence[Row], base: str, metric: str, label: str, share: bool) -> str:
@@ -49,14 +49,14 @@ def ranking(rows: Sequence[Row], base: str, metric: str, label: str, share: bool
         if row[metric] is None:
             continue
         held_out = row["split"] == "test"
-        place = names.index(row["name"]) + (-0.12 if held_out else 0.2)
+        y = names.index(row["name"]) + (-0.12 if held_out else 0.2)
         colour = COLOURS[0] if row["name"] == base else COLOURS[1] if held_out else COLOURS[2]
-        axis.plot(row["ci95"][metric], [place, place], color=colour, linewidth=2.2 if held_out else 1.2)
+        axis.plot(row["ci95"][metric], [y, y], color=colour, linewidth=2.2 if held_out else 1.2)
         face = colour if held_out else "white"
-        axis.plot([row[metric]], [place], "o" if held_out else "D", color=colour, markerfacecolor=face, markersize=6)
+        axis.plot([row[metric]], [y], "o" if held_out else "D", color=colour, markerfacecolor=face, markersize=6)
         each = row.get("each", {}).get(metric, ())
         if held_out and len(each) > 1:
-            axis.plot(each, [place] * len(each), "|", color=INK, markersize=9, markeredgewidth=1.2)
+            axis.plot(each, [y] * len(each), "|", color=INK, markersize=9, markeredgewidth=1.2)
     axis.plot([], [], "o-", color=COLOURS[1], label="held-out questions", linewidth=2.2)
     axis.plot([], [], "D-", color=COLOURS[2], markerfacecolor="white", label="train questions", linewidth=1.2)
     if any(len(row.get("models", ())) > 1 for row in rows):
@@ -96,29 +96,29 @@ def lines(
     """
     axes = panels(name, WIDTH, 3.3, len(panel))
     for axis, (title, series) in zip(axes, panel.items()):
-        for one in series:
-            style = _style(labels.index(one.label))
-            known = [(place, row) for place, row in one.points if row[metric] is not None]
-            shift = 1 + 0.018 * (labels.index(one.label) - (len(labels) - 1) / 2) if log else 1
-            for place, row in known:
-                _errors(axis, place * shift, row, metric, style)
+        for line in series:
+            style = _style(labels.index(line.label))
+            known = [(x, row) for x, row in line.points if row[metric] is not None]
+            shift = 1 + 0.018 * (labels.index(line.label) - (len(labels) - 1) / 2) if log else 1
+            for x, row in known:
+                _errors(axis, x * shift, row, metric, style)
             joined = style if log else style | {"linestyle": ""}
             axis.plot(
-                [place * shift for place, _ in known],
+                [x * shift for x, _ in known],
                 [row[metric] for _, row in known],
                 **joined,
                 markersize=6.5,
                 linewidth=1.7,
-                label=one.label,
+                label=line.label,
             )
         if base is not None and base[metric] is not None:
             axis.axhline(base[metric], color=COLOURS[0], linestyle=":", linewidth=1.6, label=base["name"])
         if log:
-            places = sorted({place for one in series for place, _ in one.points})
+            places = sorted({x for line in series for x, _ in line.points})
             axis.set_xscale("log", base=2)
-            axis.set_xticks(places, [f"{place:,.0f}" for place in places])
+            axis.set_xticks(places, [f"{x:,.0f}" for x in places])
             axis.minorticks_off()
-        elif all(0 <= place <= 1 for one in series for place, _ in one.points) and "share" in title:
+        elif all(0 <= x <= 1 for line in series for x, _ in line.points) and "share" in title:
             _shares(axis, True, "x")
         _shares(axis, share)
         axis.set_xlabel(title)
@@ -130,7 +130,7 @@ def lines(
 
 def agreement_panels(rows: Sequence[Row], labels: Mapping[str, str], truths: Mapping[str, str]) -> str:
     """One panel a score: the models' means against the truth's, with rho; three side by side."""
-    found = []
+    figures = []
     for start in range(0, len(rows), IN_A_ROW):
         part = rows[start : start + IN_A_ROW]
         name = f"scores against truth {start // IN_A_ROW + 1}"
@@ -140,8 +140,8 @@ def agreement_panels(rows: Sequence[Row], labels: Mapping[str, str], truths: Map
         for axis, row in zip(axes, part):
             rho = estimate({"value": row["spearman"]["value"], "low": None})
             axis.plot(
-                [one["truth"] for one in row["points"]],
-                [one["value"] for one in row["points"]],
+                [point["truth"] for point in row["points"]],
+                [point["value"] for point in row["points"]],
                 "o",
                 color=COLOURS[1],
                 markersize=5.5,
@@ -152,29 +152,29 @@ def agreement_panels(rows: Sequence[Row], labels: Mapping[str, str], truths: Map
             axis.set_xlabel(truths[row["truth"]])
             axis.tick_params(length=0)
         axes[0].set_ylabel("mean of the score")
-        found.append(svg(axes[0].figure, name))
-    return "\n".join(found)
+        figures.append(svg(axes[0].figure, name))
+    return "\n".join(figures)
 
 
 def training_losses(report: Report) -> str:
     """Loss over steps of every training, one panel a stage; colour by family, dash by seed or set."""
-    stages = list(dict.fromkeys(one["stage"] for one in report["trainings"]))
+    stages = list(dict.fromkeys(training["stage"] for training in report["trainings"]))
     cells = {cell["name"]: cell for cell in report["cells"]}
-    families = list(dict.fromkeys(family(cells[one["cells"][0]]) for one in report["trainings"]))
+    families = list(dict.fromkeys(family(cells[training["cells"][0]]) for training in report["trainings"]))
     lengths = sorted({cell["seq_length"] or 0 for cell in report["cells"]})
     by_length = len(families) == 1 and len(lengths) > 1
     axes = panels("loss of every training", WIDTH, 2.9, len(stages))
     for axis, stage in zip(axes, stages):
-        shown: dict[str, int] = {}
-        for one in (entry for entry in report["trainings"] if entry["stage"] == stage):
-            cell = cells[one["cells"][0]]
+        repeats: dict[str, int] = {}
+        for training in (entry for entry in report["trainings"] if entry["stage"] == stage):
+            cell = cells[training["cells"][0]]
             length = cell["seq_length"] or 0
-            place = lengths.index(length) if by_length else families.index(family(cell))
-            label = f"{length:,}" if by_length else families[place]
-            shown[label] = shown.get(label, -1) + 1
-            steps, values = zip(*one["points"])
-            style = _style(place) | {"marker": "", "linestyle": DASHES[place % len(DASHES)]}
-            axis.plot(steps, values, **style, linewidth=1.1, alpha=0.85, label=None if shown[label] else label)
+            index = lengths.index(length) if by_length else families.index(family(cell))
+            label = f"{length:,}" if by_length else families[index]
+            repeats[label] = repeats.get(label, -1) + 1
+            steps, values = zip(*training["points"])
+            style = _style(index) | {"marker": "", "linestyle": DASHES[index % len(DASHES)]}
+            axis.plot(steps, values, **style, linewidth=1.1, alpha=0.85, label=None if repeats[label] else label)
         axis.set_title(stage, fontsize=10, loc="left")
         axis.set_xlabel("step")
         axis.set_ylim(bottom=0)

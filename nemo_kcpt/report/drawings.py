@@ -35,8 +35,8 @@ def draw(report: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
         if report["cells"]:
             drawn |= _grid(report, main)
     if report["frontier"]:
-        shown, told = Metrics(report), report["frontier"]["metric"]
-        drawn["frontier"] = frontier_plot.frontier(report["frontier"], shown.labels[told], told in shown.shares)
+        known, metric = Metrics(report), report["frontier"]["metric"]
+        drawn["frontier"] = frontier_plot.frontier(report["frontier"], known.labels[metric], metric in known.shares)
     few = views.few_names(report)
     for group in ("fact", "wording"):
         rows = [{**row, "value": row["exact_match"]} for row in report[f"by_{group}"] if row["name"] in few]
@@ -59,19 +59,19 @@ def draw(report: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
 
 
 def _models(report: Mapping[str, Any], main: str) -> str:
-    shown = Metrics(report)
+    known = Metrics(report)
     rows = [row for row in views.shown_rows(report) if row[main] is not None]
     if views.is_grid(report) or len({row["name"] for row in rows}) > len(plots.COLOURS):
-        return curves.ranking(rows, report["base"], main, shown.labels[main], main in shown.shares)
+        return curves.ranking(rows, report["base"], main, known.labels[main], main in known.shares)
     labels = {"test": "held-out questions", "train": "train questions"}
     dots = [{**row, "value": row[main], "ci95": row["ci95"][main]} for row in rows]
-    title = f"{shown.labels[main]}, 95 % interval"
-    return plots.whiskers(dots, "split", labels, title, "models compared", main in shown.shares)
+    title = f"{known.labels[main]}, 95 % interval"
+    return plots.whiskers(dots, "split", labels, title, "models compared", main in known.shares)
 
 
 def _grid(report: Mapping[str, Any], main: str) -> dict[str, str]:
-    shown = Metrics(report)
-    base, label, share = views.base_row(report), f"{shown.labels[main]}, held-out", main in shown.shares
+    known = Metrics(report)
+    base, label, share = views.base_row(report), f"{known.labels[main]}, held-out", main in known.shares
     drawn = {}
     labels = views.labels(report)
     lengths = views.over_length(report)

@@ -40,5 +40,5 @@ def describe() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(pages / 2**30, 1) if pages else None,
-        "packages": {package: found for package in PACKAGES if (found := _version(package))},
+        "packages": {package: installed for package in PACKAGES if (installed := _version(package))},
     }

@@ -115,11 +115,11 @@ def clear(row: Mapping[str, Any]) -> str:
 
 def pieces(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """An answer cut at its marks: (text, "right" | "wrong" | "")."""
-    text, place = answer["answer"], 0
+    text, position = answer["answer"], 0
     for start, end, right in answer["marks"]:
-        if start > place:
-            yield text[place:start], ""
+        if start > position:
+            yield text[position:start], ""
         yield text[start:end], "right" if right else "wrong"
-        place = end
-    if place < len(text):
-        yield text[place:], ""
+        position = end
+    if position < len(text):
+        yield text[position:], ""

@@ -16,18 +16,18 @@ APART = 0.052
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def frontier(found: Mapping[str, Any], label: str, share: bool) -> str:
+def frontier(section: Mapping[str, Any], label: str, share: bool) -> str:
     """Retention across, gain upwards, a dot an arm with both intervals; the base is at 100 % and 0.
 
     Args:
-        found: `frontier` of report.json.
+        section: `frontier` of report.json.
         label: of the gain's metric.
         share: whether that is a share, told in points.
 
     Returns:
         SVG; empty where no arm has a retention that says something.
     """
-    arms = [arm for arm in found["arms"] if plottable(arm)]
+    arms = [arm for arm in section["arms"] if plottable(arm)]
     if not arms:
         return ""
     (axis,) = panels("gain against retention", WIDTH, HEIGHT)
@@ -42,29 +42,29 @@ def frontier(found: Mapping[str, Any], label: str, share: bool) -> str:
     axis.plot(
         [arm["retention"] for arm in best], [arm["gain"] for arm in best], color="#c8d3e0", linewidth=5, zorder=1.5
     )
-    for place, arm in enumerate(arms):
-        _dot(axis, arm, place)
+    for index, arm in enumerate(arms):
+        _dot(axis, arm, index)
     axis.plot([1], [0], "o", color=COLOURS[0], markersize=8, zorder=3)
-    _labels(axis, [*((arm["name"], arm["retention"], arm["gain"]) for arm in arms), (str(found["base"]), 1.0, 0.0)])
+    _labels(axis, [*((arm["name"], arm["retention"], arm["gain"]) for arm in arms), (str(section["base"]), 1.0, 0.0)])
     axis.set_xticks(TICKS, [percent(tick, 0) for tick in TICKS])
     if share:
         axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}".replace("-", "−") if value else "0")
     unit = ", points" if share else ""
     axis.set_xlabel(
-        f"retention: general questions that {found['base']} answers right and that are still answered right"
+        f"retention: general questions that {section['base']} answers right and that are still answered right"
     )
     axis.set_ylabel(f"gain on held-out questions, {label}{unit}")
     axis.tick_params(length=0)
     return svg(axis.figure, "gain against retention")
 
 
-def _dot(axis: Any, arm: Mapping[str, Any], place: int) -> None:
-    colour = COLOURS[1 + place % (len(COLOURS) - 1)]
+def _dot(axis: Any, arm: Mapping[str, Any], index: int) -> None:
+    colour = COLOURS[1 + index % (len(COLOURS) - 1)]
     x, y = arm["retention"], arm["gain"]
     axis.plot(arm["retention_ci95"], [y, y], color=colour, linewidth=1.3, alpha=0.6)
     axis.plot([x, x], arm["gain_ci95"], color=colour, linewidth=1.3, alpha=0.6)
     face = colour if arm["best"] else "white"
-    axis.plot([x], [y], MARKERS[place % len(MARKERS)], color=colour, markerfacecolor=face, markersize=7.5, zorder=3)
+    axis.plot([x], [y], MARKERS[index % len(MARKERS)], color=colour, markerfacecolor=face, markersize=7.5, zorder=3)
 
 
 def _labels(axis: Any, named: Sequence[tuple[str, float, float]]) -> None:
@@ -73,7 +73,7 @@ def _labels(axis: Any, named: Sequence[tuple[str, float, float]]) -> None:
     least = APART * (top - bottom)
     for left in (True, False):
         level = float("-inf")
-        for name, x, y in sorted((one for one in named if (one[1] > 0.6) == left), key=lambda one: one[2]):
+        for name, x, y in sorted((entry for entry in named if (entry[1] > 0.6) == left), key=lambda entry: entry[2]):
             level = max(y + 0.55 * least, level + least)
             axis.annotate(
                 name,

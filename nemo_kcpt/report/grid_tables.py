@@ -28,7 +28,13 @@ def csv_tables(report: Mapping[str, Any]) -> dict[str, str]:
         "goals": (["goal", "at_least", "value", "low", "high", "n", "state", "why"], []),
         "cells": ([*FIELDS, "tokens", "seconds", "device_hours", "device", *PACKED], []),
         "score_agreement": (
-            ["score", "truth", "models", "n", *(f"{one}{end}" for one in MEASURES for end in ("", "_low", "_high"))],
+            [
+                "score",
+                "truth",
+                "models",
+                "n",
+                *(f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")),
+            ],
             [],
         ),
         "general": (["model", "n", "right", "value", "low", "high", "difference", "d_low", "d_high", "p_holm"], []),
@@ -45,7 +51,7 @@ def csv_tables(report: Mapping[str, Any]) -> dict[str, str]:
         tables["goals"][1].append(line)
     tables["cells"][1].extend([cell[name] for name in tables["cells"][0]] for cell in report["cells"])
     for row in report["score_agreement"]:
-        ends = [row[one][end] for one in MEASURES for end in ("value", "low", "high")]
+        ends = [row[measure][end] for measure in MEASURES for end in ("value", "low", "high")]
         tables["score_agreement"][1].append([row["score"], row["truth"], row["models"], row["n"], *ends])
     for row in (report["general"] or {"models": ()})["models"]:
         apart = [row["difference"], *(row["difference_ci95"] or [None, None]), row.get("p_holm")]
@@ -65,44 +71,44 @@ def _groups(groups: Iterable[Mapping[str, Any]], metrics: Sequence[str]) -> Iter
     for row in groups:
         for metric in metrics:
             if row[metric] is not None:
-                each = " ".join(str(one) for one in row["each"][metric])
+                each = " ".join(str(value) for value in row["each"][metric])
                 numbers = [len(row["models"]), row["n"], row["papers"], row[metric], *row["ci95"][metric]]
                 yield [row["name"], row["split"], metric, *numbers, row["spread"][metric], each]
 
 
 def _frontier(report: Mapping[str, Any]) -> list[str]:
     """Gain and retention of every arm, where retention was measured."""
-    found = complete(report)["frontier"] if complete(report)["retention"] else None
-    if not found:
+    edge = complete(report)["frontier"] if complete(report)["retention"] else None
+    if not edge:
         return []
-    shown, metric = Metrics(report), found["metric"]
+    known, metric = Metrics(report), edge["metric"]
     rows = []
-    for arm in found["arms"]:
-        gain = with_interval(shown.signed(arm["gain"], metric), shown.interval(arm["gain_ci95"], metric))
-        ends = shown.interval(arm["retention_ci95"], "exact_match")
-        kept = with_interval(shown.number(arm["retention"], "exact_match"), ends) if arm["enough"] else "–"
+    for arm in edge["arms"]:
+        gain = with_interval(known.signed(arm["gain"], metric), known.interval(arm["gain_ci95"], metric))
+        ends = known.interval(arm["retention_ci95"], "exact_match")
+        kept = with_interval(known.number(arm["retention"], "exact_match"), ends) if arm["enough"] else "–"
         rows.append([arm["name"], gain, kept, f"{arm['kept']:.1f} of {arm['of']}" if arm["of"] is not None else "–"])
-    head = ["Model", f"Gain, {shown.labels[metric]}", "Retention", "Kept"]
+    head = ["Model", f"Gain, {known.labels[metric]}", "Retention", "Kept"]
     caption = (
-        f"Gain on held-out questions over {found['base']}, and what was kept of the general questions it answers right."
+        f"Gain on held-out questions over {edge['base']}, and what was kept of the general questions it answers right."
     )
     return [latex_table(head, rows, caption, "frontier", 1)]
 
 
 def latex_tables(report: Mapping[str, Any]) -> list[str]:
     """Every table that has rows as a LaTeX `table`."""
-    shown = Metrics(report)
-    metrics = shown.run(report)
+    known = Metrics(report)
+    metrics = known.run(report)
     tables = [
-        _matrix(report, matrix, metric, f"matrix-{place}-{metric.replace('_', '-')}")
-        for place, matrix in enumerate(views.matrices(report), start=1)
+        _matrix(report, matrix, metric, f"matrix-{number}-{metric.replace('_', '-')}")
+        for number, matrix in enumerate(views.matrices(report), start=1)
         for metric in metrics
     ]
     if views.is_grid(report):
-        head = ["Group", "Questions", "Seeds", "n", *(shown.labels[metric] for metric in metrics)]
+        head = ["Group", "Questions", "Seeds", "n", *(known.labels[metric] for metric in metrics)]
         rows = [
             [row["name"], SPLIT_NAMES[row["split"]], str(len(row["models"])), str(row["n"])]
-            + [_value(row, metric, shown) for metric in metrics]
+            + [_value(row, metric, known) for metric in metrics]
             for row in report["groups"]
         ]
         caption = "Means over seeds with 95 % intervals (bootstrap over papers); ± the seeds' standard deviation."
@@ -115,8 +121,8 @@ def latex_tables(report: Mapping[str, Any]) -> list[str]:
                 row["name"],
                 row["than"],
                 SPLIT_NAMES[row["split"]],
-                shown.labels[row["metric"]],
-                with_interval(shown.signed(row["mean"], row["metric"]), shown.interval(row["ci95"], row["metric"])),
+                known.labels[row["metric"]],
+                with_interval(known.signed(row["mean"], row["metric"]), known.interval(row["ci95"], row["metric"])),
                 probability(row["p"]),
                 probability(row["p_holm"]),
             ]
@@ -126,7 +132,7 @@ def latex_tables(report: Mapping[str, Any]) -> list[str]:
         tables.append(latex_table(head, rows, caption, "comparisons", 4))
     if report["goals"]:
         rows = [
-            [goal["text"], goal["state"], shown.wanted(goal), shown.reached(goal), str(goal["n"] or "–")]
+            [goal["text"], goal["state"], known.wanted(goal), known.reached(goal), str(goal["n"] or "–")]
             for goal in report["goals"]
         ]
         tables.append(latex_table(["Goal", "Outcome", "At least", "Measured", "n"], rows, "Goals.", "goals", 2))
@@ -135,7 +141,7 @@ def latex_tables(report: Mapping[str, Any]) -> list[str]:
         rows = [
             [cell["name"], cell["state"], str(cell["seq_length"] or "–"), compact(cell["tokens"])]
             + [duration(cell["seconds"]), hours(cell["device_hours"])]
-            + [shown.number(cell[name], "exact_match") for name in ("fill_rate", "co_location")]
+            + [known.number(cell[name], "exact_match") for name in ("fill_rate", "co_location")]
             for cell in report["cells"]
         ]
         head = ["Cell", "State", "Context", "Tokens", "Time", f"{device}-hours", "Fill", "Beside passage"]
@@ -143,8 +149,8 @@ def latex_tables(report: Mapping[str, Any]) -> list[str]:
     ranked = [row for row in report["score_agreement"] if row["spearman"]["value"] is not None]
     if ranked:
         rows = [
-            [shown.labels[row["score"]], TRUTH_NAMES[row["truth"]], str(row["models"]), str(row["n"])]
-            + [estimate(row[one]) for one in MEASURES]
+            [known.labels[row["score"]], TRUTH_NAMES[row["truth"]], str(row["models"]), str(row["n"])]
+            + [estimate(row[measure]) for measure in MEASURES]
             for row in ranked
         ]
         caption = "Rank correlation of scores with the truth over models, 95 % intervals (bootstrap over papers)."
@@ -153,28 +159,28 @@ def latex_tables(report: Mapping[str, Any]) -> list[str]:
     return tables
 
 
-def _value(row: Mapping[str, Any], metric: str, shown: Metrics) -> str:
-    value = with_interval(shown.number(row[metric], metric), shown.interval(row["ci95"].get(metric), metric))
+def _value(row: Mapping[str, Any], metric: str, known: Metrics) -> str:
+    value = with_interval(known.number(row[metric], metric), known.interval(row["ci95"].get(metric), metric))
     spread = row["spread"].get(metric)
-    return value if spread is None else f"{value} ± {shown.number(spread, metric)}"
+    return value if spread is None else f"{value} ± {known.number(spread, metric)}"
 
 
 def _matrix(report: Mapping[str, Any], matrix: views.Matrix, metric: str, label: str) -> str:
-    shown = Metrics(report)
+    known = Metrics(report)
 
     def cell(name: str | None, split: str) -> str:
         row = views.row_of(report, name, split) if name is not None else None
         if row is None:
             return "–"
-        return with_interval(shown.number(row[metric], metric), shown.interval(row["ci95"].get(metric), metric))
+        return with_interval(known.number(row[metric], metric), known.interval(row["ci95"].get(metric), metric))
 
     splits = [split for split in SPLIT_NAMES if views.row_of(report, report["base"], split) is not None]
     rows = [
         [str(length)] + [cell(matrix.names.get((length, name)), split) for split in splits for name in matrix.sets]
         for length in matrix.lengths
     ]
-    base = [cell(report["base"], split) if not place else "" for split in splits for place in range(len(matrix.sets))]
-    counted = ", ".join(f"{views.row_of(report, report['base'], one)['n']} {SPLIT_NAMES[one]}" for one in splits)  # type: ignore[index]
+    base = [cell(report["base"], split) if not index else "" for split in splits for index in range(len(matrix.sets))]
+    counted = ", ".join(f"{views.row_of(report, report['base'], split)['n']} {SPLIT_NAMES[split]}" for split in splits)  # type: ignore[index]
     head = ["Context", *(f"{SPLIT_NAMES[split]}: {name}" for split in splits for name in matrix.sets)]
-    caption = f"{shown.labels[metric]}, {matrix.family}, with 95 % intervals; questions: {counted}."
+    caption = f"{known.labels[metric]}, {matrix.family}, with 95 % intervals; questions: {counted}."
     return latex_table(head, [[report["base"], *base], *rows], caption, label, 1)

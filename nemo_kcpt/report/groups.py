@@ -29,10 +29,10 @@ def split_name(name: str) -> tuple[str, int | None]:
 
 def groups_of(names: Iterable[str]) -> dict[str, list[str]]:
     """The models of each group, in the order of their first ones."""
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for name in names:
-        found.setdefault(split_name(name)[0], []).append(name)
-    return found
+        groups.setdefault(split_name(name)[0], []).append(name)
+    return groups
 
 
 class Groups:
@@ -68,14 +68,14 @@ class Groups:
 
     def values(self, members: Sequence[str], split: str, metric: str) -> Values:
         """Per question of a split the mean of a metric over members; of the questions that all of them have."""
-        found: Values = {}
+        means: Values = {}
         for question_id, record in self._questions.items():
             if record["split"] == split:
                 values = [self._scores.get((question_id, member), {}).get(metric) for member in members]
                 known = [float(value) for value in values if value is not None]
                 if known and len(known) == len(values):
-                    found[question_id] = sum(known) / len(known)
-        return found
+                    means[question_id] = sum(known) / len(known)
+        return means
 
     def _papers(self, question_ids: Iterable[str]) -> list[str]:
         return [paper_of(self._questions[question_id]) for question_id in question_ids]
@@ -100,36 +100,36 @@ class Groups:
         row |= {"seeds": [split_name(member)[1] for member in members], "n": len(asked)}
         row |= {"papers": len(set(self._papers(asked))), "ci95": {}, "each": {}, "spread": {}}
         for metric in self.metrics:
-            found = self.values(members, split, metric)
-            row[metric] = sum(found.values()) / len(found) if found else None
-            if found:
-                row["ci95"][metric] = [*mean_interval(self.metrics[metric], [*found.values()], self._papers(found))]
+            means = self.values(members, split, metric)
+            row[metric] = sum(means.values()) / len(means) if means else None
+            if means:
+                row["ci95"][metric] = [*mean_interval(self.metrics[metric], [*means.values()], self._papers(means))]
                 each = [self.values([member], split, metric) for member in members]
-                row["each"][metric] = [sum(one.values()) / len(one) for one in each]
+                row["each"][metric] = [sum(values.values()) / len(values) for values in each]
                 row["spread"][metric] = plain.stdev(row["each"][metric]) if len(members) > 1 else None
         return row
 
     def compare(self, first: str, second: str, split: str, metric: str) -> dict[str, Any] | None:
         """`first` minus `second` on the questions that both have; None where there are none."""
-        one, other = (self.values(self.find(name), split, metric) for name in (first, second))
-        both = [question_id for question_id in one if question_id in other]
+        first_values, second_values = (self.values(self.find(name), split, metric) for name in (first, second))
+        both = [question_id for question_id in first_values if question_id in second_values]
         if not both:
             return None
-        a, b, papers = [one[key] for key in both], [other[key] for key in both], self._papers(both)
-        found = paired_difference(b, a, papers)
+        a, b, papers = [first_values[key] for key in both], [second_values[key] for key in both], self._papers(both)
+        difference = paired_difference(b, a, papers)
         return {
             "name": first,
             "than": second,
             "split": split,
             "metric": metric,
-            "n": found.n,
+            "n": difference.n,
             "papers": len(set(papers)),
             "models": [len(self.find(first)), len(self.find(second))],
             "value": sum(a) / len(a),
             "than_value": sum(b) / len(b),
-            "mean": found.mean,
-            "ci95": [found.low, found.high],
-            "excludes_zero": found.excludes_zero,
+            "mean": difference.mean,
+            "ci95": [difference.low, difference.high],
+            "excludes_zero": difference.excludes_zero,
             "p": paired_p(b, a, papers),
         }
 
@@ -158,7 +158,7 @@ to keep of the starting model, and how many times the starting model's perplexit
 
 def goal_rows(
     goals: Iterable[Mapping[str, Any]],
-    found: Groups,
+    grouped: Groups,
     agreement: Sequence[Mapping[str, Any]],
     frontier: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ def goal_rows(
 
     Args:
         goals: as in cells.json.
-        found: the groups.
+        grouped: the groups.
         agreement: of scores with the truth.
         frontier: of report.json, with what every arm kept.
 
@@ -182,8 +182,8 @@ def goal_rows(
             forms = ", or ".join(f"text, {', '.join(fields)}" for fields in GOALS.values())
             raise BadInput(f"goals: {dict(goal)}: expected {forms}")
         measured = goal.get("metric", goal.get("spearman")) if kind in ("difference", "spearman") else None
-        if measured is not None and measured not in found.metrics:
-            raise BadInput(f"goals: {measured!r} is not one of {', '.join(found.metrics)}")
+        if measured is not None and measured not in grouped.metrics:
+            raise BadInput(f"goals: {measured!r} is not one of {', '.join(grouped.metrics)}")
         row: dict[str, Any] = {
             "text": str(goal.get("text") or _words(goal, kind)),
             "kind": kind,
@@ -197,7 +197,7 @@ def goal_rows(
             "why": None,
         }
         if kind == "difference":
-            row |= _difference(goal, found)
+            row |= _difference(goal, grouped)
         else:
             row |= _spearman(goal, agreement) if kind == "spearman" else _kept(goal, kind, frontier)
         rows.append(row | _verdict(row))
@@ -215,7 +215,7 @@ def _words(goal: Mapping[str, Any], kind: str) -> str:
 
 def _kept(goal: Mapping[str, Any], kind: str, frontier: Mapping[str, Any] | None) -> dict[str, Any]:
     name = goal[kind]
-    arm = next((one for one in (frontier or {"arms": ()})["arms"] if name in (one["name"], *one["models"])), None)
+    arm = next((arm for arm in (frontier or {"arms": ()})["arms"] if name in (arm["name"], *arm["models"])), None)
     if arm is None:
         return {"why": f"no gain and retention of {name}"}
     if kind == "perplexity":
@@ -229,11 +229,11 @@ def _kept(goal: Mapping[str, Any], kind: str, frontier: Mapping[str, Any] | None
     return {"value": arm["retention"], "ci95": arm["retention_ci95"], "n": arm["of"]}
 
 
-def _difference(goal: Mapping[str, Any], found: Groups) -> dict[str, Any]:
+def _difference(goal: Mapping[str, Any], grouped: Groups) -> dict[str, Any]:
     for name in (goal["better"], goal["than"]):
-        if not found.find(name):
+        if not grouped.find(name):
             return {"why": f"no answers of {name}"}
-    row = found.compare(goal["better"], goal["than"], goal.get("split", "test"), goal["metric"])
+    row = grouped.compare(goal["better"], goal["than"], goal.get("split", "test"), goal["metric"])
     if row is None:
         return {"why": f"no {goal['metric']} of both on the same questions"}
     return {"value": row["mean"], "ci95": row["ci95"], "n": row["n"]}
@@ -260,23 +260,23 @@ def _verdict(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def chosen_pair(
-    goals: Iterable[Mapping[str, Any]], compare: Sequence[Sequence[str]], found: Groups, base: str
+    goals: Iterable[Mapping[str, Any]], compare: Sequence[Sequence[str]], grouped: Groups, base: str
 ) -> tuple[str, str]:
     """What the headline compares, by what was fixed before the run: the first goal over the base that names a group,
     else the first comparison's first, else the last group."""
     for goal in goals:
-        if goal.get("than") == base and found.find(str(goal.get("better"))):
+        if goal.get("than") == base and grouped.find(str(goal.get("better"))):
             return str(goal["better"]), base
     for first, _ in compare:
-        if first != base and found.find(first):
+        if first != base and grouped.find(first):
             return first, base
-    return [*found.members][-1], base
+    return [*grouped.members][-1], base
 
 
-def headline(pair: Sequence[str], found: Groups) -> dict[str, Any] | None:
+def headline(pair: Sequence[str], grouped: Groups) -> dict[str, Any] | None:
     """The one number, on held-out questions by the first of `HEADLINES` that was run; as build.headline has it."""
     for metric in HEADLINES:
-        row = found.compare(pair[0], pair[1], "test", metric) if pair[0] != pair[1] else None
+        row = grouped.compare(pair[0], pair[1], "test", metric) if pair[0] != pair[1] else None
         if row is not None:
             return {**row, "base": row["than"], "base_value": row["than_value"]}
     return None

@@ -27,15 +27,15 @@ def names(key: str, given: Any) -> dict[str, Path]:
 
     Folders of equal names get the name of the folder that they are in as well, else a number.
     """
-    found = paths(given)
-    if len(found) == 1:
-        return {key: found[0]}
-    short = [path.name for path in found]
+    folders = paths(given)
+    if len(folders) == 1:
+        return {key: folders[0]}
+    short = [path.name for path in folders]
     if len(set(short)) < len(short):
-        short = [f"{path.parent.name}/{path.name}" for path in found]
+        short = [f"{path.parent.name}/{path.name}" for path in folders]
     if len(set(short)) < len(short):
-        short = [str(place) for place in range(len(found))]
-    return {f"{key}/{name}": path for name, path in zip(short, found)}
+        short = [str(index) for index in range(len(folders))]
+    return {f"{key}/{name}": path for name, path in zip(short, folders)}
 
 
 def join_answers(given: Any, questions: Mapping[str, Mapping[str, Any]]) -> dict[Key, dict[str, Any]]:
@@ -47,20 +47,20 @@ def join_answers(given: Any, questions: Mapping[str, Mapping[str, Any]]) -> dict
     joined: dict[Key, dict[str, Any]] = {}
     origin: dict[Key, Path] = {}
     for path in paths(given):
-        found = read_answers(path, questions)
-        _refuse_twice("answers", found, path, origin)
-        joined |= found
+        answers = read_answers(path, questions)
+        _refuse_twice("answers", answers, path, origin)
+        joined |= answers
     return joined
 
 
-def _refuse_twice(what: str, found: Mapping[Key, Any], path: Path, origin: dict[Key, Path]) -> None:
-    twice = next((key for key in found if key in origin), None)
+def _refuse_twice(what: str, records: Mapping[Key, Any], path: Path, origin: dict[Key, Path]) -> None:
+    twice = next((key for key in records if key in origin), None)
     if twice is not None:
         raise BadInput(
             f"{path}: '{twice[1]}' and question '{twice[0]}' are in {origin[twice]}, too; "
             f"give each model's {what} once, or give the models different names"
         )
-    origin |= dict.fromkeys(found, path)
+    origin |= dict.fromkeys(records, path)
 
 
 def join_scores(given: Any, answers: Mapping[Key, Any]) -> dict[Key, dict[str, Any]]:
@@ -73,13 +73,13 @@ def join_scores(given: Any, answers: Mapping[Key, Any]) -> dict[Key, dict[str, A
     origin: dict[Key, Path] = {}
     path = Path()
     for path in map(SCORES.path, paths(given)):
-        found: dict[Key, dict[str, Any]] = {}
+        records: dict[Key, dict[str, Any]] = {}
         for where, key, record in SCORES.keyed(path):
             if key not in answers:
                 raise BadInput(f"{where}: no answer of '{key[1]}' to question '{key[0]}' in the answers")
-            found[key] = record
-        _refuse_twice("scores", found, path, origin)
-        joined |= found
+            records[key] = record
+        _refuse_twice("scores", records, path, origin)
+        joined |= records
     lacking = next((key for key in answers if key not in joined), None)
     if lacking is not None:
         raise BadInput(
@@ -95,7 +95,7 @@ def join_scorers(given: Any) -> dict[str, dict[str, Any]]:
         BadInput: two folders hold scores of one name by different packages, versions or labels.
     """
     joined: dict[str, dict[str, Any]] = {}
-    for path in (SCORES.path(one).with_name(FILE) for one in paths(given)):
+    for path in (SCORES.path(folder).with_name(FILE) for folder in paths(given)):
         for name, entry in (read_object(path) or {} if path.is_file() else {}).items():
             if joined.setdefault(name, entry) != entry:
                 raise BadInput(
@@ -107,12 +107,12 @@ def join_scorers(given: Any) -> dict[str, dict[str, Any]]:
 
 def added_by_packages(inputs: Mapping[str, Path]) -> dict[str, str]:
     """What of other packages made the inputs, by their manifests: "scorer words" -> name and version of its package."""
-    found: dict[str, str] = {}
+    packages: dict[str, str] = {}
     for path in inputs.values():
         folder = path if path.is_dir() else path.parent
         if (folder / MANIFEST).is_file():
-            found |= read_manifest(folder)["config"].get("plugins") or {}
-    return found
+            packages |= read_manifest(folder)["config"].get("plugins") or {}
+    return packages
 
 
 def join_perplexity(given: Any, base: str) -> dict[str, Any] | None:
@@ -123,14 +123,14 @@ def join_perplexity(given: Any, base: str) -> dict[str, Any] | None:
     """
     from nemo_kcpt.evaluation.scoring.perplexity_stage import measure
 
-    found = paths(given)
-    if not found:
+    folders = paths(given)
+    if not folders:
         return None
-    if len(found) == 1:
-        return read_object(file_in(found[0], "perplexity.json"))
+    if len(folders) == 1:
+        return read_object(file_in(folders[0], "perplexity.json"))
     joined: dict[Key, dict[str, Any]] = {}
     origin: dict[Key, Path] = {}
-    for path in map(PERPLEXITY.path, found):
+    for path in map(PERPLEXITY.path, folders):
         records = {key: record for _, key, record in PERPLEXITY.keyed(path)}
         _refuse_twice("perplexity", records, path, origin)
         joined |= records
@@ -153,10 +153,10 @@ def read_object(path: Path | None) -> dict[str, Any] | None:
     """
     if path is None:
         return None
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise BadInput(f"{path}: expected a JSON object, found {type(found).__name__}")
-    return found
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise BadInput(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
 
 
 def read_stages(path: Path | None) -> list[dict[str, Any]]:
@@ -185,12 +185,12 @@ def read_commands(path: Path | None) -> list[dict[str, Any]]:
     """
     if path is None:
         return []
-    found = read_json(path)
-    if not isinstance(found, list) or not all(
+    content = read_json(path)
+    if not isinstance(content, list) or not all(
         isinstance(entry, dict)
         and isinstance(entry.get("command"), list)
         and all(isinstance(word, str) for word in entry["command"])
-        for entry in found
+        for entry in content
     ):
         raise BadInput(f"{path}: expected a list of objects with name and command, which is a list of words")
-    return [{"name": str(entry.get("name", "")), "command": entry["command"]} for entry in found]
+    return [{"name": str(entry.get("name", "")), "command": entry["command"]} for entry in content]

@@ -57,7 +57,7 @@ def sections(names: Iterable[str], report: Mapping[str, Any], environment: Any, 
         KcptError: a part cannot be imported, is none, or fails; names its package.
     """
     for plugin in chosen(list(names)):
-        part: Part = plugin.load(lambda one: isinstance(one, Part), "a nemo_kcpt.report.part.Part")
+        part: Part = plugin.load(lambda value: isinstance(value, Part), "a nemo_kcpt.report.part.Part")
         try:
             text = environment.from_string(getattr(part, form)).render(report=report, **part.contents(report))
         except Exception as error:  # whatever a function or a template of others raises

@@ -37,10 +37,10 @@ def whiskers(
     colours = colours_of(names)
     (axis,) = panels(name, 8.9, 0.55 + (0.20 * len(names) + 0.22) * len(groups))
     for row in rows:
-        place = groups.index(row[group]) + (names.index(row["name"]) - (len(names) - 1) / 2) * 0.7 / max(len(names), 2)
+        y = groups.index(row[group]) + (names.index(row["name"]) - (len(names) - 1) / 2) * 0.7 / max(len(names), 2)
         low, high = row["ci95"]
-        axis.plot([low, high], [place, place], color=colours[row["name"]], linewidth=2, solid_capstyle="round")
-        axis.plot([row["value"]], [place], "o", color=colours[row["name"]], markersize=6.5)
+        axis.plot([low, high], [y, y], color=colours[row["name"]], linewidth=2, solid_capstyle="round")
+        axis.plot([row["value"]], [y], "o", color=colours[row["name"]], markersize=6.5)
     for model in names:
         axis.plot([], [], "o-", color=colours[model], label=model, linewidth=2, markersize=6.5)
     axis.set_yticks(range(len(groups)), [labels.get(entry, str(entry)) for entry in groups])

@@ -50,20 +50,20 @@ def score_agreement(
         for name in (*agreement.SCORES, *others):
             keys = [key for key in known if key in scores and scores[key].get(name) is not None]
             if keys and name != truth:
-                found = {key: (float(scores[key][name]), known[key]) for key in keys}
-                rows.append({"score": name, "truth": truth, **_row(found, questions, seed)})
+                pairs = {key: (float(scores[key][name]), known[key]) for key in keys}
+                rows.append({"score": name, "truth": truth, **_row(pairs, questions, seed)})
     return rows
 
 
-def _row(found: Mapping[Key, tuple[float, float]], questions: Records, seed: int) -> dict[str, Any]:
+def _row(pairs: Mapping[Key, tuple[float, float]], questions: Records, seed: int) -> dict[str, Any]:
     import numpy as np
 
-    models = list(dict.fromkeys(model for _, model in found))
-    papers = list(dict.fromkeys(paper_of(questions[question_id]) for question_id, _ in found))
-    place = {name: index for index, name in enumerate(papers)}, {name: index for index, name in enumerate(models)}
+    models = list(dict.fromkeys(model for _, model in pairs))
+    papers = list(dict.fromkeys(paper_of(questions[question_id]) for question_id, _ in pairs))
+    positions = {name: index for index, name in enumerate(papers)}, {name: index for index, name in enumerate(models)}
     first, second, count = (np.zeros((len(papers), len(models))) for _ in range(3))
-    for (question_id, model), (value, truth) in found.items():
-        cell = place[0][paper_of(questions[question_id])], place[1][model]
+    for (question_id, model), (value, truth) in pairs.items():
+        cell = positions[0][paper_of(questions[question_id])], positions[1][model]
         first[cell] += value
         second[cell] += truth
         count[cell] += 1
@@ -78,12 +78,12 @@ def _row(found: Mapping[Key, tuple[float, float]], questions: Records, seed: int
 
     samples = agreement.resampled(papers, seed)
     everything = np.arange(len(papers))
-    result: dict[str, Any] = {"models": len(models), "n": len(found), "papers": len(papers)}
+    result: dict[str, Any] = {"models": len(models), "n": len(pairs), "papers": len(papers)}
     for name, measure in (("spearman", agreement.spearman), ("kendall", agreement.kendall)):
         value = over(everything, measure)
         entry: dict[str, float | None] = {"value": None, "low": None, "high": None}
         if not math.isnan(value):
-            drawn = [one for one in (over(sample, measure) for sample in samples) if not math.isnan(one)]
+            drawn = [sampled for sampled in (over(sample, measure) for sample in samples) if not math.isnan(sampled)]
             entry["value"] = value
             if samples and len(drawn) >= 0.9 * len(samples):
                 entry["low"], entry["high"] = (float(end) for end in np.percentile(drawn, [2.5, 97.5]))

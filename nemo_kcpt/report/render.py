@@ -35,17 +35,22 @@ if TYPE_CHECKING:
 
 
 def _environment(report: Mapping[str, Any], markdown: bool) -> Any:
-    found = jinja(Path(__file__).parent, markdown=markdown)
+    environment = jinja(Path(__file__).parent, markdown=markdown)
     metrics = Metrics(report)
-    found.filters |= {"number": metrics.number, "interval": metrics.interval, "signed": metrics.signed}
-    found.filters |= {"reached": metrics.reached, "wanted": metrics.wanted, "clear": clear, "count": count}
-    found.filters |= {"probability": probability, "estimate": estimate, "compact": compact, "hours": hours}
-    found.filters |= {"duration": duration, "shell": views.shell_line}
-    found.globals |= {"pieces": pieces, "metric_names": metrics.labels, "split_names": SPLIT_NAMES, "share": share}
-    found.globals |= {"interval_note": INTERVAL_NOTE, "truth_names": TRUTH_NAMES, "goal_marks": GOAL_MARKS}
-    found.globals |= {"beside": beside, "plottable": plottable}
-    found.globals |= {"difference_note": DIFFERENCE_NOTE, "row_of": views.row_of, "shares": metrics.shares}
-    return found
+    environment.filters |= {"number": metrics.number, "interval": metrics.interval, "signed": metrics.signed}
+    environment.filters |= {"reached": metrics.reached, "wanted": metrics.wanted, "clear": clear, "count": count}
+    environment.filters |= {"probability": probability, "estimate": estimate, "compact": compact, "hours": hours}
+    environment.filters |= {"duration": duration, "shell": views.shell_line}
+    environment.globals |= {
+        "pieces": pieces,
+        "metric_names": metrics.labels,
+        "split_names": SPLIT_NAMES,
+        "share": share,
+    }
+    environment.globals |= {"interval_note": INTERVAL_NOTE, "truth_names": TRUTH_NAMES, "goal_marks": GOAL_MARKS}
+    environment.globals |= {"beside": beside, "plottable": plottable}
+    environment.globals |= {"difference_note": DIFFERENCE_NOTE, "row_of": views.row_of, "shares": metrics.shares}
+    return environment
 
 
 def _contents(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,10 +117,10 @@ def summary_table(report: Mapping[str, Any]) -> Table:
                 continue
             cells = []
             for index, metric in enumerate(metrics):
-                shown = known.number(row[metric], metric)
+                cell = known.number(row[metric], metric)
                 if index == 0 and row[metric] is not None:
-                    shown += f"  ({known.interval(row['ci95'][metric], metric)})"
-                cells.append(shown)
+                    cell += f"  ({known.interval(row['ci95'][metric], metric)})"
+                cells.append(cell)
             table.add_row(Text(row["name"]), SPLIT_NAMES[split], str(row["n"]), *cells)
         table.add_section()
     return table

@@ -54,20 +54,20 @@ def section(given: Mapping[str, tuple[Path | None, Any, Any]], base: str) -> dic
         if folder is None or not all(keys):
             raise BadInput(f"{source}=, {source}_answers= and {source}_scores= belong together; give all three")
         questions = read_questions(folder)
-        found = read.join_scores(scores, read.join_answers(answers, questions))
-        names = list(dict.fromkeys(model for _, model in found))
+        joined = read.join_scores(scores, read.join_answers(answers, questions))
+        names = list(dict.fromkeys(model for _, model in joined))
         if base not in names:
             raise BadInput(f"{source}_scores: no answers of '{base}' (found: {', '.join(names)}); name it with base=")
-        instructions = sum(bool(one.get("checks")) for one in questions.values())
+        instructions = sum(bool(question.get("checks")) for question in questions.values())
         return {
             "source": source,
             "base": base,
             "least": LEAST,
-            "questions": sum(bool(one.get("accepted")) for one in questions.values()),
+            "questions": sum(bool(question.get("accepted")) for question in questions.values()),
             "instructions": instructions,
-            "models": [retention_row(name, [name], base, questions, found) for name in names],
+            "models": [retention_row(name, [name], base, questions, joined) for name in names],
             "groups": [
-                retention_row(name, members, base, questions, found) for name, members in groups_of(names).items()
+                retention_row(name, members, base, questions, joined) for name, members in groups_of(names).items()
             ],
         }
     return None
@@ -101,12 +101,12 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def _perplexity_ratio(report: Report, members: Sequence[str], base: str) -> float | None:
     """Perplexity over the base's; of several seeds the geometric mean."""
-    found = {row["model"]: row["perplexity"] for row in (report["perplexity"] or {"models": ()})["models"]}
-    known = [math.log(found[name]) for name in members if name in found]
-    if base not in found or len(known) < len(members):
+    perplexities = {row["model"]: row["perplexity"] for row in (report["perplexity"] or {"models": ()})["models"]}
+    known = [math.log(perplexities[name]) for name in members if name in perplexities]
+    if base not in perplexities or len(known) < len(members):
         return None
     mean = _mean(known)
-    return None if mean is None else math.exp(mean - math.log(found[base]))
+    return None if mean is None else math.exp(mean - math.log(perplexities[base]))
 
 
 def frontier(report: Report, grouped: Groups, metric: str | None) -> dict[str, Any] | None:
@@ -130,17 +130,22 @@ def frontier(report: Report, grouped: Groups, metric: str | None) -> dict[str, A
     moved = {row["model"]: row["kl"] for row in (report["divergence"] or {"models": ()})["models"]}
     arms = []
     for name, members in grouped.members.items():
-        found = grouped.compare(name, base, "test", metric) if name != base else None
-        if found is None:
+        comparison = grouped.compare(name, base, "test", metric) if name != base else None
+        if comparison is None:
             continue
         row = kept.get(name) or {"knowledge": None, "instructions": None}
         part, other = row["knowledge"] or {}, row["instructions"] or {}
-        arm: dict[str, Any] = {"name": name, "models": list(members), "gain": found["mean"], "gain_ci95": found["ci95"]}
+        arm: dict[str, Any] = {
+            "name": name,
+            "models": list(members),
+            "gain": comparison["mean"],
+            "gain_ci95": comparison["ci95"],
+        }
         arm |= {"retention": part.get("retention"), "retention_ci95": part.get("ci95")}
         arm |= {key: part.get(key) for key in ("kept", "of", "enough")}
         arm["instructions"] = other.get("retention") if other.get("enough") else None
         arm["perplexity_ratio"] = _perplexity_ratio(report, members, base)
-        known = [moved[one] for one in members if one in moved]
+        known = [moved[member] for member in members if member in moved]
         arm["kl"] = _mean(known) if len(known) == len(members) else None
         arms.append(arm)
     for arm in arms:
@@ -153,8 +158,8 @@ def plottable(arm: Mapping[str, Any]) -> bool:
     return bool(arm["enough"])
 
 
-def _dominates(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    first, second = ((arm["gain"], arm["retention"]) for arm in (one, other))
+def _dominates(candidate: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    first, second = ((arm["gain"], arm["retention"]) for arm in (candidate, other))
     return all(a >= b for a, b in zip(first, second)) and first != second
 
 
@@ -162,14 +167,14 @@ def headline_arm(report: Report) -> Mapping[str, Any] | None:
     """The arm of the headline, where its retention says something."""
     name = (report["headline"] or {"name": ""})["name"]
     arms = (report.get("frontier") or {"arms": ()})["arms"]
-    return next((one for one in arms if plottable(one) and (name == one["name"] or name in one["models"])), None)
+    return next((arm for arm in arms if plottable(arm) and (name == arm["name"] or name in arm["models"])), None)
 
 
 def _general_share(report: Report, name: str) -> str | None:
     """The share of general questions that an arm answers right, the mean over its seeds; None where none was asked."""
     rows = (report["general"] or {"models": ()})["models"]
-    found = _mean([row["exact_match"] for row in rows if name in (row["name"], split_name(row["name"])[0])])
-    return None if found is None else percent(found)
+    share = _mean([row["exact_match"] for row in rows if name in (row["name"], split_name(row["name"])[0])])
+    return None if share is None else percent(share)
 
 
 def beside(report: Report, name: str) -> tuple[str, str]:
@@ -179,10 +184,10 @@ def beside(report: Report, name: str) -> tuple[str, str]:
         The number, or words in its place; and a line of explanation.
     """
     arms = (report.get("frontier") or {"arms": ()})["arms"]
-    arm = next((one for one in arms if name == one["name"] or name in one["models"]), None)
+    arm = next((arm for arm in arms if name == arm["name"] or name in arm["models"]), None)
     base = report["base"]
     if arm is None or arm["of"] is None:
-        before, after = (_general_share(report, one) for one in (base, name))
+        before, after = (_general_share(report, model) for model in (base, name))
         shares = (
             ""
             if before is None or after is None
@@ -191,8 +196,8 @@ def beside(report: Report, name: str) -> tuple[str, str]:
         return "not measured", f"retention: docs/retention.md says how{shares}"
     kept = f"{arm['kept']:.1f}".removesuffix(".0")
     if not arm["enough"]:
-        told = f"{kept} of {arm['of']} kept, too few for a share" if arm["of"] else "so there is nothing to keep"
-        return "not measured", f"retention: {base} answers {arm['of'] or 'no'} general questions right; {told}"
+        reason = f"{kept} of {arm['of']} kept, too few for a share" if arm["of"] else "so there is nothing to keep"
+        return "not measured", f"retention: {base} answers {arm['of'] or 'no'} general questions right; {reason}"
     low, high = (f"{100 * end:.1f}" for end in arm["retention_ci95"])
     return (
         percent(arm["retention"]),

@@ -39,9 +39,9 @@ def data_sheet(
 
 def _shares(table: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     rows = (table or {}).get("rows") or []
-    found = [{"value": row["value"], "papers": row["papers"]} for row in rows]
+    shares = [{"value": row["value"], "papers": row["papers"]} for row in rows]
     others = ((table or {}).get("others") or {}).get("papers") or 0
-    return [*found, {"value": "others", "papers": others}] if others else found
+    return [*shares, {"value": "others", "papers": others}] if others else shares
 
 
 def _corpus(papers: Path | None) -> dict[str, Any] | None:
@@ -97,18 +97,18 @@ def _synthetic(folder: Path | None) -> dict[str, Any] | None:
             "cost": counts.get("cost"),
             **made,
         }
-    found = read_json(folder / "synthesis.json")
+    synthesis = read_json(folder / "synthesis.json")
     kinds = [
         {"kind": row["kind"], "made": row["made"], "kept": row["kept"], "rejected": sum(row["rejected"].values())}
-        for row in found["kinds"]
+        for row in synthesis["kinds"]
     ]
     totals = {
-        name: found["totals"].get(name)
+        name: synthesis["totals"].get(name)
         for name in ("calls", "failed", "prompt_tokens", "cached_tokens", "completion_tokens", "cost")
     }
-    rejected = found.get("rejected") or {}
-    filters = {name: text for name, text in (found.get("filters") or {}).items() if name in rejected}
-    return {"teacher": found["model"], "kinds": kinds, "rejected": rejected, "filters": filters, **totals}
+    rejected = synthesis.get("rejected") or {}
+    filters = {name: text for name, text in (synthesis.get("filters") or {}).items() if name in rejected}
+    return {"teacher": synthesis["model"], "kinds": kinds, "rejected": rejected, "filters": filters, **totals}
 
 
 def _instructions(folder: Path | None) -> dict[str, Any] | None:
@@ -151,7 +151,7 @@ def _judged(folder: Path) -> dict[str, Any]:
 
 def _name(judge: Any) -> str | None:
     if isinstance(judge, (list, tuple)):
-        return ", ".join(str(_name(one)) for one in judge)
+        return ", ".join(str(_name(member)) for member in judge)
     if isinstance(judge, Mapping):
         return ", ".join(map(str, judge))
     return str(judge) if judge else None
@@ -165,7 +165,7 @@ def general_rows(
     General questions are about no paper; each stands for itself. `p` is of the paired permutation test, `p_holm`
     corrected for the models compared.
     """
-    found = {
+    results = {
         name: {
             key: float(scores[key, name]["exact_match"])
             for key in questions
@@ -174,15 +174,15 @@ def general_rows(
         for name in names
     }
     rows = []
-    for name, values in found.items():
+    for name, values in results.items():
         if not values:
             continue
         right = round(sum(values.values()))
         row: dict[str, Any] = {"name": name, "n": len(values), "right": right, "exact_match": right / len(values)}
         row |= {"wilson95": [*wilson_interval(right, len(values))], "difference": None, "difference_ci95": None}
-        both = [key for key in values if key in found.get(base, {})]
+        both = [key for key in values if key in results.get(base, {})]
         if name != base and both:
-            before, after = [found[base][key] for key in both], [values[key] for key in both]
+            before, after = [results[base][key] for key in both], [values[key] for key in both]
             apart = paired_difference(before, after)
             row |= {"difference": apart.mean, "difference_ci95": [apart.low, apart.high], "p": paired_p(before, after)}
         rows.append(row)

@@ -80,7 +80,7 @@ def _inputs(config: Config) -> dict[str, Path]:
         if path is not None:
             inputs[name] = path
     for name in _NAMED:
-        inputs |= {f"{name}/{one}": path for one, path in _named(getattr(config, name)).items()}
+        inputs |= {f"{name}/{label}": path for label, path in _named(getattr(config, name)).items()}
     return inputs | cells.inputs_of(config.cells, cells.read_plan(config.cells))
 
 
@@ -122,7 +122,11 @@ def _ratings(people: Path | None) -> dict[tuple[str, str], float]:
     file = people / RATINGS.name if people is not None else None
     if file is None or not file.is_file():
         return {}
-    rated = {(str(one["question_id"]), str(one["model"])) for one in RATINGS.read(file) if one["rating"] is not None}
+    rated = {
+        (str(record["question_id"]), str(record["model"]))
+        for record in RATINGS.read(file)
+        if record["rating"] is not None
+    }
     return read_ratings(file, dict.fromkeys(rated)) if rated else {}
 
 
@@ -151,13 +155,13 @@ def build_report(config: Config) -> dict[str, Any]:
     pair = groups.chosen_pair(plan["goals"], plan["compare"], grouped, config.base)
     head = groups.headline(pair, grouped) if config.cells is not None else build.headline(rows, differences)
     cell_rows, trainings = cells.build_cells(config.cells, plan, names, "gpu" in str(sorted(extra)).lower())
-    shown = [config.base, *(name for words in (pair, *plan["compare"]) for name in words)]
+    wanted = [config.base, *(name for words in (pair, *plan["compare"]) for name in words)]
     counts: Mapping[str, Any] = {
         "questions": {split: sum(record["split"] == split for record in questions.values()) for split in build.SPLITS},
         "papers": len(read_papers(config.papers)) if config.papers is not None else None,
         "answers": len(answers),
     }
-    found = {
+    report = {
         "title": config.title,
         "summary": config.summary,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -196,7 +200,7 @@ def build_report(config: Config) -> dict[str, Any]:
         ),
         "stages": read.read_stages(config.timings),
         "parity": read.read_object(config.parity),
-        "chosen": build.chosen_models(names, [one for name in shown for one in grouped.find(name)[:1]]),
+        "chosen": build.chosen_models(names, [member for name in wanted for member in grouped.find(name)[:1]]),
         "examples": [build.example(questions[key], names, answers, scores, values) for key in drawn],
         "environment": environment.describe() | extra | ({"plugins": packages} if packages else {}),
         "fingerprints": {name: _fingerprint(path) for name, path in inputs.items()},
@@ -206,8 +210,8 @@ def build_report(config: Config) -> dict[str, Any]:
         **({"sweeps": read_sweeps(read.paths(config.choices))} if config.choices else {}),
         **({"parts": config.parts} if config.parts else {}),
     }
-    edge = retention.frontier(found, grouped, head["metric"] if head else None)
-    return found | {"frontier": edge, "goals": groups.goal_rows(plan["goals"], grouped, agreement, edge)}
+    edge = retention.frontier(report, grouped, head["metric"] if head else None)
+    return report | {"frontier": edge, "goals": groups.goal_rows(plan["goals"], grouped, agreement, edge)}
 
 
 def run(config: Config, redo: bool = False) -> None:

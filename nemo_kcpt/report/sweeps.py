@@ -19,12 +19,12 @@ def read_sweeps(folders: Sequence[Path]) -> list[dict[str, Any]]:
     Raises:
         BadInput: see :func:`read_choice`.
     """
-    found = []
+    sweeps = []
     for folder in folders:
         choice = read_choice(folder)
         trained = max(choice["rows"], key=lambda row: row["alpha"])["model"]
-        found.append({"name": trained, **choice})
-    return found
+        sweeps.append({"name": trained, **choice})
+    return sweeps
 
 
 def sweep_plot(sweep: Mapping[str, Any]) -> str:

@@ -47,19 +47,19 @@ def csv_tables(report: Mapping[str, Any]) -> dict[str, str]:
 
 def latex_tables(report: Mapping[str, Any]) -> str:
     """The tables as LaTeX, each a `table` environment with a caption; needs the package booktabs."""
-    shown = Metrics(report)
-    metrics = shown.run(report)
+    known = Metrics(report)
+    metrics = known.run(report)
     first = [
         [row["name"], SPLIT_NAMES[row["split"]], str(row["n"])]
         + [
-            with_interval(shown.number(row[metric], metric), shown.interval(row["ci95"].get(metric), metric))
+            with_interval(known.number(row[metric], metric), known.interval(row["ci95"].get(metric), metric))
             for metric in metrics
         ]
         for row in report["models"]
     ]
     tables = [
         latex_table(
-            ["Model", "Questions", "n", *(shown.labels[metric] for metric in metrics)],
+            ["Model", "Questions", "n", *(known.labels[metric] for metric in metrics)],
             first,
             "Scores with 95 % intervals (bootstrap over papers).",
             "scores",
@@ -71,7 +71,7 @@ def latex_tables(report: Mapping[str, Any]) -> str:
             [
                 row["model"],
                 str(row["n"]),
-                with_interval(shown.number(row["accuracy"], "judge"), shown.interval(row["wilson95"], "judge")),
+                with_interval(known.number(row["accuracy"], "judge"), known.interval(row["wilson95"], "judge")),
             ]
             for row in report["people"]["models"]
         ]
@@ -83,8 +83,8 @@ def latex_tables(report: Mapping[str, Any]) -> str:
             [
                 row["name"],
                 SPLIT_NAMES[row["split"]],
-                shown.labels[row["metric"]],
-                with_interval(shown.signed(row["mean"], row["metric"]), shown.interval(row["ci95"], row["metric"])),
+                known.labels[row["metric"]],
+                with_interval(known.signed(row["mean"], row["metric"]), known.interval(row["ci95"], row["metric"])),
                 f"{row['p']:.3f}",
                 f"{row['p_holm']:.3f}",
             ]

@@ -28,7 +28,7 @@ def main_metric(report: Report) -> str | None:
     """The metric of plots: the headline's, else the first of `HEADLINES` that was run."""
     if report["headline"]:
         return str(report["headline"]["metric"])
-    return next((one for one in HEADLINES if any(row[one] is not None for row in report["models"])), None)
+    return next((metric for metric in HEADLINES if any(row[metric] is not None for row in report["models"])), None)
 
 
 def row_of(report: Report, name: str, split: str) -> Row | None:
@@ -46,11 +46,11 @@ def family(cell: Row) -> str:
 def group_cells(report: Report) -> dict[str, list[Row]]:
     """The cells of each group that are in the main table, with their family."""
     groups = {name: row["name"] for row in report["groups"] for name in row["models"]}
-    found: dict[str, list[Row]] = {}
+    by_group: dict[str, list[Row]] = {}
     for cell in report["cells"]:
         if cell["name"] in groups:
-            found.setdefault(groups[cell["name"]], []).append(cell)
-    return found
+            by_group.setdefault(groups[cell["name"]], []).append(cell)
+    return by_group
 
 
 def mean_of(cells: Sequence[Row], key: str) -> float | None:
@@ -79,19 +79,19 @@ def matrices(report: Report) -> list[Matrix]:
     for cell in report["cells"]:
         if cell["seq_length"] and cell["set"]:
             by_family.setdefault(family(cell), []).append(cell)
-    found = []
+    result = []
     for name, cells in by_family.items():
         lengths = tuple(sorted({cell["seq_length"] for cell in cells}))
         sets = tuple(dict.fromkeys(cell["set"] for cell in cells))
         names: dict[tuple[int, str], set[str]] = {}
         for cell in cells:
             names.setdefault((cell["seq_length"], cell["set"]), set()).add(measured.get(cell["name"], ""))
-        taken = {place: groups - {""} for place, groups in names.items()}
+        taken = {position: groups - {""} for position, groups in names.items()}
         if len(lengths) > 1 and len(sets) > 1 and all(len(groups) < 2 for groups in taken.values()):
             states = {(cell["seq_length"], cell["set"]): cell["state"] for cell in cells}
-            groups = {place: next(iter(one)) for place, one in taken.items() if one}
-            found.append(Matrix(name, lengths, sets, groups, {k: v for k, v in states.items() if k not in groups}))
-    return found
+            groups = {position: next(iter(group_names)) for position, group_names in taken.items() if group_names}
+            result.append(Matrix(name, lengths, sets, groups, {k: v for k, v in states.items() if k not in groups}))
+    return result
 
 
 @dataclass(frozen=True)
@@ -104,17 +104,17 @@ class Series:
 
 def over_length(report: Report) -> dict[str, list[Series]]:
     """Series over context length on held-out questions: for each matrix one a set, else one a family."""
-    found: dict[str, list[Series]] = {}
+    series: dict[str, list[Series]] = {}
     for matrix in matrices(report):
         lines = []
         for name in matrix.sets:
             rows = [(length, _row(report, matrix.names.get((length, name)))) for length in matrix.lengths]
             lines.append(Series(name, tuple((length, row) for length, row in rows if row is not None)))
-        found[matrix.family] = [line for line in lines if line.points]
-    if found:
-        return found
+        series[matrix.family] = [line for line in lines if line.points]
+    if series:
+        return series
     lines = against(report, "seq_length")
-    lengths = {place for line in lines for place, _ in line.points}
+    lengths = {length for line in lines for length, _ in line.points}
     return {"": lines} if len(lengths) > 1 else {}
 
 
@@ -130,22 +130,22 @@ def against(report: Report, key: str) -> list[Series]:
     for name, cells in group_cells(report).items():
         if name == report["base"]:
             continue
-        place, row = mean_of(cells, key), row_of(report, name, "test")
-        if place is not None and row is not None:
+        x, row = mean_of(cells, key), row_of(report, name, "test")
+        if x is not None and row is not None:
             label = str(cells[0]["set"]) if by_set else family(cells[0])
-            lines.setdefault(label, []).append((place, row))
-    places = sorted(place for points in lines.values() for place, _ in points)
+            lines.setdefault(label, []).append((x, row))
+    places = sorted(x for points in lines.values() for x, _ in points)
     if not places or places[-1] - places[0] <= 0.01 * abs(places[-1]):
         return []
-    return [Series(label, tuple(sorted(points, key=lambda one: one[0]))) for label, points in lines.items()]
+    return [Series(label, tuple(sorted(points, key=lambda point: point[0]))) for label, points in lines.items()]
 
 
 def labels(report: Report) -> list[str]:
     """Labels of all series, in order: sets where there is a matrix, else families."""
-    found = matrices(report)
+    all_matrices = matrices(report)
     cells = [cell for cells in group_cells(report).values() for cell in cells if cell["name"] != report["base"]]
-    by_set = [name for matrix in found for name in matrix.sets]
-    return list(dict.fromkeys([*by_set, *(str(cell["set"]) if found else family(cell) for cell in cells)]))
+    by_set = [name for matrix in all_matrices for name in matrix.sets]
+    return list(dict.fromkeys([*by_set, *(str(cell["set"]) if all_matrices else family(cell) for cell in cells)]))
 
 
 def base_row(report: Report) -> Row | None:

@@ -90,8 +90,8 @@ def model_files(folder: Path) -> dict[str, Path]:
             f"{folder}: no *.safetensors in it; save the model with save_pretrained(safe_serialization=True)"
         )
     names = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
-    found = {path.name: path for path in [*(folder / name for name in names), *weights] if path.is_file()}
-    return found | template_inputs(folder)
+    files = {path.name: path for path in [*(folder / name for name in names), *weights] if path.is_file()}
+    return files | template_inputs(folder)
 
 
 def prompt_tokenizer(

@@ -57,23 +57,23 @@ def generate_within(
         text_of: decodes, marks written out.
         thoughts: the module `nemo_kcpt.text.thoughts`.
     """
-    found = [Answer(ids, reason, False) for ids, reason in generate(list(prompts), [limit["tokens"]] * len(prompts))]
+    answers = [Answer(ids, reason, False) for ids, reason in generate(list(prompts), [limit["tokens"]] * len(prompts))]
     more: dict[int, tuple[Ids, int]] = {}
-    for number, answer in enumerate(found):
+    for number, answer in enumerate(answers):
         if answer.reason != "length":
             continue
         if thoughts.is_open(text_of(answer.ids), opened=limit["opened"]):
-            found[number] = answer._replace(ids=[*answer.ids, *limit["closing_ids"]], cut=True)
+            answers[number] = answer._replace(ids=[*answer.ids, *limit["closing_ids"]], cut=True)
             left = most
         else:
             left = most - len(answer.ids) + thought_length(answer.ids, text_of, thoughts.count_closes)
         if left > 0:
-            more[number] = ([*prompts[number], *found[number].ids], left)
+            more[number] = ([*prompts[number], *answers[number].ids], left)
     if more:
         rest = generate([ids for ids, _ in more.values()], [left for _, left in more.values()])
         for number, (ids, reason) in zip(more, rest):
-            found[number] = found[number]._replace(ids=[*found[number].ids, *ids], reason=reason)
-    return [_shortened(answer, most, text_of, thoughts) for answer in found]
+            answers[number] = answers[number]._replace(ids=[*answers[number].ids, *ids], reason=reason)
+    return [_shortened(answer, most, text_of, thoughts) for answer in answers]
 
 
 def _shortened(answer: Answer, most: int, text_of: Callable[[Ids], str], thoughts: Any) -> Answer:

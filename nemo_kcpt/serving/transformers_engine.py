@@ -56,8 +56,10 @@ class _Greedy:
         import torch
 
         width = max(map(len, prompts))
-        ids = torch.tensor([[self._pad] * (width - len(one)) + one for one in prompts], device=self._device)
-        mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in prompts], device=self._device)
+        ids = torch.tensor([[self._pad] * (width - len(prompt)) + prompt for prompt in prompts], device=self._device)
+        mask = torch.tensor(
+            [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=self._device
+        )
         with torch.inference_mode():
             options = {"do_sample": False} if sampled is None else {"do_sample": True, "top_k": 0, **sampled}
             output = self._model.generate(ids, attention_mask=mask, max_new_tokens=max(most), **options)
@@ -71,8 +73,8 @@ def _answers(request: ModelRequest, batch: Sequence[Prompt], greedy: _Greedy, mo
 
         with torch.random.fork_rng():
             torch.manual_seed(how.seed_of(batch[0].question_id))
-            found = greedy(prompts, [most] * len(prompts), how.options)
-        return [Answer(ids, reason, False) for ids, reason in found]
+            generated = greedy(prompts, [most] * len(prompts), how.options)
+        return [Answer(ids, reason, False) for ids, reason in generated]
     if limit is None:
         return [Answer(ids, reason, False) for ids, reason in greedy(prompts, [most] * len(prompts))]
     return generate_within(prompts, limit, most, greedy, Decoder(request.folder).written, thoughts)

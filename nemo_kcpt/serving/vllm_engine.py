@@ -109,14 +109,14 @@ def worker_request(
 
 def _tokenizers(requests: Sequence[ModelRequest], out: Path) -> dict[str, Path]:
     """Tokenizer folders, by model, in place of those whose class is code of their own, which nobody runs."""
-    found = {}
+    folders = {}
     for number, request in enumerate(requests):
         if has_own_code(request.folder):
-            found[request.name] = out / str(number)
-            found[request.name].mkdir()
+            folders[request.name] = out / str(number)
+            folders[request.name].mkdir()
             positions = model_limits.positions(request.folder) or LARGEST
-            write_tokenizer(request.folder, found[request.name], positions, request.template, request.day)
-    return found
+            write_tokenizer(request.folder, folders[request.name], positions, request.template, request.day)
+    return folders
 
 
 def _events(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:

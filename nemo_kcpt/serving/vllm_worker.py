@@ -59,9 +59,9 @@ def first_difference(tokenizer: Any, model: dict[str, Any]) -> dict[str, Any] | 
     for question in model["questions"]:
         if question.get("own_ids"):
             continue
-        found = prompt_ids(tokenizer, question, model)
-        if found != question["prompt_ids"]:
-            return {"question_id": question["question_id"], "expected": question["prompt_ids"], "found": found}
+        ids = prompt_ids(tokenizer, question, model)
+        if ids != question["prompt_ids"]:
+            return {"question_id": question["question_id"], "expected": question["prompt_ids"], "found": ids}
     return None
 
 
@@ -96,10 +96,10 @@ def answerer(llm: Any, model: dict[str, Any], request: dict[str, Any], vllm: Any
             for count, seed in zip(counts, seeds or [None] * len(counts))
         ]
         outputs = llm.generate([{"prompt_token_ids": ids} for ids in prompts], sampling, use_tqdm=False)
-        return [(list(one.outputs[0].token_ids), one.outputs[0].finish_reason) for one in outputs]
+        return [(list(output.outputs[0].token_ids), output.outputs[0].finish_reason) for output in outputs]
 
     if limit is None:
-        return lambda prompts, seeds: [(*found, False) for found in generate(prompts, [most] * len(prompts), seeds)]
+        return lambda prompts, seeds: [(*answer, False) for answer in generate(prompts, [most] * len(prompts), seeds)]
     thoughts, within = (load(request["modules"][name]) for name in ("thoughts", "thought_limit"))
     tokenizer = llm.get_tokenizer()
 
@@ -127,7 +127,7 @@ def answer_model(
     questions = model["questions"]
     for start in range(0, len(questions), request["batch_size"]):
         batch = questions[start : start + request["batch_size"]]
-        found = answers([question["prompt_ids"] for question in batch], [question.get("seed") for question in batch])
+        results = answers([question["prompt_ids"] for question in batch], [question.get("seed") for question in batch])
         append(
             journal,
             [
@@ -139,7 +139,7 @@ def answer_model(
                     **({"thought_cut": True} if cut else {}),
                     "engine": "vllm",
                 }
-                for question, (ids, reason, cut) in zip(batch, found)
+                for question, (ids, reason, cut) in zip(batch, results)
             ],
         )
         emit(event="answers", model=model["name"], count=len(batch))

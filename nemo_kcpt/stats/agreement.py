@@ -43,7 +43,7 @@ def read_ratings(path: Path, answered: Mapping[Key, Any]) -> dict[Key, float]:
         BadInput: a rating of something else than 0 to 1, or of no answer; or no rating at all.
     """
     path = RATINGS.path(path)
-    found: dict[Key, list[float]] = {}
+    ratings: dict[Key, list[float]] = {}
     for number, record in RATINGS.lines(path):
         key = (str(record["question_id"]), str(record["model"]))
         rating = record["rating"]
@@ -58,10 +58,10 @@ def read_ratings(path: Path, answered: Mapping[Key, Any]) -> dict[Key, float]:
                 f"{path}, line {number}: rates an answer of '{key[1]}' to question '{key[0]}', and there is none; "
                 "give the answers that were rated"
             )
-        found.setdefault(key, []).append(float(rating))
-    if not found:
+        ratings.setdefault(key, []).append(float(rating))
+    if not ratings:
         raise BadInput(f"{path}: no rating in it; make ratings with `kcpt human sheet` and `kcpt human collect`")
-    return {key: sum(values) / len(values) for key, values in found.items()}
+    return {key: sum(values) / len(values) for key, values in ratings.items()}
 
 
 def agreement(
@@ -121,18 +121,18 @@ def _compare(
         ("per_model", "kendall"): lambda chosen: kendall(*_means(score[chosen], rated[chosen], model[chosen])),
     }
     samples = resampled(papers, seed)
-    found: dict[str, Any] = {"cut": float(cut)}
+    comparison: dict[str, Any] = {"cut": float(cut)}
     everything = np.arange(len(score))
     for (group, measure), compute in measures.items():
         value = compute(everything)
         entry: dict[str, float | None] = {"value": None, "low": None, "high": None}
         if not math.isnan(value):
-            drawn = [one for one in (compute(sample) for sample in samples) if not math.isnan(one)]
+            drawn = [statistic for statistic in (compute(sample) for sample in samples) if not math.isnan(statistic)]
             entry["value"] = value
             if len(samples) and len(drawn) >= 0.9 * len(samples):
                 entry["low"], entry["high"] = (float(end) for end in np.percentile(drawn, [2.5, 97.5]))
-        found.setdefault(group, {})[measure] = entry
-    return found
+        comparison.setdefault(group, {})[measure] = entry
+    return comparison
 
 
 def resampled(papers: Sequence[str], seed: int) -> list[Any]:
@@ -140,9 +140,9 @@ def resampled(papers: Sequence[str], seed: int) -> list[Any]:
     import numpy as np
 
     places: dict[str, list[int]] = {}
-    for place, paper in enumerate(papers):
-        places.setdefault(paper, []).append(place)
-    groups = [np.array(found) for found in places.values()]
+    for index, paper in enumerate(papers):
+        places.setdefault(paper, []).append(index)
+    groups = [np.array(indices) for indices in places.values()]
     if len(groups) < 2:
         return []
     rng = np.random.default_rng(seed)
@@ -177,9 +177,9 @@ def spearman(first: Any, second: Any) -> float:
 
     if len(first) < 2:
         return math.nan
-    one, two = _ranks(first), _ranks(second)
-    spread = one.std() * two.std()
-    return float(np.mean((one - one.mean()) * (two - two.mean())) / spread) if spread else math.nan
+    x, y = _ranks(first), _ranks(second)
+    spread = x.std() * y.std()
+    return float(np.mean((x - x.mean()) * (y - y.mean())) / spread) if spread else math.nan
 
 
 def _ranks(values: Any) -> Any:
@@ -202,19 +202,19 @@ def kendall(first: Any, second: Any) -> float:
         return math.nan
     if len(first) > FEW:
         return float(kendalltau(first, second).statistic)
-    one, two = (np.sign(np.subtract.outer(values, values)) for values in (np.asarray(first), np.asarray(second)))
-    untied, other = (one * one).sum() / 2, (two * two).sum() / 2
+    x, y = (np.sign(np.subtract.outer(values, values)) for values in (np.asarray(first), np.asarray(second)))
+    untied, other = (x * x).sum() / 2, (y * y).sum() / 2
     if not untied or not other:
         return math.nan
-    return float(np.clip((one * two).sum() / 2 / np.sqrt(untied) / np.sqrt(other), -1, 1))
+    return float(np.clip((x * y).sum() / 2 / np.sqrt(untied) / np.sqrt(other), -1, 1))
 
 
 def _auroc(score: Any, rated: Any) -> float:
     """Mann and Whitney's U by ranks, ties half; nan without both right and wrong answers."""
     from scipy.stats import rankdata
 
-    told = rated != 0.5
-    score, right = score[told], rated[told] > 0.5
+    decided = rated != 0.5
+    score, right = score[decided], rated[decided] > 0.5
     positives = int(right.sum())
     negatives = len(right) - positives
     if not positives or not negatives:
@@ -229,21 +229,21 @@ def kappa(first: Any, second: Any) -> float:
     """
     import numpy as np
 
-    one, two = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    chance = one.mean() * two.mean() + (1 - one.mean()) * (1 - two.mean())
-    return float(((one == two).mean() - chance) / (1 - chance)) if chance < 1 else math.nan
+    x, y = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    chance = x.mean() * y.mean() + (1 - x.mean()) * (1 - y.mean())
+    return float(((x == y).mean() - chance) / (1 - chance)) if chance < 1 else math.nan
 
 
-def table(found: Mapping[str, Any]) -> list[str]:
+def table(summary: Mapping[str, Any]) -> list[str]:
     """Lines for reading: each score, with 95 % intervals."""
     heads = ["spearman", "kendall", "auroc", "kappa", "models: spearman", "kendall"]
     lines = [
-        f"{found['n']} rated answers of {found['models']} models about {found['papers']} papers, "
-        f"{percent(found['right'])} right",
+        f"{summary['n']} rated answers of {summary['models']} models about {summary['papers']} papers, "
+        f"{percent(summary['right'])} right",
         "| score | n | " + " | ".join(heads) + " |",
         "| --- " * (len(heads) + 2) + "|",
     ]
-    for row in found["scores"]:
+    for row in summary["scores"]:
         cells = [row["per_answer"][name] for name in ("spearman", "kendall", "auroc", "kappa")]
         cells += [row["per_model"][name] for name in ("spearman", "kendall")]
         lines.append(f"| {row['score']} | {row['n']} | " + " | ".join(map(estimate, cells)) + " |")

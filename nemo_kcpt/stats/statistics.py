@@ -141,7 +141,7 @@ def _cluster_sums(values: Sequence[float], clusters: Clusters) -> tuple[Any, Any
     sample = np.asarray(values, dtype=float)
     if clusters is None or len(set(clusters)) == 1:
         return sample, np.ones(len(sample))
-    number = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
+    number = {cluster: position for position, cluster in enumerate(dict.fromkeys(clusters))}
     index = np.array([number[cluster] for cluster in clusters])
     return np.bincount(index, weights=sample), np.bincount(index).astype(float)
 

@@ -48,17 +48,19 @@ def prompt_files(used: Iterable[Plugin]) -> dict[tuple[str, str], Path]:
     Raises:
         KcptError: what an entry point names is no package, or lacks a language.
     """
-    found = {}
+    paths = {}
     for plugin in used:
-        package = plugin.load(lambda one: bool(getattr(one, "__path__", ())), "a package, the folder of its prompts,")
+        package = plugin.load(
+            lambda module: bool(getattr(module, "__path__", ())), "a package, the folder of its prompts,"
+        )
         for language in PROMPT_LANGUAGES:
             path = Path(next(iter(package.__path__))) / f"{plugin.name}.{language}.j2"
             if not path.is_file():
                 raise plugin.fault(
                     f"{path}: no such file; a kind has a prompt for each of {', '.join(PROMPT_LANGUAGES)}"
                 )
-            found[plugin.name, language] = path
-    return found
+            paths[plugin.name, language] = path
+    return paths
 
 
 def shaping(teacher: str, used: Iterable[Plugin]) -> dict[str, Any]:

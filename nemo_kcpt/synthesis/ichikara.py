@@ -74,34 +74,34 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     before = len(raw) - len(text.encode())  # a byte order mark
     decoder = json.JSONDecoder()
 
-    def byte(place: int) -> int:
-        return before + len(text[:place].encode())
+    def byte(offset: int) -> int:
+        return before + len(text[:offset].encode())
 
-    place = _after_space(text, 0)
-    listed = text[place : place + 1] == "["
-    place = _after_space(text, place + listed)
-    while place < len(text):
-        if listed and text[place] == "]":
-            if text[place + 1 :].strip():
-                raise BadInput(f"{path}, byte {byte(place + 1)}: something follows the end of the list")
+    position = _after_space(text, 0)
+    listed = text[position : position + 1] == "["
+    position = _after_space(text, position + listed)
+    while position < len(text):
+        if listed and text[position] == "]":
+            if text[position + 1 :].strip():
+                raise BadInput(f"{path}, byte {byte(position + 1)}: something follows the end of the list")
             return
         try:
-            record, end = decoder.raw_decode(text, place)
+            record, end = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
             raise BadInput(f"{path}, byte {byte(error.pos)}: not JSON ({error.msg}); fetch the file anew") from None
-        yield byte(place), _checked(path, byte(place), record)
-        place = _after_space(text, end)
-        if listed and text[place : place + 1] not in (",", "]"):
-            raise BadInput(f"{path}, byte {byte(place)}: the list breaks off here; fetch the file anew")
-        place = _after_space(text, place + (text[place : place + 1] == ","))
+        yield byte(position), _checked(path, byte(position), record)
+        position = _after_space(text, end)
+        if listed and text[position : position + 1] not in (",", "]"):
+            raise BadInput(f"{path}, byte {byte(position)}: the list breaks off here; fetch the file anew")
+        position = _after_space(text, position + (text[position : position + 1] == ","))
     if listed:
         raise BadInput(f"{path}, byte {byte(len(text))}: the list breaks off here; fetch the file anew")
 
 
-def _after_space(text: str, place: int) -> int:
-    while place < len(text) and text[place] in _SPACE:
-        place += 1
-    return place
+def _after_space(text: str, position: int) -> int:
+    while position < len(text) and text[position] in _SPACE:
+        position += 1
+    return position
 
 
 def _checked(path: Path, offset: int, record: object) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def examples(source: Path, seed: int) -> Callable[[str, str], str]:
     Raises:
         BadInput: as `read_samples`, or no sample is short enough.
     """
-    samples = [one for one in read_samples(source) if len(one.text) + len(one.output) <= LONGEST_EXAMPLE]
+    samples = [sample for sample in read_samples(source) if len(sample.text) + len(sample.output) <= LONGEST_EXAMPLE]
     if not samples:
         raise BadInput(f"{source}: no sample of at most {LONGEST_EXAMPLE} characters to show as an example")
 

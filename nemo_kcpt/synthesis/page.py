@@ -37,8 +37,8 @@ class _Sample:
         self._seen += 1
         if len(self.items) < self._size:
             self.items.append(item)
-        elif (place := self._random.randrange(self._seen)) < self._size:
-            self.items[place] = item
+        elif (index := self._random.randrange(self._seen)) < self._size:
+            self.items[index] = item
 
 
 @dataclass
@@ -80,25 +80,25 @@ class Report:
 
     def pair(self, kind: str, pair: Mapping[str, str], reason: str) -> None:
         """A pair that was made; `reason` is the filter that rejected it, "" if none did."""
-        found = self._kinds[kind]
-        found.made += 1
+        entry = self._kinds[kind]
+        entry.made += 1
         sample = {name: _cut(pair[name]) for name in ("instruction", "output")}
         if reason:
-            found.rejected[reason] += 1
-            found.bad.add({**sample, "filter": reason})
+            entry.rejected[reason] += 1
+            entry.bad.add({**sample, "filter": reason})
         else:
-            found.kept += 1
-            found.lengths.add(pair["output"])
-            found.good.add(sample)
+            entry.kept += 1
+            entry.lengths.add(pair["output"])
+            entry.good.add(sample)
 
     def call(self, row: Row) -> None:
         """An answered or failed call with its tokens and cost."""
-        found = self._kinds[row.kind]
-        found.calls += 1
-        found.prompt_tokens += row.prompt_tokens
-        found.cached_tokens += row.cached_tokens
-        found.completion_tokens += row.completion_tokens
-        found.cost += row.cost
+        entry = self._kinds[row.kind]
+        entry.calls += 1
+        entry.prompt_tokens += row.prompt_tokens
+        entry.cached_tokens += row.cached_tokens
+        entry.completion_tokens += row.completion_tokens
+        entry.cost += row.cost
         self._served[row.served] += bool(row.served)
         self._shortened += is_shortened(row.finish_reason, row.completion_tokens, self._max_tokens)
 
@@ -114,16 +114,16 @@ class Report:
     def content(self, model: str, length_unit: str) -> dict[str, Any]:
         """What is in synthesis.json."""
         rows = []
-        for found in self._kinds.values():
-            lengths = sorted(self._tokens(text) for text in found.lengths.items)
+        for entry in self._kinds.values():
+            lengths = sorted(self._tokens(text) for text in entry.lengths.items)
             numbers = ("kind", "calls", "failed", "made", "kept", "prompt_tokens", "cached_tokens", "completion_tokens")
-            row = {key: getattr(found, key) for key in numbers}
-            row["rejected"] = {key: found.rejected[key] for key in FILTERS if found.rejected[key]}
-            row["cost"] = round(found.cost, 6)
+            row = {key: getattr(entry, key) for key in numbers}
+            row["rejected"] = {key: entry.rejected[key] for key in FILTERS if entry.rejected[key]}
+            row["cost"] = round(entry.cost, 6)
             row["length"] = {
                 f"p{q}": lengths[min(len(lengths) * q // 100, len(lengths) - 1)] for q in QUANTILES if lengths
             }
-            row["samples"], row["rejected_samples"] = found.good.items, found.bad.items
+            row["samples"], row["rejected_samples"] = entry.good.items, entry.bad.items
             rows.append(row)
         summed = ("calls", "failed", "made", "kept", "prompt_tokens", "cached_tokens", "completion_tokens", "cost")
         totals = {key: round(sum(row[key] for row in rows), 6) for key in summed}
@@ -161,19 +161,19 @@ def render(content: Mapping[str, Any]) -> str:
     from markupsafe import Markup
 
     page = _environment(markdown=False).get_template("page.html.j2")
-    return str(page.render(found=json.loads(json.dumps(content)), plot=Markup(_plot(content["kinds"]))))
+    return str(page.render(content=json.loads(json.dumps(content)), plot=Markup(_plot(content["kinds"]))))
 
 
 def render_markdown(content: Mapping[str, Any]) -> str:
     """The same as Markdown, without the plot and the samples."""
-    return str(_environment(markdown=True).get_template("page.md.j2").render(found=content))
+    return str(_environment(markdown=True).get_template("page.md.j2").render(content=content))
 
 
 def _environment(*, markdown: bool) -> Any:
-    found = environment(Path(__file__).parent, markdown=markdown)
-    found.filters |= {"count": count}
-    found.globals |= {"share": share}
-    return found
+    env = environment(Path(__file__).parent, markdown=markdown)
+    env.filters |= {"count": count}
+    env.globals |= {"share": share}
+    return env
 
 
 def _plot(rows: Sequence[Mapping[str, Any]]) -> str:

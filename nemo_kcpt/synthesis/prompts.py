@@ -161,15 +161,15 @@ class Prompts:
             BadInput: a file cannot be read as a prompt; names file, line and what was expected.
         """
         self.language = language
-        found = _files(SHIPPED, language) | {
-            kind: path for (kind, one), path in (added or {}).items() if one == language
+        paths = _files(SHIPPED, language) | {
+            kind: path for (kind, prompt_language), path in (added or {}).items() if prompt_language == language
         }
-        found |= _files(folder, language) if folder is not None else {}
-        self.by_kind = {name: _read_prompt(path, name, language) for name, path in found.items() if name[0] != "_"}
+        paths |= _files(folder, language) if folder is not None else {}
+        self.by_kind = {name: _read_prompt(path, name, language) for name, path in paths.items() if name[0] != "_"}
         extra = sorted(name for name in self.by_kind if name not in KINDS)
         self.by_kind = {name: self.by_kind[name] for name in (*KINDS, *extra) if name in self.by_kind}
         environment = _environment()
-        sources = {name: (read_text(found[name]), found[name]) for name in SHARED}
+        sources = {name: (read_text(paths[name]), paths[name]) for name in SHARED}
         sources |= {name: (prompt.body, prompt.path) for name, prompt in self.by_kind.items()}
         self._templates = {name: _compiled(environment, *source) for name, source in sources.items()}
         self._system = {"role": "system", "content": self._templates["_system"].render().strip()}
@@ -182,7 +182,7 @@ class Prompts:
         `head` is what `head()` made of the paper or part, once for all kinds.
         """
         prompt = self.by_kind[kind]
-        shown = self._render("_example", prompt, example=example) if example else ""
+        example_text = self._render("_example", prompt, example=example) if example else ""
         references = [str(entry) for entry in paper.get("references") or ()]
         wanted = self._render(
             kind,
@@ -193,7 +193,7 @@ class Prompts:
             title=paper.get("title") or "",
             references=references,
         )
-        return (self._system, {"role": "user", "content": head + shown + wanted.strip()})
+        return (self._system, {"role": "user", "content": head + example_text + wanted.strip()})
 
     def head(self, paper: Mapping[str, Any], text: str, *, part: int = 0, parts: int = 1) -> str:
         """What a paper's requests share: the paper, between marks that do not occur in it."""
@@ -292,7 +292,7 @@ def _read_prompt(path: Path, kind: str, language: str) -> Prompt:
         else "wordings: at least five texts were expected"
         if len(set(map(str, wordings))) < 5
         else "wordings: {name} is missing in one of them"
-        if front["schema"] == "output" and not all("{name}" in str(one) for one in wordings)
+        if front["schema"] == "output" and not all("{name}" in str(wording) for wording in wordings)
         else ""
     )
     if wrong:

@@ -63,7 +63,7 @@ def read_reply(
         raise UnreadableReply(f"the reply has no pairs; it begins with {quoted(text)}")
     if len(pairs) > MOST * prompt.pairs:
         raise UnreadableReply(f"the reply has {len(pairs)} pairs where {prompt.pairs} were wanted")
-    read = [_pair(pair, place) for place, pair in enumerate(pairs, 1)]
+    read = [_pair(pair, number) for number, pair in enumerate(pairs, 1)]
     for pair in read:
         pair["instruction"] = _named(pair["instruction"], paper, prompt)
     return Reading(read, repaired)
@@ -82,7 +82,7 @@ def read_pairs(text: str, *, may_be_none: bool = False) -> list[dict[str, str]]:
     except ValueError as error:
         raise UnreadableReply(f"the reply is not JSON ({error}); it begins with {quoted(text)}") from None
     pairs = [
-        _pair(pair if isinstance(pair, dict) else {}, place) for place, pair in enumerate(_list(reply, "pairs"), 1)
+        _pair(pair if isinstance(pair, dict) else {}, number) for number, pair in enumerate(_list(reply, "pairs"), 1)
     ]
     if not pairs and not may_be_none:
         raise UnreadableReply(f"the reply has no pairs; it begins with {quoted(text)}")
@@ -96,27 +96,27 @@ def _outputs(reply: Any) -> list[Any]:
 def _list(reply: Any, wanted: str) -> list[Any]:
     if isinstance(reply, list):
         return reply
-    found = reply.get("pairs") if isinstance(reply, dict) else None
-    if not isinstance(found, list):
+    pairs = reply.get("pairs") if isinstance(reply, dict) else None
+    if not isinstance(pairs, list):
         had = ", ".join(map(str, reply)) if isinstance(reply, dict) else type(reply).__name__
         raise UnreadableReply(f"the reply has no field '{wanted}' (found: {had or 'nothing'})")
-    return found
+    return pairs
 
 
-def _pair(pair: Mapping[str, Any], place: int) -> dict[str, str]:
+def _pair(pair: Mapping[str, Any], number: int) -> dict[str, str]:
     read = {}
     for field in ("instruction", "output"):
         value = pair.get(field)
         if not isinstance(value, str) or not _LETTERS.search(value):
             copied = isinstance(value, str) and _DOTS.fullmatch(value)
-            said = f"pair {place}: {field} is {quoted(value)}, a text was expected"
+            said = f"pair {number}: {field} is {quoted(value)}, a text was expected"
             raise UnreadableReply(said, "placeholder" if copied else "unreadable")
         value = value.replace("\r\n", "\n").strip(_EDGES)
-        if found := _CONTROL.search(value):
-            said = f"pair {place}: {field} has U+{ord(found[0]):04X}: {quoted(value[max(0, found.start() - 20) :])}"
+        if match := _CONTROL.search(value):
+            said = f"pair {number}: {field} has U+{ord(match[0]):04X}: {quoted(value[max(0, match.start() - 20) :])}"
             raise UnreadableReply(said, "control_character")
         if starts_with_thought(value):
-            raise UnreadableReply(f"pair {place}: {field} begins with a thought: {quoted(value)}", UNFINISHED)
+            raise UnreadableReply(f"pair {number}: {field} begins with a thought: {quoted(value)}", UNFINISHED)
         read[field] = value.strip()
     return read
 
@@ -137,12 +137,14 @@ def _bare(text: str) -> str:
 def _fits_output(value: Any) -> bool:
     if isinstance(value, dict):
         return "output" in value or isinstance(value.get("pairs"), list)
-    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) and "output" in one for one in value)
+    return (
+        isinstance(value, list) and bool(value) and all(isinstance(pair, dict) and "output" in pair for pair in value)
+    )
 
 
 def _fits_pairs(value: Any) -> bool:
     pairs = value.get("pairs") if isinstance(value, dict) else value
-    return isinstance(pairs, list) and bool(pairs) and all(isinstance(one, dict) for one in pairs)
+    return isinstance(pairs, list) and bool(pairs) and all(isinstance(pair, dict) for pair in pairs)
 
 
 def _loads(text: str, fits: Callable[[Any], bool], cut: bool) -> tuple[Any, tuple[str, ...]]:
@@ -203,18 +205,18 @@ def _strict(text: str) -> Iterator[Any]:
 def _values(text: str) -> Iterator[Any]:
     """The whole values in a text, the last one first; none that something follows which was to be one, and is torn."""
     decoder = json.JSONDecoder(object_pairs_hook=distinct, parse_constant=_no_constant, strict=False)
-    found, place, missed = [], 0, 0
-    while missed < MOST_STARTS and (start := _BRACKET.search(text, place)):
+    values, position, missed = [], 0, 0
+    while missed < MOST_STARTS and (start := _BRACKET.search(text, position)):
         try:
-            value, place = decoder.raw_decode(text, start.start())
-            found.append(value)
+            value, position = decoder.raw_decode(text, start.start())
+            values.append(value)
         except UnreadableReply:
             raise
         except (ValueError, RecursionError):
-            place, missed = start.end(), missed + 1
-            found = [] if start[0] == "{" else found
+            position, missed = start.end(), missed + 1
+            values = [] if start[0] == "{" else values
     if not (missed and _is_torn(text)):  # else what was found may lie inside of something that was cut off
-        yield from reversed(found)
+        yield from reversed(values)
     yield from _strict(_fenced(text))
 
 
@@ -235,7 +237,7 @@ def _no_constant(name: str) -> None:
 
 def _braced(text: str) -> str:
     """From the first bracket to the last one."""
-    starts = [place for sign in "{[" if (place := text.find(sign)) >= 0]
+    starts = [start for sign in "{[" if (start := text.find(sign)) >= 0]
     end = max(text.rfind("}"), text.rfind("]"))
     return text[min(starts) : end + 1] if starts and end > min(starts) else ""
 

@@ -78,17 +78,17 @@ def _from_pairs(synthetic: Path, excluded: set[str], origin: str) -> Iterator[di
 
 def _sources(config: Config, excluded: set[str]) -> dict[str, list[dict[str, Any]]]:
     """Everything there is for each set, the sets in the order in which they are drawn."""
-    found = {"zero_shot": list(_from_pairs(config.synthetic, excluded, "zero_shot"))}
-    if not found["zero_shot"]:
+    sources = {"zero_shot": list(_from_pairs(config.synthetic, excluded, "zero_shot"))}
+    if not sources["zero_shot"]:
         raise BadInput(f"{config.synthetic}: no pair of {', '.join(HELDOUT_KINDS)} about a train paper")
     if config.general is not None:
-        found["ichikara"] = list(_from_pairs(config.general, set(), "ichikara"))
+        sources["ichikara"] = list(_from_pairs(config.general, set(), "ichikara"))
     if config.ichikara is not None:
         people = read_samples(config.ichikara.expanduser())
-        found["ichikara"] = [_sample(one.text, one.output, "ichikara", None) for one in people]
+        sources["ichikara"] = [_sample(sample.text, sample.output, "ichikara", None) for sample in people]
     if config.one_shot is not None:
-        found["one_shot"] = list(_from_pairs(config.one_shot, excluded, "one_shot"))
-    return found
+        sources["one_shot"] = list(_from_pairs(config.one_shot, excluded, "one_shot"))
+    return sources
 
 
 def run(config: Config, redo: bool = False) -> None:

@@ -23,21 +23,21 @@ def unite(shards: Path, target: Path) -> dict[str, int]:
     Raises:
         BadInput: there are no shards, shards are missing, or one is running; names them.
     """
-    found = {folder: match for folder in sorted(shards.glob("*-of-*")) if (match := _FOLDER.match(folder.name))}
-    if not found:
+    folders = {folder: match for folder in sorted(shards.glob("*-of-*")) if (match := _FOLDER.match(folder.name))}
+    if not folders:
         raise BadInput(f"{shards}: no shards; run kcpt synthesize --shard i/n on each machine first")
-    numbers = {int(match[2]) for match in found.values()}
+    numbers = {int(match[2]) for match in folders.values()}
     if len(numbers) > 1:
         raise BadInput(f"{shards}: shards of {' and of '.join(map(str, sorted(numbers)))}; move those of one run away")
     (of,) = numbers
-    there = {int(match[1]) for folder, match in found.items() if (folder / NAME).is_file()}
+    there = {int(match[1]) for folder, match in folders.items() if (folder / NAME).is_file()}
     if missing := sorted(set(range(of)) - there):
         raise BadInput(
             f"{shards}: shards {', '.join(f'{index}/{of}' for index in missing)} are missing; run them first"
         )
     counts = {"shards": of, "rows": 0, "duplicates": 0}
     with Journal(target) as united:
-        for folder in found:
+        for folder in folders:
             with exclusive(folder), Journal(folder / NAME) as journal:
                 group: list[Row] = []
                 for row in journal.rows():

@@ -132,13 +132,13 @@ async def _ask_all(config: Config, path: Path, count: Callable[[str], int], shar
                 LOG.warning("synthesize: %s: %d damaged rows; they are asked for again", path, damaged)
             task = bar.add_task("synthesize", total=None)
 
-            shown = 0.0
+            displayed_at = 0.0
 
             def changed(tally: Tally) -> None:
-                nonlocal shown
-                if bar.disable or (time.monotonic() - shown < 0.2 and tally.done + tally.failed < tally.calls):
+                nonlocal displayed_at
+                if bar.disable or (time.monotonic() - displayed_at < 0.2 and tally.done + tally.failed < tally.calls):
                     return
-                shown = time.monotonic()
+                displayed_at = time.monotonic()
                 tokens = f"{(tally.prompt_tokens + tally.completion_tokens) / 1e6:.2f} M tokens"
                 money = f", cost {tally.cost:.2f} of about {tally.forecast:.2f}" if tally.cost else ""
                 failed = f", {tally.failed} failed" if tally.failed else ""

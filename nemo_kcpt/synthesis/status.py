@@ -61,11 +61,11 @@ def show_status(out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    found = read_status(out)
+    status = read_status(out)
     table = Table(box=None, pad_edge=False)
     for name in ("kind", "done", "unreadable", "failed", "tokens in", "cached", "tokens out", "s / call", "cost"):
         table.add_column(name, justify="left" if name == "kind" else "right", no_wrap=True)
-    for name, kind in found["kinds"].items():
+    for name, kind in status["kinds"].items():
         get = defaultdict(float, kind)
         done = get["done"]
         table.add_row(
@@ -77,10 +77,10 @@ def show_status(out: Path) -> None:
         )
     console = Console(highlight=False, soft_wrap=True)
     console.print(table, soft_wrap=False, width=max(console.width, 110), crop=False)
-    share = f" ({percent(found['done'] / found['planned'])})" if found["planned"] else ""
-    console.print(f"{found['done']:,} of {found['planned']:,} calls answered{share}, {found['failed']:,} failed")
-    if found["cost"]:
-        console.print(f"cost so far {found['cost']:.2f}, forecast {found['forecast']:.2f}")
+    share = f" ({percent(status['done'] / status['planned'])})" if status["planned"] else ""
+    console.print(f"{status['done']:,} of {status['planned']:,} calls answered{share}, {status['failed']:,} failed")
+    if status["cost"]:
+        console.print(f"cost so far {status['cost']:.2f}, forecast {status['forecast']:.2f}")
 
 
 def show_prefixes(config: Config) -> None:

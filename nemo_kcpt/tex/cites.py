@@ -21,7 +21,7 @@ def _cite(writer: Writer, name: str) -> None:
     first, second = program.option(), program.option()
     before, after = (first, second) if second is not None else (None, first)
     keys = [" ".join(key.split()) for key in program.word().split(",") if key.strip()]
-    notes = tuple(writer.text(one) if one else "" for one in (before, after))
+    notes = tuple(writer.text(note) if note else "" for note in (before, after))
     if form in ("nocite",):
         return
     known = [works.known.get(key) for key in keys]
@@ -33,8 +33,8 @@ def _cite(writer: Writer, name: str) -> None:
     elif works.by_author:
         writer.put(_by_author(writer, form, keys, known, notes))
     else:
-        shown = ", ".join(_number(work, key) for work, key in zip(known, keys))
-        inner = ", ".join(filter(None, (" ".join(filter(None, (notes[0], shown))), notes[1])))
+        numbers = ", ".join(_number(work, key) for work, key in zip(known, keys))
+        inner = ", ".join(filter(None, (" ".join(filter(None, (notes[0], numbers))), notes[1])))
         names = ", ".join(_short(writer, work, key) for work, key in zip(known, keys)) if form in _TEXTUAL else ""
         with_names = names if names and all(work and work.short for work in known) else ""
         writer.put(f"{f'{with_names} ' if with_names else ''}[{inner}]")
@@ -90,9 +90,9 @@ def _item(writer: Writer, name: str) -> None:
     writer.program.option()
     key = writer.program.word()
     work = writer.works.known.get(key)
-    shown = "" if work is None or writer.works.by_author else f"[{_number(work, key)}]"
+    label = "" if work is None or writer.works.by_author else f"[{_number(work, key)}]"
     writer.label = Label(_number(work, key), "")
-    writer.put(f"{_NUMBER}{shown}{_LABEL}")
+    writer.put(f"{_NUMBER}{label}{_LABEL}")
 
 
 def _bibliography(writer: Writer, name: str) -> None:
@@ -104,8 +104,8 @@ def _bibliography(writer: Writer, name: str) -> None:
     if works.entries:
         _heading(writer)
         for key, text in works.entries:
-            shown = "" if works.by_author else f"[{_number(works.known[key], key)}] "
-            writer.block(f"{shown}{writer.text(tokens_of(text))}")
+            label = "" if works.by_author else f"[{_number(works.known[key], key)}] "
+            writer.block(f"{label}{writer.text(tokens_of(text))}")
         writer.paragraph()
     elif (lexer := writer.program.opener("bbl", [])) is not None:
         writer.program.include(lexer)

@@ -30,17 +30,17 @@ def section(writer: Writer, name: str) -> None:
     program.option()
     title = program.argument()
     level = LEVELS[kind]
-    shown = ""
+    number = ""
     if not star and level <= _NUMBERED + (0 if not state.chapters else -1) and "frontmatter" not in state.fields:
         program.step(kind)
-        shown = writer.text(tokens_of(f"\\the{kind}"))
+        number = writer.text(tokens_of(f"\\the{kind}"))
     text = writer.text(title)
-    writer.label = Label(shown, "section" if level > 0 else kind, _THANKS.sub("", text))
-    if shown and kind in ("chapter", "part") and state.japanese and shown.isdigit():
-        shown = f"第{shown}{'章' if kind == 'chapter' else '部'}"
+    writer.label = Label(number, "section" if level > 0 else kind, _THANKS.sub("", text))
+    if number and kind in ("chapter", "part") and state.japanese and number.isdigit():
+        number = f"第{number}{'章' if kind == 'chapter' else '部'}"
     signs = min(max(level + (2 if state.chapters else 1), 2), 6)
     writer.paragraph()
-    writer.block(f"{'#' * signs} {f'{shown} ' if shown else ''}{text}" if text else "")
+    writer.block(f"{'#' * signs} {f'{number} ' if number else ''}{text}" if text else "")
     writer.paragraph()
 
 
@@ -63,9 +63,9 @@ def author(writer: Writer, name: str) -> None:
     text = writer.render(_names(writer.program.argument()))
     writer.state.notes.clear()
     people = re.split(r"\s*(?:\x06|;)\s*", _THANKS.sub("", text))
-    found = [writer.line(re.split("[\x01\x02]", one.strip("\x01\x02 \n"))[0]) for one in people]
+    authors = [writer.line(re.split("[\x01\x02]", person.strip("\x01\x02 \n"))[0]) for person in people]
     known = writer.state.fields.get("author", "")
-    writer.state.fields["author"] = "; ".join(filter(None, [known, *(one.strip(" ,") for one in found)]))
+    writer.state.fields["author"] = "; ".join(filter(None, [known, *(person.strip(" ,") for person in authors)]))
 
 
 def _names(tokens: list[Token]) -> list[Token]:
@@ -153,10 +153,10 @@ def document_class(writer: Writer, name: str) -> None:
         or (("report" in options or "book" in options) and kind == "jlreq")
     )
     chapter = r"\thechapter." if state.chapters else ""
-    shown = {"part": r"\Roman{part}", "chapter": r"\arabic{chapter}", "section": rf"{chapter}\arabic{{section}}"}
+    formats = {"part": r"\Roman{part}", "chapter": r"\arabic{chapter}", "section": rf"{chapter}\arabic{{section}}"}
     if re.match(r"IEEEtran|revtex|IEEEconf", kind):
-        shown["section"] = r"\Roman{section}"
-        shown["subsection"] = r"\thesection-\Alph{subsection}"
+        formats["section"] = r"\Roman{section}"
+        formats["subsection"] = r"\thesection-\Alph{subsection}"
     program.within.update(
         chapter=["section"],
         section=["subsection"],
@@ -166,14 +166,14 @@ def document_class(writer: Writer, name: str) -> None:
     )
     outer = "section"
     for inner in ("subsection", "subsubsection", "paragraph", "subparagraph"):
-        shown.setdefault(inner, rf"\the{outer}.\arabic{{{inner}}}")
+        formats.setdefault(inner, rf"\the{outer}.\arabic{{{inner}}}")
         outer = inner
     for counter in ("equation", "figure", "table", "footnote", "algorithm", "lstlisting", "listing"):
         inside = chapter if counter in ("equation", "figure", "table") else ""
-        shown[counter] = rf"{inside}\arabic{{{counter}}}"
+        formats[counter] = rf"{inside}\arabic{{{counter}}}"
         if state.chapters:
             program.within["chapter"].append(counter)
-    for counter, tex in shown.items():
+    for counter, tex in formats.items():
         program.define(f"the{counter}", Macro(tokens_of(tex)), everywhere=True)
 
 
@@ -189,10 +189,10 @@ def reference(writer: Writer, name: str) -> None:
     form = {"vref": "ref", "Vref": "ref", "Autoref": "Cref", "labelcref": "ref", "pageref": "page"}.get(form, form)
     if form in ("cref", "Cref") and len(names) > 1:  # the kind once
         first = writer.state.labels.reference(form, names[0])
-        rest = [writer.state.labels.reference("ref", one) for one in names[1:]]
+        rest = [writer.state.labels.reference("ref", key) for key in names[1:]]
         writer.put(", ".join([first, *rest[:-1]]) + f" and {rest[-1]}")
     else:
-        writer.put(", ".join(writer.state.labels.reference(form, one) for one in names))
+        writer.put(", ".join(writer.state.labels.reference(form, key) for key in names))
 
 
 def hyperref(writer: Writer, name: str) -> None:
@@ -227,18 +227,18 @@ def caption(writer: Writer, name: str) -> None:
         kind = program.word()
     program.option()
     content = program.argument()
-    shown = ""
+    number = ""
     if not name.endswith("*"):
         program.step(kind)
-        shown = (
+        number = (
             writer.text(tokens_of(f"\\the{kind}")) if f"the{kind}" in program.macros else str(program.counters[kind])
         )
     text = writer.render(content)
-    writer.label = Label(shown, kind, writer.line(text))
+    writer.label = Label(number, kind, writer.line(text))
     names = {"figure": "図", "table": "表"} if state.japanese else {}
     title = names.get(kind, kind_name(kind, "Cref", False))
     writer.paragraph()
-    writer.put((f"{title}{shown} " if kind in names else f"{title} {shown}: ") if shown else "")
+    writer.put((f"{title}{number} " if kind in names else f"{title} {number}: ") if number else "")
     writer.put(text)
     writer.paragraph()
 

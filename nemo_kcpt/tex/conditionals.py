@@ -44,7 +44,7 @@ def if_math(program: Program, name: str) -> None:
     program.branch(program.math, name)
 
 
-def _one(program: Program) -> Token | None:
+def _single_token(program: Program) -> Token | None:
     """The next token; of a run of characters the first."""
     token = program.raw()
     if token is not None and token.kind == "text" and len(token.text) > 1:
@@ -56,10 +56,10 @@ def _one(program: Program) -> Token | None:
 def ifx(program: Program, name: str) -> None:
     """\\ifx, \\if and \\ifcat."""
     program.skip_space()
-    first = _one(program)
+    first = _single_token(program)
     if name == "ifx":
         program.skip_space() if first is not None and first.kind == "cmd" else None
-    second = _one(program)
+    second = _single_token(program)
     program.branch(_alike(program, first, second), name)
 
 
@@ -68,11 +68,11 @@ def _alike(program: Program, first: Token | None, second: Token | None) -> bool:
         return False
     if first.kind != "cmd":
         return first.text == second.text
-    one, other = program.macros.get(first.text), program.macros.get(second.text)
+    macro, other = program.macros.get(first.text), program.macros.get(second.text)
     known = {name for name in (first.text, second.text) if name in program.kept or name in program.acts}
-    if first.text == second.text or (one is None and other is None and not known):
+    if first.text == second.text or (macro is None and other is None and not known):
         return True
-    return one is not None and other is not None and list(one.body) == list(other.body)
+    return macro is not None and other is not None and list(macro.body) == list(other.body)
 
 
 def ifnum(program: Program, name: str) -> None:
@@ -80,10 +80,10 @@ def ifnum(program: Program, name: str) -> None:
     text = ""
     while len(text) < 60 and (token := program.next()) is not None:
         if token.kind == "text":
-            found = _RELATION.match(text + token.text)
-            if found and found.end() < len(text + token.text):
-                program.push([Token("text", (text + token.text)[found.end() :])])
-                text = found[0]
+            match = _RELATION.match(text + token.text)
+            if match and match.end() < len(text + token.text):
+                program.push([Token("text", (text + token.text)[match.end() :])])
+                text = match[0]
                 break
             text += token.text
         elif token.kind == "space" and not _RELATION.fullmatch(text):
@@ -91,8 +91,8 @@ def ifnum(program: Program, name: str) -> None:
         else:
             program.push([token]) if token.kind != "space" and token.text != "relax" else None
             break
-    found = _RELATION.fullmatch(text)
-    holds = bool(found) and {"<": int.__lt__, ">": int.__gt__, "=": int.__eq__}[found[2]](int(found[1]), int(found[3]))  # type: ignore[index]
+    match = _RELATION.fullmatch(text)
+    holds = bool(match) and {"<": int.__lt__, ">": int.__gt__, "=": int.__eq__}[match[2]](int(match[1]), int(match[3]))  # type: ignore[index]
     program.branch(holds, name)
 
 
@@ -133,13 +133,15 @@ def _holds(program: Program, test: Sequence[Token]) -> bool:
     text = written(test)
     if text.startswith(("\\NOT", "\\not")):
         return not _holds(program, [token for token in test if token.text not in ("NOT", "not")])
-    if found := re.fullmatch(r"\\boolean\{(.+)\}", text):
-        return program.flags.get(f"if{found[1]}", False)
-    if found := re.fullmatch(r"\\equal\{(.*)\}\{(.*)\}", text):
-        return found[1] == found[2]
-    if found := re.fullmatch(r"\\isundefined\{?\\(\w+)\}?", text):
-        return found[1] not in program.macros
-    numbers = _RELATION.fullmatch(re.sub(r"\\value\{(\w+)\}", lambda one: str(program.counters[one[1]]), text))
+    if match := re.fullmatch(r"\\boolean\{(.+)\}", text):
+        return program.flags.get(f"if{match[1]}", False)
+    if match := re.fullmatch(r"\\equal\{(.*)\}\{(.*)\}", text):
+        return match[1] == match[2]
+    if match := re.fullmatch(r"\\isundefined\{?\\(\w+)\}?", text):
+        return match[1] not in program.macros
+    numbers = _RELATION.fullmatch(
+        re.sub(r"\\value\{(\w+)\}", lambda reference: str(program.counters[reference[1]]), text)
+    )
     if numbers is None:
         return False
     return {"<": int.__lt__, ">": int.__gt__, "=": int.__eq__}[numbers[2]](int(numbers[1]), int(numbers[3]))
@@ -169,10 +171,10 @@ def choose(program: Program, name: str) -> None:
 def if_next_char(program: Program, name: str) -> None:
     """\\@ifnextchar and \\@ifstar: what is read depends on what follows, which \\@ifstar takes away."""
     program.skip_space()
-    wanted = Token("text", "*") if name == "@ifstar" else _one(program)
+    wanted = Token("text", "*") if name == "@ifstar" else _single_token(program)
     then, otherwise = program.argument(), program.argument()
     program.skip_space()
-    following = _one(program)
+    following = _single_token(program)
     if wanted is not None and wanted.kind == "cmd" and wanted.text in ("bgroup", "egroup"):
         wanted = Token("{" if wanted.text == "bgroup" else "}", "{" if wanted.text == "bgroup" else "}")
     holds = wanted is not None and following is not None and wanted[:2] == following[:2]

@@ -104,7 +104,7 @@ def def_(program: Program, name: str) -> None:
         parameters.append(between)
     program.push([OPEN])
     body = program.argument()
-    delimited = any(not isinstance(one, str) for one in parameters)
+    delimited = any(not isinstance(parameter, str) for parameter in parameters)
     program.define(target.text, Macro(body, parameters, delimited=delimited), everywhere=name in ("gdef", "xdef"))
 
 

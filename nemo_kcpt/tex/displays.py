@@ -42,10 +42,10 @@ def _display(writer: Writer, name: str) -> None:
     if not tex:
         return
     if kind in ("align", "gather", "eqnarray", "alignat", "flalign", "IEEEeqnarray", "xalignat", "multline"):
-        shown = f"{_KNOWN.get(kind, kind)}*" if not name.endswith("*") else _KNOWN.get(kind, kind) + "*"
+        environment = f"{_KNOWN.get(kind, kind)}*" if not name.endswith("*") else _KNOWN.get(kind, kind) + "*"
         if "\\tag" in tex or numbered:
-            shown = shown.rstrip("*")
-        writer.block(f"\\begin{{{shown}}}{before} {tex} \\end{{{shown}}}")
+            environment = environment.rstrip("*")
+        writer.block(f"\\begin{{{environment}}}{before} {tex} \\end{{{environment}}}")
     else:
         writer.block(f"$${tex}$$")
     writer.paragraph()
@@ -72,12 +72,12 @@ def _row(writer: Writer, tokens: Sequence[Token], numbered: bool) -> str:
     labels: list[str] = []
     given = ""
     silent = False
-    place = 0
-    while place < len(tokens):
-        token = tokens[place]
-        place += 1
-        if token.kind == "cmd" and token.text in ("label", "tag", "tag*") and place < len(tokens):
-            content, place = _braces(tokens, place)
+    index = 0
+    while index < len(tokens):
+        token = tokens[index]
+        index += 1
+        if token.kind == "cmd" and token.text in ("label", "tag", "tag*") and index < len(tokens):
+            content, index = _braces(tokens, index)
             if token.text == "label":
                 labels.append(written(content))
             else:
@@ -86,14 +86,14 @@ def _row(writer: Writer, tokens: Sequence[Token], numbered: bool) -> str:
             silent = True
         else:
             kept.append(token)
-    shown = given
+    number = given
     if numbered and not silent and not given:
         writer.program.step("equation")
-        shown = writer.text(tokens_of(r"\theequation"))
-    writer.label = Label(shown, "equation")
+        number = writer.text(tokens_of(r"\theequation"))
+    writer.label = Label(number, "equation")
     for label in labels:
         writer.state.labels.mark(label, writer.label)
-    tag = f" \\tag{{{shown}}}" if shown and (labels or given) else ""
+    tag = f" \\tag{{{number}}}" if number and (labels or given) else ""
     return f"{_closed(written(kept))}{tag}"
 
 
@@ -101,21 +101,21 @@ def _closed(tex: str) -> str:
     return re.sub(r"^\[[^\]]{0,12}(?:pt|mm|em|ex|cm)\]\s*", "", tex.strip())
 
 
-def _braces(tokens: Sequence[Token], place: int) -> tuple[list[Token], int]:
-    """What braces hold from a place on, and the place behind them."""
-    while place < len(tokens) and tokens[place].kind == "space":
-        place += 1
-    if place >= len(tokens) or tokens[place].kind != "{":
-        return [], place
+def _braces(tokens: Sequence[Token], index: int) -> tuple[list[Token], int]:
+    """What braces hold from an index on, and the index behind them."""
+    while index < len(tokens) and tokens[index].kind == "space":
+        index += 1
+    if index >= len(tokens) or tokens[index].kind != "{":
+        return [], index
     depth = 0
-    found: list[Token] = []
-    for number in range(place, len(tokens)):
+    content: list[Token] = []
+    for number in range(index, len(tokens)):
         depth += (tokens[number].kind == "{") - (tokens[number].kind == "}")
         if not depth:
-            return found, number + 1
-        if number > place:
-            found.append(tokens[number])
-    return found, len(tokens)
+            return content, number + 1
+        if number > index:
+            content.append(tokens[number])
+    return content, len(tokens)
 
 
 def _bracket(writer: Writer, name: str) -> None:
@@ -129,11 +129,11 @@ def _sub_equations(writer: Writer, name: str) -> None:
     """Formulas numbered 3a, 3b, …"""
     program = writer.program
     program.step("equation")
-    shown = writer.text(tokens_of(r"\theequation"))
+    parent = writer.text(tokens_of(r"\theequation"))
     outer, number = program.macros.get("theequation"), program.counters["equation"]
-    writer.label = Label(shown, "equation")
+    writer.label = Label(parent, "equation")
     program.counters["equation"] = 0
-    program.define("theequation", Macro(tokens_of(rf"{shown}\alph{{equation}}")), everywhere=True)
+    program.define("theequation", Macro(tokens_of(rf"{parent}\alph{{equation}}")), everywhere=True)
     writer.transparent(name)
     program.counters["equation"] = number
     if outer is not None:

@@ -192,14 +192,14 @@ def _theorem(writer: Writer, name: str) -> None:
     program = writer.program
     title, counter = writer.state.theorems[name]
     note = program.option()
-    shown = ""
+    number = ""
     if counter:
         program.step(counter)
-        shown = writer.text(tokens_of(f"\\the{counter}"))
-    writer.label = Label(shown, title)
+        number = writer.text(tokens_of(f"\\the{counter}"))
+    writer.label = Label(number, title)
     said = f" ({writer.text(note)})" if note is not None else ""
     writer.paragraph()
-    writer.put(f"{title}{f' {shown}' if shown else ''}{said}. ")
+    writer.put(f"{title}{f' {number}' if number else ''}{said}. ")
     writer.put(writer.body(name))
     writer.paragraph()
 

@@ -110,10 +110,10 @@ class Sources:
             return None
         if path.parent not in self.folders:
             self.folders.append(path.parent)
-        found = (
+        match = (
             re.search(r"\\begin\s*\{document\}(.*?)(?:\\end\s*\{document\}|$)", text, re.S) if self.begun() else None
         )
-        text = found[1] if found else text
+        text = match[1] if match else text
         return Lexer(text, str(path))
 
     def _find(self, name: str) -> Path | str:
@@ -167,16 +167,16 @@ def _linked(path: Path, root: Path) -> str:
 def _definitions(text: str) -> Iterator[str]:
     """The definitions of a package that are plain LaTeX: others set up TeX itself."""
     lines = _COMMENTS.sub(r"\1", text).split("\n")
-    place = 0
-    while place < len(lines):
-        if _DEFINITION.match(lines[place].lstrip()):
-            taken = lines[place]
-            while taken.count("{") > taken.count("}") and place + 1 < len(lines) and len(taken) < 20_000:
-                place += 1
-                taken = f"{taken}\n{lines[place]}"
+    index = 0
+    while index < len(lines):
+        if _DEFINITION.match(lines[index].lstrip()):
+            taken = lines[index]
+            while taken.count("{") > taken.count("}") and index + 1 < len(lines) and len(taken) < 20_000:
+                index += 1
+                taken = f"{taken}\n{lines[index]}"
             if "@" not in taken and taken.count("{") == taken.count("}"):
                 yield f"{taken}%\n"
-        place += 1
+        index += 1
 
 
 def inside(path: Path, root: Path) -> bool:
@@ -214,11 +214,11 @@ def decoded(data: bytes, encoding: str) -> str:
     except BrokenUtf8:
         raise
     except UnknownEncoding:
-        found = _INPUT_ENCODING.search(data[:20_000].decode("latin-1")) if encoding == "auto" else None
-        if found is None:
+        match = _INPUT_ENCODING.search(data[:20_000].decode("latin-1")) if encoding == "auto" else None
+        if match is None:
             raise
         try:
-            return decode(data, check_name(_ENCODINGS.get(found[1].lower(), found[1]))).text
+            return decode(data, check_name(_ENCODINGS.get(match[1].lower(), match[1]))).text
         except BadInput:
             pass
         raise
@@ -241,7 +241,10 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _parts(place: Place, files: tuple[Path, ...], stamps: tuple[tuple[int, int], ...]) -> frozenset[Path]:
     known = set(files)
     heads = {path: _head(path) for path in files if not place.outside(path)}
-    reads = {path: [one for one in _targets(place, path, names) if one in known] for path, (_, names) in heads.items()}
+    reads = {
+        path: [target for target in _targets(place, path, names) if target in known]
+        for path, (_, names) in heads.items()
+    }
     mains = [path for path in files if path in heads and heads[path][0] not in ("", "subfiles", "standalone")]
     reached: set[Path] = set()
     for path in mains:
@@ -268,10 +271,10 @@ def _parts(place: Place, files: tuple[Path, ...], stamps: tuple[tuple[int, int],
 def _reach(path: Path, reads: dict[Path, list[Path]], reached: set[Path]) -> None:
     waiting = list(reads.get(path, ()))
     while waiting:
-        one = waiting.pop()
-        if one not in reached:
-            reached.add(one)
-            waiting += reads.get(one, ())
+        part = waiting.pop()
+        if part not in reached:
+            reached.add(part)
+            waiting += reads.get(part, ())
 
 
 def _head(path: Path) -> tuple[str, list[str]]:
@@ -281,15 +284,15 @@ def _head(path: Path) -> tuple[str, list[str]]:
     except OSError:
         return "", []
     text = _COMMENTS.sub(r"\1", text)
-    found = _CLASS.search(text)
-    return found[1].strip() if found else "", list(_included(text))
+    match = _CLASS.search(text)
+    return match[1].strip() if match else "", list(_included(text))
 
 
 def _included(text: str) -> Iterator[str]:
-    for found in _INCLUDES.finditer(text):
-        name = (found["first"] if found["first"] is not None else found["bare"]).strip().strip('"')
-        if found["name"].startswith(("import", "subimport")) and found["second"] is not None:
-            name = f"{name.rstrip('/')}/{found['second'].strip()}"
+    for match in _INCLUDES.finditer(text):
+        name = (match["first"] if match["first"] is not None else match["bare"]).strip().strip('"')
+        if match["name"].startswith(("import", "subimport")) and match["second"] is not None:
+            name = f"{name.rstrip('/')}/{match['second'].strip()}"
         if name and "#" not in name and "\\" not in name:
             yield name
 

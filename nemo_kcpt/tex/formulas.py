@@ -40,17 +40,17 @@ def inline_formula(writer: Writer, tex: str) -> None:
 def _in_characters(writer: Writer, tex: str) -> str:
     tex = tex.strip()
     tex = tex.removeprefix("{}")
-    if found := _SCRIPT.fullmatch(tex):
-        content = _WORDS.sub("", found[2] or found[3] or found[4] or "").strip()
-        content = re.sub(r"\\([A-Za-z]+)\s*", lambda one: symbol(one[1]) or one[0], content)
+    if match := _SCRIPT.fullmatch(tex):
+        content = _WORDS.sub("", match[2] or match[3] or match[4] or "").strip()
+        content = re.sub(r"\\([A-Za-z]+)\s*", lambda command: symbol(command[1]) or command[0], content)
         content = {"∘": "°", "◦": "°"}.get(content, content).replace("∗", "*")
         if "\\" in content or not content:
             return ""
-        if found[1] == "_":
+        if match[1] == "_":
             return lowered(content)
         return "°" if content == "°" else write_raised(content, writer.before(), writer.after())
-    if found := re.fullmatch(r"\\([A-Za-z]+|%)", tex):
-        sign = symbol(found[1])
+    if match := re.fullmatch(r"\\([A-Za-z]+|%)", tex):
+        sign = symbol(match[1])
         return sign if sign is not None and len(sign) == 1 else ""
     return {"-": "−", "+": "+", "<": "<", ">": ">", "=": "=", "*": "*", "/": "/", "|": "|"}.get(tex, "")
 
@@ -62,7 +62,7 @@ def math(writer: Writer, end: str) -> str:
 
 def math_tokens(writer: Writer, end: str) -> list[Token]:
     """The tokens of a formula, own macros expanded, references written out."""
-    found: list[Token] = []
+    tokens: list[Token] = []
     braces = 0
     outer, writer.program.math = writer.program.math, True
     while (token := writer.program.next()) is not None:
@@ -84,26 +84,26 @@ def math_tokens(writer: Writer, end: str) -> list[Token]:
                 name = writer.program.word()
                 if name == end[4:]:
                     break
-                found += [token, Token("{", "{"), Token("text", name), Token("}", "}")]
+                tokens += [token, Token("{", "{"), Token("text", name), Token("}", "}")]
                 continue
-            if _in_formula(writer, token, found):
+            if _in_formula(writer, token, tokens):
                 continue
-        found.append(token)
+        tokens.append(token)
     writer.program.math = outer
-    return found
+    return tokens
 
 
-def _in_formula(writer: Writer, token: Token, found: list[Token]) -> bool:
+def _in_formula(writer: Writer, token: Token, tokens: list[Token]) -> bool:
     """Whether a command within a formula means something to the writer."""
     name = token.text
     if name == "ensuremath":
-        found += expanded_math(writer, writer.program.argument())
+        tokens += expanded_math(writer, writer.program.argument())
     elif name in _WRITTEN_OUT:
         outer, writer.out = writer.out, []
         writer.table.commands[name](writer, name)
         text = "".join(writer.out)
         writer.out = outer
-        found.append(Token("raw", text))
+        tokens.append(Token("raw", text))
     elif name in ("footnote", "todo", "vspace", "vspace*", "hspace", "hspace*"):
         if name == "footnote":
             writer.table.commands[name](writer, name)
@@ -120,6 +120,6 @@ def expanded_math(writer: Writer, tokens: Sequence[Token]) -> list[Token]:
     mark = Token("end", str(writer.ends))
     writer.program.push([mark])
     writer.program.push(tokens)
-    found = math_tokens(writer, "")
+    expanded = math_tokens(writer, "")
     writer.program.raw()  # the mark
-    return found
+    return expanded

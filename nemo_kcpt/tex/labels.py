@@ -12,7 +12,7 @@ _REFERENCE = re.compile("\x04([^\x04\x05]*)\x05([^\x04\x05]*)\x04")
 class Label:
     """What \\label marks: how its number is shown, and of what kind it is (section, equation, figure, …)."""
 
-    shown: str
+    number: str
     kind: str
     title: str = ""
 
@@ -34,7 +34,7 @@ class Labels:
 
     def resolved(self, text: str) -> str:
         """Text with its references written out; of a label that is nowhere its name stays."""
-        return _REFERENCE.sub(lambda found: self._resolve(found[1], found[2]), text)
+        return _REFERENCE.sub(lambda match: self._resolve(match[1], match[2]), text)
 
     def _resolve(self, form: str, name: str) -> str:
         label = self.known.get(name)
@@ -42,10 +42,12 @@ class Labels:
             return f"[{name}]"
         if form == "nameref":
             return label.title
-        shown = f"({label.shown})" if form == "eqref" or (label.kind == "equation" and form in _NAMED) else label.shown
+        number = (
+            f"({label.number})" if form == "eqref" or (label.kind == "equation" and form in _NAMED) else label.number
+        )
         if form not in _NAMED or not label.kind:
-            return shown or f"[{name}]"
-        return f"{kind_name(label.kind, form, self.japanese)} {shown}"
+            return number or f"[{name}]"
+        return f"{kind_name(label.kind, form, self.japanese)} {number}"
 
 
 _NAMED = ("autoref", "cref", "Cref")

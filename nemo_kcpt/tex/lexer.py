@@ -64,7 +64,7 @@ class Lexer:
     def __init__(self, text: str, where: str = "", at_is_letter: bool = False) -> None:
         self.text = _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
         self.where = where
-        self.place = 0
+        self.position = 0
         self.at_is_letter = at_is_letter
         self.verbatim = set(VERBATIM)
         """Environments that are read as they are; a document may name more."""
@@ -72,8 +72,8 @@ class Lexer:
     def next(self) -> Token | None:
         """The next token, or None at the end."""
         text = self.text
-        while self.place < len(text):
-            sign = text[self.place]
+        while self.position < len(text):
+            sign = text[self.position]
             if sign == "%":
                 self._skip_comment()
                 continue
@@ -84,52 +84,52 @@ class Lexer:
             if sign == "#":
                 return self._parameter()
             if sign in _SIGNS:
-                self.place += 1
+                self.position += 1
                 return _SIGNS[sign]
-            found = _RUN.match(text, self.place)
-            assert found is not None
-            self.place = found.end()
-            return Token("text", found[0])
+            match = _RUN.match(text, self.position)
+            assert match is not None
+            self.position = match.end()
+            return Token("text", match[0])
         return None
 
     def _skip_comment(self) -> None:
-        found = _COMMENT.match(self.text, self.place)
-        assert found is not None
-        self.place = found.end()
-        if self.text[self.place : self.place + 1] == "\n":  # a blank line after the comment
-            self.place -= 1
+        match = _COMMENT.match(self.text, self.position)
+        assert match is not None
+        self.position = match.end()
+        if self.text[self.position : self.position + 1] == "\n":  # a blank line after the comment
+            self.position -= 1
 
     def _space(self) -> Token:
-        found = _SPACE.match(self.text, self.place)
-        assert found is not None
-        self.place = found.end()
-        if found[0].count("\n") > 1:
+        match = _SPACE.match(self.text, self.position)
+        assert match is not None
+        self.position = match.end()
+        if match[0].count("\n") > 1:
             return Token("par", "\n\n")
-        return Token("space", "\n" if "\n" in found[0] else " ")
+        return Token("space", "\n" if "\n" in match[0] else " ")
 
     def _parameter(self) -> Token:
-        following = self.text[self.place + 1 : self.place + 2]
+        following = self.text[self.position + 1 : self.position + 2]
         if following.isdigit():
-            self.place += 2
+            self.position += 2
             return Token("arg", following)
         if following == "#":
-            self.place += 2
+            self.position += 2
             return Token("arg", f"#{self._digit()}")
-        self.place += 1
+        self.position += 1
         return Token("text", "#")
 
     def _digit(self) -> str:
-        following = self.text[self.place : self.place + 1]
+        following = self.text[self.position : self.position + 1]
         if following.isdigit():
-            self.place += 1
+            self.position += 1
             return following
         return ""
 
     def _command(self) -> Token:
-        found = (_NAME_AT if self.at_is_letter else _NAME).match(self.text, self.place)
-        assert found is not None
-        name = found[1]
-        self.place = found.end()
+        match = (_NAME_AT if self.at_is_letter else _NAME).match(self.text, self.position)
+        assert match is not None
+        name = match[1]
+        self.position = match.end()
         if name == "verb" or name == "verb*" or name == "lstinline":
             return self._inline_code(name)
         if name == "begin" and (taken := self._environment()) is not None:
@@ -141,41 +141,41 @@ class Lexer:
                 self._skip_space()
         elif name in (" ", "\n", "\t", ""):
             return Token("cmd", " ")
-        if name in _ADDRESSES and self.text[self.place : self.place + 1] == "{":
+        if name in _ADDRESSES and self.text[self.position : self.position + 1] == "{":
             return Token("cmd", name, self._address())
         return Token("cmd", name)
 
     def _skip_space(self) -> None:
         """White space after a command's name, but not a blank line."""
-        found = _SPACE.match(self.text, self.place)
-        if found is None:
+        match = _SPACE.match(self.text, self.position)
+        if match is None:
             return
-        blank = _BLANK.search(found[0])
-        self.place = found.start() + blank.start() if blank else found.end()
+        blank = _BLANK.search(match[0])
+        self.position = match.start() + blank.start() if blank else match.end()
 
     def _inline_code(self, name: str) -> Token:
         if name == "lstinline":
-            found = _OPTION.match(self.text, self.place)
-            self.place = found.end() if found else self.place
-        sign = self.text[self.place : self.place + 1]
-        end = self.text.find("}" if sign == "{" else sign, self.place + 1) if sign else -1
-        line = self.text.find("\n", self.place)
+            match = _OPTION.match(self.text, self.position)
+            self.position = match.end() if match else self.position
+        sign = self.text[self.position : self.position + 1]
+        end = self.text.find("}" if sign == "{" else sign, self.position + 1) if sign else -1
+        line = self.text.find("\n", self.position)
         if end < 0 or 0 <= line < end:
             return Token("text", "")
-        code = self.text[self.place + 1 : end]
-        self.place = end + 1
+        code = self.text[self.position + 1 : end]
+        self.position = end + 1
         return Token("code", code, "inline")
 
     def _environment(self) -> Token | None:
         """A verbatim environment as one token; None if another one begins."""
-        found = _BEGIN.match(self.text, self.place)
-        if found is None or found[1] not in self.verbatim:
+        match = _BEGIN.match(self.text, self.position)
+        if match is None or match[1] not in self.verbatim:
             return None
-        name = found[1]
-        end = re.compile(r"\\end[ \t]*\{" + re.escape(name) + r"\}").search(self.text, found.end())
+        name = match[1]
+        end = re.compile(r"\\end[ \t]*\{" + re.escape(name) + r"\}").search(self.text, match.end())
         stop = end.start() if end else len(self.text)
-        content = self.text[found.end() : stop]
-        self.place = end.end() if end else stop
+        content = self.text[match.end() : stop]
+        self.position = end.end() if end else stop
         if name in _DROPPED:
             return Token("space", " ")
         options = ""
@@ -187,13 +187,13 @@ class Lexer:
 
     def _address(self) -> str:
         """The braces after \\url and the like, as they are written."""
-        depth, start = 0, self.place
-        while self.place < len(self.text):
-            sign = self.text[self.place]
+        depth, start = 0, self.position
+        while self.position < len(self.text):
+            sign = self.text[self.position]
             depth += (sign == "{") - (sign == "}")
-            self.place += 2 if sign == "\\" else 1
+            self.position += 2 if sign == "\\" else 1
             if not depth:
-                return self.text[start + 1 : self.place - 1]
+                return self.text[start + 1 : self.position - 1]
         return self.text[start + 1 :]
 
 

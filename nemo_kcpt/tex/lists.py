@@ -39,7 +39,9 @@ def _list(writer: Writer, name: str) -> None:
     text = writer.body(name)
     writer.lists.pop()
     if items.counter:
-        writer.state.resumed[len([one for one in writer.lists if one.counter])] = writer.program.counters[items.counter]
+        writer.state.resumed[len([outer for outer in writer.lists if outer.counter])] = writer.program.counters[
+            items.counter
+        ]
     writer.paragraph() if writer.depth == 0 and not text.strip() else None
     writer.block("\n".join(_lines(writer, items, text)))
     if writer.depth == 0:
@@ -49,7 +51,7 @@ def _list(writer: Writer, name: str) -> None:
 def _items_of(writer: Writer, kind: str, options: str) -> Items:
     if kind not in ("enumerate", "compactenum"):
         return Items("description" if kind in ("description", "labeling") else "itemize")
-    depth = min(len([one for one in writer.lists if one.counter]), 3)
+    depth = min(len([outer for outer in writer.lists if outer.counter]), 3)
     form, template = _TEMPLATES[depth]
     label = re.search(r"label\s*=\s*(\{.*\}|[^,]*)", options)
     text = (
@@ -57,10 +59,10 @@ def _items_of(writer: Writer, kind: str, options: str) -> Items:
         if label
         else ("" if "=" in options or re.fullmatch(r"\s*resume\s*", options) else options)
     )
-    if found := _STARRED.search(text):
+    if match := _STARRED.search(text):
         form, template = (
-            found[1],
-            text[: found.start()].replace("{", "{{").replace("}", "}}") + "{}" + text[found.end() :],
+            match[1],
+            text[: match.start()].replace("{", "{{").replace("}", "}}") + "{}" + text[match.end() :],
         )
     elif text and (short := re.search(r"(?<![A-Za-z\\])[1iIaA](?![A-Za-z])", text)):
         form, template = _SHORT[short[0]], f"{text[: short.start()]}{{}}{text[short.end() :]}"

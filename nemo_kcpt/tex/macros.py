@@ -169,7 +169,7 @@ class Program(Tokens):
         Raises:
             TooMuch: too many are open.
         """
-        if sum(isinstance(one, Lexer) for one in self.stack) >= DEPTH:
+        if sum(isinstance(source, Lexer) for source in self.stack) >= DEPTH:
             raise TooMuch(f"its files include each other {DEPTH} deep; does one of them include itself?")
         lexer.verbatim = self.verbatim
         self.stack.append(lexer)
@@ -198,31 +198,31 @@ class Program(Tokens):
     def _arguments(self, macro: Macro) -> list[Sequence[Token]]:
         if macro.delimited:
             return self._delimited(macro.parameters)
-        found: list[Sequence[Token]] = []
+        arguments: list[Sequence[Token]] = []
         for number, form in enumerate(macro.parameters):
             if form == "m":
-                found.append(self.argument())
+                arguments.append(self.argument())
             elif form == "s":
-                found.append(tokens_of(r"\BooleanTrue" if self.star() else r"\BooleanFalse"))
+                arguments.append(tokens_of(r"\BooleanTrue" if self.star() else r"\BooleanFalse"))
             else:
                 given = self.option()
-                found.append(macro.defaults.get(number, ()) if given is None else given)
-        return found
+                arguments.append(macro.defaults.get(number, ()) if given is None else given)
+        return arguments
 
     def _delimited(self, parameters: Sequence[str | Sequence[Token]]) -> list[Sequence[Token]]:
         """The arguments of a macro that \\def made: each ends where the tokens come that its parameters name."""
-        found: list[Sequence[Token]] = []
+        arguments: list[Sequence[Token]] = []
         for number, form in enumerate(parameters):
             following = parameters[number + 1] if number + 1 < len(parameters) else "m"
             if not isinstance(form, str):
                 if number == 0:
                     self._until(form)
                 continue
-            found.append(self.argument() if isinstance(following, str) else self._until(following))
-        return found
+            arguments.append(self.argument() if isinstance(following, str) else self._until(following))
+        return arguments
 
     def _until(self, wanted: Sequence[Token]) -> list[Token]:
-        found: list[Token] = []
+        tokens: list[Token] = []
         depth = 0
         while (token := self.raw()) is not None:
             if token.kind in ("end", "par"):
@@ -232,13 +232,13 @@ class Program(Tokens):
                 self.push([Token("text", sign) for sign in token.text[1:]])
                 token = Token("text", token.text[0])
             depth += (token.kind == "{") - (token.kind == "}")
-            found.append(token)
-            if depth <= 0 and len(found) >= len(wanted) and _same(found[-len(wanted) :], wanted):
-                del found[-len(wanted) :]
+            tokens.append(token)
+            if depth <= 0 and len(tokens) >= len(wanted) and _same(tokens[-len(wanted) :], wanted):
+                del tokens[-len(wanted) :]
                 break
-        if len(found) > 1 and found[0].kind == "{" and found[-1].kind == "}":
-            found = found[1:-1]
-        return found
+        if len(tokens) > 1 and tokens[0].kind == "{" and tokens[-1].kind == "}":
+            tokens = tokens[1:-1]
+        return tokens
 
     def filled(self, body: Sequence[Token], arguments: Sequence[Sequence[Token]]) -> list[Token]:
         """A macro's body with its arguments in their places."""
@@ -324,5 +324,5 @@ class Program(Tokens):
                 return
 
 
-def _same(found: Sequence[Token], wanted: Sequence[Token]) -> bool:
-    return all(one[:2] == other[:2] or one.kind == other.kind == "space" for one, other in zip(found, wanted))
+def _same(tokens: Sequence[Token], wanted: Sequence[Token]) -> bool:
+    return all(token[:2] == other[:2] or token.kind == other.kind == "space" for token, other in zip(tokens, wanted))

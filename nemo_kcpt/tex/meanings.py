@@ -43,13 +43,13 @@ def _drop_length(writer: Writer) -> None:
         return
     if token.kind == "cmd" and _LENGTHS.search(token.text):
         return
-    found = _LENGTH.match(token.text) if token.kind == "text" else None
-    if found is None or not (found[1].strip("+-") or found[0] == token.text or found[0].startswith("=")):
+    match = _LENGTH.match(token.text) if token.kind == "text" else None
+    if match is None or not (match[1].strip("+-") or match[0] == token.text or match[0].startswith("=")):
         program.push([token])
         return
-    if rest := token.text[found.end() :]:
+    if rest := token.text[match.end() :]:
         program.push([Token("text", rest)])
-    if not found[2]:  # the unit comes apart, as in 2\\baselineskip or 2 pt
+    if not match[2]:  # the unit comes apart, as in 2\\baselineskip or 2 pt
         program.skip_space()
         following = program.raw()
         if following is not None and following.kind == "cmd" and _LENGTHS.search(following.text):

@@ -126,13 +126,13 @@ def _add_to_reset(program: Program, name: str) -> None:
 
 def _number_without(program: Program, name: str) -> None:
     counter, outer = program.word(), program.word()
-    program.within[outer] = [one for one in program.within.get(outer, ()) if one != counter]
+    program.within[outer] = [other for other in program.within.get(outer, ()) if other != counter]
     program.define(f"the{counter}", Macro(tokens_of(rf"\arabic{{{counter}}}")), everywhere=True)
 
 
 def _set_counter(program: Program, name: str) -> None:
     counter, value = program.word(), program.argument()
-    text = re.sub(r"\\value\{(\w+)\}", lambda one: str(program.counters[one[1]]), written(value))
+    text = re.sub(r"\\value\{(\w+)\}", lambda match: str(program.counters[match[1]]), written(value))
     if re.fullmatch(r"\s*[-+]?\d+\s*", text):
         program.counters[counter] = int(text) + (program.counters[counter] if name == "addtocounter" else 0)
 

@@ -54,13 +54,13 @@ def _table() -> Mapping[str, str]:
     from pylatexenc.latex2text import get_default_latex_context_db
 
     database = get_default_latex_context_db()
-    found = {}
+    signs = {}
     for category in ("advanced-symbols", "latex-base"):
         for specification in database.iter_macro_specs(categories=[category]):
             sign = specification.simplify_repl
             if isinstance(sign, str) and sign.strip() and len(sign) <= 3 and "%" not in sign:
-                found[specification.macroname] = sign
-    return found
+                signs[specification.macroname] = sign
+    return signs
 
 
 @lru_cache(maxsize=4096)

@@ -45,14 +45,14 @@ def columns_of(writer: Writer, tokens: Sequence[Token]) -> tuple[list[Column], s
             if len(token.text) > 1:
                 rest.insert(0, Token("text", token.text[1:]))
             return [Token("text", token.text[:1])]
-        depth, found = 1, []
+        depth, content = 1, []
         while rest:
             token = rest.pop(0)
             depth += (token.kind == "{") - (token.kind == "}")
             if not depth:
                 break
-            found.append(token)
-        return found
+            content.append(token)
+        return content
 
     while rest and len(columns) < _WIDEST:
         token = rest.pop(0)
@@ -177,9 +177,9 @@ def _row(writer: Writer, cells: Sequence[Sequence[Token]], columns: Sequence[Col
     """The cells of a row as text; neighbours are one cell where the description puts text between them."""
     made: list[str] = []
     joined = False
-    place = 0
+    index = 0
     for tokens in cells:
-        column = columns[place] if place < len(columns) else Column()
+        column = columns[index] if index < len(columns) else Column()
         span = _span(writer, tokens)
         if span is not None:
             width, content, specification = span
@@ -189,7 +189,8 @@ def _row(writer: Writer, cells: Sequence[Sequence[Token]], columns: Sequence[Col
         else:
             width, between = 1, column.between
             text = _cell(
-                writer, [*column.before, *tokens, *column.after] if any(one.kind != "space" for one in tokens) else []
+                writer,
+                [*column.before, *tokens, *column.after] if any(token.kind != "space" for token in tokens) else [],
             )
         if not made and first and text:
             text = f"{first}{text}"
@@ -197,12 +198,12 @@ def _row(writer: Writer, cells: Sequence[Sequence[Token]], columns: Sequence[Col
             made[-1] = f"{made[-1]}{text}"
         else:
             made.append(text)
-        hidden = sum(bool(one.between) for one in columns[place : place + width - 1]) if span is not None else 0
+        hidden = sum(bool(spanned.between) for spanned in columns[index : index + width - 1]) if span is not None else 0
         made += [""] * (width - 1 - hidden)
-        joined = bool(between) and place + 1 < len(columns)
-        if joined and (text or len(cells) > place + 1) and any(one.kind != "space" for one in tokens):
+        joined = bool(between) and index + 1 < len(columns)
+        if joined and (text or len(cells) > index + 1) and any(token.kind != "space" for token in tokens):
             made[-1] = f"{made[-1]}{between if not text.endswith(between) else ''}"
-        place += width
+        index += width
     return made
 
 

@@ -77,7 +77,7 @@ class Tokens:
         return [token]
 
     def _balanced(self) -> list[Token]:
-        depth, found = 1, []
+        depth, tokens = 1, []
         while (token := self.raw()) is not None:
             if token.kind == "end":
                 self.push([token])
@@ -85,8 +85,8 @@ class Tokens:
             depth += (token.kind == "{") - (token.kind == "}")
             if not depth:
                 break
-            found.append(token)
-        return found
+            tokens.append(token)
+        return tokens
 
     def option(self, left: str = "[", right: str = "]") -> list[Token] | None:
         """An argument in brackets, or None."""
@@ -98,7 +98,7 @@ class Tokens:
             return None
         if len(token.text) > 1:
             self.push([Token("text", token.text[1:])])
-        found: list[Token] = []
+        tokens: list[Token] = []
         braces = brackets = 0
         while (token := self.raw()) is not None:
             if token.kind == "end" or (token.kind == "}" and not braces):
@@ -106,15 +106,15 @@ class Tokens:
                 break
             braces += (token.kind == "{") - (token.kind == "}")
             if token.kind == "text" and not braces:
-                for place, sign in enumerate(token.text):
+                for index, sign in enumerate(token.text):
                     brackets += (sign == left) - (sign == right)
                     if brackets < 0:
-                        found.append(Token("text", token.text[:place]))
-                        if rest := token.text[place + 1 :]:
+                        tokens.append(Token("text", token.text[:index]))
+                        if rest := token.text[index + 1 :]:
                             self.push([Token("text", rest)])
-                        return [one for one in found if one.text]
-            found.append(token)
-        return found
+                        return [part for part in tokens if part.text]
+            tokens.append(token)
+        return tokens
 
     def word(self) -> str:
         """An argument as text: the name of a file, an environment, a counter."""

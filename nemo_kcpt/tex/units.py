@@ -58,20 +58,20 @@ def number(text: str) -> str:
     text = re.sub(r"\\(?:sim|approx)\s*", "∼", text).replace(r"\leq", "≤").replace(r"\geq", "≥")
     if re.search(r"^\s*[\d.]+\s*/\s*[\d.]+$", text):
         return text
-    found = _NUMBER.fullmatch(text)
-    if found is None or not (found["digits"].strip() or found["power"]):
+    match = _NUMBER.fullmatch(text)
+    if match is None or not (match["digits"].strip() or match["power"]):
         return re.sub(r"\s*\\pm\s*", "±", text)
-    digits = re.sub(r"\s", "", found["digits"]).replace(",", ".")
-    doubt = re.sub(r"^(?:\+-|\\pm|±)\s*", "±", found["doubt"] or "").replace(",", ".")
+    digits = re.sub(r"\s", "", match["digits"]).replace(",", ".")
+    doubt = re.sub(r"^(?:\+-|\\pm|±)\s*", "±", match["doubt"] or "").replace(",", ".")
     digits = f"0{digits}" if digits.startswith(".") else digits
     digits = digits.rstrip(".") if digits.endswith(".") else digits
-    shown = f"{found['sign'].replace('-', '−').replace('+−', '±')}{digits}{doubt}"
-    if found["power"] is None:
-        return shown
-    power = f"10{raised(str(int(found['power'].replace('−', '-').lstrip('+'))))}"
+    mantissa = f"{match['sign'].replace('-', '−').replace('+−', '±')}{digits}{doubt}"
+    if match["power"] is None:
+        return mantissa
+    power = f"10{raised(str(int(match['power'].replace('−', '-').lstrip('+'))))}"
     if not digits:
-        return f"{shown}{power}"
-    return f"({shown})×{power}" if doubt.startswith("±") else f"{shown}×{power}"
+        return f"{mantissa}{power}"
+    return f"({mantissa})×{power}" if doubt.startswith("±") else f"{mantissa}×{power}"
 
 
 def unit(text: str, mode: str = "power") -> str:
@@ -80,8 +80,8 @@ def unit(text: str, mode: str = "power") -> str:
         return _literal(text)
     pieces: list[tuple[str, str, bool]] = []  # unit, power, whether it divides
     prefix, power, divides = "", "", False
-    for found in re.finditer(r"\\([A-Za-z]+)\s*(?:\{([^{}]*)\})?|([^\\{}\s~.]+)", text):
-        name, argument, letters = found[1], found[2], found[3]
+    for match in re.finditer(r"\\([A-Za-z]+)\s*(?:\{([^{}]*)\})?|([^\\{}\s~.]+)", text):
+        name, argument, letters = match[1], match[2], match[3]
         if name == "per":
             divides = True
         elif name in _PREFIXES:
@@ -127,17 +127,17 @@ def _joined(pieces: list[tuple[str, str, bool]], mode: str) -> str:
 
 def _literal(text: str) -> str:
     """A unit that is given in letters: kg.m.s^{-2}."""
-    text = re.sub(r"\^\{?(-?[\d.]+)\}?", lambda found: raised(found[1]), text)
-    text = re.sub(r"_\{?(\w+)\}?", lambda found: lowered(found[1]), text)
+    text = re.sub(r"\^\{?(-?[\d.]+)\}?", lambda match: raised(match[1]), text)
+    text = re.sub(r"_\{?(\w+)\}?", lambda match: lowered(match[1]), text)
     return " ".join(re.sub(r"[.~](?=\D|$)", " ", text).replace("{", "").replace("}", "").split())
 
 
-def quantity(shown: str, sign: str) -> str:
+def quantity(value: str, sign: str) -> str:
     """A number with its unit: 5 km, 25 °C, 45°, 5 %."""
     if not sign:
-        return shown
-    shown = f"({shown})" if "±" in shown and not shown.startswith("(") and sign not in ("", "%") else shown
-    return f"{shown}{sign}" if sign in ("°", "′", "″") else f"{shown} {sign}"
+        return value
+    value = f"({value})" if "±" in value and not value.startswith("(") and sign not in ("", "%") else value
+    return f"{value}{sign}" if sign in ("°", "′", "″") else f"{value} {sign}"
 
 
 def angle(text: str) -> str:
@@ -147,8 +147,8 @@ def angle(text: str) -> str:
 
 
 def _per_mode(options: str, writer: Writer) -> str:
-    found = re.search(r"per-mode\s*=\s*([\w-]+)", options)
-    mode = found[1] if found else writer.state.units
+    match = re.search(r"per-mode\s*=\s*([\w-]+)", options)
+    mode = match[1] if match else writer.state.units
     return "symbol" if mode in ("symbol", "fraction", "repeated-symbol", "symbol-or-fraction") else "power"
 
 
@@ -168,7 +168,7 @@ def _quantity(writer: Writer, name: str) -> None:
 def _units_of(writer: Writer) -> str:
     """A unit's TeX; units that the document declares as what they show."""
     text = written(writer.program.argument())
-    return re.sub(r"\\([A-Za-z]+)", lambda found: writer.state.own_units.get(found[1], found[0]), text)
+    return re.sub(r"\\([A-Za-z]+)", lambda match: writer.state.own_units.get(match[1], match[0]), text)
 
 
 def _number(writer: Writer, name: str) -> None:
@@ -209,16 +209,16 @@ def _list(values: list[str]) -> str:
 
 def _setup(writer: Writer, name: str) -> None:
     options = written(writer.program.argument())
-    found = re.search(r"per-mode\s*=\s*([\w-]+)", options)
-    writer.state.units = found[1] if found else writer.state.units
+    match = re.search(r"per-mode\s*=\s*([\w-]+)", options)
+    writer.state.units = match[1] if match else writer.state.units
 
 
 def _declare_unit(writer: Writer, name: str) -> None:
     writer.program.option()
     writer.program.option()
     name = written(writer.program.argument()).lstrip("\\")
-    shown = unit(written(writer.program.argument()))
-    writer.state.own_units[name] = f"\\text{{{shown}}}"
+    sign = unit(written(writer.program.argument()))
+    writer.state.own_units[name] = f"\\text{{{sign}}}"
 
 
 COMMANDS: dict[str, Handler] = {

@@ -57,36 +57,36 @@ def works_of(texts: Iterable[str]) -> Works:
 def _read_items(text: str, works: Works) -> None:
     lexer = Lexer(text)
     tokens = list(iter(lexer.next, None))
-    for place, token in enumerate(tokens):
+    for index, token in enumerate(tokens):
         if token != Token("cmd", "bibitem"):
             continue
-        label, key = _arguments(tokens, place + 1)
-        found = _AUTHOR_YEAR.fullmatch(label.strip("{} ")) if label else None
+        label, key = _arguments(tokens, index + 1)
+        match = _AUTHOR_YEAR.fullmatch(label.strip("{} ")) if label else None
         number = len(works.known) + 1
-        if found:
-            works.known.setdefault(key, Work(number, found["short"], found["year"]))
+        if match:
+            works.known.setdefault(key, Work(number, match["short"], match["year"]))
         else:
             works.known.setdefault(key, Work(number, label=label))
 
 
-def _arguments(tokens: list[Token], place: int) -> tuple[str, str]:
+def _arguments(tokens: list[Token], index: int) -> tuple[str, str]:
     """The label and the key of a \\bibitem, as TeX."""
     label: list[Token] = []
-    while place < len(tokens) and tokens[place].kind == "space":
-        place += 1
-    if place < len(tokens) and tokens[place].kind == "text" and tokens[place].text.startswith("["):
+    while index < len(tokens) and tokens[index].kind == "space":
+        index += 1
+    if index < len(tokens) and tokens[index].kind == "text" and tokens[index].text.startswith("["):
         depth = 0
-        while place < len(tokens):
-            token = tokens[place]
+        while index < len(tokens):
+            token = tokens[index]
             depth += (token.kind == "{") - (token.kind == "}")
             label.append(token)
-            place += 1
+            index += 1
             if token.kind == "text" and "]" in token.text and not depth:
                 break
-    while place < len(tokens) and tokens[place].kind == "space":
-        place += 1
+    while index < len(tokens) and tokens[index].kind == "space":
+        index += 1
     key = []
-    for token in tokens[place + 1 : place + 40]:
+    for token in tokens[index + 1 : index + 40]:
         if token.kind == "}":
             break
         key.append(token)
@@ -96,8 +96,8 @@ def _arguments(tokens: list[Token], place: int) -> tuple[str, str]:
 
 def _read_biblatex(text: str, works: Works) -> None:
     """biblatex's .bbl: its fields, in the order of the list."""
-    for found in _ENTRY.finditer(text):
-        key, content = found[1], found[3]
+    for match in _ENTRY.finditer(text):
+        key, content = match[1], match[3]
         if key in works.known:
             continue
         fields = dict(_FIELD.findall(content))

@@ -172,7 +172,7 @@ class Writer:
         while (token := self.program.next()) is not None:
             kind = token.kind
             if kind == "text":
-                self.out.append(_LIGATURE.sub(lambda found: LIGATURES[found[0]], token.text))
+                self.out.append(_LIGATURE.sub(lambda match: LIGATURES[match[0]], token.text))
             elif kind == "space":
                 self.out.append(token.text)
             elif kind == "par":
@@ -278,15 +278,15 @@ class Writer:
 
     def paragraphs(self, text: str) -> list[str]:
         """Finished blocks of unfinished text."""
-        found = []
+        finished = []
         for part in _PARTS.split(text):
             if block := _BLOCK.fullmatch(part):
-                found.append(self.blocks[int(block[1])])
+                finished.append(self.blocks[int(block[1])])
             elif part != PAR:
                 lines = (close_up(line).strip() for line in part.split(LINE))
                 if joined := "\n".join(filter(None, lines)):
-                    found.append(joined.replace(_DOLLAR, r"\$" if "$" in joined else "$"))
-        return found
+                    finished.append(joined.replace(_DOLLAR, r"\$" if "$" in joined else "$"))
+        return finished
 
     def line(self, text: str) -> str:
         """Unfinished text on one line."""

@@ -52,7 +52,7 @@ def _agree(stated: Quantity, known: Quantity, rounded: bool) -> bool:
     elif bare and stated.measure:
         scale = stated.figure / stated.value if stated.value else 1.0
     elif {stated.measure, known.measure} == {"days", "time"}:
-        value, other = (one.value * (_DAY if one.measure == "days" else 1.0) for one in (stated, known))
+        value, other = (number.value * (_DAY if number.measure == "days" else 1.0) for number in (stated, known))
     elif "order" in (root(stated.measure), root(known.measure)) and min(stated.step, known.step) < 1:
         return _close(value, other) and stated.step == known.step  # version 3.10 is not 3.1
     if _close(value, other):

@@ -11,8 +11,8 @@ def formula_of(text: str) -> str:
     """A formula of mhchem: H2O → H₂O, SO4^2- → SO₄²⁻, ^{227}_{90}Th+ → ²²⁷₉₀Th⁺, -> as an arrow."""
     for sign, arrow in (("<=>", "⇌"), ("<-->", "⟷"), ("<->", "↔"), ("->", "→"), ("<-", "←")):
         text = text.replace(sign, f" {arrow} ")
-    text = re.sub(r"\^\{([^{}]*)\}|\^(\d*[+-]|\d+)", lambda found: raised(found[1] or found[2] or ""), text)
-    text = re.sub(r"_\{([^{}]*)\}|_(\w)", lambda found: lowered(found[1] or found[2] or ""), text)
-    text = re.sub(r"(?<=[A-Za-z)\]])(\d+)", lambda found: lowered(found[1]), text)
-    text = re.sub(r"(?<=[A-Za-z)\]₀-₉])([+-])(?=\s|$|[)\]])", lambda found: raised(found[1]), text)
+    text = re.sub(r"\^\{([^{}]*)\}|\^(\d*[+-]|\d+)", lambda match: raised(match[1] or match[2] or ""), text)
+    text = re.sub(r"_\{([^{}]*)\}|_(\w)", lambda match: lowered(match[1] or match[2] or ""), text)
+    text = re.sub(r"(?<=[A-Za-z)\]])(\d+)", lambda match: lowered(match[1]), text)
+    text = re.sub(r"(?<=[A-Za-z)\]₀-₉])([+-])(?=\s|$|[)\]])", lambda match: raised(match[1]), text)
     return " ".join(re.sub(r"[{}$]", "", text).split())

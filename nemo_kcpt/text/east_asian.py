@@ -100,8 +100,8 @@ def _library(data: bytes) -> tuple[str, float]:
     """What faust-cchardet says of the first 64 KiB: a name that Python knows (or nothing), and how sure it is."""
     import cchardet
 
-    found = cchardet.detect(data[: 1 << 16])
-    return LIBRARY_NAMES.get((found["encoding"] or "").upper(), ""), found["confidence"] or 0.0
+    detected = cchardet.detect(data[: 1 << 16])
+    return LIBRARY_NAMES.get((detected["encoding"] or "").upper(), ""), detected["confidence"] or 0.0
 
 
 def _patched(text: str, languages: Sequence[tuple[frozenset[str], int]]) -> bool:

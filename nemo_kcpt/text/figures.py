@@ -117,23 +117,23 @@ _NO_FRACTIONS = {("24", "7"), ("9", "11")}
 
 def figures(text: str) -> Iterator[Figure]:
     """The numerals of a text in the form of `plain.written`, in reading order."""
-    place = 0
-    while found := _CANDIDATE.search(text, place):
-        start = found.start()
+    position = 0
+    while match := _CANDIDATE.search(text, position):
+        start = match.start()
         results: list[Figure] | None = None
         skipped = _SKIPPED.match(text, start)
         if skipped and not (_THOUSANDS_WITH_DOTS.match(text, start) or moments.is_date(text, start)):
-            place = skipped.end()
+            position = skipped.end()
             continue
         for reader in _readers(text[start]):
             results = reader(text, start)
             if results is not None:
                 break
         if results is None:
-            place = _past(text, start)
+            position = _past(text, start)
             continue
         yield from (figure for figure in results if figure.value == figure.value)
-        place = max(results[-1].end, start + 1) if results else _past(text, start)
+        position = max(results[-1].end, start + 1) if results else _past(text, start)
 
 
 _WORD = re.compile(rf"[{_LATIN}]+|[0-9]+(?:[.,][0-9]+)*[{_LATIN}0-9]*|[{KANJI}]+")
@@ -163,56 +163,56 @@ def _readers(first: str) -> tuple[Reader, ...]:
 
 def _share(text: str, start: int) -> list[Figure] | None:
     """3割5分."""
-    found = _SHARES.match(text, start)
-    if found is None:
+    match = _SHARES.match(text, start)
+    if match is None:
         return None
-    value = 10 * number_of(found["ten"]) + (number_of(found["one"]) if found["one"] else 0.0)
-    value += number_of(found["tenth"]) / 10 if found["tenth"] else 0.0
-    step = 0.1 if found["tenth"] else 1.0 if found["one"] else 10.0
-    return [Figure(*found.span(), value, step, 10.0, "percent", whole=True)]
+    value = 10 * number_of(match["ten"]) + (number_of(match["one"]) if match["one"] else 0.0)
+    value += number_of(match["tenth"]) / 10 if match["tenth"] else 0.0
+    step = 0.1 if match["tenth"] else 1.0 if match["one"] else 10.0
+    return [Figure(*match.span(), value, step, 10.0, "percent", whole=True)]
 
 
 def _parts(text: str, start: int) -> list[Figure] | None:
     """3分の1."""
-    found = _PART.match(text, start)
-    if found is None or not number_of(found["under"]):
+    match = _PART.match(text, start)
+    if match is None or not number_of(match["under"]):
         return None
-    whole = number_of(found["whole"]) if found["whole"] else 0.0
-    return [Figure(*found.span(), whole + number_of(found["over"]) / number_of(found["under"]), EXACT)]
+    whole = number_of(match["whole"]) if match["whole"] else 0.0
+    return [Figure(*match.span(), whole + number_of(match["over"]) / number_of(match["under"]), EXACT)]
 
 
 def _fraction(text: str, start: int) -> list[Figure] | None:
-    found = _FRACTION.match(text, start)
-    if found is None:
+    match = _FRACTION.match(text, start)
+    if match is None:
         return None
-    over, under = float(found["over"]), float(found["under"])
-    if not under or (found["over"], found["under"]) in _NO_FRACTIONS or found["over"][0] == "0":
-        return [Figure(*found.span(), float("nan"))]
-    if not found["whole"] and over > under >= 10:  # 120/80 mmHg, 2024/25
-        return [Figure(*found.span("over"), over), Figure(*found.span("under"), under)]
-    if found["whole"] and over >= under:
+    over, under = float(match["over"]), float(match["under"])
+    if not under or (match["over"], match["under"]) in _NO_FRACTIONS or match["over"][0] == "0":
+        return [Figure(*match.span(), float("nan"))]
+    if not match["whole"] and over > under >= 10:  # 120/80 mmHg, 2024/25
+        return [Figure(*match.span("over"), over), Figure(*match.span("under"), under)]
+    if match["whole"] and over >= under:
         return None  # 200 3/2 is no mixed number
-    return [Figure(*found.span(), float(found["whole"] or 0) + over / under, EXACT)]
+    return [Figure(*match.span(), float(match["whole"] or 0) + over / under, EXACT)]
 
 
 def _ratio(text: str, start: int) -> list[Figure] | None:
-    found = _RATIO.match(text, start)
-    if found is None:
+    match = _RATIO.match(text, start)
+    if match is None:
         return None
-    return [Figure(*found.span(), float(found["first"]), measure="ratio", whole=True, high=float(found["second"]))]
+    return [Figure(*match.span(), float(match["first"]), measure="ratio", whole=True, high=float(match["second"]))]
 
 
 def _words(text: str, start: int) -> list[Figure] | None:
-    found = english(text, start)
-    if found is None:
+    number = english(text, start)
+    if number is None:
         return None
-    behind = text[found.end : found.end + 12]
+    behind = text[number.end : number.end + 12]
     if re.match(r"-?(?:shot|hot|way)\b|-sided", behind):
         return []
-    if text[start : found.end].lower() == "one" and not _one(text, start, found.end):
+    if text[start : number.end].lower() == "one" and not _one_counts(text, start, number.end):
         return []
-    measure = {"order": "order", "times": "times"}.get(found.kind, "")
-    return [Figure(start, found.end, found.value, found.step, found.scale, measure, whole=found.kind == "times")]
+    measure = {"order": "order", "times": "times"}.get(number.kind, "")
+    return [Figure(start, number.end, number.value, number.step, number.scale, measure, whole=number.kind == "times")]
 
 
 _MEASURED = re.compile(
@@ -222,7 +222,7 @@ _MEASURED = re.compile(
 _SIGNED = re.compile(r"(?:minus|negative|plus) $", re.I)
 
 
-def _one(text: str, start: int, end: int) -> bool:
+def _one_counts(text: str, start: int, end: int) -> bool:
     """Whether `one` counts: it is all that is said, or measures something."""
     if not text[:start].strip(" \n-−") and not text[end:].strip(" \n.!"):
         return True
@@ -230,29 +230,29 @@ def _one(text: str, start: int, end: int) -> bool:
 
 
 def _kanji(text: str, start: int) -> list[Figure] | None:
-    found = japanese(text, start)
-    if found is None or found.end - start > MOST_DIGITS:
+    number = japanese(text, start)
+    if number is None or number.end - start > MOST_DIGITS:
         return []
     measure = "order" if text[start - 1 : start] == "第" else ""
-    return [Figure(start, found.end, found.value, found.step, found.scale, measure)]
+    return [Figure(start, number.end, number.value, number.step, number.scale, measure)]
 
 
 def _number(text: str, start: int) -> list[Figure] | None:
     """Digits with what magnifies them."""
     if text[start - 1 : start] in tuple("^_") or _KATAKANA_HYPHEN.search(text, max(0, start - 2), start):
         return []
-    found = _DIGITS.match(text, start)
-    if found is None or found.end() - start > MOST_DIGITS:
+    match = _DIGITS.match(text, start)
+    if match is None or match.end() - start > MOST_DIGITS:
         return []
-    figure = _written(found)
-    if found["grouped"] and " " in found["grouped"] and _LABEL.search(text, max(0, start - 16), start):
+    figure = _written(match)
+    if match["grouped"] and " " in match["grouped"] and _LABEL.search(text, max(0, start - 16), start):
         return [
-            replace(figure, end=found.start() + found["grouped"].index(" "), value=float(found["grouped"].split()[0]))
+            replace(figure, end=match.start() + match["grouped"].index(" "), value=float(match["grouped"].split()[0]))
         ]
     money = MONEY.search(text, max(0, start - 6), start) is not None
     magnified = _magnified(text, figure, money)
     if magnified is None:
-        return [Figure(start, _beyond(text, found.end()), float("nan"))]
+        return [Figure(start, _beyond(text, match.end()), float("nan"))]
     figure = magnified
     label = _LABEL.search(text, max(0, start - 16), start)
     if th := _TH.match(text, figure.end):
@@ -260,68 +260,68 @@ def _number(text: str, start: int) -> list[Figure] | None:
     if label:
         kind = "" if label["order"] else list(_LABEL_WORDS)[(label.lastindex or 1) - 1]
         return [replace(figure, measure=f"order:{kind}".rstrip(":"))]
-    if figure.end == found.end() and is_year(text, start, found[0]):
+    if figure.end == match.end() and is_year(text, start, match[0]):
         return [replace(figure, measure="year?")]
     return [figure]
 
 
-def _beyond(text: str, place: int) -> int:
+def _beyond(text: str, start: int) -> int:
     """The end of what is written there without a blank."""
-    found = _BEYOND.match(text, place)
-    return found.end() if found else place
+    match = _BEYOND.match(text, start)
+    return match.end() if match else start
 
 
-def _written(found: re.Match[str]) -> Figure:
+def _written(match: re.Match[str]) -> Figure:
     """The figure of digits alone."""
-    if found["dots"]:
-        whole, decimals = found["dots"].replace(".", ""), found["european"]
-    elif found["grouped"]:
-        whole, decimals = re.sub(r"[,'’ ]", "", found["grouped"]), (found["rest"] or ".")[1:]
-    elif found["zero"] or found["comma"]:
-        whole, _, decimals = (found["zero"] or found["comma"]).partition(",")
+    if match["dots"]:
+        whole, decimals = match["dots"].replace(".", ""), match["european"]
+    elif match["grouped"]:
+        whole, decimals = re.sub(r"[,'’ ]", "", match["grouped"]), (match["rest"] or ".")[1:]
+    elif match["zero"] or match["comma"]:
+        whole, _, decimals = (match["zero"] or match["comma"]).partition(",")
     else:
-        dots = _THOUSANDS_WITH_DOTS.match(found.string, found.start())
+        dots = _THOUSANDS_WITH_DOTS.match(match.string, match.start())
         if dots:
             whole, decimals = dots[0].partition(",")[0].replace(".", ""), dots["decimals"] or ""
             value = float(f"{whole}.{decimals}" if decimals else whole)
             return Figure(*dots.span(), value, 10.0 ** -len(decimals))
-        whole, _, decimals = found["plain"].partition(".")
-    return Figure(*found.span(), float(f"{whole or 0}.{decimals}" if decimals else whole), 10.0 ** -len(decimals))
+        whole, _, decimals = match["plain"].partition(".")
+    return Figure(*match.span(), float(f"{whole or 0}.{decimals}" if decimals else whole), 10.0 ** -len(decimals))
 
 
-def _exponent(found: re.Match[str]) -> float:
-    power = next(value for value in found.groupdict().values() if value).replace("マイナス", "-").replace("−", "-")
+def _exponent(match: re.Match[str]) -> float:
+    power = next(value for value in match.groupdict().values() if value).replace("マイナス", "-").replace("−", "-")
     return float(power) if len(power) < 6 else 1e6
 
 
 def _magnified(text: str, figure: Figure, money: bool) -> Figure | None:
     """The figure with the power, the magnitude or the word behind it; None if nobody can mean it."""
     value, step, end = figure.value, figure.step, figure.end
-    if (found := _TIMES_TEN.match(text, end)) or (found := _E.match(text, end)):
-        power = _exponent(found)
+    if (match := _TIMES_TEN.match(text, end)) or (match := _E.match(text, end)):
+        power = _exponent(match)
         if abs(power) > MOST_POWER:
             return None
         factor = 10.0**power
         magnified = float(f"{value:.17g}e{power:.0f}") if power == int(power) else value * factor
-        return replace(figure, value=magnified, step=step * factor, scale=factor, end=found.end())
-    if found := _RAISED.match(text, end):
-        power = _exponent(found)
+        return replace(figure, value=magnified, step=step * factor, scale=factor, end=match.end())
+    if match := _RAISED.match(text, end):
+        power = _exponent(match)
         if not -MOST_DIGITS <= power <= MOST_DIGITS or value > 1000 or (not value and power < 0):
             return None
         raised = 10.0**power if value == 10 else value**power
-        return replace(figure, value=raised, step=min(1.0, raised) if value == 10 else step, end=found.end())
+        return replace(figure, value=raised, step=min(1.0, raised) if value == 10 else step, end=match.end())
     if _UNKNOWN_POWER.match(text, end):
         return None
-    if found := CHAIN.match(text, end):
+    if match := CHAIN.match(text, end):
         digits = text[figure.start : end].replace(" ", "").replace("'", "").replace("’", "")
-        value, step, scale = chain(digits + found[0])
-        return replace(figure, value=value, step=step, scale=scale, end=found.end())
+        value, step, scale = chain(digits + match[0])
+        return replace(figure, value=value, step=step, scale=scale, end=match.end())
     if more := AND_A_PART.match(text, end):
         value, step, end = value + share_of(more), EXACT, more.end()
     scale = 1.0
-    while found := _SCALE.match(text, end):
-        factor = SCALES[found["word"].lower()]
-        value, step, scale, end = value * factor, step * factor, scale * factor, found.end()
+    while match := _SCALE.match(text, end):
+        factor = SCALES[match["word"].lower()]
+        value, step, scale, end = value * factor, step * factor, scale * factor, match.end()
         if more := AND_A_PART.match(text, end):
             part = factor * share_of(more)
             value, step, end = value + part, part, more.end()

@@ -166,16 +166,16 @@ def _yaml(block: str) -> dict[str, Any] | None:
 def _mapping(events: Iterator[Any]) -> dict[str, Any]:
     import yaml
 
-    found: dict[str, Any] = {}
+    mapping: dict[str, Any] = {}
     for event in events:
         if isinstance(event, yaml.MappingEndEvent):
             break
         if not isinstance(event, yaml.ScalarEvent):
             raise Malformed("a list or a mapping as a key; give a name")
-        if event.value in found:
+        if event.value in mapping:
             raise Malformed(f"the key {event.value} appears twice")
-        found[event.value] = _value(next(events), events)
-    return found
+        mapping[event.value] = _value(next(events), events)
+    return mapping
 
 
 def _value(event: Any, events: Iterator[Any]) -> Any:
@@ -184,10 +184,10 @@ def _value(event: Any, events: Iterator[Any]) -> Any:
     if isinstance(event, yaml.MappingStartEvent):
         return _mapping(events)
     if isinstance(event, yaml.SequenceStartEvent):
-        found = []
+        items = []
         while not isinstance(item := next(events), yaml.SequenceEndEvent):
-            found.append(_value(item, events))
-        return found
+            items.append(_value(item, events))
+        return items
     return event.value if event.style or event.tag else _scalar(event.value)
 
 

@@ -31,7 +31,7 @@ _MARKUP = re.compile(
 )
 
 
-def shown(text: str) -> tuple[str, list[int]]:
+def without_markup(text: str) -> tuple[str, list[int]]:
     """The text with such marks replaced, and for each character of it the offset in `text` where it comes from."""
     if "&" not in text and "\\" not in text and "{,}" not in text:
         return text, list(range(len(text)))

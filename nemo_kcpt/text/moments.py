@@ -44,34 +44,34 @@ def is_date(text: str, start: int) -> bool:
 
 def date(text: str, start: int) -> list[Figure] | None:
     """2021-03-05, 2021/3/5, 5 March 2021."""
-    if found := _DATE.match(text, start):
+    if match := _DATE.match(text, start):
         return [
-            Figure(*found.span(part), float(found[part]), measure=part, whole=True) for part in ("year", "month", "day")
+            Figure(*match.span(part), float(match[part]), measure=part, whole=True) for part in ("year", "month", "day")
         ]
     return month(text, start, _DAY_FIRST)
 
 
 def month(text: str, start: int, pattern: re.Pattern[str] = _MONTH_FIRST) -> list[Figure] | None:
     """March 5, 2021."""
-    found = pattern.match(text, start)
-    if found is None or not (found["day"] or found["year"]):
+    match = pattern.match(text, start)
+    if match is None or not (match["day"] or match["year"]):
         return None
-    month = Figure(*found.span("name"), _MONTHS.index(found["name"][:3].lower()) + 1.0, measure="month", whole=True)
+    month = Figure(*match.span("name"), _MONTHS.index(match["name"][:3].lower()) + 1.0, measure="month", whole=True)
     others = [
-        Figure(*found.span(part), float(found[part]), measure=part, whole=True)
+        Figure(*match.span(part), float(match[part]), measure=part, whole=True)
         for part in ("day", "year")
-        if found[part]
+        if match[part]
     ]
     return sorted([month, *others], key=lambda figure: figure.start)
 
 
 def era(text: str, start: int) -> list[Figure] | None:
     """令和3年."""
-    found = _ERA.match(text, start)
-    if found is None:
+    match = _ERA.match(text, start)
+    if match is None:
         return None
-    year = 1.0 if found["year"] == "元" else number_of(found["year"])
-    return [Figure(start, found.end(), _ERAS[found["era"]] + year, measure="year", whole=True)]
+    year = 1.0 if match["year"] == "元" else number_of(match["year"])
+    return [Figure(start, match.end(), _ERAS[match["era"]] + year, measure="year", whole=True)]
 
 
 def named(text: str, start: int) -> list[Figure] | None:
@@ -80,35 +80,35 @@ def named(text: str, start: int) -> list[Figure] | None:
         return [Figure(start, start + (2 if text[start] == "正" else 4), 12.0, measure="hour", whole=True)]
     if text.startswith(("半分", "半数"), start):
         return [Figure(start, start + 2, 0.5, EXACT, whole=True)]
-    found = _HALF_DAY.match(text, start)
-    if found is None:
+    match = _HALF_DAY.match(text, start)
+    if match is None:
         return None
-    minute = 30.0 if found["with"] == "半" else number_of(found["minute"] or found["colon"] or "0")
-    return [_clock(found, number_of(found["hour"]), minute, found["half"] == "後")]
+    minute = 30.0 if match["with"] == "半" else number_of(match["minute"] or match["colon"] or "0")
+    return [_clock(match, number_of(match["hour"]), minute, match["half"] == "後")]
 
 
-def _clock(found: re.Match[str], hour: float, minute: float, later: bool | None) -> Figure:
+def _clock(match: re.Match[str], hour: float, minute: float, later: bool | None) -> Figure:
     if later is not None:
         hour = hour % 12 + 12 * later
-    return Figure(*found.span(), hour + minute / 60, 1 / 60, measure="hour", whole=True)
+    return Figure(*match.span(), hour + minute / 60, 1 / 60, measure="hour", whole=True)
 
 
 def time(text: str, start: int) -> list[Figure] | None:
     """3 p.m., 15時30分, 15:30, 1h30, 1:30 h."""
-    if found := _AM.match(text, start):
-        return [_clock(found, float(found["hour"]), float(found["minute"] or 0), found["half"].lower() == "p")]
-    if found := _HOUR.match(text, start):
-        return [_clock(found, float(found["hour"]), float(found["minute"] or 30), None)]
-    if found := _SPAN.match(text, start):
-        seconds = 3600 * float(found["hours"]) + 60 * float(found["minutes"])
-        return [Figure(*found.span(), seconds, 60.0, measure="time", whole=True)]
-    found = _CLOCK.match(text, start)
-    if found is None:
+    if match := _AM.match(text, start):
+        return [_clock(match, float(match["hour"]), float(match["minute"] or 0), match["half"].lower() == "p")]
+    if match := _HOUR.match(text, start):
+        return [_clock(match, float(match["hour"]), float(match["minute"] or 30), None)]
+    if match := _SPAN.match(text, start):
+        seconds = 3600 * float(match["hours"]) + 60 * float(match["minutes"])
+        return [Figure(*match.span(), seconds, 60.0, measure="time", whole=True)]
+    match = _CLOCK.match(text, start)
+    if match is None:
         return None
-    hour = float(found["hour"]) + float(found["minute"]) / 60 + float(found["second"] or 0) / 3600
-    if found["span"]:
-        return [Figure(*found.span(), 3600 * hour, 60.0, measure="time", whole=True)]
-    return [Figure(*found.span(), hour, 1 / 60, measure="hour", whole=True)]
+    hour = float(match["hour"]) + float(match["minute"]) / 60 + float(match["second"] or 0) / 3600
+    if match["span"]:
+        return [Figure(*match.span(), 3600 * hour, 60.0, measure="time", whole=True)]
+    return [Figure(*match.span(), hour, 1 / 60, measure="hour", whole=True)]
 
 
 def number_of(text: str) -> float:

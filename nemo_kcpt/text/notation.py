@@ -18,7 +18,7 @@ def as_in(reference: str, text: str) -> str:
     known = cached_quantities(reference)
     if not known:
         return text
-    pieces, place = [], 0
+    pieces, start = [], 0
     for number in cached_quantities(text):
         same = [other for other in known if equal(number, other)]
         if not same:
@@ -27,9 +27,9 @@ def as_in(reference: str, text: str) -> str:
         if any(_same_letters(reference[other.start : other.figure_end], spelled) for other in same):
             continue
         end, spelling = _spelling(reference, same[0], number)
-        pieces += [text[place : number.start], spelling]
-        place = end
-    return "".join([*pieces, text[place:]])
+        pieces += [text[start : number.start], spelling]
+        start = end
+    return "".join([*pieces, text[start:]])
 
 
 def _spelling(reference: str, other: Quantity, number: Quantity) -> tuple[int, str]:

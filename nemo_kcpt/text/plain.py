@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from nemo_kcpt.text.markup import shown
+from nemo_kcpt.text.markup import without_markup
 
 _SEPARATOR = re.compile(r"(?<=\d)[,'](?=\d{3}(?!\d))")
 _JAPANESE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) +| +(?=[^\x00-\x7f])")
@@ -62,20 +62,20 @@ def plain(text: str) -> tuple[str, list[int]]:
     The list of places has one entry more, for the end.
     """
     raised, places = _powers(text)
-    found, offsets = normalise(raised)
-    return found, [places[offset] for offset in offsets] + [len(text)]
+    form, offsets = normalise(raised)
+    return form, [places[offset] for offset in offsets] + [len(text)]
 
 
 def _powers(text: str) -> tuple[str, list[int]]:
     characters: list[str] = []
     places: list[int] = []
-    for place, character in enumerate(text):
+    for index, character in enumerate(text):
         raised = character.translate(_RAISED)
-        if raised != character and (place == 0 or text[place - 1].translate(_RAISED) == text[place - 1]):
+        if raised != character and (index == 0 or text[index - 1].translate(_RAISED) == text[index - 1]):
             characters.append("^")
-            places.append(place)
+            places.append(index)
         characters.append(raised)
-        places.append(place)
+        places.append(index)
     return "".join(characters), places
 
 
@@ -88,10 +88,10 @@ def written(text: str) -> tuple[str, list[int]]:
     Returns:
         The form, and for each character of it the offset in `text` where it comes from, with one more for the end.
     """
-    plain_text, origins = shown(text)
+    plain_text, origins = without_markup(text)
     if plain_text is not text:
         form, places = _of_characters(plain_text)
-        return form, [*(origins[place] for place in places[:-1]), len(text)]
+        return form, [*(origins[offset] for offset in places[:-1]), len(text)]
     return _of_characters(text)
 
 
@@ -102,23 +102,23 @@ def _of_characters(text: str) -> tuple[str, list[int]]:
     characters: list[str] = []
     places: list[int] = []
 
-    def put(form: str, place: int) -> None:
+    def put(form: str, offset: int) -> None:
         characters.extend(form)
-        places.extend([place] * len(form))
+        places.extend([offset] * len(form))
 
     after, expanded = 0, False
     for start, end in _clusters(text):
         if start < after:
             continue
         character = text[start]
-        if found := _raised(text, start):
-            after = found.end()
-            if found.re is _FOOTNOTE:
+        if match := _raised(text, start):
+            after = match.end()
+            if match.re is _FOOTNOTE:
                 put("" if text[after : after + 1].isspace() else " ", start)
             else:
                 put("^", start)
-                for place in range(*found.span(1)):
-                    put(text[place].translate(_RAISED), place)
+                for index in range(*match.span(1)):
+                    put(text[index].translate(_RAISED), index)
             continue
         if _NOTE_LETTER.match(text, start):
             put(" ", start)
@@ -134,7 +134,7 @@ def _of_characters(text: str) -> tuple[str, list[int]]:
         if form[:1].isdigit() and (several or expanded) and (last.isdigit() or last == "."):
             put(" ", start)  # ¼5 is not 1/45
         expanded = several
-        put("".join(" " if one.isspace() else one for one in form), start)
+        put("".join(" " if letter.isspace() else letter for letter in form), start)
     return "".join(characters), [*places, len(text)]
 
 

@@ -81,14 +81,14 @@ class Name:
 
 def names(text: str) -> list[Name]:
     """The names of a text in reading order, none inside another."""
-    spans = [match.span(place) for match in _QUOTED.finditer(text) for place in range(1, 5) if match[place]]
+    spans = [match.span(group) for match in _QUOTED.finditer(text) for group in range(1, 5) if match[group]]
     spans += _japanese(text) if _JAPANESE.search(text) else _english(text)
     kept: list[tuple[int, int]] = []
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
         if not kept or start >= kept[-1][1]:
             kept.append((start, end))
-    found = (Name(name_key(text[start:end]), start, end) for start, end in kept)
-    return [name for name in found if len(name.key) > 1 and not name.key.isdigit()]
+    candidates = (Name(name_key(text[start:end]), start, end) for start, end in kept)
+    return [name for name in candidates if len(name.key) > 1 and not name.key.isdigit()]
 
 
 @lru_cache(maxsize=4096)
@@ -109,16 +109,16 @@ def _tokens(text: str) -> list[tuple[int, int, Any]]:
         from sudachipy import Dictionary, SplitMode
 
         tagger = _TAGGER.tagger = Dictionary(dict="core").tokenizer(SplitMode.C)
-    found = []
-    place = 0
-    while place < len(text):
-        end = min(place + _LONGEST, len(text))
+    tokens = []
+    start = 0
+    while start < len(text):
+        end = min(start + _LONGEST, len(text))
         if end < len(text):
-            border = max(text.rfind(sign, place, end) for sign in "\n。.、 ")
-            end = border + 1 if border > place else end
-        found += [(place + token.begin(), place + token.end(), token) for token in tagger.tokenize(text[place:end])]
-        place = end
-    return found
+            border = max(text.rfind(sign, start, end) for sign in "\n。.、 ")
+            end = border + 1 if border > start else end
+        tokens += [(start + token.begin(), start + token.end(), token) for token in tagger.tokenize(text[start:end])]
+        start = end
+    return tokens
 
 
 def _japanese(text: str) -> list[tuple[int, int]]:
@@ -144,21 +144,21 @@ def _japanese(text: str) -> list[tuple[int, int]]:
         for start, end in _noun_runs([(start, end, speech) for start, end, _, speech in tokens])
         if _SEAT.search(text[start:end])
     ]
-    place = 0
-    while place < len(parts):
-        if parts[place][2] not in ("name", "part"):
-            place += 1
+    first = 0
+    while first < len(parts):
+        if parts[first][2] not in ("name", "part"):
+            first += 1
             continue
-        last = place
+        last = first
         while last + 1 < len(parts) and _joins(parts, last, text):
             last += 1
         while parts[last][2] == "glue" and not text[parts[last][0] : parts[last][1]].isdigit():
             last -= 1
-        run = parts[place : last + 1]
+        run = parts[first : last + 1]
         whole = text[run[0][0] : run[-1][1]]
         if any(kind == "name" for *_, kind in run) or (len(run) > 1 and re.search(r"[A-Za-z\d]", whole)):
             spans.append((run[0][0], run[-1][1]))
-        place = last + 1
+        first = last + 1
     return spans
 
 
@@ -245,14 +245,14 @@ class NameText:
         before = next((border for kind, border, _ in _WHOLE if re.match(kind, key[0])), "")
         after = next((border for kind, _, border in _WHOLE if re.match(kind, key[-1])), "")
         if not before and not after:
-            return any(not cuts_word(self._key, place, place + len(key)) for place in _places(self._key, key))
+            return any(not cuts_word(self._key, start, start + len(key)) for start in _places(self._key, key))
         # Latin words run together without their spaces: look with them.
         pieces = r"[\s・=\-‐‑–_]*".join(map(re.escape, key))
         return re.search(before + pieces + r"ー?" + after, self._spaced) is not None
 
 
 def _places(text: str, part: str) -> Iterator[int]:
-    place = text.find(part)
-    while place >= 0:
-        yield place
-        place = text.find(part, place + 1)
+    start = text.find(part)
+    while start >= 0:
+        yield start
+        start = text.find(part, start + 1)

@@ -119,19 +119,19 @@ class _Part:
 
 def quantities(text: str) -> list[Quantity]:
     """The numbers of a text, in reading order."""
-    found, places = written(text)
+    form, places = written(text)
     parts: list[_Part] = []
-    for figure in figures(found):
+    for figure in figures(form):
         if parts and figure.start < parts[-1].end:
             continue  # the half of an hour and a half
-        part = _part(found, figure, parts[-1] if parts else None)
+        part = _part(form, figure, parts[-1] if parts else None)
         if part is None:
             continue
-        if parts and _sums(found, parts[-1], part):
+        if parts and _sums(form, parts[-1], part):
             _add(parts[-1], part)
         else:
             parts.append(part)
-    return [_finished(found, places, *one) for one in _ranges(found, parts)]
+    return [_finished(form, places, *group) for group in _ranges(form, parts)]
 
 
 @lru_cache(maxsize=4096)
@@ -229,10 +229,10 @@ def _hyphen(text: str, start: int, sign: re.Match[str]) -> bool:
     """Whether the dash before a figure joins it to what precedes it."""
     if not sign["dash"]:
         return False
-    place = start - len(sign[0])
-    before = text[place - 1 : place] if place else ""
+    position = start - len(sign[0])
+    before = text[position - 1 : position] if position else ""
     if sign["dash"] == "− ":
-        before = text[:place].rstrip()[-1:]
+        before = text[:position].rstrip()[-1:]
         return before.isdigit()
     return bool(_NO_SIGN_BEHIND.match(before)) and not (sign["dash"] == "−" and "ァ" <= before <= "ー")
 
@@ -257,10 +257,10 @@ def _add(first: _Part, second: _Part) -> None:
 def _ranges(text: str, parts: list[_Part]) -> list[tuple[_Part, _Part | None, _Part | None]]:
     """Each part with the upper end of its range and with its spread, if it has them."""
     result: list[tuple[_Part, _Part | None, _Part | None]] = []
-    place = 0
-    while place < len(parts):
-        first = parts[place]
-        second = parts[place + 1] if place + 1 < len(parts) else None
+    index = 0
+    while index < len(parts):
+        first = parts[index]
+        second = parts[index + 1] if index + 1 < len(parts) else None
         if second is not None and second.start >= first.end:
             if _PLUS_MINUS.fullmatch(text, first.end, second.start) or (
                 second.spread_only and not text[first.end : second.start].strip(" (（")
@@ -268,28 +268,28 @@ def _ranges(text: str, parts: list[_Part]) -> list[tuple[_Part, _Part | None, _P
                 second.end += text[first.end : second.start].count("(") and text[second.end : second.end + 1] == ")"
                 _share_unit(first, second)
                 result.append((first, None, second))
-                place += 2
+                index += 2
                 continue
             if _joined(text, first, second):
                 result.append((first, second, None))
-                place += 2
+                index += 2
                 continue
         result.append((first, None, None))
-        place += 1
+        index += 1
     return result
 
 
 def _joined(text: str, first: _Part, second: _Part) -> bool:
     """Whether two parts are a range; gives the first what it leaves out of the second's unit and magnitude."""
-    found = _RANGE.fullmatch(text, first.end, second.start)
-    if found is None or first.pair is not None or second.pair is not None or second.spread_only:
+    match = _RANGE.fullmatch(text, first.end, second.start)
+    if match is None or first.pair is not None or second.pair is not None or second.spread_only:
         return False
     before = text[max(0, first.start - 80) : first.start]
-    if found["and"] and not re.search(r"\bbetween[ \n]*$", before, re.I):
+    if match["and"] and not re.search(r"\bbetween[ \n]*$", before, re.I):
         return False
-    if found["kara"] == "から" and _MADE.match(text, second.end):
+    if match["kara"] == "から" and _MADE.match(text, second.end):
         return False
-    if found["to"] and _CHANGE.search(_BETWEEN.sub("", before)):
+    if match["to"] and _CHANGE.search(_BETWEEN.sub("", before)):
         return False
     first_measure, first_factor, figure, step = first.measure, first.factor, first.figure, first.step
     _share_unit(first, second)

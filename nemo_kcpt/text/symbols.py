@@ -128,13 +128,13 @@ _NAMED: dict[str, Unit] = {
 }
 
 
-def compound_at(text: str, place: int) -> tuple[str, float, int] | None:
-    """The unit of several symbols, or with a power, that begins at `place`: mg/dL, m/s^2, W·m^-2, mol L^-1.
+def compound_at(text: str, start: int) -> tuple[str, float, int] | None:
+    """The unit of several symbols, or with a power, that begins at `start`: mg/dL, m/s^2, W·m^-2, mol L^-1.
 
     Returns:
         What it measures, its factor, and its end; None if there is none.
     """
-    head = _HEAD.match(text, place)
+    head = _HEAD.match(text, start)
     if head is None:
         return None
     powers: dict[str, int] = {}
@@ -156,10 +156,10 @@ def compound_at(text: str, place: int) -> tuple[str, float, int] | None:
     return known[0], factor * known[1], end
 
 
-def _raised(powers: dict[str, int], found: re.Match[str], sign: int) -> float:
+def _raised(powers: dict[str, int], match: re.Match[str], sign: int) -> float:
     """Add a symbol to what is measured; returns its factor."""
-    measure, factor = _IN_COMPOUNDS[found["symbol"]]
-    power = sign * int((found["power"] or "1").replace("−", "-"))
+    measure, factor = _IN_COMPOUNDS[match["symbol"]]
+    power = sign * int((match["power"] or "1").replace("−", "-"))
     for part, times in _MADE_OF.get(measure, {measure: 1}).items():
         powers[part] = powers.get(part, 0) + times * power
     return float(factor**power)
@@ -174,9 +174,9 @@ def _name(powers: dict[str, int]) -> str:
     return f"{above or 1}/{below}" if below else above
 
 
-def divided_by(text: str, place: int) -> tuple[str, float, int] | None:
-    """What a unit in words is divided by at `place` (/km^2 of 人/km²): what that measures, its factor and its end."""
-    below = _BELOW.match(text, place)
+def divided_by(text: str, start: int) -> tuple[str, float, int] | None:
+    """What a unit in words is divided by at `start` (/km^2 of 人/km²): what that measures, its factor and its end."""
+    below = _BELOW.match(text, start)
     if below is None:
         return None
     powers: dict[str, int] = {}

@@ -134,7 +134,7 @@ def closing_of(mark: str) -> str | None:
 
 def marks_in(text: str) -> list[str]:
     """The marks of thoughts in a text, quoted ones too, in order: what a chat template writes or looks for."""
-    return sorted({match[0] for one in (_OPENS, _CLOSES) for match in one.finditer(text)}, key=text.index)
+    return sorted({match[0] for pattern in (_OPENS, _CLOSES) for match in pattern.finditer(text)}, key=text.index)
 
 
 def is_open(text: str, *, opened: bool = False) -> bool:

@@ -118,14 +118,14 @@ class Found:
     end: int
 
 
-def unit_at(text: str, place: int) -> Found | None:
-    """The unit that begins at `place`, behind a figure; None if there is none.
+def unit_at(text: str, position: int) -> Found | None:
+    """The unit that begins at `position`, behind a figure; None if there is none.
 
     An English noun in the plural is one: `counted`, and the unit ends where the figure does.
     """
-    if compound := compound_at(text, place):
+    if compound := compound_at(text, position):
         return Found(*compound)
-    match = _UNIT.match(text, place)
+    match = _UNIT.match(text, position)
     if match is None:
         return None
     if match["order"]:
@@ -133,7 +133,7 @@ def unit_at(text: str, place: int) -> Found | None:
     if match["counter"]:
         return _divided(text, f"things:{match['counter']}", 1.0, match.end())
     if match["noun"]:
-        return None if match["noun"] in _NO_NOUN else Found("counted", 1.0, place)
+        return None if match["noun"] in _NO_NOUN else Found("counted", 1.0, position)
     if symbol := match["symbol"]:
         if symbol in _ONE_LETTER and text[match.end() : match.end() + 1] in tuple("'’."):
             behind = text[match.end() + 1 : match.end() + 2]
@@ -148,7 +148,9 @@ def unit_at(text: str, place: int) -> Found | None:
     spelled = japanese or match["english"]
     start = match.start("japanese" if japanese else "english")
     measure, factor = next(
-        unit for pattern, unit in patterns if (found := pattern.match(text, start)) and found.end() == match.end()
+        unit
+        for pattern, unit in patterns
+        if (candidate := pattern.match(text, start)) and candidate.end() == match.end()
     )
     return _divided(text, measure, factor, match.end()) if spelled else None
 
@@ -161,25 +163,25 @@ def _divided(text: str, measure: str, factor: float, end: int) -> Found:
     return Found(f"{measure}/{below[0]}", factor / below[1], below[2])
 
 
-def letter_scale(text: str, place: int, money: bool) -> tuple[float, str, int] | None:
+def letter_scale(text: str, position: int, money: bool) -> tuple[float, str, int] | None:
     """What k, K, M, B, T, m or b behind digits says, by its case and its neighbours.
 
     110M and 110M parameters are a number, 110 m is a length, 5 M NaCl a concentration, 300 K a temperature.
 
     Args:
         text: the text.
-        place: the end of the digits.
+        position: the end of the digits.
         money: whether a currency sign precedes them.
 
     Returns:
         Factor, measure ("" for a plain magnitude) and end; None if the letter is none of these.
     """
-    match = re.compile(r"( ?)([kKMmBbTt])(?![A-Za-z0-9^_²³/'’])").match(text, place)
+    match = re.compile(r"( ?)([kKMmBbTt])(?![A-Za-z0-9^_²³/'’])").match(text, position)
     if match is None:
         return None
     apart, letter, end = bool(match[1]), match[2], match.end()
     counts = money or _COUNTABLE.match(text, end) is not None
-    before = text[max(0, place - 60) : place]
+    before = text[max(0, position - 60) : position]
     if letter == "M":
         if not counts and (_SOLUTE.match(text, end) or _DISSOLVED.search(before)):
             return 1.0, "molar", end

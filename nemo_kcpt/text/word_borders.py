@@ -19,7 +19,7 @@ _TAGGER = threading.local()
 
 def cuts_word(text: str, start: int, end: int) -> bool:
     """Whether text[start:end] begins or ends inside of a word."""
-    edges = [place for place in (start, end) if _may_cut(text, place)]
+    edges = [edge for edge in (start, end) if _may_cut(text, edge)]
     if not edges:
         return False
     left = max(0, start - AROUND)
@@ -27,11 +27,11 @@ def cuts_word(text: str, start: int, end: int) -> bool:
     return any(first < edge - left < last for edge in edges for first, last in words)
 
 
-def _may_cut(text: str, place: int) -> bool:
-    """Whether the characters on both sides of a place are of one script that has no borders."""
-    if not 0 < place < len(text):
+def _may_cut(text: str, position: int) -> bool:
+    """Whether the characters on both sides of a position are of one script that has no borders."""
+    if not 0 < position < len(text):
         return False
-    return any(kind.match(text[place - 1]) and kind.match(text[place]) for kind in (_KANJI, _HIRAGANA))
+    return any(kind.match(text[position - 1]) and kind.match(text[position]) for kind in (_KANJI, _HIRAGANA))
 
 
 @lru_cache(maxsize=4096)

@@ -93,9 +93,9 @@ class Worded:
     """The magnitude that its last word gives, 10^6 of two million."""
 
 
-def english(text: str, place: int) -> Worded | None:
-    """The number in English words that begins at `place`, as long as it makes sense; None if there is none."""
-    first = _NEXT.match(text, place)
+def english(text: str, start: int) -> Worded | None:
+    """The number in English words that begins at `start`, as long as it makes sense; None if there is none."""
+    first = _NEXT.match(text, start)
     if first is None:
         return None
     word = first["word"].lower()
@@ -123,32 +123,32 @@ def english(text: str, place: int) -> Worded | None:
         if not following or not known or following["gap"] != " ":
             return None
         return _cardinal(text, first.end(), 1.0)
-    return _cardinal(text, place, None)
+    return _cardinal(text, start, None)
 
 
-def _half(text: str, place: int) -> Worded | None:
+def _half(text: str, start: int) -> Worded | None:
     """half a million, half of them."""
-    following = _AN.match(text, place)
+    following = _AN.match(text, start)
     if following and (scale := {**SCALES, "dozen": 12.0}.get(following["word"].lower())):
         return Worded(scale / 2, following.end(), EXACT, scale=scale)
     if following:
         return Worded(0.5, following.start("word") - 1, EXACT)  # half an hour: the unit follows the article
-    return Worded(0.5, place, EXACT) if _HALF_OF.match(text, place) else None
+    return Worded(0.5, start, EXACT) if _HALF_OF.match(text, start) else None
 
 
-def _cardinal(text: str, place: int, value: float | None) -> Worded | None:
-    total, section, last, end, scale = 0.0, value, "article" if value else "", place, 1.0
-    while found := _NEXT.match(text, end):
-        word, gap = found["word"].lower(), found["gap"] or ""
+def _cardinal(text: str, start: int, value: float | None) -> Worded | None:
+    total, section, last, end, scale = 0.0, value, "article" if value else "", start, 1.0
+    while match := _NEXT.match(text, end):
+        word, gap = match["word"].lower(), match["gap"] or ""
         if last and not gap:
             break
         if "and" in gap.lower() and last not in ("hundred", "scale"):
             break
         part = _part(word, section, last, gap)
         if part:
-            return _scaled(text, found.end(), (section or 1.0) / part)
+            return _scaled(text, match.end(), (section or 1.0) / part)
         if last == "tens" and word in _ORDINALS_BEHIND_TENS and gap == "-":
-            return Worded(total + (section or 0) + _ORDINALS_BEHIND_TENS[word], found.end(), kind="order")
+            return Worded(total + (section or 0) + _ORDINALS_BEHIND_TENS[word], match.end(), kind="order")
         if word in SMALL and (not last or last in ("hundred", "scale") or (last == "tens" and 0 < SMALL[word] < 10)):
             section, last = (section or 0.0) + SMALL[word], "small"
         elif word in TENS and (not last or last in ("hundred", "scale")):
@@ -156,39 +156,39 @@ def _cardinal(text: str, place: int, value: float | None) -> Worded | None:
         elif word == "hundred" and section and last in ("small", "tens", "article"):
             section, last = section * 100, "hundred"
         elif word == "dozen" and section and last in ("small", "article"):
-            return Worded(12 * section, found.end(), scale=12.0)
+            return Worded(12 * section, match.end(), scale=12.0)
         elif word in SCALES and section and last != "scale" and word not in ("hundred", "mn", "mio", "bn", "tn"):
             scale = SCALES[word]
             total, section, last = total + section * scale, 0.0, "scale"
         else:
             break
-        end = found.end()
+        end = match.end()
     if last in ("", "article"):
         return None
-    if found := AND_A_PART.match(text, end):
-        return _and_a_part(text, found, total, section or 0.0, scale)
+    if match := AND_A_PART.match(text, end):
+        return _and_a_part(text, match, total, section or 0.0, scale)
     return Worded(total + (section or 0.0), end, scale=scale)
 
 
-def share_of(found: re.Match[str]) -> float:
+def share_of(match: re.Match[str]) -> float:
     """The part of one that a match of `AND_A_PART` says."""
-    if found["one"]:
-        return 1 / PARTS[found["one"].lower()]
-    return SMALL[found["number"].lower()] / PARTS[found["several"].lower().removesuffix("s")]
+    if match["one"]:
+        return 1 / PARTS[match["one"].lower()]
+    return SMALL[match["number"].lower()] / PARTS[match["several"].lower().removesuffix("s")]
 
 
 def _scaled(text: str, end: int, value: float) -> Worded:
     """A part of one, or of a million that follows."""
-    found = _OF_A_SCALE.match(text, end)
-    if found and (found["of"] or value == 1 / 4):  # a third million may be the third one
-        scale = SCALES[found["word"].lower()]
-        return Worded(value * scale, found.end(), EXACT, scale=scale)
+    match = _OF_A_SCALE.match(text, end)
+    if match and (match["of"] or value == 1 / 4):  # a third million may be the third one
+        scale = SCALES[match["word"].lower()]
+        return Worded(value * scale, match.end(), EXACT, scale=scale)
     return Worded(value, end, EXACT)
 
 
-def _and_a_part(text: str, found: re.Match[str], total: float, section: float, scale: float) -> Worded:
+def _and_a_part(text: str, match: re.Match[str], total: float, section: float, scale: float) -> Worded:
     """Two and a half million, a billion and a half, one and three quarters."""
-    end, share = found.end(), share_of(found)
+    end, share = match.end(), share_of(match)
     if total:
         return Worded(total + section + scale * share, end, scale * share, scale=scale)
     following = _NEXT.match(text, end)
@@ -254,18 +254,18 @@ _POINT = re.compile(
 _ONE = re.compile(_SINGLE)
 
 
-def japanese(text: str, place: int) -> Worded | None:
-    """The number in kanji that begins at `place`; None for idioms, vague numbers (数百) and parts of words."""
-    run = _RUN.match(text, place)
-    if run is None or _IDIOMS.match(text, place):
+def japanese(text: str, start: int) -> Worded | None:
+    """The number in kanji that begins at `start`; None for idioms, vague numbers (数百) and parts of words."""
+    run = _RUN.match(text, start)
+    if run is None or _IDIOMS.match(text, start):
         return None
-    if text[place - 1 : place] in tuple("数何幾") or text[run.end() : run.end() + 1] in tuple("数何"):
+    if text[start - 1 : start] in tuple("数何幾") or text[run.end() : run.end() + 1] in tuple("数何"):
         return None
-    if len(run[0]) == 1 and not _POINT.match(text, place):
-        alone = (_WHOLE.fullmatch(text) and run[0] not in "〇零") or text[place - 1 : place] == "第"
-        if not (alone or _ONE.match(text, place) or _SO_MANY.match(text, place)):
+    if len(run[0]) == 1 and not _POINT.match(text, start):
+        alone = (_WHOLE.fullmatch(text) and run[0] not in "〇零") or text[start - 1 : start] == "第"
+        if not (alone or _ONE.match(text, start) or _SO_MANY.match(text, start)):
             return None
-    if point := _POINT.match(text, place):
+    if point := _POINT.match(text, start):
         decimals = "".join(str(DIGITS[sign]) for sign in point["decimals"])
         value = chain(point["whole"])[0] + float(f"0.{decimals}")
         return Worded(value, point.end(), 10.0 ** -len(decimals))

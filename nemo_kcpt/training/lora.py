@@ -66,9 +66,9 @@ class KcptLora(llm.peft.LoRA):
                 parameter.requires_grad = True
         if not isinstance(m, ColumnParallelLinear | RowParallelLinear):
             return m if not _has_transformer_engine() else super().transform(m, name, prefix)
-        if (found := self.match(m, name, prefix)) is None:
+        if (match := self.match(m, name, prefix)) is None:
             return m
-        return LoRALinear(m, self._adapter(m, found[1]))
+        return LoRALinear(m, self._adapter(m, match[1]))
 
     def _adapter(self, m: ColumnParallelLinear | RowParallelLinear, full_name: str) -> ParallelLinearAdapter:
         """As NeMo's ``transform`` makes it."""
@@ -112,8 +112,8 @@ def write_training_lora(trainer: pl.Trainer, checkpoint: Path) -> None:
 
 def checkpoint_of(path: object) -> Path:
     """A checkpoint's folder, of itself or of the weights in it."""
-    found = Path(str(path))
-    return found.parent if found.name == WEIGHTS else found
+    folder = Path(str(path))
+    return folder.parent if folder.name == WEIGHTS else folder
 
 
 def resumed_from(trainer: pl.Trainer) -> Path:

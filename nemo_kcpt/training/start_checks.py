@@ -124,9 +124,9 @@ def _check_disk(shape: ModelShape, strategy: nl.MegatronStrategy, trainer: pl.Tr
     folder = getattr(trainer.checkpoint_callback, "dirpath", None)
     if folder is None:
         return
-    place = Path(folder)
-    while not place.exists():
-        place = place.parent
+    existing = Path(folder)
+    while not existing.exists():
+        existing = existing.parent
     parameters = shape.parameters()
     mixed = strategy.precision_plugin.precision != "32-true"
     # The newest checkpoint is deleted only after the next one is complete; one may also be kept as the best.
@@ -135,7 +135,7 @@ def _check_disk(shape: ModelShape, strategy: nl.MegatronStrategy, trainer: pl.Tr
     copies = 2 + max(0, getattr(trainer.checkpoint_callback, "save_top_k", 0))
     there = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
     needed = copies * checkpoint_bytes(parameters, mixed_precision=mixed) + SPARE_BYTES
-    free = shutil.disk_usage(place).free + there
+    free = shutil.disk_usage(existing).free + there
     if free < needed:
         raise BadInput(
             f"{folder}: {copies} checkpoints at a time need {needed / 1e9:,.1f} GB, {free / 1e9:,.1f} GB are free; "

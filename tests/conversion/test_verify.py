@@ -295,11 +295,11 @@ def test_another_tokenizer_is_found(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_ids_that_one_version_gives_otherwise() -> None:
     same = {"texts": [[1, 2, 3]], "plain": [[2, 3]], "chats": None}
-    a = Answers(label="A", found=same)
-    assert compare(a, Answers(label="B", found=same), ["text"], [])["equal"] == 2
-    other = compare(a, Answers(label="B", found=same | {"texts": [[1, 2, 4]]}), ["text"], [])
+    a = Answers(label="A", result=same)
+    assert compare(a, Answers(label="B", result=same), ["text"], [])["equal"] == 2
+    other = compare(a, Answers(label="B", result=same | {"texts": [[1, 2, 4]]}), ["text"], [])
     assert (other["equal"], other["first_difference"]["token"]) == (1, 2)
-    longer = compare(a, Answers(label="B", found=same | {"plain": [[2, 3, 4]]}), ["text"], [])
+    longer = compare(a, Answers(label="B", result=same | {"plain": [[2, 3, 4]]}), ["text"], [])
     assert (longer["equal"], longer["sequences"]) == (1, 2)
     assert longer["first_difference"] == {
         "of": "plain",
@@ -307,9 +307,9 @@ def test_ids_that_one_version_gives_otherwise() -> None:
         "token": 2,
         "ids": {"A": [2, 3], "B": [2, 3, 4]},
     }
-    chat = compare(a, Answers(label="B", found=same | {"chats": [[1]]}), ["text"], ["prompt"])
+    chat = compare(a, Answers(label="B", result=same | {"chats": [[1]]}), ["text"], ["prompt"])
     assert chat["error"] == "only B has a chat template"
-    broken = compare(a, Answers(label="B", found={"error": "ValueError: no"}), ["text"], [])
+    broken = compare(a, Answers(label="B", result={"error": "ValueError: no"}), ["text"], [])
     assert broken["error"] == "B: ValueError: no"
 
 

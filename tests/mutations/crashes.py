@@ -145,7 +145,7 @@ MUTATIONS = [
      "    done = {name for name in names if states.of(name).word == DONE and name != REPORT}\n",
      "    done: set[str] = set()\n", f"{GRID} tests/grid/test_runner.py"),
     ("heirs of a failed step are started", "nemo_kcpt/experiment/runner.py",
-     "bad = [one for one in nodes[name].after if one in failed or one in blocked]\n",
+     "bad = [dependency for dependency in nodes[name].after if dependency in failed or dependency in blocked]\n",
      "bad: list[str] = []\n                done |= set(failed)\n", f"{GRID} tests/grid/test_runner.py"),
     ("a failed step is taken for a finished one", "nemo_kcpt/experiment/runner.py",
      "    problem = running.process.problem()\n    if problem is None:\n",

@@ -45,8 +45,8 @@ MUTATIONS = [
     ),
     (
         "a padded vocabulary is read from its end", CHECKPOINT,
-        "return self.tensor(key, (*place, *(0 for _ in part.size)), box)",
-        "return self.tensor(key, (*place, *(a - b for a, b in zip(self._metadata[key].size[len(place):], part.size))), "
+        "return self.tensor(key, (*index, *(0 for _ in part.size)), box)",
+        "return self.tensor(key, (*index, *(a - b for a, b in zip(self._metadata[key].size[len(index):], part.size))), "
         "box)",
         "tests/conversion/test_mapping.py",
     ),

@@ -23,7 +23,7 @@ def written(document: Document) -> str:
 def test_the_truth_keeps_all_of_itself(language: str) -> None:
     document = make(language, 3)
     kept = measure(document, written(document))
-    assert (kept.characters, kept.numbers, kept.order, kept.cells, kept.found) == (1, 1, 1, 1, 1)
+    assert (kept.characters, kept.numbers, kept.order, kept.cells, kept.blocks) == (1, 1, 1, 1, 1)
     assert make(language, 3) == document != make(language, 4)
 
 

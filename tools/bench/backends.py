@@ -95,15 +95,15 @@ def main() -> None:
     given = parser.parse_args()
     if not (PACK.is_dir() and BASE.is_dir()):
         sys.exit(f"{PACK} or {BASE} is missing; run `make demo` first")
-    found: dict[str, list[Training]] = {name: [] for name in BACKENDS}
+    trainings: dict[str, list[Training]] = {name: [] for name in BACKENDS}
     with tempfile.TemporaryDirectory() as temporary:
         folder, bases = Path(temporary), {NEMO: BASE.resolve(), BRIDGE: Path(temporary) / "base"}
         switch = ["convert", "switch", str(BASE), "--to", str(bases[BRIDGE])]
         subprocess.run([sys.executable, "-m", "nemo_kcpt.cli", *switch], check=True)
         for number in range(given.rounds):
             for name in BACKENDS:
-                found[name].append(trained(name, bases[name], folder / f"{name}-{number}", given.steps))
-    losses = [found[name][0].losses for name in BACKENDS]
+                trainings[name].append(trained(name, bases[name], folder / f"{name}-{number}", given.steps))
+    losses = [trainings[name][0].losses for name in BACKENDS]
     apart = {step: abs(loss / losses[0][step] - 1) for step, loss in losses[1].items()}
     print(f"{machine()}; {given.steps} steps of kcpt_demo, best of {given.rounds} rounds")
     print(f"losses of {len(apart)} steps, from {losses[0][1]:.4f} to {losses[0][given.steps]:.4f}: at most ", end="")
@@ -111,15 +111,17 @@ def main() -> None:
         f"{max(list(apart.values())[:50]):.1e} apart, relative, in the first 50 steps, {max(apart.values()):.1e} in all"
     )
     rows = {
-        "tokens a second": [max(one.tokens_per_second for one in found[name]) for name in BACKENDS],
-        "peak memory, GiB": [min(one.memory_gib for one in found[name]) for name in BACKENDS],
-        "first step ends after, s": [min(one.first_step for one in found[name]) for name in BACKENDS],
-        "the same in seconds of a core": [min(one.first_step_cpu for one in found[name]) for name in BACKENDS],
+        "tokens a second": [max(training.tokens_per_second for training in trainings[name]) for name in BACKENDS],
+        "peak memory, GiB": [min(training.memory_gib for training in trainings[name]) for name in BACKENDS],
+        "first step ends after, s": [min(training.first_step for training in trainings[name]) for name in BACKENDS],
+        "the same in seconds of a core": [
+            min(training.first_step_cpu for training in trainings[name]) for name in BACKENDS
+        ],
     }
     print("\n| | NeMo | Megatron-Bridge | ratio |\n| --- | ---: | ---: | ---: |")
     for name, (nemo, bridge) in rows.items():
         print(f"| {name} | {nemo:,.2f} | {bridge:,.2f} | {bridge / nemo:.2f} |")
-    print(json.dumps({name: [one.first_step for one in found[name]] for name in BACKENDS}))
+    print(json.dumps({name: [training.first_step for training in trainings[name]] for name in BACKENDS}))
 
 
 if __name__ == "__main__":

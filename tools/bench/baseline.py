@@ -71,16 +71,16 @@ def busy(processes: int) -> Iterator[None]:
     try:
         yield
     finally:
-        for one in others:
-            one.kill()
-            one.wait()
+        for process in others:
+            process.kill()
+            process.wait()
 
 
 def machine() -> str:
     """Cores and vector instructions of this machine."""
     import torch
 
-    found = [
+    capabilities = [
         name for name, there in torch.cpu.get_capabilities().items() if there is True and name.startswith(("a", "v"))
     ]
-    return f"{os.cpu_count()} cores, {platform.machine()}: {', '.join(found)}"
+    return f"{os.cpu_count()} cores, {platform.machine()}: {', '.join(capabilities)}"

@@ -45,31 +45,31 @@ MADE_UP = (
 
 def articles() -> list[tuple[str, list[tuple[str, str]]]]:
     """(text, [(question's answer, paragraph)]) of each article."""
-    found = []
+    entries = []
     for article in data.jaquad():
         asked = [(q["answers"][0]["text"], p["context"]) for p in article["paragraphs"] for q in p["qas"]]
-        found.append(("\n".join(p["context"] for p in article["paragraphs"]), asked))
-    if found:
-        return found
+        entries.append(("\n".join(p["context"] for p in article["paragraphs"]), asked))
+    if entries:
+        return entries
     print("no --data: made-up Japanese instead of JaQuAD")
     chosen = random.Random(0)
     for number in range(60):
         lines = ["".join(chosen.choice(MADE_UP).format(n=chosen.randrange(9999)) for _ in range(9)) for _ in range(9)]
-        found.append(("\n".join(lines), [(str(number * chosen.randrange(99)), line) for line in lines for _ in "ab"]))
-    return found
+        entries.append(("\n".join(lines), [(str(number * chosen.randrange(99)), line) for line in lines for _ in "ab"]))
+    return entries
 
 
 def sentences(text: str) -> list[str]:
     """Its sentences, with their full stops."""
-    return [one for one in re.findall(r"[^。]+。?", text) if one.strip()]
+    return [sentence for sentence in re.findall(r"[^。]+。?", text) if sentence.strip()]
 
 
 def make_texts(questions: int) -> dict[str, list[str]]:
     """The `short` and the `mixed` answer, the `reference` and the `document` of each model and question."""
     chosen = random.Random(0)
     asked = [(answer, part, text) for text, pairs in articles() for answer, part in pairs]
-    picked = [asked[place] for place in sorted(chosen.sample(range(len(asked)), min(questions, len(asked))))]
-    own = [next((one for one in sentences(part) if answer in one), answer) for answer, part, _ in picked]
+    picked = [asked[index] for index in sorted(chosen.sample(range(len(asked)), min(questions, len(asked))))]
+    own = [next((sentence for sentence in sentences(part) if answer in sentence), answer) for answer, part, _ in picked]
     texts: dict[str, list[str]] = {"short": [], "mixed": [], "reference": [], "document": []}
     references = [chosen.choice((answer, around)) for (answer, _, _), around in zip(picked, own)]
     for _ in range(MODELS):
@@ -83,7 +83,7 @@ def make_texts(questions: int) -> dict[str, list[str]]:
             texts["mixed"].append(text[begin : begin + length])
             texts["document"].append(text)
         texts["reference"] += references
-    return {name: [text[: LIMIT - 2] for text in found] for name, found in texts.items()}
+    return {name: [text[: LIMIT - 2] for text in column] for name, column in texts.items()}
 
 
 def make_encoder(folder: Path, texts: Sequence[str]) -> Path:
@@ -92,7 +92,7 @@ def make_encoder(folder: Path, texts: Sequence[str]) -> Path:
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     characters = sorted({character for text in texts for character in text if not character.isspace()})
-    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, *(f"##{one}" for one in characters)]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, *(f"##{letter}" for letter in characters)]
     folder.mkdir()
     (folder / "vocab.txt").write_text("\n".join(tokens), encoding="utf-8")
     BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=LIMIT, do_lower_case=False).save_pretrained(folder)
@@ -143,7 +143,7 @@ def compare(title: str, folder: Path, scorer: BertScore, answers: list[str], ref
             flush=True,
         )
     gaps = [
-        max(abs(getattr(one, field) - other) for one, other in zip(ours, column.tolist()))
+        max(abs(getattr(score, field) - other) for score, other in zip(ours, column.tolist()))
         for field, column in zip(("precision", "recall", "f1"), theirs)
     ]
     print(f"  largest difference: P {gaps[0]:.1e}, R {gaps[1]:.1e}, F {gaps[2]:.1e}")
@@ -157,7 +157,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     texts = make_texts(questions)
     with tempfile.TemporaryDirectory() as folder:
-        encoder = make_encoder(Path(folder) / "bert", [text for found in texts.values() for text in found])
+        encoder = make_encoder(Path(folder) / "bert", [text for column in texts.values() for text in column])
         compare("Sent, short answers", encoder, BertScore(encoder), texts["short"], texts["reference"])
         scorer = BertScore(encoder)
         compare("Sent, mixed answers", encoder, scorer, texts["mixed"], texts["reference"])

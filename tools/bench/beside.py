@@ -67,17 +67,17 @@ def main() -> None:
             import smollm2_training
 
             smollm2_training.prepare()
-            place = smollm2_training.BUILD.resolve()
-            cases.append(("kcpt_smollm2_135m", f"pack='{place}/pack',restore='{place}/base'", 4))
+            build = smollm2_training.BUILD.resolve()
+            cases.append(("kcpt_smollm2_135m", f"pack='{build}/pack',restore='{build}/base'", 4))
         print("| training | beside it | before, tokens/s | now, tokens/s | ratio |\n| --- | --- | ---: | ---: | ---: |")
         for recipe, arguments, steps in cases:
             for others in (0, os.cpu_count() or 1):
-                found: dict[str, list[float]] = {before.name: [], now.name: []}
+                speeds: dict[str, list[float]] = {before.name: [], now.name: []}
                 with busy(others):
                     for _ in range(given.rounds):
                         for tree in (before, now):
-                            found[tree.name].append(tokens_per_second(tree, recipe, arguments, steps))
-                old, new = (statistics.median(found[tree.name]) for tree in (before, now))
+                            speeds[tree.name].append(tokens_per_second(tree, recipe, arguments, steps))
+                old, new = (statistics.median(speeds[tree.name]) for tree in (before, now))
                 beside = f"{others} busy processes" if others else "nothing"
                 print(f"| {recipe} | {beside} | {old:.0f} | {new:.0f} | {new / old:.2f} |", flush=True)
 

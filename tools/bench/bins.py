@@ -48,8 +48,8 @@ Lengths = NDArray[np.int32]
 
 def lognormal(count: int, capacity: int) -> Lengths:
     """Many short sequences and a long tail, median 245 tokens: about what a paper's pairs look like."""
-    found = np.random.default_rng(SEED).lognormal(5.5, 0.9, count)
-    return np.clip(found, 8, capacity).astype(np.int32)
+    lengths = np.random.default_rng(SEED).lognormal(5.5, 0.9, count)
+    return np.clip(lengths, 8, capacity).astype(np.int32)
 
 
 def spread(count: int, capacity: int) -> Lengths:

@@ -114,9 +114,9 @@ def _nemos_class(family: str, what: str) -> Any:
     apply = io.apply_transforms
 
     def renamed(source: Any, target: Any, mapping: dict[str, str], transforms: list[Any], **more: Any) -> Any:
-        names = {_local(one): _local(other) for one, other in mapping.items()}
-        for one in transforms:
-            one.source_key, one.target_key = _locals(one.source_key), _locals(one.target_key)
+        names = {_local(key): _local(other) for key, other in mapping.items()}
+        for transform in transforms:
+            transform.source_key, transform.target_key = _locals(transform.source_key), _locals(transform.target_key)
         return apply(source, target, names, transforms, **more)
 
     io.apply_transforms = renamed
@@ -166,10 +166,10 @@ def nemos_export(hf: Path, checkpoint: Path, out: Path) -> None:
     kind = _nemos_class(shape.family.name, "Exporter")
 
     def config(self: Any) -> Any:
-        found = kind.config.fget(self)
+        inherited = kind.config.fget(self)
         # Which NeMo takes from the tokenizer, or from a field that ours leaves open.
-        found.vocab_size = shape.vocab_rows
-        return found
+        inherited.vocab_size = shape.vocab_rows
+        return inherited
 
     type("Exporter", (kind,), {"tokenizer": tokenizer, "config": property(config)})(checkpoint).apply(out)
 
@@ -190,13 +190,13 @@ def measured(arm: str, hf: Path, checkpoint: Path, out: Path) -> tuple[float, fl
     return seconds, cpu, peak
 
 
-def same_weights(one: Path, other: Path) -> bool:
+def same_weights(folder: Path, other: Path) -> bool:
     """Whether two folders hold the same tensors, bit for bit."""
     import torch
 
     from nemo_kcpt.checkpoints.hf_folder import HfFolder
 
-    first, second = HfFolder(one), HfFolder(other)
+    first, second = HfFolder(folder), HfFolder(other)
     return all(torch.equal(first.read(name), second.read(name)) for name in hf_sizes(first.shape))
 
 
@@ -212,11 +212,11 @@ def compare(shape: ModelShape, keep: bool) -> None:
         f"  {shape.family.title}, {model / 2e9:.2f} B weights, {model / 1e9:.2f} GB, "
         f"largest tensor {largest / 1e9:.2f} GB"
     )
-    found = {}
+    figures = {}
     for arm in ARMS:
         if arm.endswith("NeMo") and shape.family.name not in NEMO:
             continue
-        found[arm] = seconds, cpu, peak = measured(arm, hf, checkpoint, out)
+        figures[arm] = seconds, cpu, peak = measured(arm, hf, checkpoint, out)
         print(
             f"    {arm:15s} {seconds:5.1f} s, {cpu:5.1f} s of a core   peak {peak / 1e9:4.2f} GB: "
             f"{peak / model:4.2f} x the model, {peak / limit:4.2f} x the limit",
@@ -225,8 +225,8 @@ def compare(shape: ModelShape, keep: bool) -> None:
         if arm.startswith("export"):
             assert same_weights(hf, out), f"{arm}: other weights than the model's"
     for arm in ("import", "export"):
-        if f"{arm}: NeMo" in found:
-            shares = [own / other for own, other in zip(found[arm], found[f"{arm}: NeMo"])]
+        if f"{arm}: NeMo" in figures:
+            shares = [own / other for own, other in zip(figures[arm], figures[f"{arm}: NeMo"])]
             print(
                 f"    {arm} against NeMo's: {shares[0]:.2f} of the time, {shares[1]:.2f} of a core's, "
                 f"{shares[2]:.2f} of the peak"

@@ -34,15 +34,15 @@ CHARACTERS = 12_000
 
 def sentences() -> list[str]:
     """Sentences to make documents from."""
-    found = [
+    lines = [
         sentence + "。"
         for article in data.jaquad()
         for paragraph in article["paragraphs"]
         for sentence in paragraph["context"].split("。")
         if sentence.strip()
     ]
-    if found:
-        return found
+    if lines:
+        return lines
     generator = random.Random(1)
     return ["".join(chr(generator.randrange(0x3042, 0x3092)) for _ in range(40)) + "。" for _ in range(12_000)]
 

@@ -27,14 +27,14 @@ BEST = (1, 3, 6, 12)
 LENGTH = 20_000
 
 
-def found(index: CorpusIndex, known: Sequence[dict[str, Any]]) -> str:
+def recall(index: CorpusIndex, known: Sequence[dict[str, Any]]) -> str:
     """Shares of questions whose answer's sentence begins in one of the best passages."""
     hits, number = dict.fromkeys(BEST, 0), 0
-    for place, article in enumerate(known):
+    for position, article in enumerate(known):
         for question, _, (start, _) in article["questions"]:
             number += 1
             for rank, passage in enumerate(index.search(question, max(BEST))):
-                if passage.paper_id == str(place) and passage.start <= start < passage.end:
+                if passage.paper_id == str(position) and passage.start <= start < passage.end:
                     for best in BEST:
                         hits[best] += rank < best
                     break
@@ -77,7 +77,7 @@ def main() -> None:
     if not data.has_jaquad():
         return
     known = articles()
-    print(found(CorpusIndex({str(place): article for place, article in enumerate(known)}), known), flush=True)
+    print(recall(CorpusIndex({str(position): article for position, article in enumerate(known)}), known), flush=True)
     if given.papers:
         print(big(known, given.papers))
 

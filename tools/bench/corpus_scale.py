@@ -85,7 +85,7 @@ def finished_pdf(body: bytes) -> bytes:
     stream = body.index(b"stream\n") + len(b"stream\n")
     body = b"%PDF-1.4\n" + body.replace(b"LENGTH", str(body.rindex(b"endstream") - stream).encode())
     at = [body.index(b"%d 0 obj" % number) for number in range(1, 6)]
-    table = b"".join(b"%010d 00000 n \n" % place for place in at)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in at)
     end = b"trailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(body)
     return body + b"xref\n0 6\n0000000000 65535 f \n" + table + end
 
@@ -231,12 +231,12 @@ def call(words: list[str], run: Run, out: Path, moments: Sequence[int]) -> None:
             process.kill()
             run.kills += 1
             left.pop(0)
-        told, _ = process.communicate()
+        output, _ = process.communicate()
         run.seconds += time.monotonic() - began
         if process.returncode == 0:
             return
         if process.returncode > 0:
-            sys.exit(f"kcpt corpus {' '.join(words)} failed:\n{told.decode()[-3000:]}")
+            sys.exit(f"kcpt corpus {' '.join(words)} failed:\n{output.decode()[-3000:]}")
 
 
 def made(way: str, words: list[str], out: Path, pieces: int, kills: int) -> Run:
@@ -249,7 +249,7 @@ def made(way: str, words: list[str], out: Path, pieces: int, kills: int) -> Run:
         began = time.monotonic()
         with ThreadPoolExecutor(SHARDS) as executor:
             for _ in executor.map(
-                lambda one: call([*words, "--shard", f"{one}/{SHARDS}"], runs[one], out, moments[one::SHARDS]),
+                lambda shard: call([*words, "--shard", f"{shard}/{SHARDS}"], runs[shard], out, moments[shard::SHARDS]),
                 range(SHARDS),
             ):
                 pass
@@ -353,7 +353,7 @@ def main() -> None:
         write_documents(folder / f"in-{given.documents}", given.documents)
         print(f"{os.cpu_count()} cores; {given.documents:,} documents written in {time.monotonic() - began:.0f} s")
         print("| way | kills | seconds | documents a second | peak MiB, command | peak MiB, reader |", flush=True)
-        found: dict[str, dict[str, str]] = {}
+        hashes: dict[str, dict[str, str]] = {}
         for way in given.ways:
             out = folder / f"out-{given.documents}-{way}"
             words = [f"input={folder / f'in-{given.documents}'}", f"out={out}", f"max_bad={given.documents}"]
@@ -362,12 +362,14 @@ def main() -> None:
             speed = given.documents / run.seconds
             cells = f"{run.kills} | {run.seconds:.0f} | {speed:.0f} | {run.command >> 20} | {run.reader >> 20}"
             print(f"| {way} | {cells} |", flush=True)
-            found[way] = {
+            hashes[way] = {
                 name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in RESULTS if (out / name).exists()
             }
-            print(f"    {(out / 'papers.jsonl').stat().st_size >> 20} MiB of papers, {found[way]['papers.jsonl'][:16]}")
-        if len({str(sorted(one.items())) for one in found.values()}) > 1:
-            sys.exit(f"the results differ: {found}")
+            print(
+                f"    {(out / 'papers.jsonl').stat().st_size >> 20} MiB of papers, {hashes[way]['papers.jsonl'][:16]}"
+            )
+        if len({str(sorted(digests.items())) for digests in hashes.values()}) > 1:
+            sys.exit(f"the results differ: {hashes}")
         print(f"the same bytes in {', '.join(RESULTS)}")
 
 

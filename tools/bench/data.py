@@ -41,10 +41,10 @@ def jaquad() -> Iterator[dict[str, Any]]:
 
 def has_jaquad() -> bool:
     """Whether there are articles; says so if not."""
-    found = FOLDER is not None and any((FOLDER / "jaquad").glob("*.json"))
-    if not found:
+    present = FOLDER is not None and any((FOLDER / "jaquad").glob("*.json"))
+    if not present:
         print("JaQuAD is left out: give --data FOLDER (tools/bench/data.py says where to get it)")
-    return found
+    return present
 
 
 def llm_jp() -> Path:

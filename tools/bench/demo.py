@@ -30,9 +30,9 @@ LEFT = re.compile(r"^\[(\d+)/\d+\].* about (?:(\d+):)?(\d+):(\d+) left in all")
 def memory(process: psutil.Process) -> int:
     """Bytes of a process and all below it."""
     total = 0
-    for one in [process, *process.children(recursive=True)]:
+    for member in [process, *process.children(recursive=True)]:
         try:
-            total += one.memory_full_info().pss
+            total += member.memory_full_info().pss
         except psutil.Error:
             continue
     return total
@@ -57,7 +57,7 @@ def run_demo(tree: Tree, out: Path) -> Found:
     """Run it to its end, and watch it."""
     command = [sys.executable, "-m", "nemo_kcpt.cli", "demo", f"out={out}"]
     begun, peak = time.monotonic(), 0
-    told: list[tuple[int, float, float]] = []
+    estimates: list[tuple[int, float, float]] = []
     child = subprocess.Popen(
         command, cwd=tree.root, env=dict(tree.environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -67,7 +67,7 @@ def run_demo(tree: Tree, out: Path) -> Found:
         for line in child.stdout or ():
             if match := LEFT.match(line):
                 hours, minutes, seconds = (int(part or 0) for part in match.groups()[1:])
-                told.append((int(match[1]), time.monotonic() - begun, 3600 * hours + 60 * minutes + seconds))
+                estimates.append((int(match[1]), time.monotonic() - begun, 3600 * hours + 60 * minutes + seconds))
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -90,7 +90,7 @@ def run_demo(tree: Tree, out: Path) -> Found:
         peak=peak,
         heldout=rows["trained", "test"],
         gain=tuple(gain["ci95"]),
-        clock=[(at + left) / whole for number, at, left in told if number >= 2],
+        clock=[(at + left) / whole for number, at, left in estimates if number >= 2],
     )
 
 
@@ -106,12 +106,12 @@ def main() -> None:
     seconds: list[float] = []
     with trees() as (before, now), tempfile.TemporaryDirectory() as folder, busy(given.busy):
         for tree in (now,) if given.only_now else (now, before):
-            found = run_demo(tree, Path(folder) / tree.name)
-            seconds.append(found.seconds)
-            clock = f"{min(found.clock):.2f} to {max(found.clock):.2f}" if found.clock else "not told"
+            result = run_demo(tree, Path(folder) / tree.name)
+            seconds.append(result.seconds)
+            clock = f"{min(result.clock):.2f} to {max(result.clock):.2f}" if result.clock else "not told"
             print(
-                f"| {tree.name} | {found.seconds:.0f} | {found.peak / 2**30:.2f} | {found.heldout:.2f} | "
-                f"{found.gain[0]:+.2f} to {found.gain[1]:+.2f} | {clock} |",
+                f"| {tree.name} | {result.seconds:.0f} | {result.peak / 2**30:.2f} | {result.heldout:.2f} | "
+                f"{result.gain[0]:+.2f} to {result.gain[1]:+.2f} | {clock} |",
                 flush=True,
             )
     if len(seconds) == 2:

@@ -160,18 +160,18 @@ def loss_seconds(k: int, rounds: int = 7) -> dict[str, float]:
     def distilled(logits: Any) -> Any:
         return distillation_loss(logits, labels, ids.int(), mass, weights)[0]
 
-    found: dict[str, list[float]] = {"plain": [], "distilled": []}
+    times: dict[str, list[float]] = {"plain": [], "distilled": []}
     with single_process_groups():
         for _ in range(rounds):
             for name, loss in (
-                ("plain", lambda one: vocab_parallel_cross_entropy(one, labels)),
+                ("plain", lambda values: vocab_parallel_cross_entropy(values, labels)),
                 ("distilled", distilled),
             ):
                 logits = made.clone().requires_grad_()
                 started = time.process_time()
                 loss(logits * 1.0).sum().backward()
-                found[name].append(time.process_time() - started)
-    return {name: statistics.median(seconds[1:]) for name, seconds in found.items()}
+                times[name].append(time.process_time() - started)
+    return {name: statistics.median(seconds[1:]) for name, seconds in times.items()}
 
 
 def step_seconds(k: int, rounds: int) -> dict[str, float]:
@@ -192,7 +192,7 @@ def step_seconds(k: int, rounds: int) -> dict[str, float]:
     taught = BUILD / f"teacher-{k}"
     windows = WindowDataset(BUILD / "pack", samples=9, seed=1, attention="split", distillation=taught)
     batch = windows.collate_fn([windows[0], windows[1]])
-    found: dict[str, list[float]] = {"plain": [], "distilled": []}
+    times: dict[str, list[float]] = {"plain": [], "distilled": []}
     with single_process_groups():
         model = KcptLlamaConfig(**config_options(shape, SEQ_LENGTH, shape.rotary_base)).configure_model(None).train()
         for _ in range(rounds + 1):
@@ -201,8 +201,8 @@ def step_seconds(k: int, rounds: int) -> dict[str, float]:
                 model.zero_grad()
                 started = time.process_time()
                 (llama_forward_step(model, dict(batch)).view(-1) * batch["loss_mask"].view(-1)).sum().backward()
-                found[name].append(time.process_time() - started)
-    return {name: statistics.median(seconds[1:]) for name, seconds in found.items()}
+                times[name].append(time.process_time() - started)
+    return {name: statistics.median(seconds[1:]) for name, seconds in times.items()}
 
 
 def training(name: str, k: int, steps: int, keys: str, *overrides: str) -> dict[str, float]:

@@ -68,7 +68,7 @@ class Format:
     name: str
     suffix: str
     write: Callable[[Sequence[Document], Path], None]
-    shown: Callable[[Document], Sequence[Block]] = lambda document: document.blocks
+    visible: Callable[[Document], Sequence[Block]] = lambda document: document.blocks
     languages: tuple[str, ...] = ("ja", "en")
 
 
@@ -124,10 +124,10 @@ def uplatex(engine: str) -> Callable[[Sequence[Document], Path], None]:
             raise FileNotFoundError("upLaTeX is not installed")
         with tempfile.TemporaryDirectory() as temporary:
             for document in documents:
-                shown = (
+                adapted = (
                     replace(document, blocks=tuple(pdf.vertical_blocks(document))) if "vertical" in engine else document
                 )
-                markup.tex(shown, Path(temporary) / f"{document.name}.tex", engine)
+                markup.tex(adapted, Path(temporary) / f"{document.name}.tex", engine)
                 command = ["uplatex", "-interaction=nonstopmode", "-halt-on-error", f"{document.name}.tex"]
                 subprocess.run(command, cwd=temporary, check=True, capture_output=True)
                 out = str(folder / f"{document.name}.pdf")
@@ -208,7 +208,7 @@ def mean(values: Iterable[float | None]) -> float | None:
     return statistics.mean(known) if known else None
 
 
-def shown(value: float | None, form: str = "{:.2%}") -> str:
+def formatted(value: float | None, form: str = "{:.2%}") -> str:
     """A value of the table."""
     return "" if value is None else form.format(value)
 
@@ -227,14 +227,14 @@ def row(form: Format, tool: str, language: str, documents: Sequence[Document], f
     if len(bad) == len(files):
         return f"{head} cannot read it: {' '.join(bad[0].split())[:120].replace('|', ' ')} | | | | | |"
     kept: list[Kept] = [
-        measure(document, text, form.shown(document)) for document, text in zip(documents, result.texts)
+        measure(document, text, form.visible(document)) for document, text in zip(documents, result.texts)
     ]
-    pages = sum(len(plain(block)) for document in documents for block in form.shown(document)) / PAGE[language]
+    pages = sum(len(plain(block)) for document in documents for block in form.visible(document)) / PAGE[language]
     cells = [
-        shown(mean(one.characters for one in kept)),
-        shown(mean(one.numbers for one in kept)),
-        shown(mean(one.order for one in kept), "{:.3f}"),
-        shown(mean(one.cells for one in kept)),
+        formatted(mean(score.characters for score in kept)),
+        formatted(mean(score.numbers for score in kept)),
+        formatted(mean(score.order for score in kept), "{:.3f}"),
+        formatted(mean(score.cells for score in kept)),
         f"{1000 * sum(result.seconds) / pages:.1f}",
         f"{result.peak:.0f}",
     ]

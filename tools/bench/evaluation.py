@@ -101,7 +101,7 @@ def jaquad(limit: int) -> tuple[list[Item], Papers]:
                         )
                     )
     chosen = sorted(random.Random(0).sample(range(len(items)), min(limit, len(items))))
-    return [items[place] for place in chosen], papers
+    return [items[index] for index in chosen], papers
 
 
 def facts_of(items: Sequence[Item], papers: Papers, answers: Sequence[Variant]) -> list[dict[str, float | None]]:
@@ -111,9 +111,9 @@ def facts_of(items: Sequence[Item], papers: Papers, answers: Sequence[Variant]) 
     for answer in answers:
         item = by_id[answer.question_id]
         paper = corpus.source(item.paper_id)
-        found = check(item.question, answer.text, item.answer, paper, corpus)
-        row: dict[str, float | None] = dict(combined.features(item.question, answer.text, item.answer, found, paper))
-        rows.append(row | {"fact_precision": found.precision, "fact_recall_alone": found.recall})
+        checked = check(item.question, answer.text, item.answer, paper, corpus)
+        row: dict[str, float | None] = dict(combined.features(item.question, answer.text, item.answer, checked, paper))
+        rows.append(row | {"fact_precision": checked.precision, "fact_recall_alone": checked.recall})
     return rows
 
 
@@ -128,7 +128,7 @@ def bertscores(
     texts = [answer.text for answer in answers]
     sent = scorer.score(texts, [by_id[answer.question_id].answer for answer in answers])
     doc = scorer.score(texts, [papers[by_id[answer.question_id].paper_id]["text"] for answer in answers])
-    return [found.f1 for found in sent], [found.f1 for found in doc]
+    return [score.f1 for score in sent], [score.f1 for score in doc]
 
 
 def auroc(right: Sequence[float], wrong: Sequence[float]) -> float:
@@ -145,7 +145,7 @@ def report(name: str, answers: Sequence[Variant], columns: Mapping[str, Sequence
     counts = {kind: sum(answer.kind == kind for answer in answers) for kind in (*RIGHT, *WRONG)}
     print(f"\n{name}: {len(answers)} answers: " + ", ".join(f"{number} {kind}" for kind, number in counts.items()))
     models = simulated_models(answers, SHARES)
-    place = {id(answer): number for number, answer in enumerate(answers)}
+    position_of = {id(answer): number for number, answer in enumerate(answers)}
     print(
         f"  {'AUROC, right against':24s}" + "".join(f"{kind:>10s}" for kind in (*WRONG, "all")) + f"{'Spearman':>12s}"
     )
@@ -157,7 +157,7 @@ def report(name: str, answers: Sequence[Variant], columns: Mapping[str, Sequence
         for kind in (*WRONG, ""):
             wrong = [v for v, answer in zip(filled, answers) if not answer.right and kind in (answer.kind, "")]
             cells.append(f"{auroc(right, wrong):10.3f}" if wrong else f"{'–':>10s}")
-        means = [sum(filled[place[id(answer)]] for answer in given) / len(given) for _, given in models]
+        means = [sum(filled[position_of[id(answer)]] for answer in given) / len(given) for _, given in models]
         rho = spearmanr(means, [share for share, _ in models]).statistic
         print(f"  {score:24s}" + "".join(cells) + f"{rho:12.3f}")
 

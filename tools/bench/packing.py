@@ -58,7 +58,7 @@ Span = tuple[int, int]
 
 def articles() -> list[dict[str, Any]]:
     """JaQuAD's articles: `text`, and `pairs` of (question, answer, the answer's sentence in characters)."""
-    found = []
+    entries = []
     for article in data.jaquad():
         text, pairs, repeated = "", [], []
         for paragraph in article["paragraphs"]:
@@ -72,8 +72,8 @@ def articles() -> list[dict[str, Any]]:
                 pairs.append((asked["question"], answer["text"], (begin, begin + len(answer["text"]))))
         borders = [0, *(match.end() for match in re.finditer(r"[。\n]", text)), len(text)]
         questions = [(asked, said, _sentence(borders, where)) for asked, said, where in pairs]
-        found.append({"title": article["title"], "text": text, "questions": questions, "repeated": repeated})
-    return found
+        entries.append({"title": article["title"], "text": text, "questions": questions, "repeated": repeated})
+    return entries
 
 
 def _sentence(borders: list[int], where: Span) -> Span:
@@ -92,8 +92,8 @@ def tokenizer_folder(folder: Path) -> Path:
 
 def ours(texts: list[str], tokenizer: Path) -> int:
     """Tokens of the texts, by `kcpt pack`'s tokenising."""
-    found = (Source("benchmark", {"paper_id": str(i), "text": text}) for i, text in enumerate(texts))
-    chunks = chunked(found, lambda source: source.size)
+    sources = (Source("benchmark", {"paper_id": str(i), "text": text}) for i, text in enumerate(texts))
+    chunks = chunked(sources, lambda source: source.size)
     made = in_parallel(chunks, tokenise, Settings(tokenizer=tokenizer, bos=False, eos=False), PROCESSES)
     return sum(len(paper.ids) for papers in made for paper in papers)
 
@@ -135,17 +135,17 @@ def bench_tokenising(folder: Path) -> None:
     assert len(tokens) == 1, f"the two disagree: {tokens}"
     print(f"\nTokenising JaQuAD {COPIES} times ({tokens.pop():,} tokens), {PROCESSES} processes each")
     reference = statistics.median(speeds["datasets.map(batched=True)"])
-    for name, found in speeds.items():
-        speed = statistics.median(found)
+    for name, samples in speeds.items():
+        speed = statistics.median(samples)
         print(f"  {name:28s} {speed:12,.0f} tokens/s   {speed / reference:5.2f} x")
 
 
-def write_sources(folder: Path, found: list[dict[str, Any]], heldout: Sequence[str] = ()) -> None:
+def write_sources(folder: Path, entries: list[dict[str, Any]], heldout: Sequence[str] = ()) -> None:
     """The articles (a0, a1, …) as the folders that `kcpt corpus` and `kcpt synthesize` leave."""
-    papers = [{"paper_id": f"a{i}", "title": one["title"], "text": one["text"]} for i, one in enumerate(found)]
+    papers = [{"paper_id": f"a{i}", "title": entry["title"], "text": entry["text"]} for i, entry in enumerate(entries)]
     records = [
-        {"paper_id": f"a{i}", "kind": kind, "pairs": [{"instruction": q, "output": a} for q, a, _ in one[name]]}
-        for i, one in enumerate(found)
+        {"paper_id": f"a{i}", "kind": kind, "pairs": [{"instruction": q, "output": a} for q, a, _ in entry[name]]}
+        for i, entry in enumerate(entries)
         for kind, name in (("qa_easy", "questions"), ("paraphrase", "repeated"))
     ]
     with stage("corpus", folder / "corpus", config={}, inputs={}) as current:
@@ -157,10 +157,10 @@ def write_sources(folder: Path, found: list[dict[str, Any]], heldout: Sequence[s
         current.add(folder / "synthetic/synthetic.jsonl")
 
 
-def gold_spans(found: list[dict[str, Any]], tokenizer: PackTokenizer) -> list[Span]:
+def gold_spans(entries: list[dict[str, Any]], tokenizer: PackTokenizer) -> list[Span]:
     """The tokens of its paper's text that each pair was made from, in the order of the pack."""
     spans = []
-    for article in found:
+    for article in entries:
         starts = tokenizer.texts_with_starts([article["text"]])[0].starts
         for _, _, (begin, end) in [*article["questions"], *article["repeated"]]:
             first = int(np.searchsorted(starts, begin, side="right")) - 1
@@ -189,11 +189,12 @@ def beside(pack: Path, gold: list[Span], kinds: dict[str, list[int]]) -> None:
 
 def bench_table(folder: Path) -> None:
     """Print the table of `concat` against `anchored`."""
-    tokenizer, found = tokenizer_folder(folder), articles()
-    write_sources(folder, found)
-    gold = gold_spans(found, PackTokenizer(tokenizer))
+    tokenizer, entries = tokenizer_folder(folder), articles()
+    write_sources(folder, entries)
+    gold = gold_spans(entries, PackTokenizer(tokenizer))
     print(
-        f"\nJaQuAD: {len(found)} articles, {len(gold):,} pairs; shares are of pairs with their true passage beside them"
+        f"\nJaQuAD: {len(entries)} articles, {len(gold):,} pairs; shares are of pairs with their true passage "
+        "beside them"
     )
     print("  window mode      questions  paragraphs  all pairs  cut pairs    fill  added by repetition")
     for seq_length in LENGTHS:
@@ -261,7 +262,7 @@ def pack_watched(folder: Path, copies: int, tokenizer: Path) -> Path:
             with contextlib.suppress(psutil.NoSuchProcess):
                 parent = psutil.Process(process.pid)
                 everyone = [parent, *parent.children(recursive=True)]
-                most = max(most, sum(one.memory_full_info().pss for one in everyone))
+                most = max(most, sum(member.memory_full_info().pss for member in everyone))
             time.sleep(0.2)
     assert process.returncode == 0
     seconds, tokens = time.perf_counter() - started, read_manifest(out)["counts"]["tokens"]

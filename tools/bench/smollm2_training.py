@@ -75,8 +75,8 @@ def plain_loop(steps: int, metrics: Path) -> None:
     with metrics.open("w", encoding="utf-8") as stream:
         for step in range(steps):
             total = 0.0
-            for place in range(batch):
-                window = windows[step * batch + place]
+            for index in range(batch):
+                window = windows[step * batch + index]
                 logits = model(window["tokens"][None]).logits[0]
                 losses = torch.nn.functional.cross_entropy(logits.float(), window["labels"], reduction="none")
                 loss = (losses * window["loss_mask"]).sum() / window["loss_mask"].sum() / batch
@@ -95,7 +95,7 @@ def plain_loop(steps: int, metrics: Path) -> None:
 
 
 def recipe(steps: int, products: str, lora: int, without: str) -> None:
-    """The recipe with `products` of its `CpuSpeed`, trained for `steps`; metrics go to :func:`place`.
+    """The recipe with `products` of its `CpuSpeed`, trained for `steps`; metrics go to :func:`arm_folder`.
 
     `lora` is the rank of its adapters, 0 for none, `without` an override of the CPU backend that is left out.
     """
@@ -105,8 +105,8 @@ def recipe(steps: int, products: str, lora: int, without: str) -> None:
     from nemo_kcpt.training.cpu_speed import CpuSpeed
     from nemo_kcpt_recipes import kcpt_smollm2_135m
 
-    cpu_backend.OVERRIDES = tuple(one for one in cpu_backend.OVERRIDES if one.name != without)
-    out = str(place(products, lora, without))
+    cpu_backend.OVERRIDES = tuple(override for override in cpu_backend.OVERRIDES if override.name != without)
+    out = str(arm_folder(products, lora, without))
     training = kcpt_smollm2_135m(str(BUILD / "pack"), out, str(BUILD / "base"), lora=lora)
     for callback in training.trainer.callbacks:
         if fdl.get_callable(callback) is CpuSpeed:
@@ -116,7 +116,7 @@ def recipe(steps: int, products: str, lora: int, without: str) -> None:
     fdl.build(training)()
 
 
-def place(products: str, lora: int, without: str) -> Path:
+def arm_folder(products: str, lora: int, without: str) -> Path:
     """Folder of an arm of the recipe."""
     return BUILD / "-".join(
         [products, *([f"lora-{lora}"] if lora else []), *([f"without-{without}"] if without else [])]
@@ -158,7 +158,7 @@ def main() -> None:
     for products, without in (
         [("float32", MENDED), ("float32", "")] if given.lora else [("float32", ""), ("bfloat16", "")]
     ):
-        out = place(products, given.lora, without)
+        out = arm_folder(products, given.lora, without)
         shutil.rmtree(out, ignore_errors=True)
         command = [*own, "--products", products, "--without", without]
         arms[out.name] = run_arm("the recipe", command, out / "metrics.jsonl")

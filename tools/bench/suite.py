@@ -40,14 +40,14 @@ def main() -> None:
     parser.add_argument("--only-now", action="store_true", help="leave the old tests out")
     given = parser.parse_args()
     print(f"{machine()}; {given.busy} busy processes beside them")
-    found: list[float] = []
+    times: list[float] = []
     with trees() as (before, now), busy(given.busy):
         for tree, words in ((now, NOW),) if given.only_now else ((now, NOW), (before, BEFORE)):
             took, line = minutes(tree, words)
-            found.append(took)
+            times.append(took)
             print(f"{tree.name}: {took:.1f} minutes; {line}", flush=True)
-    if len(found) == 2:
-        print(f"ratio: {found[0] / found[1]:.2f}")
+    if len(times) == 2:
+        print(f"ratio: {times[0] / times[1]:.2f}")
 
 
 if __name__ == "__main__":

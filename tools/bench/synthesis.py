@@ -144,8 +144,8 @@ def measured(how: str, corpus: Path, url: str, concurrency: int, out: Path) -> d
     words = [sys.executable, __file__, "--inside", how, str(corpus), url, str(concurrency), str(out)]
     environment = {**os.environ, "OPENAI_API_KEY": "none"}
     done = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True, env=environment)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def main() -> None:
@@ -159,12 +159,12 @@ def main() -> None:
     given = parser.parse_args()
     if given.inside:
         how, corpus, url, concurrency, out = given.inside
-        found = (
+        figures = (
             {"rate": bare(Path(corpus), url, int(concurrency))}
             if how == "bare"
             else ours(Path(corpus), url, int(concurrency), Path(out))
         )
-        print(json.dumps(found))
+        print(json.dumps(figures))
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -179,7 +179,7 @@ def main() -> None:
             for number in range(given.rounds):
                 rates.append(measured("bare", corpus, url, given.concurrency, folder)["rate"])
                 mine.append(measured("ours", corpus, url, given.concurrency, folder / f"out{number}"))
-            best, asking, whole = max(rates), max(one["asking"] for one in mine), max(one["whole"] for one in mine)
+            best, asking, whole = max(rates), max(run["asking"] for run in mine), max(run["whole"] for run in mine)
             print(
                 f"{given.calls} calls, {given.concurrency} under way, best of {given.rounds} rounds in turns, {os.cpu_count()} cores"
             )

@@ -95,8 +95,8 @@ def _run_both(a: Side, b: Side, prompts: Sequence[Sequence[int]], rounded_to: An
         for side in (a, b):
             task = bar.add_task(f"verify: logits of {side.name}", total=len(prompts))
             with _model(side, rounded_to, folder / "log") as model:
-                for place, ids in enumerate(prompts):
-                    states, file = model(ids), folder / f"{place}.safetensors"
+                for index, ids in enumerate(prompts):
+                    states, file = model(ids), folder / f"{index}.safetensors"
                     if side is a:
                         save_file({name: state.contiguous() for name, state in states.items()}, file)
                     else:

@@ -100,8 +100,8 @@ def megatron_states(
                 logits = model(tokens, torch.arange(len(ids), device=device)[None], mask)
             if model.config.scale_embeddings:  # transformers' module gives them before they are scaled
                 states[state_names.EMBEDDING] /= model.config.hidden_size**0.5
-            found = {name: states[name][:, 0] for name in modules} | {OUTPUT: logits[0, :, :rows].float()}
-            return {name: state.cpu() for name, state in found.items()}
+            all_states = {name: states[name][:, 0] for name in modules} | {OUTPUT: logits[0, :, :rows].float()}
+            return {name: state.cpu() for name, state in all_states.items()}
 
         yield run
 

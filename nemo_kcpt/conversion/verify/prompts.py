@@ -45,7 +45,7 @@ def ids_of(tokenizer: PackTokenizer, texts: Sequence[str]) -> list[list[int]]:
     """Ids of prompts: in the tokenizer's chat template if it has one, else as plain text."""
     if tokenizer.has_template:
         return [tokenizer.prompt_ids(user(text)) for text in texts]
-    return [found.tolist() for found in tokenizer.text_ids(texts)]
+    return [ids.tolist() for ids in tokenizer.text_ids(texts)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +79,8 @@ def prompt_ids(texts: Sequence[str], a: Side, b: Side, seed: int) -> PromptIds:
     tokenizer, folder = rendering.tokenizer(), a.tokenizer or b.tokenizer
     ids = ids_of(tokenizer, texts)
     how = "chat template" if tokenizer.has_template else "plain text, no chat template"
-    kept = [one for one in ids if 0 < len(one) <= positions]
-    largest = max((max(one) for one in kept), default=0)
+    kept = [sequence for sequence in ids if 0 < len(sequence) <= positions]
+    largest = max((max(sequence) for sequence in kept), default=0)
     if largest >= rows:
         raise BadInput(
             f"{folder}: the tokenizer gives the id {largest}, the models have {rows} vocabulary rows; it is of another "

@@ -58,11 +58,11 @@ def greedy(model: Any, ids: Sequence[int], count: int, ends: set[int]) -> Greedy
 
 
 def _through_transformers(request: ModelRequest, count: int, seen: Callable[[], object]) -> dict[str, Greedy]:
-    model, ends, found = load_causal_lm(request.folder), stop_ids(request.folder), {}
+    model, ends, continuations = load_causal_lm(request.folder), stop_ids(request.folder), {}
     for prompt in request.prompts:
-        found[prompt.question_id] = greedy(model, prompt.prompt_ids, count, ends)
+        continuations[prompt.question_id] = greedy(model, prompt.prompt_ids, count, ends)
         seen()
-    return found
+    return continuations
 
 
 def _through_vllm(
@@ -82,36 +82,36 @@ def _through_vllm(
             progress=seen,
         )
         records = list(read_jsonl(folder / "journal.jsonl"))
-    return {(one["model"], one["question_id"]): one["token_ids"] for one in records}, timings["version"]
+    return {(record["model"], record["question_id"]): record["token_ids"] for record in records}, timings["version"]
 
 
-def difference(expected: Greedy, found: Sequence[int], tie: float) -> dict[str, Any] | None:
+def difference(expected: Greedy, actual: Sequence[int], tie: float) -> dict[str, Any] | None:
     """Where vLLM's tokens first differ from transformers', and whether that is a near tie; None if they are equal."""
-    if expected.tokens == list(found):
+    if expected.tokens == list(actual):
         return None
-    length = min(len(expected.tokens), len(found))
-    place = next((at for at in range(length) if expected.tokens[at] != found[at]), length)
-    gap = expected.gaps[place] if place < len(expected.gaps) else None
+    length = min(len(expected.tokens), len(actual))
+    index = next((at for at in range(length) if expected.tokens[at] != actual[at]), length)
+    gap = expected.gaps[index] if index < len(expected.gaps) else None
     return {
-        "token": place,
-        "transformers": expected.tokens[place:][:4],
-        "vllm": list(found[place:][:4]),
+        "token": index,
+        "transformers": expected.tokens[index:][:4],
+        "vllm": list(actual[index:][:4]),
         "gap": gap,
         "near_tie": gap is not None and gap <= tie,
     }
 
 
 def _prompts(tokenizer: PackTokenizer, texts: Sequence[str]) -> list[Prompt]:
-    found: list[Prompt] = []
+    prompts: list[Prompt] = []
     templated = tokenizer.has_template
-    for place, (text, ids) in enumerate(zip(texts, ids_of(tokenizer, texts))):
-        given: dict[str, Any] = {"question_id": str(place), "prompt_ids": ids}
+    for index, (text, ids) in enumerate(zip(texts, ids_of(tokenizer, texts))):
+        given: dict[str, Any] = {"question_id": str(index), "prompt_ids": ids}
         if templated:
             own = tokenizer.holds_special(user(text))
-            found.append(Prompt(messages=user(text), own_ids=own, **given))
+            prompts.append(Prompt(messages=user(text), own_ids=own, **given))
         else:
-            found.append(TextPrompt(messages=[], text=text, **given))
-    return found
+            prompts.append(TextPrompt(messages=[], text=text, **given))
+    return prompts
 
 
 def _requests(sides: Sequence[Side], texts: Sequence[str], count: int) -> tuple[list[ModelRequest], list[str]]:
@@ -125,7 +125,7 @@ def _requests(sides: Sequence[Side], texts: Sequence[str], count: int) -> tuple[
         else:
             tokenizer = PackTokenizer(side.path)
             prompts = _prompts(tokenizer, texts)
-            fitting = [one for one in prompts if len(one.prompt_ids) + count <= side.shape.positions]
+            fitting = [prompt for prompt in prompts if len(prompt.prompt_ids) + count <= side.shape.positions]
             if fitting:
                 form = tokenizer.form if tokenizer.has_template else Form()
                 requests.append(ModelRequest(name=side.name, folder=side.path, prompts=fitting, form=form))
@@ -145,36 +145,38 @@ def compare_with_vllm(a: Side, b: Side, texts: Sequence[str], count: int, tie: f
         return not_checked(NAME, "; ".join(reasons))
     if python is None:
         return not_checked(NAME, f"the serve environment is missing: {SERVE_REMEDY}")
-    if reason := obstacle([side for side in (a, b) if side.name in {one.name for one in requests}]):
+    if reason := obstacle([side for side in (a, b) if side.name in {request.name for request in requests}]):
         return not_checked(NAME, reason)
-    total = sum(len(one.prompts) for one in requests)
+    total = sum(len(request.prompts) for request in requests)
     with progress() as bar:
         task = bar.add_task("verify: prompts through vLLM", total=total)
         try:
-            found, version = _through_vllm(requests, python, count, lambda _, done: bar.advance(task, done))
+            actual, version = _through_vllm(requests, python, count, lambda _, done: bar.advance(task, done))
         except NoVllm as error:
             return not_checked(NAME, str(error))
         except (BadInput, KcptError) as error:
             return Part(name=NAME, state=FAILED, summary=str(error), numbers={"error": str(error)})
         task = bar.add_task("verify: prompts through transformers", total=total)
-        expected = {one.name: _through_transformers(one, count, lambda: bar.advance(task)) for one in requests}
+        expected = {
+            request.name: _through_transformers(request, count, lambda: bar.advance(task)) for request in requests
+        }
     differences = [
         {"model": request.name, "prompt": texts[int(prompt.question_id)], **where}
         for request in requests
         for prompt in request.prompts
         if (
             where := difference(
-                expected[request.name][prompt.question_id], found[request.name, prompt.question_id], tie
+                expected[request.name][prompt.question_id], actual[request.name, prompt.question_id], tie
             )
         )
     ]
-    ties = sum(one["near_tie"] for one in differences)
-    names = " and ".join(one.name for one in requests)
+    ties = sum(entry["near_tie"] for entry in differences)
+    names = " and ".join(request.name for request in requests)
     lines = [
-        f"{one['model']}, {one['prompt'][:40]!r}: token {one['token']} is {one['vllm'][:1]}, transformers' "
-        f"{one['transformers'][:1]}"
-        + (f", whose logits are {one['gap']:.1e} apart: a near tie" if one["near_tie"] else "")
-        for one in differences
+        f"{entry['model']}, {entry['prompt'][:40]!r}: token {entry['token']} is {entry['vllm'][:1]}, transformers' "
+        f"{entry['transformers'][:1]}"
+        + (f", whose logits are {entry['gap']:.1e} apart: a near tie" if entry["near_tie"] else "")
+        for entry in differences
     ]
     return Part(
         name=NAME,
@@ -183,7 +185,7 @@ def compare_with_vllm(a: Side, b: Side, texts: Sequence[str], count: int, tie: f
         f"{count} tokens equal" + (f", {ties} differ at a near tie" if ties else "") + f"; vLLM {version}, float32",
         details=[*lines, *(f"not checked: {reason}" for reason in reasons)],
         numbers={
-            "models": [one.name for one in requests],
+            "models": [request.name for request in requests],
             "version": version,
             "prompts": total,
             "prompts_left_out": len(texts) * len(requests) - total,

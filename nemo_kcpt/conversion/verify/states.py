@@ -23,24 +23,28 @@ Model = Callable[[Sequence[int]], States]
 
 def names(embedding: Any, layers: Sequence[Any], final_norm: Any) -> dict[str, Any]:
     """Modules by the names of the states that they give."""
-    return {EMBEDDING: embedding, **{f"layer {place}": one for place, one in enumerate(layers)}, FINAL_NORM: final_norm}
+    return {
+        EMBEDDING: embedding,
+        **{f"layer {number}": layer for number, layer in enumerate(layers)},
+        FINAL_NORM: final_norm,
+    }
 
 
 @contextmanager
 def tapped(modules: Mapping[str, nn.Module]) -> Iterator[States]:
     """What each of `modules` gives while the model runs inside; of a tuple the first."""
-    found: States = {}
+    states: States = {}
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: object, inputs: object, output: Any) -> None:
             state = output[0] if isinstance(output, tuple) else output
-            found[name] = state.detach().float().clone()  # what follows may write into it
+            states[name] = state.detach().float().clone()  # what follows may write into it
 
         return hook
 
     handles = [module.register_forward_hook(keep(name)) for name, module in modules.items()]
     try:
-        yield found
+        yield states
     finally:
         for handle in handles:
             handle.remove()

@@ -48,12 +48,12 @@ class Answers:
     """Ids of one tokenizer under one version of transformers; see the worker."""
 
     label: str
-    found: dict[str, Any]
+    result: dict[str, Any]
 
 
 def _control_tokens(folder: Path) -> str:
     added = read_json(folder / TOKENIZER).get("added_tokens") or []
-    return "".join(f"a {one['content']}b{one['content']}" for one in added[:WRITTEN_OUT])
+    return "".join(f"a {token['content']}b{token['content']}" for token in added[:WRITTEN_OUT])
 
 
 def built_in_texts(folders: Sequence[Path]) -> list[str]:
@@ -75,17 +75,21 @@ def ask(python: Path, given: Sequence[Rendering], texts: Sequence[str], prompts:
     """
     with TemporaryDirectory() as temporary:
         request, result = Path(temporary) / "request.json", Path(temporary) / "result.json"
-        forms = [one.form() for one in given]
+        forms = [rendering.form() for rendering in given]
         tokenizers: list[dict[str, Any]] = [
             {
-                "folder": str(one.folder),
-                "four": tokenizer_options(one.folder),
-                "generic": has_own_code(one.folder),
-                "day": one.day,
-                "rendering": {"chat_template": one.template or None, **date_string(one.day), **form.options},
+                "folder": str(rendering.folder),
+                "four": tokenizer_options(rendering.folder),
+                "generic": has_own_code(rendering.folder),
+                "day": rendering.day,
+                "rendering": {
+                    "chat_template": rendering.template or None,
+                    **date_string(rendering.day),
+                    **form.options,
+                },
                 "reply": form.reply,
             }
-            for one, form in zip(given, forms)
+            for rendering, form in zip(given, forms)
         ]
         write_json(request, {"tokenizers": tokenizers, "texts": texts, "prompts": prompts})
         done = subprocess.run(
@@ -100,15 +104,20 @@ def ask(python: Path, given: Sequence[Rendering], texts: Sequence[str], prompts:
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise KcptError(f"transformers does not start under {python} (exit code {done.returncode}): {last[:300]}")
-        found: dict[str, Any] = read_json(result)
-    return found
+        answers: dict[str, Any] = read_json(result)
+    return answers
 
 
 def _first_difference(kind: str, text: str, ids: Sequence[list[int]], labels: Sequence[str]) -> dict[str, Any]:
     a, b = ids
-    place = next((at for at, pair in enumerate(zip(a, b)) if pair[0] != pair[1]), min(len(a), len(b)))
-    around = slice(max(0, place - AROUND), place + AROUND + 1)
-    return {"of": kind, "text": text, "token": place, "ids": {label: one[around] for label, one in zip(labels, ids)}}
+    index = next((at for at, pair in enumerate(zip(a, b)) if pair[0] != pair[1]), min(len(a), len(b)))
+    around = slice(max(0, index - AROUND), index + AROUND + 1)
+    return {
+        "of": kind,
+        "text": text,
+        "token": index,
+        "ids": {label: sequence[around] for label, sequence in zip(labels, ids)},
+    }
 
 
 def compare(a: Answers, b: Answers, texts: Sequence[str], prompts: Sequence[str]) -> dict[str, Any]:
@@ -119,11 +128,11 @@ def compare(a: Answers, b: Answers, texts: Sequence[str], prompts: Sequence[str]
         one of them could not be loaded.
     """
     result: dict[str, Any] = {"between": [a.label, b.label], "sequences": 0, "equal": 0, "first_difference": None}
-    errors = [f"{one.label}: {one.found['error']}" for one in (a, b) if "error" in one.found]
+    errors = [f"{answers.label}: {answers.result['error']}" for answers in (a, b) if "error" in answers.result]
     if errors:
         return result | {"error": "; ".join(errors)}
     for kind, sources in (("texts", texts), ("plain", texts), ("chats", prompts)):
-        mine, theirs = a.found[kind], b.found[kind]
+        mine, theirs = a.result[kind], b.result[kind]
         if (mine is None) != (theirs is None):
             return result | {"error": f"only {(b if mine is None else a).label} has a chat template"}
         for text, ids, other in zip(sources, mine or (), theirs or ()):
@@ -135,20 +144,20 @@ def compare(a: Answers, b: Answers, texts: Sequence[str], prompts: Sequence[str]
     return result
 
 
-def _sentence(one: dict[str, Any]) -> str:
-    labels = " and ".join(one["between"])
-    if "error" in one:
-        return f"{labels}: {one['error']}"
-    line = f"{labels}: {one['equal']} of {one['sequences']} sequences equal"
-    if difference := one["first_difference"]:
-        ids = ", ".join(f"{label} …{found}…" for label, found in difference["ids"].items())
+def _sentence(comparison: dict[str, Any]) -> str:
+    labels = " and ".join(comparison["between"])
+    if "error" in comparison:
+        return f"{labels}: {comparison['error']}"
+    line = f"{labels}: {comparison['equal']} of {comparison['sequences']} sequences equal"
+    if difference := comparison["first_difference"]:
+        ids = ", ".join(f"{label} …{tokens}…" for label, tokens in difference["ids"].items())
         excerpt = json.dumps(difference["text"][:60], ensure_ascii=False)
         line += f"; first differs at token {difference['token']} of {difference['of']} {excerpt}: {ids}"
     return line
 
 
-def _passed(one: dict[str, Any]) -> bool:
-    return "error" not in one and one["equal"] == one["sequences"]
+def _passed(comparison: dict[str, Any]) -> bool:
+    return "error" not in comparison and comparison["equal"] == comparison["sequences"]
 
 
 def _answers(
@@ -180,7 +189,7 @@ def compare_token_ids(a: Side, b: Side, text: Path | None, prompts: Sequence[str
     if not tokenizers:
         return not_checked(NAME, "neither side has a tokenizer; give tokenizer=")
     different = list(dict.fromkeys(tokenizers.values()))
-    folders = list(dict.fromkeys(one.folder for one in different))
+    folders = list(dict.fromkeys(rendering.folder for rendering in different))
     texts = built_in_texts(folders) if text is None else pieces(text)
     python, missing = serve_python(), []
     if len(tokenizers) < 2:
@@ -194,28 +203,28 @@ def compare_token_ids(a: Side, b: Side, text: Path | None, prompts: Sequence[str
     results, reason = _answers(python, different, texts, prompts)
     if reason is not None:
         missing.append(f"transformers 5: {reason}")
-    versions = [f"transformers {one['version']}" for one in results]
+    versions = [f"transformers {result['version']}" for result in results]
 
     def answers(name: str, version: int, label: str) -> Answers:
-        return Answers(label=label, found=results[version]["tokenizers"][different.index(tokenizers[name])])
+        return Answers(label=label, result=results[version]["tokenizers"][different.index(tokenizers[name])])
 
-    found = []
+    comparisons = []
     if len(different) == 2:
         for number, version in enumerate(versions):
             mine, theirs = (answers(name, number, f"{name} under {version}") for name in "AB")
-            found.append(compare(mine, theirs, texts, prompts))
+            comparisons.append(compare(mine, theirs, texts, prompts))
     if len(versions) == 2:
-        own = {one: name for name, one in reversed(tokenizers.items())}
+        own = {rendering: name for name, rendering in reversed(tokenizers.items())}
         for name in sorted(own.values()):
             here, there = (answers(name, number, f"{name} under {version}") for number, version in enumerate(versions))
-            found.append(compare(here, there, texts, prompts))
-    if not found:
+            comparisons.append(compare(here, there, texts, prompts))
+    if not comparisons:
         return not_checked(NAME, "; ".join(missing))
-    equal, total = (sum(one[key] for one in found) for key in ("equal", "sequences"))
+    equal, total = (sum(comparison[key] for comparison in comparisons) for key in ("equal", "sequences"))
     return Part(
         name=NAME,
-        state=verdict(all(map(_passed, found))),
+        state=verdict(all(map(_passed, comparisons))),
         summary=f"{equal} of {total} sequences equal, of {len(texts)} texts and {len(prompts)} prompts",
-        details=[*map(_sentence, found), *(f"not checked: {one}" for one in missing)],
-        numbers={"comparisons": found, "not_checked": missing, "texts": len(texts), "prompts": len(prompts)},
+        details=[*map(_sentence, comparisons), *(f"not checked: {line}" for line in missing)],
+        numbers={"comparisons": comparisons, "not_checked": missing, "texts": len(texts), "prompts": len(prompts)},
     )

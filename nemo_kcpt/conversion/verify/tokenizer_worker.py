@@ -42,7 +42,7 @@ def ids_of(given: dict[str, Any], texts: list[str], prompts: list[str]) -> dict[
         chats = None
         if tokenizer.chat_template or given["rendering"]["chat_template"]:
             conversations = [[{"role": "user", "content": text}] for text in prompts]
-            chats = [chat_ids(tokenizer, one, given) for one in conversations]
+            chats = [chat_ids(tokenizer, conversation, given) for conversation in conversations]
         return {
             "texts": [list(tokenizer(text)["input_ids"]) for text in texts],
             "plain": [list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts],

@@ -72,7 +72,7 @@ def compare_tensors(name: str, a: Tensor, b: Tensor) -> Difference:
     flat = [tensor.reshape(-1) for tensor in (a, b)]
     different, worst, odd = 0, 0.0, 0
     for start in range(0, a.numel(), AT_ONCE):
-        mine, theirs = (one[start : start + AT_ONCE].to(getattr(torch, kind)).contiguous() for one in flat)
+        mine, theirs = (tensor[start : start + AT_ONCE].to(getattr(torch, kind)).contiguous() for tensor in flat)
         unequal = mine.view(bits[mine.itemsize]) != theirs.view(bits[mine.itemsize])
         if unequal.any():
             gaps = (mine[unequal].float() - theirs[unequal].float()).abs()
@@ -97,31 +97,33 @@ def compare_weights(a: Side, b: Side) -> Part:
     other_size = {name: (mine[name], theirs[name]) for name in mine if theirs.get(name, mine[name]) != mine[name]}
     common = [name for name in _order(a, b) if name not in other_size]
     only = {"a": [name for name in mine if name not in theirs], "b": [name for name in theirs if name not in mine]}
-    found, (left, right) = [], (a.tensors(), b.tensors())
+    differences, (left, right) = [], (a.tensors(), b.tensors())
     with progress() as bar:
         for name in bar.track(common, description="verify: tensors"):
-            found.append(compare_tensors(name, _take(left, name), _take(right, name)))
-    kinds = sorted({one.kind for one in found})
+            differences.append(compare_tensors(name, _take(left, name), _take(right, name)))
+    kinds = sorted({difference.kind for difference in differences})
     differing = sorted(
-        (one for one in found if one.different), key=lambda one: (one.not_finite, one.max_abs_diff), reverse=True
+        (difference for difference in differences if difference.different),
+        key=lambda difference: (difference.not_finite, difference.max_abs_diff),
+        reverse=True,
     )
     types = [", ".join(sorted(side.dtypes)) for side in (a, b)]
     rounded = f" as {' and '.join(kinds)} (A is {types[0]}, B {types[1]})" if types[0] != types[1] else ""
-    lines = [str(one) for one in differing[:WORST]]
+    lines = [str(difference) for difference in differing[:WORST]]
     lines += [f"… and {len(differing) - WORST} more"] * (len(differing) > WORST)
     lines += [f"{name}: A {sizes[0]}, B {sizes[1]}; not compared" for name, sizes in other_size.items()]
     lines += [f"only in {side.upper()}: {', '.join(names)}" for side, names in only.items() if names]
     return Part(
         name="weights",
         state=verdict(not (differing or other_size or only["a"] or only["b"])),
-        summary=f"{len(found) - len(differing)} of {len(found)} tensors equal bit for bit{rounded}",
+        summary=f"{len(differences) - len(differing)} of {len(differences)} tensors equal bit for bit{rounded}",
         details=lines,
         numbers={
-            "tensors": len(found),
-            "bit_equal": len(found) - len(differing),
+            "tensors": len(differences),
+            "bit_equal": len(differences) - len(differing),
             "bit_equal_as": kinds,
             "differ": len(differing),
-            "worst": [one.document() for one in differing[:WORST]],
+            "worst": [difference.document() for difference in differing[:WORST]],
             "other_size": {name: {"a": sizes[0], "b": sizes[1]} for name, sizes in other_size.items()},
             "only_in_a": only["a"],
             "only_in_b": only["b"],

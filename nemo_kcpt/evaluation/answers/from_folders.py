@@ -59,13 +59,13 @@ def _dtype(config: Config, requests: Sequence[ModelRequest]) -> str:
     """
     if config.dtype != "auto":
         return config.dtype
-    found = {request.name: model_limits.dtype(request.folder) or "float32" for request in requests}
-    if len(set(found.values())) > 1:
-        said = ", ".join(f"{name}: {dtype}" for name, dtype in found.items())
+    dtypes = {request.name: model_limits.dtype(request.folder) or "float32" for request in requests}
+    if len(set(dtypes.values())) > 1:
+        said = ", ".join(f"{name}: {dtype}" for name, dtype in dtypes.items())
         raise BadInput(
             f"dtype=auto: the models were saved in different arithmetic ({said}); give dtype= for all of them"
         )
-    return next(iter(found.values()))
+    return next(iter(dtypes.values()))
 
 
 def _answer(config: Config, requests: list[ModelRequest], journal: Path) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _answer(config: Config, requests: list[ModelRequest], journal: Path) -> dict
 
 
 def _records(
-    questions: Mapping[str, Any], prompts: Mapping[str, ModelRequest], found: Mapping[Key, Mapping[str, Any]]
+    questions: Mapping[str, Any], prompts: Mapping[str, ModelRequest], entries: Mapping[Key, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """answers.jsonl from token ids: question by question, each by every model."""
     texts: dict[Key, str] = {}
@@ -106,9 +106,9 @@ def _records(
     for name, request in prompts.items():
         keys = [(prompt.question_id, name) for prompt in request.prompts]
         decoder = Decoder(request.folder)
-        texts |= zip(keys, decoder.texts([found[key]["token_ids"] for key in keys]))
+        texts |= zip(keys, decoder.texts([entries[key]["token_ids"] for key in keys]))
         thoughts |= {
-            key: thought_length(found[key]["token_ids"], decoder.written, count_closes) if closes(texts[key]) else 0
+            key: thought_length(entries[key]["token_ids"], decoder.written, count_closes) if closes(texts[key]) else 0
             for key in keys
         }
         lengths |= {(prompt.question_id, name): len(prompt.prompt_ids) for prompt in request.prompts}
@@ -118,11 +118,11 @@ def _records(
                 "question_id": question_id,
                 "model": name,
                 "answer": texts[question_id, name],
-                "finish_reason": found[question_id, name]["finish_reason"],
+                "finish_reason": entries[question_id, name]["finish_reason"],
                 "prompt_tokens": lengths[question_id, name],
-                "completion_tokens": len(found[question_id, name]["token_ids"]),
-                **({"thought_cut": True} if found[question_id, name].get("thought_cut") else {}),
-                "engine": found[question_id, name]["engine"],
+                "completion_tokens": len(entries[question_id, name]["token_ids"]),
+                **({"thought_cut": True} if entries[question_id, name].get("thought_cut") else {}),
+                "engine": entries[question_id, name]["engine"],
             },
             opened[name],
             thoughts[question_id, name],
@@ -132,10 +132,10 @@ def _records(
     ]
 
 
-def _remaining(prompts: Mapping[str, ModelRequest], found: Mapping[Key, Any]) -> list[ModelRequest]:
+def _remaining(prompts: Mapping[str, ModelRequest], entries: Mapping[Key, Any]) -> list[ModelRequest]:
     left = []
     for name, request in prompts.items():
-        open_prompts = [prompt for prompt in request.prompts if (prompt.question_id, name) not in found]
+        open_prompts = [prompt for prompt in request.prompts if (prompt.question_id, name) not in entries]
         if open_prompts:
             left.append(replace(request, prompts=open_prompts))
     return left
@@ -146,7 +146,7 @@ def from_folders(
     models: Mapping[str, Path],
     questions: Mapping[str, Any],
     journal: Journal,
-    found: Mapping[Key, Mapping[str, Any]],
+    entries: Mapping[Key, Mapping[str, Any]],
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """answers.jsonl from models in folders, and the engine with its start-up times."""
     template, day = given_template(config.chat_template), config.template_date
@@ -159,6 +159,6 @@ def from_folders(
     rules = {name: found_rules for name, folder in models.items() if (found_rules := decoding_rules(folder))}
     for name, left in rules.items():
         LOG.info("generate: %s: decoding is greedy; %s of its generation_config.json ignored", name, ", ".join(left))
-    requests = _remaining(prompts, found)
+    requests = _remaining(prompts, entries)
     used: dict[str, Any] = _answer(config, requests, journal.path) if requests else {"engine": "journal"}
     return _records(questions, prompts, journal.read()), used | ({"rules_left_aside": rules} if rules else {})

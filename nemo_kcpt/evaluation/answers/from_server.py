@@ -23,14 +23,14 @@ def from_server(
     models: Mapping[str, Path],
     questions: Mapping[str, Any],
     journal: Journal,
-    found: Mapping[Key, Mapping[str, Any]],
+    entries: Mapping[Key, Mapping[str, Any]],
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """answers.jsonl from a server's texts, in the same order, and the engine's name."""
     wanted = [(question_id, name) for question_id in questions for name in models]
     requests = [
         server_engine.Request(question_id, name, models[name].as_posix(), questions[question_id]["question"])
         for question_id, name in wanted
-        if (question_id, name) not in found
+        if (question_id, name) not in entries
     ]
     expected: dict[str, int] = {}
     llm = config.llm()
@@ -39,19 +39,22 @@ def from_server(
         tokenizer, _ = prompt_tokenizer(config.template, given, config.template_date, how_much)
         llm = replace(llm, extra_body=server_engine.fields_of(tokenizer))
         expected = server_engine.prompt_lengths(tokenizer, config.system, questions)
-    server_engine.check_lengths(expected, found)
+    server_engine.check_lengths(expected, entries)
     if requests:
         with progress() as bars:
             tasks = {name: bars.add_task(f"answers of {name}", total=len(questions)) for name in models}
-            for _, name in found:
+            for _, name in entries:
                 bars.advance(tasks[name])
             server_engine.generate(
                 llm, config.system, requests, journal.path, expected, lambda name: bars.advance(tasks[name])
             )
-        found = journal.read()
+        entries = journal.read()
     fields = ("question_id", "model", "answer", "finish_reason", "prompt_tokens", "completion_tokens", "engine")
     records = [
-        {field: found[key][field] for field in (*fields, *(one for one in OPTIONAL if found[key].get(one)))}
+        {
+            field: entries[key][field]
+            for field in (*fields, *(optional for optional in OPTIONAL if entries[key].get(optional)))
+        }
         for key in wanted
     ]
     return [answered(record, False) for record in told_by_others(records)], {"engine": "server"}

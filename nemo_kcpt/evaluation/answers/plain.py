@@ -16,12 +16,12 @@ Answer = Mapping[str, Any]
 def told_by_others(records: Iterable[Answer]) -> list[dict[str, Any]]:
     """A server's answers, those marked whose thought was cut off without a mark: a model that ends a thought in other
     answers without having begun it has a template that begins it."""
-    found = [dict(record) for record in records]
-    thinking = {record["model"] for record in found if closes(record["answer"])}
-    for record in found:
+    answers = [dict(record) for record in records]
+    thinking = {record["model"] for record in answers if closes(record["answer"])}
+    for record in answers:
         if record["model"] in thinking and record["finish_reason"] == "length" and not closes(record["answer"]):
             record["answer"] = f"<think>{record['answer']}"
-    return found
+    return answers
 
 
 def answered(record: Answer, opened: bool, thought_tokens: int | None = None) -> dict[str, Any]:
@@ -89,8 +89,8 @@ def tell_faults(records: Sequence[Answer], max_new_tokens: int) -> dict[str, Any
         "filtered": filtered,
         "thoughts_left_out": thoughts,
         "thoughts_cut": cut,
-        **{f"thought_{unit}": sum(found) for unit, found in lengths.items()},
-        **{f"longest_thought_{unit}": max(found, default=0) for unit, found in lengths.items()},
+        **{f"thought_{unit}": sum(values) for unit, values in lengths.items()},
+        **{f"longest_thought_{unit}": max(values, default=0) for unit, values in lengths.items()},
     }
     return {name: number for name, number in counts.items() if number} | (
         {"served_models": dict(served)} if served else {}

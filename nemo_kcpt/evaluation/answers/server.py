@@ -61,13 +61,13 @@ def fields_of(tokenizer: PackTokenizer) -> dict[str, Any]:
     return fields_for(tokenizer.thinking, form.options) if form.thinks else {}
 
 
-def check_lengths(expected: Mapping[str, int], found: Mapping[Any, Mapping[str, Any]]) -> None:
+def check_lengths(expected: Mapping[str, int], records: Mapping[Any, Mapping[str, Any]]) -> None:
     """Hold the prompts' lengths that a server reported against training's.
 
     Raises:
         BadInput: one differs.
     """
-    for record in found.values():
+    for record in records.values():
         wanted, said = expected.get(record["question_id"]), record["prompt_tokens"]
         if wanted is not None and said and said != wanted:
             raise BadInput(
@@ -153,7 +153,9 @@ async def _all(
     expected: Mapping[str, int],
     progress: Callable[[str], None],
 ) -> None:
-    teachers = {model: _Asked(replace(llm, model=model)) for model in dict.fromkeys(one.model for one in requests)}
+    teachers = {
+        model: _Asked(replace(llm, model=model)) for model in dict.fromkeys(request.model for request in requests)
+    }
     queue, failed = iter(requests), []
     messages = [{"role": "system", "content": system}] if system else []
     with journal.open("a", encoding="utf-8") as stream:

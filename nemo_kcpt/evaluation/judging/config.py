@@ -72,12 +72,12 @@ class Config(ServerKeys):
 
     def servers(self) -> list[tuple[str, str, str]]:
         """(model, address, variable with the key) of each judge; one server's key is not sent to another."""
-        found = []
+        servers = []
         for text in self.judge:
             name, own, rest = text.partition("=http")
             key = re.sub(r"\W", "_", f"{self.api_key_env}_{name.upper()}", flags=re.ASCII)
-            found.append((name, f"http{rest}", key) if own else (name, self.base_url, self.api_key_env))
-        return found
+            servers.append((name, f"http{rest}", key) if own else (name, self.base_url, self.api_key_env))
+        return servers
 
     def llms(self) -> list[Llm]:
         """How each judge is asked."""

@@ -64,7 +64,7 @@ class Finder:
         """
         self._papers, self._tokens, self._passages, self._count = papers, tokens, passages, count
         self._index = CorpusIndex(papers) if mode == "corpus" else None
-        self._one: tuple[str, CorpusIndex] | None = None
+        self._paper_index: tuple[str, CorpusIndex] | None = None
         self._whole: dict[str, bool] = {}
 
     def find(self, paper_id: str, question: str, reference: str, answer: str) -> Evidence:
@@ -73,10 +73,10 @@ class Finder:
             return self._of_paper(paper_id, question, reference, answer)
         asked = self._index.search(question, self._passages)
         said = self._index.search(question, self._passages, again=answer)
-        found = [*asked, *said]
+        passages = [*asked, *said]
         own = self._index.search(f"{question}\n{reference}", OWN, within=paper_id, again=answer)
         own = own or self._index.passages(paper_id)[:OWN]
-        return Evidence(_spans([*own, *found], first=paper_id))
+        return Evidence(_spans([*own, *passages], first=paper_id))
 
     def text(self, evidence: Evidence) -> list[tuple[str, str]]:
         """(paper_id, text) of each passage."""
@@ -88,9 +88,9 @@ class Finder:
             self._whole[paper_id] = self._count(text) <= self._tokens
         if self._whole[paper_id]:
             return Evidence(((paper_id, 0, len(text)),))
-        if self._one is None or self._one[0] != paper_id:
-            self._one = paper_id, CorpusIndex({paper_id: self._papers[paper_id]})
-        index = self._one[1]
+        if self._paper_index is None or self._paper_index[0] != paper_id:
+            self._paper_index = paper_id, CorpusIndex({paper_id: self._papers[paper_id]})
+        index = self._paper_index[1]
         everything = len(index)
         # Turn by turn, so that neither what was asked nor what was said takes all the room.
         ranked = (index.search(f"{question}\n{reference}", everything), index.search(answer, everything))
@@ -98,10 +98,10 @@ class Finder:
         chosen: dict[tuple[int, int], Passage] = {}
         left = self._tokens
         for passage in [*turns, *index.passages(paper_id)]:
-            place = passage.start, passage.end
-            if place in chosen or (size := self._count(passage.text)) > left:
+            span = passage.start, passage.end
+            if span in chosen or (size := self._count(passage.text)) > left:
                 continue
-            chosen[place] = passage
+            chosen[span] = passage
             left -= size
         return Evidence(_joined(_spans(list(chosen.values()), first=paper_id)), cut=True)
 
@@ -113,8 +113,10 @@ def _padded(ranked: tuple[list[Passage], ...]) -> list[list[Passage | None]]:
 
 def _spans(passages: list[Passage], first: str) -> tuple[tuple[str, int, int], ...]:
     """Each passage once: those of paper `first`, then the other papers in the order in which they were found."""
-    papers = {paper_id: number for number, paper_id in enumerate([first, *(one.paper_id for one in passages)][::-1])}
-    different = {(one.paper_id, one.start, one.end) for one in passages}
+    papers = {
+        paper_id: number for number, paper_id in enumerate([first, *(passage.paper_id for passage in passages)][::-1])
+    }
+    different = {(passage.paper_id, passage.start, passage.end) for passage in passages}
     return tuple(sorted(different, key=lambda span: (-papers[span[0]], span[1])))
 
 

@@ -41,18 +41,18 @@ def agreement(panels: Sequence[Sequence[Member]]) -> list[dict[str, Any]]:
         panels: the members of each answer, the judges in the same order.
     """
     names = [member["model"] for member in panels[0]] if panels else []
-    found = []
-    for one, other in combinations(range(len(names)), 2):
-        pairs = [(panel[one]["judge"], panel[other]["judge"]) for panel in panels]
+    rows = []
+    for first, second in combinations(range(len(names)), 2):
+        pairs = [(panel[first]["judge"], panel[second]["judge"]) for panel in panels]
         both = [(a, b) for a, b in pairs if a is not None and b is not None]
         equal = sum(a == b for a, b in both) / len(both) if both else None
         chance_corrected = kappa(*zip(*both)) if both else nan
-        found.append(
+        rows.append(
             {
-                "judges": [names[one], names[other]],
+                "judges": [names[first], names[second]],
                 "n": len(both),
                 "agreement": equal,
                 "kappa": None if isnan(chance_corrected) else chance_corrected,
             }
         )
-    return found
+    return rows

@@ -45,10 +45,10 @@ def messages(case: Case, secret: str, language: str) -> Messages:
         secret: the run's, from which the fences' nonces are made.
         language: one of `LANGUAGES`.
     """
-    shown = {name.upper(): _harmless_excerpt(name, getattr(case, name)) for name in MOST}
+    texts = {name.upper(): _harmless_excerpt(name, getattr(case, name)) for name in MOST}
     for number, (paper_id, text) in enumerate(case.passages, 1):
-        shown[f"PASSAGE {number}"] = f"paper_id: {_id(paper_id)}\n{harmless(text)}"
-    pieces = {name: fenced(name, text, nonce_for(secret, name, text, shown.values())) for name, text in shown.items()}
+        texts[f"PASSAGE {number}"] = f"paper_id: {_id(paper_id)}\n{harmless(text)}"
+    pieces = {name: fenced(name, text, nonce_for(secret, name, text, texts.values())) for name, text in texts.items()}
     user = _template("user", language).render(
         question=pieces.pop("QUESTION"),
         reference=pieces.pop("REFERENCE"),

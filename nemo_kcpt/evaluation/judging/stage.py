@@ -94,17 +94,19 @@ def estimate(config: Config) -> Estimate:
         text = "\n".join(message["content"] for message in work.inquiry(key, SECRET).first())
         made[sha256_text(text)] = work.count(text)
     requests, prompt = len(made) * len(config.judge), sum(made.values()) * len(config.judge)
-    found = estimated(requests, prompt, config.price_prompt, config.price_completion)
-    return replace(found, answers=len(work.answers), unit=work.unit)
+    expected = estimated(requests, prompt, config.price_prompt, config.price_completion)
+    return replace(expected, answers=len(work.answers), unit=work.unit)
 
 
 def _show_estimate(config: Config) -> None:
-    found = estimate(config)
-    priced = f", cost {found.cost:.2f}" if found.cost else "; give price_prompt= and price_completion= to see the cost"
+    expected = estimate(config)
+    priced = (
+        f", cost {expected.cost:.2f}" if expected.cost else "; give price_prompt= and price_completion= to see the cost"
+    )
     print(
-        f"judge: {found.answers} answers, {len(config.judge)} judges: {found.requests} requests, "
-        f"{found.prompt_tokens:,} {found.unit} of prompts (without what a prefix cache saves), about "
-        f"{found.completion_tokens:,} tokens of replies{priced}"
+        f"judge: {expected.answers} answers, {len(config.judge)} judges: {expected.requests} requests, "
+        f"{expected.prompt_tokens:,} {expected.unit} of prompts (without what a prefix cache saves), about "
+        f"{expected.completion_tokens:,} tokens of replies{priced}"
     )
 
 
@@ -118,17 +120,18 @@ def _judge(config: Config, current: Stage) -> None:
     replies: list[dict[str, Answered]] = []
     totals = Totals()
     for llm in config.llms():
-        found, took = ask(inquiries, llm, journal, f"judge {llm.model}")
-        replies.append(found)
+        answered, took = ask(inquiries, llm, journal, f"judge {llm.model}")
+        replies.append(answered)
         totals.add(took)
     members = {
-        key: [_member(llm, found[name_of(key)]) for llm, found in zip(config.llms(), replies)] for key in work.answers
+        key: [_member(llm, answered[name_of(key)]) for llm, answered in zip(config.llms(), replies)]
+        for key in work.answers
     }
     invalid = [
         {"question_id": key[0], "model": key[1], "judge": member["model"], "fault": member["fault"]}
-        | {"reply": found[name_of(key)].reply}
+        | {"reply": answered[name_of(key)].reply}
         for key, panel in members.items()
-        for member, found in zip(panel, replies)
+        for member, answered in zip(panel, replies)
         if member["judge"] is None
     ]
     write_jsonl(config.out / "invalid.jsonl", invalid)

@@ -70,11 +70,11 @@ def run(config: Config, redo: bool = False) -> None:
             LOG.info("human collect: %s is finished", config.out)
             return
         key = read_key(config.sheet / "key.json")
-        found = collect(files, key)
-        unusable = [str(one) for one in found.findings if one.unusable]
-        for one in found.findings:
-            if not one.unusable or config.allow_inconsistent:
-                LOG.warning("human collect: %s%s", one, " (left out)" if one.unusable else "")
+        collected = collect(files, key)
+        unusable = [str(finding) for finding in collected.findings if finding.unusable]
+        for finding in collected.findings:
+            if not finding.unusable or config.allow_inconsistent:
+                LOG.warning("human collect: %s%s", finding, " (left out)" if finding.unusable else "")
         if unusable and not config.allow_inconsistent:
             raise BadInput(
                 "\n  ".join(
@@ -82,20 +82,20 @@ def run(config: Config, redo: bool = False) -> None:
                 )
                 + "\nCorrect the files, or give allow_inconsistent=true to leave these ratings out"
             )
-        records = ratings_records(found, key)
+        records = ratings_records(collected, key)
         rated = sum(record["rating"] is not None for record in records)
         if not rated:
             raise BadInput(f"{', '.join(map(str, files))}: no rating of 1 or 0 that can count; is it the right sheet?")
-        content = summarise(found, key, config.seed)
+        content = summarise(collected, key, config.seed)
         write_jsonl(config.out / "ratings.jsonl", records)
         current.add(config.out / "ratings.jsonl", *write_people(config.out, content))
         current.counts = {
-            "raters": len(found.raters),
+            "raters": len(collected.raters),
             "ratings": rated,
-            "inconsistencies": len(found.findings),
+            "inconsistencies": len(collected.findings),
             "unusable": len(unusable),
         }
-        LOG.info("human collect: %d raters, %d ratings of %d answers", len(found.raters), rated, content["items"])
+        LOG.info("human collect: %d raters, %d ratings of %d answers", len(collected.raters), rated, content["items"])
         for row in content["models"]:
             LOG.info(
                 "human collect: %s: %s right (%s), %d of %d questions resolved",

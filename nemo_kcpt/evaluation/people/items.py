@@ -72,8 +72,8 @@ def choose_models(wanted: str, answers: Mapping[Key, Any], where: str) -> list[s
     return chosen
 
 
-def choose_kinds(wanted: str, found: Sequence[str]) -> tuple[list[str], str]:
-    """Kinds of question to draw from, of those `found`, and a sentence that says why.
+def choose_kinds(wanted: str, available: Sequence[str]) -> tuple[list[str], str]:
+    """Kinds of question to draw from, of those `available`, and a sentence that says why.
 
     auto takes AUTO_KINDS of the teacher's questions, and everything where another kind is among them (SQuAD, your own)
     or none of the four.
@@ -81,7 +81,7 @@ def choose_kinds(wanted: str, found: Sequence[str]) -> tuple[list[str], str]:
     Raises:
         BadInput: a kind that was asked for is not there.
     """
-    present = list(dict.fromkeys(found))
+    present = list(dict.fromkeys(available))
     if wanted != "auto":
         chosen = split_list(wanted)
         for kind in chosen:
@@ -97,12 +97,12 @@ def choose_kinds(wanted: str, found: Sequence[str]) -> tuple[list[str], str]:
     return chosen, "those about methods, tools and results"
 
 
-def letter(place: int) -> str:
+def letter(number: int) -> str:
     """A, B, … Z, AA, AB, … for 0, 1, …"""
     text = ""
-    place += 1
-    while place:
-        place, rest = divmod(place - 1, 26)
+    number += 1
+    while number:
+        number, rest = divmod(number - 1, 26)
         text = chr(ord("A") + rest) + text
     return text
 
@@ -135,8 +135,8 @@ def blind(
         groups = list(texts.items())
         random.Random(f"human-{seed}-{question_id}").shuffle(groups)
         items = tuple(
-            Item(f"{number:03d}{letter(place)}", letter(place), text, sha256_text(text), tuple(names))
-            for place, (text, names) in enumerate(groups)
+            Item(f"{number:03d}{letter(index)}", letter(index), text, sha256_text(text), tuple(names))
+            for index, (text, names) in enumerate(groups)
         )
         texts_of = {name: clean(str(question[name])).strip() for name in ("question", "answer")}
         asked.append(
@@ -155,8 +155,13 @@ def blind(
 def sheet_id(asked: Sequence[Asked]) -> str:
     """Identity of what is rated: questions, references, answers and their order; 16 hex digits, no model in it."""
     content = [
-        [one.question_id, one.question, one.reference, [[item.item, item.answer_sha256] for item in one.items]]
-        for one in asked
+        [
+            question.question_id,
+            question.question,
+            question.reference,
+            [[item.item, item.answer_sha256] for item in question.items],
+        ]
+        for question in asked
     ]
     return sha256_text(canonical_json(content))[:16]
 
@@ -170,13 +175,13 @@ def key_document(asked: Sequence[Asked], models: Sequence[str], seed: int) -> di
         "items": [
             {
                 "item": item.item,
-                "question_id": one.question_id,
-                "paper_id": one.paper_id,
+                "question_id": question.question_id,
+                "paper_id": question.paper_id,
                 "letter": item.letter,
                 "answer_sha256": item.answer_sha256,
                 "models": list(item.models),
             }
-            for one in asked
-            for item in one.items
+            for question in asked
+            for item in question.items
         ],
     }

@@ -60,7 +60,7 @@ def read_corpus(path: Path, asked: set[str], max_bytes: int) -> tuple[Papers, bo
 def embed(value: Any) -> str:
     """`value` as JSON that can be in a script block of HTML: nothing in it ends the block or acts on the reader."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def page_data(asked: Sequence[Asked], papers: Papers, corpus: str, language: str) -> dict[str, Any]:
@@ -78,16 +78,16 @@ def page_data(asked: Sequence[Asked], papers: Papers, corpus: str, language: str
         "corpus": corpus,
         "asked": [
             {
-                "id": one.question_id,
-                "paper": one.paper_id,
-                "question": one.question,
-                "reference": one.reference,
+                "id": question.question_id,
+                "paper": question.paper_id,
+                "question": question.question,
+                "reference": question.reference,
                 "items": [
                     {"id": item.item, "letter": item.letter, "answer": item.text, "sha": item.answer_sha256}
-                    for item in one.items
+                    for item in question.items
                 ],
             }
-            for one in asked
+            for question in asked
         ],
         "papers": {name: {"title": title, "text": text} for name, (title, text) in papers.items()},
     }

@@ -22,32 +22,32 @@ from nemo_kcpt.stats.statistics import holm, paired_difference, share_interval, 
 FILES = ("people.json", "people.html", "people.md")
 
 
-def ratings_records(found: Collected, key: Mapping[str, Any]) -> list[dict[str, Any]]:
+def ratings_records(collected: Collected, key: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One record a question, model and rater; `rating` is null where it was skipped. For `kcpt score --agreement`."""
     return [
         {
             "question_id": entry["question_id"],
             "model": model,
             "rater": rater,
-            "rating": one.rating,
+            "rating": rating.rating,
             "item": item,
             "paper_id": entry["paper_id"],
-            "note": one.note,
-            "seconds": one.seconds,
+            "note": rating.note,
+            "seconds": rating.seconds,
         }
         for item, entry in key["items"].items()
         for model in entry["models"]
-        for rater in found.raters
-        if (one := found.ratings.get((rater, item))) is not None
+        for rater in collected.raters
+        if (rating := collected.ratings.get((rater, item))) is not None
     ]
 
 
-def _by_item(found: Collected, key: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+def _by_item(collected: Collected, key: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """For each item the raters who said 1 or 0, and what."""
     said: dict[str, dict[str, int]] = {item: {} for item in key["items"]}
-    for (rater, item), one in found.ratings.items():
-        if one.rating is not None:
-            said[item][rater] = one.rating
+    for (rater, item), rating in collected.ratings.items():
+        if rating.rating is not None:
+            said[item][rater] = rating.rating
     return said
 
 
@@ -89,10 +89,10 @@ def _model(
     }
 
 
-def _rater(rater: str, found: Collected, items: int) -> dict[str, Any]:
-    mine = [one for (name, _), one in found.ratings.items() if name == rater]
-    rated = [one.rating for one in mine if one.rating is not None]
-    seconds = [one.seconds for one in mine if one.seconds]
+def _rater(rater: str, collected: Collected, items: int) -> dict[str, Any]:
+    mine = [rating for (name, _), rating in collected.ratings.items() if name == rater]
+    rated = [rating.rating for rating in mine if rating.rating is not None]
+    seconds = [rating.seconds for rating in mine if rating.seconds]
     return {
         "rater": rater,
         "rated": len(rated),
@@ -106,17 +106,21 @@ def _rater(rater: str, found: Collected, items: int) -> dict[str, Any]:
 def _kappas(said: Mapping[str, Mapping[str, int]], raters: Sequence[str]) -> list[dict[str, Any]]:
     rows = []
     for first, second in combinations(raters, 2):
-        both = [(one[first], one[second]) for one in said.values() if first in one and second in one]
-        found = cohen_kappa([a for a, _ in both], [b for _, b in both])
+        both = [
+            (by_rater[first], by_rater[second])
+            for by_rater in said.values()
+            if first in by_rater and second in by_rater
+        ]
+        coefficient = cohen_kappa([a for a, _ in both], [b for _, b in both])
         agreed = sum(a == b for a, b in both) / len(both) if both else None
         rows.append(
             {
                 "first": first,
                 "second": second,
-                "n": found.n,
+                "n": coefficient.n,
                 "agreed": agreed,
-                "kappa": found.value,
-                "reason": found.reason,
+                "kappa": coefficient.value,
+                "reason": coefficient.reason,
             }
         )
     return rows
@@ -134,7 +138,7 @@ def _pair(
             if verdict is not None:
                 verdicts.setdefault(entry["question_id"], {})[model] = verdict
                 papers[entry["question_id"]] = entry["paper_id"]
-    shared = [name for name, one in verdicts.items() if first in one and second in one]
+    shared = [name for name, by_model in verdicts.items() if first in by_model and second in by_model]
     a, b = [verdicts[name][first] for name in shared], [verdicts[name][second] for name in shared]
     only_first = sum(x > y for x, y in zip(a, b))
     only_second = sum(y > x for x, y in zip(a, b))
@@ -154,44 +158,49 @@ def _pair(
     }
     if not shared:
         return row | {"reason": "no question is resolved for both"}
-    found = paired_difference([float(x) for x in a], [float(x) for x in b], [papers[name] for name in shared], seed)
-    row["difference"] = found.mean
-    if found.low == found.high:
+    difference = paired_difference(
+        [float(x) for x in a], [float(x) for x in b], [papers[name] for name in shared], seed
+    )
+    row["difference"] = difference.mean
+    if difference.low == difference.high:
         row["reason"] = (
             "every paper has the same difference (or there is one answer only): resampling gives no interval"
         )
     else:
-        row["interval95"] = [round(found.low, 6), round(found.high, 6)]
+        row["interval95"] = [round(difference.low, 6), round(difference.high, 6)]
     if not only_first + only_second:
         row["reason"] = "right and wrong on the same questions: no pair to test"
     return row
 
 
-def summarise(found: Collected, key: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def summarise(collected: Collected, key: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """What is in people.json.
 
     Args:
-        found: usable ratings and findings.
+        collected: usable ratings and findings.
         key: as `read_key` gives it.
         seed: of the bootstrap over papers.
     """
-    said = _by_item(found, key)
+    said = _by_item(collected, key)
     pairs = [_pair(first, second, key, said, seed) for first, second in combinations(key["models"], 2)]
     tested = [row for row in pairs if row["p"] is not None]
     for row, corrected in zip(tested, holm([row["p"] for row in tested])):
         row["p_holm"] = corrected
-    alpha = krippendorff_alpha(list(one.values()) for one in said.values())
-    reason = "one rater only: nobody to agree with" if len(found.raters) == 1 else alpha.reason
+    alpha = krippendorff_alpha(list(by_rater.values()) for by_rater in said.values())
+    reason = "one rater only: nobody to agree with" if len(collected.raters) == 1 else alpha.reason
     return {
         "sheet": key["sheet"],
         "questions": len({entry["question_id"] for entry in key["items"].values()}),
         "items": len(key["items"]),
-        "raters": [_rater(rater, found, len(key["items"])) for rater in found.raters],
-        "models": [_model(model, key, said, found.raters, seed) for model in key["models"]],
-        "kappa": _kappas(said, found.raters),
+        "raters": [_rater(rater, collected, len(key["items"])) for rater in collected.raters],
+        "models": [_model(model, key, said, collected.raters, seed) for model in key["models"]],
+        "kappa": _kappas(said, collected.raters),
         "alpha": {"alpha": alpha.value, "items": alpha.n, "reason": reason},
         "pairs": pairs,
-        "inconsistencies": [{"where": one.where, "what": one.what, "unusable": one.unusable} for one in found.findings],
+        "inconsistencies": [
+            {"where": finding.where, "what": finding.what, "unusable": finding.unusable}
+            for finding in collected.findings
+        ],
     }
 
 
@@ -233,10 +242,10 @@ def _plot(models: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
     (axis,) = plots.panels("accuracy by model", 7.5, 0.8 + 0.42 * len(rows))
-    for place, row in enumerate(rows):
+    for position, row in enumerate(rows):
         low, high = (100 * end for end in row["wilson95"])
-        axis.plot([low, high], [place, place], color=plots.COLOURS[1], linewidth=2.4, solid_capstyle="round")
-        axis.plot([100 * row["accuracy"]], [place], "o", color=plots.COLOURS[1], markersize=7)
+        axis.plot([low, high], [position, position], color=plots.COLOURS[1], linewidth=2.4, solid_capstyle="round")
+        axis.plot([100 * row["accuracy"]], [position], "o", color=plots.COLOURS[1], markersize=7)
     axis.set_yticks(range(len(rows)), [row["model"] for row in rows])
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xlim(0, 100)

@@ -29,12 +29,12 @@ class Rating:
     note: str
     seconds: float | None
     path: Path
-    place: str
+    location: str
 
     @property
     def where(self) -> str:
         """File and line or cell."""
-        return f"{self.path}, {self.place}"
+        return f"{self.path}, {self.location}"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def rating_files(paths: Iterable[Path], leave_out: Path) -> list[Path]:
     Raises:
         BadInput: a path that is not there, a file of another kind, a folder without such files.
     """
-    found: dict[Path, Path] = {}
+    unique: dict[Path, Path] = {}
     for path in paths:
         files = [path]
         if path.is_dir():
@@ -104,10 +104,10 @@ def rating_files(paths: Iterable[Path], leave_out: Path) -> list[Path]:
         elif path.suffix.lower() not in SUFFIXES:
             raise BadInput(f"{path}: ratings are read from {' and '.join(SUFFIXES)} files, this is '{path.suffix}'")
         for file in files:
-            found.setdefault(file.resolve(), file)
-    if not found:
+            unique.setdefault(file.resolve(), file)
+    if not unique:
         raise BadInput("ratings: no file given; give the files or folders that raters sent back")
-    return list(found.values())
+    return list(unique.values())
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
@@ -115,18 +115,18 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
     for number, raw in enumerate(path.read_bytes().splitlines(), start=1):
         if not raw.strip():
             continue
-        place = f"line {number}"
+        location = f"line {number}"
         try:
             record = json.loads(raw.decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:  # not UTF-8, not JSON
-            yield place, f"not JSON in UTF-8 ({error})"
+            yield location, f"not JSON in UTF-8 ({error})"
             continue
         if not isinstance(record, dict):
-            yield place, f"expected an object {{…}}, found {type(record).__name__}"
+            yield location, f"expected an object {{…}}, found {type(record).__name__}"
         elif missing := [name for name in FIELDS if name not in record]:
-            yield place, f"field {', '.join(missing)} is missing; expected a file that the sheet exported"
+            yield location, f"field {', '.join(missing)} is missing; expected a file that the sheet exported"
         else:
-            yield place, record
+            yield location, record
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
@@ -149,8 +149,8 @@ def _fault(record: Mapping[str, Any], key: Mapping[str, Any]) -> str | None:
     if record["answer_sha256"] != item["answer_sha256"]:
         return f"item {record['item']}: the answer's hash is not that of the key; another answer was rated"
     if record.get("question_id", item["question_id"]) != item["question_id"]:
-        told = quoted(record["question_id"])
-        return f"item {record['item']}: question {told}, in the key it is '{item['question_id']}'"
+        quoted_id = quoted(record["question_id"])
+        return f"item {record['item']}: question {quoted_id}, in the key it is '{item['question_id']}'"
     value = record["rating"]
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value not in (0, 1)):
         return f"item {record['item']}: rating {quoted(value)}, expected 1, 0 or skip (null)"
@@ -169,17 +169,17 @@ class _Faults:
     def __init__(self) -> None:
         self._places: dict[tuple[Path, str], list[str]] = {}
 
-    def add(self, path: Path, place: str, what: str) -> None:
-        self._places.setdefault((path, what), []).append(place)
+    def add(self, path: Path, location: str, what: str) -> None:
+        self._places.setdefault((path, what), []).append(location)
 
     def findings(self) -> list[Finding]:
-        found = []
+        findings = []
         for (path, what), places in self._places.items():
             where = ", ".join([str(path), *places])
             if len(places) > 3:
                 where = f"{path}, {places[0]} to {places[-1]} ({len(places)} places)"
-            found.append(Finding(where, what, True))
-        return found
+            findings.append(Finding(where, what, True))
+        return findings
 
 
 def collect(paths: Sequence[Path], key: Mapping[str, Any]) -> Collected:
@@ -197,34 +197,34 @@ def collect(paths: Sequence[Path], key: Mapping[str, Any]) -> Collected:
     Raises:
         BadInput: a workbook that cannot be read.
     """
-    found = Collected(files=list(paths))
+    collected = Collected(files=list(paths))
     faults = _Faults()
     given: dict[tuple[str, str], list[Rating]] = {}
     for path in paths:
         rows = 0
-        for place, record in _rows(path):
+        for location, record in _rows(path):
             rows += 1
             fault = record if isinstance(record, str) else _fault(record, key)
             if fault is not None or isinstance(record, str):
-                faults.add(path, place, str(fault))
+                faults.add(path, location, str(fault))
                 continue
             rater = " ".join(clean(record["rater"]).split())
             value = None if record["rating"] is None else int(record["rating"])
-            one = Rating(
-                rater, record["item"], value, clean(str(record.get("note") or "")), _seconds(record), path, place
+            rating = Rating(
+                rater, record["item"], value, clean(str(record.get("note") or "")), _seconds(record), path, location
             )
-            given.setdefault((rater, one.item), []).append(one)
+            given.setdefault((rater, rating.item), []).append(rating)
         if not rows:
-            found.findings.append(Finding(str(path), "no rating in it", False))
-    found.findings += faults.findings()
-    found.raters = list(dict.fromkeys(rater for rater, _ in given))
+            collected.findings.append(Finding(str(path), "no rating in it", False))
+    collected.findings += faults.findings()
+    collected.raters = list(dict.fromkeys(rater for rater, _ in given))
     for (rater, item), ratings in given.items():
-        if len({one.rating for one in ratings}) > 1:
-            found.findings.append(_conflict(rater, item, ratings))
+        if len({rating.rating for rating in ratings}) > 1:
+            collected.findings.append(_conflict(rater, item, ratings))
         else:
-            found.ratings[rater, item] = ratings[0]
-    found.findings += _repeated(given) + _alike(found.raters) + _missing(found, given, key)
-    return found
+            collected.ratings[rater, item] = ratings[0]
+    collected.findings += _repeated(given) + _alike(collected.raters) + _missing(collected, given, key)
+    return collected
 
 
 def _rating_text(rating: int | None) -> str:
@@ -232,8 +232,8 @@ def _rating_text(rating: int | None) -> str:
 
 
 def _conflict(rater: str, item: str, ratings: Sequence[Rating]) -> Finding:
-    says = ", ".join(f"{_rating_text(one.rating)} in {one.where}" for one in ratings)
-    several = len({one.path for one in ratings}) > 1
+    says = ", ".join(f"{_rating_text(rating.rating)} in {rating.where}" for rating in ratings)
+    several = len({rating.path for rating in ratings}) > 1
     why = "two people under one name, or one who thought again" if several else "rated twice"
     return Finding(ratings[0].where, f"rater '{rater}', item {item}: different ratings ({says}): {why}", True)
 
@@ -243,23 +243,23 @@ def _repeated(given: Mapping[tuple[str, str], Sequence[Rating]]) -> list[Finding
     findings = []
     files: dict[str, dict[Path, int]] = {}
     for (rater, item), ratings in given.items():
-        for one in ratings:
-            files.setdefault(rater, {}).setdefault(one.path, 0)
-            files[rater][one.path] += 1
-        if len(ratings) > 1 and len({one.rating for one in ratings}) == 1:
-            places = " and ".join(one.where for one in ratings[1:])
+        for rating in ratings:
+            files.setdefault(rater, {}).setdefault(rating.path, 0)
+            files[rater][rating.path] += 1
+        if len(ratings) > 1 and len({rating.rating for rating in ratings}) == 1:
+            places = " and ".join(rating.where for rating in ratings[1:])
             findings.append(
                 Finding(ratings[0].where, f"rater '{rater}', item {item}: the same rating again in {places}", False)
             )
     for rater, counts in files.items():
         if len(counts) > 1:
-            told = ", ".join(f"{path} ({count})" for path, count in counts.items())
+            listed = ", ".join(f"{path} ({count})" for path, count in counts.items())
             differ = sum(
-                len({one.rating for one in ratings}) > 1 and len({one.path for one in ratings}) > 1
+                len({rating.rating for rating in ratings}) > 1 and len({rating.path for rating in ratings}) > 1
                 for (name, _), ratings in given.items()
                 if name == rater
             )
-            what = f"rater '{rater}' is in {len(counts)} files, taken for one person; {differ} items differ: {told}"
+            what = f"rater '{rater}' is in {len(counts)} files, taken for one person; {differ} items differ: {listed}"
             findings.append(Finding(str(next(iter(counts))), what, False))
     return findings
 
@@ -279,19 +279,19 @@ def _alike(raters: Iterable[str]) -> list[Finding]:
 
 
 def _missing(
-    found: Collected, given: Mapping[tuple[str, str], Sequence[Rating]], key: Mapping[str, Any]
+    collected: Collected, given: Mapping[tuple[str, str], Sequence[Rating]], key: Mapping[str, Any]
 ) -> list[Finding]:
     findings = []
-    for rater in found.raters:
+    for rater in collected.raters:
         missing = [item for item in key["items"] if (rater, item) not in given]
         where = ", ".join(
-            dict.fromkeys(str(one.path) for (name, _), all_ in given.items() if name == rater for one in all_)
+            dict.fromkeys(str(rating.path) for (name, _), all_ in given.items() if name == rater for rating in all_)
         )
         if missing:
             rest = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
             named = ", ".join(missing[:NAMED]) + rest
             text = f"rater '{rater}' did not rate {len(missing)} of {len(key['items'])} items: {named}"
             findings.append(Finding(where, text, False))
-        if all(one.rating is None for (name, _), one in found.ratings.items() if name == rater):
+        if all(rating.rating is None for (name, _), rating in collected.ratings.items() if name == rater):
             findings.append(Finding(where, f"rater '{rater}' has no usable rating of 1 or 0", False))
     return findings

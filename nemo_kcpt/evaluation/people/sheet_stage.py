@@ -103,7 +103,7 @@ def _papers(config: Config, asked: Sequence[Asked]) -> tuple[Papers, str]:
     if config.corpus is None:
         LOG.warning("human sheet: without corpus= raters cannot look anything up; give the folder of kcpt corpus")
         return {}, "none"
-    wanted = {one.paper_id for one in asked}
+    wanted = {question.paper_id for question in asked}
     papers, whole = read_corpus(config.corpus, wanted, round(config.max_mb * 1e6))
     if not whole:
         LOG.warning(
@@ -142,7 +142,7 @@ def run(config: Config, redo: bool = False) -> None:
             LOG.warning("human sheet: %d texts are longer than a cell of a workbook can be and were cut there", cuts)
         write_json(paths[2], key_document(asked, models, config.seed))
         current.add(*paths)
-        items = sum(len(one.items) for one in asked)
+        items = sum(len(question.items) for question in asked)
         current.counts = {
             "sheet": sheet_id(asked),
             "questions": len(asked),

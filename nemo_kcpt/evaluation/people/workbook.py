@@ -60,7 +60,7 @@ def cell_text(text: str) -> tuple[str, bool]:
     Controls and marks that turn the direction of writing become their names, as [U+202E]; what Excel would read as an
     escape (_x0041_) is escaped.
     """
-    text = _ODD.sub(lambda found: f"[U+{ord(found[0]):04X}]", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = _ODD.sub(lambda match: f"[U+{ord(match[0]):04X}]", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = _ESCAPE.sub("_x005F_x", text)
     if _units(text) <= CELL_LIMIT:
         return text, False
@@ -96,7 +96,7 @@ def write_workbook(path: Path, asked: Sequence[Asked], titles: Mapping[str, str]
     book = Workbook()
     page = book.active
     page.title = SHEET
-    number = {name: place for place, (name, _, _) in enumerate(COLUMNS, start=1)}
+    number = {name: position for position, (name, _, _) in enumerate(COLUMNS, start=1)}
     top = Alignment(wrap_text=True, vertical="top")
     open_cell, yellow = Protection(locked=False), PatternFill("solid", fgColor="FFF7DB")
     page[SHEET_CELL] = sheet_id(asked)
@@ -116,16 +116,16 @@ def write_workbook(path: Path, asked: Sequence[Asked], titles: Mapping[str, str]
         page.cell(HEAD_ROW, number[name], heading or name).font = Font(bold=True)
         page.cell(HEAD_ROW, number[name]).alignment = top
     row, cuts = HEAD_ROW, 0
-    for one in asked:
-        for item in one.items:
+    for question in asked:
+        for item in question.items:
             row += 1
             texts = {
                 "item": item.item,
-                "question_id": one.question_id,
+                "question_id": question.question_id,
                 "answer_sha256": item.answer_sha256,
-                "paper": titles.get(one.paper_id) or one.paper_id,
-                "question": one.question,
-                "reference": one.reference,
+                "paper": titles.get(question.paper_id) or question.paper_id,
+                "question": question.question,
+                "reference": question.reference,
                 "letter": item.letter,
                 "answer": item.text or "(empty / 空)",
             }
@@ -194,22 +194,22 @@ def read_workbook(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     head = [*rows, *[nothing] * HEAD_ROW][:HEAD_ROW]
     names = [name for name, _, _ in COLUMNS]
     heads = [heading or name for name, _, heading in COLUMNS]
-    found = list(head[-1])
-    if found != heads:
-        column = next(place for place, (a, b) in enumerate(zip(found, heads), start=1) if a != b)
+    actual = list(head[-1])
+    if actual != heads:
+        column = next(position for position, (a, b) in enumerate(zip(actual, heads), start=1) if a != b)
         raise BadInput(
-            f"{path}, cell {get_column_letter(column)}{HEAD_ROW}: found {found[column - 1]!r}, expected "
+            f"{path}, cell {get_column_letter(column)}{HEAD_ROW}: found {actual[column - 1]!r}, expected "
             f"'{heads[column - 1]}'; the columns of sheet.xlsx must stay as they were"
         )
     sheet, rater = _text(head[0][0]), _text(head[0][4])
-    place = names.index("rating") + 1
+    rating_column = names.index("rating") + 1
     for row, cells in enumerate(rows[HEAD_ROW:], start=HEAD_ROW + 1):
         values = dict(zip(names, cells))
         written = values["rating"]
         if written is None or (isinstance(written, str) and not written.strip()):
             continue
         yield (
-            f"{get_column_letter(place)}{row}",
+            f"{get_column_letter(rating_column)}{row}",
             {
                 "sheet": sheet,
                 "rater": rater,

@@ -28,11 +28,11 @@ def sample(records: Sequence[Mapping[str, Any]], n: int, seed: int) -> list[dict
     from_kept = min(len(groups["kept"]), max(n - n // 2, n - other))
     wanted = {"kept": from_kept, "dropped": min(len(groups["dropped"]), n - from_kept)}
     wanted["no verdict"] = min(len(groups["no verdict"]), n - sum(wanted.values()))
-    found = []
+    samples = []
     for name in GROUPS:
         chosen = random.Random(f"audit {seed} {name}").sample(range(len(groups[name])), wanted[name])
-        found += [{**groups[name][place], "group": name} for place in sorted(chosen)]
-    return found
+        samples += [{**groups[name][index], "group": name} for index in sorted(chosen)]
+    return samples
 
 
 def measure(labelled: Sequence[Mapping[str, Any]], llm: LlmFilter | None) -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ def measure(labelled: Sequence[Mapping[str, Any]], llm: LlmFilter | None) -> lis
             {"question_id": f"labelled:{number:04d}", "question": record["question"]}
             for number, record in enumerate(labelled)
         ]
-        filters[llm.name] = [one["filter"]["verdict"] for one in llm.judge(asked)]
+        filters[llm.name] = [entry["filter"]["verdict"] for entry in llm.judge(asked)]
     return [{"filter": name, **row} for name, verdicts in filters.items() for row in figures(labelled, verdicts)]
 
 
@@ -62,7 +62,7 @@ def write_audit(
     """Write audit.json and, from it alone, audit.html and audit.md into `out`; gives the page's path."""
     chosen = sample(records, n, seed)
     fields = ("question_id", "split", "paper_id", "kind", "question", "answer", "group")
-    found = {
+    content = {
         "filter": by,
         "seed": seed,
         "questions": len(records),
@@ -80,11 +80,11 @@ def write_audit(
         "measured": list(measured),
         "classes": list(CLASSES.values()),
     }
-    write_json(out / FILES[0], found)
+    write_json(out / FILES[0], content)
     for name in FILES[1:]:
         templates = environment(Path(__file__).parent, markdown=name.endswith("md"))
         templates.filters |= {"count": count, "percent": percent}
         templates.globals |= {"share": share, "groups": GROUPS}
         with atomic_write(out / name) as stream:
-            stream.write(templates.get_template(f"{name}.j2").render(found=found))
+            stream.write(templates.get_template(f"{name}.j2").render(found=content))
     return out / FILES[1]

@@ -23,16 +23,16 @@ def shares(available: Mapping[str, int], n: int) -> dict[str, int]:
     total = sum(available.values())
     if n >= total:
         return dict(available)
-    found = {kind: n * number // total for kind, number in available.items()}
+    portions = {kind: n * number // total for kind, number in available.items()}
     by_remainder = sorted(available, key=lambda kind: (-(n * available[kind] % total), kind))
-    for kind in by_remainder[: n - sum(found.values())]:
-        found[kind] += 1
+    for kind in by_remainder[: n - sum(portions.values())]:
+        portions[kind] += 1
     there = [kind for kind, number in available.items() if number]
     for kind in there if n >= len(there) else []:
-        if not found[kind]:
-            found[max(found, key=lambda name: (found[name], name))] -= 1
-            found[kind] = 1
-    return found
+        if not portions[kind]:
+            portions[max(portions, key=lambda name: (portions[name], name))] -= 1
+            portions[kind] = 1
+    return portions
 
 
 class _Stratum:
@@ -69,13 +69,13 @@ class _Stratum:
 
     def taken(self) -> list[dict[str, Any]]:
         """What was examined, up to the last question that is wanted."""
-        found, kept = [], 0
+        records, kept = [], 0
         for record, verdict in zip(self._order, self._verdicts):
             if kept == self.wanted:
                 break
             kept += bool(verdict["kept"])
-            found.append({**record, "kept": verdict["kept"], "filter": verdict["filter"]})
-        return found
+            records.append({**record, "kept": verdict["kept"], "filter": verdict["filter"]})
+        return records
 
 
 def draw(
@@ -107,6 +107,6 @@ def draw(
             verdicts = iter(judge([record for _, waiting in asked for record in waiting]))
             for stratum, waiting in asked:
                 stratum.judged([next(verdicts) for _ in waiting])
-    place = {record["question_id"]: number for number, record in enumerate(records)}
-    found = [record for stratum in strata.values() for record in stratum.taken()]
-    return sorted(found, key=lambda record: (record["split"] == "test", place[record["question_id"]]))
+    position = {record["question_id"]: number for number, record in enumerate(records)}
+    taken = [record for stratum in strata.values() for record in stratum.taken()]
+    return sorted(taken, key=lambda record: (record["split"] == "test", position[record["question_id"]]))

@@ -68,7 +68,7 @@ def drop_duplicates(
         first[text] = dict(record)
         if near:
             key, grams = subject(record["question"], str(record["paper_id"]), titles.get(record["paper_id"], ""))
-            closest = max(((_jaccard(grams, other), one) for other, one in alike[key]), key=_first, default=None)
+            closest = max(((_jaccard(grams, other), prior) for other, prior in alike[key]), key=_first, default=None)
             if closest and closest[0] >= near:
                 dropped.append(_dropped(record, "near duplicate", "nearly the same words", closest[1], closest[0]))
                 continue
@@ -110,15 +110,15 @@ def subject(question: str, paper_id: str, title: str) -> tuple[Any, frozenset[st
         content += [match[0] for match in _WORDS.finditer(rest)]
     else:
         words = re.findall(r"\w[\w+#.-]*\w|\w", rest)
-        names += [word.casefold() for place, word in enumerate(words) if _is_name(word, place)]
+        names += [word.casefold() for position, word in enumerate(words) if _is_name(word, position)]
         content = [_stem(word.casefold()) for word in words if word.casefold() not in _STOP]
     letters = re.sub(r"[\W_]+", "" if japanese else " ", _ENDING.sub("", text).casefold()).strip()
     grams = frozenset(letters[start : start + GRAM] for start in range(max(1, len(letters) - GRAM + 1)))
     return (named, tuple(names), tuple(sorted(content))), grams
 
 
-def _is_name(word: str, place: int) -> bool:
-    return any(sign.isdigit() for sign in word) or word[1:] != word[1:].lower() or (place > 0 and word[0].isupper())
+def _is_name(word: str, position: int) -> bool:
+    return any(sign.isdigit() for sign in word) or word[1:] != word[1:].lower() or (position > 0 and word[0].isupper())
 
 
 def _stem(word: str) -> str:

@@ -51,7 +51,7 @@ class NoFilter:
     def judge(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """`kept` and `filter` of each record."""
         given = [record.get("filter") or {"reason": "no context filter was asked for"} for record in records]
-        return [{"kept": True, "filter": {"by": self.name, "verdict": None, **one}} for one in given]
+        return [{"kept": True, "filter": {"by": self.name, "verdict": None, **entry}} for entry in given]
 
 
 @dataclass(kw_only=True)
@@ -64,16 +64,16 @@ class Rules:
 
     def judge(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """`kept` and `filter` of each record."""
-        found = []
+        entries = []
         for record in records:
             verdict = rules.judge(record["question"], self.titles.get(record["paper_id"], ""))
-            found.append(
+            entries.append(
                 {
                     "kept": verdict.self_contained == 1,
                     "filter": {"by": self.name, "verdict": verdict.self_contained, "reason": verdict.reason},
                 }
             )
-        return found
+        return entries
 
 
 @dataclass(kw_only=True)
@@ -107,15 +107,15 @@ class LlmFilter:
             self.counts[name] = (
                 dict(Counter(before) + Counter(value)) if isinstance(value, dict) else value + (before or 0)
             )
-        found: list[dict[str, Any]] = []
-        for one in inquiries:
-            verdict, reason = answered[one.name].value or (None, f"no readable verdict: {answered[one.name].fault}")
-            found.append({"kept": verdict == 1, "filter": {"by": self.name, "verdict": verdict, "reason": reason}})
-        self.asked += len(found)
-        self.invalid += sum(entry["filter"]["verdict"] is None for entry in found)
+        entries: list[dict[str, Any]] = []
+        for query in inquiries:
+            verdict, reason = answered[query.name].value or (None, f"no readable verdict: {answered[query.name].fault}")
+            entries.append({"kept": verdict == 1, "filter": {"by": self.name, "verdict": verdict, "reason": reason}})
+        self.asked += len(entries)
+        self.invalid += sum(entry["filter"]["verdict"] is None for entry in entries)
         if self.asked >= HOPELESS and self.invalid > self.asked / 2:
             self.check()
-        return found
+        return entries
 
     def check(self) -> None:
         """
@@ -133,11 +133,11 @@ class LlmFilter:
 def inquiry(name: str, question: str) -> Inquiry:
     """What the LLM is asked about a question: in its language, the question fenced as data."""
     language = "ja" if rules.is_japanese(question) else "en"
-    shown = harmless(question)
+    text = harmless(question)
     nonce = sha256_text(canonical_json([question]))[:NONCE]  # whoever could write it into the question changes it
     messages = (
         {"role": "system", "content": _instructions(language)},
-        {"role": "user", "content": fenced("QUESTION", shown, nonce)},
+        {"role": "user", "content": fenced("QUESTION", text, nonce)},
     )
     return Inquiry(
         name=name, kind="context", messages=messages, schema=SCHEMA, read=read_verdict, reminder=REMINDERS[language]

@@ -34,41 +34,41 @@ def check_language(key: str, value: str) -> None:
 
 def general_questions(language: str) -> list[dict[str, Any]]:
     """The short set: 40 questions a language, as they are in its file."""
-    return [one for one in read_jsonl(GENERAL / "questions.jsonl") if language in ("both", one["language"])]
+    return [row for row in read_jsonl(GENERAL / "questions.jsonl") if language in ("both", row["language"])]
 
 
 def retention_questions(language: str) -> list[dict[str, Any]]:
     """The large set: general questions (kind `general`, with `accepted`) and instructions (kind `instruction`, with
     `checks`), each with `language`, `category` and of the general ones `level` (easy, hard)."""
     wanted = ("en", "ja") if language == "both" else (language,)
-    records = [record for one in wanted for record in _knowledge(one)]
+    records = [record for code in wanted for record in _knowledge(code)]
     return records + [record for record in _instructions() if record["language"] in wanted]
 
 
 def _knowledge(language: str) -> Iterator[dict[str, Any]]:
-    for one in read_jsonl(GENERAL / f"{language}.jsonl", ("id", "category", "level", "question", "accepted")):
-        more = {"accepted": one["accepted"], "level": one["level"]}
-        yield _record(one, "general", language, str(one["accepted"][0])) | more
+    for row in read_jsonl(GENERAL / f"{language}.jsonl", ("id", "category", "level", "question", "accepted")):
+        more = {"accepted": row["accepted"], "level": row["level"]}
+        yield _record(row, "general", language, str(row["accepted"][0])) | more
 
 
 def _instructions() -> Iterator[dict[str, Any]]:
     fields = ("id", "language", "category", "question", "answer", "checks")
-    for one in read_jsonl(GENERAL / "instructions.jsonl", fields):
-        yield _record(one, "instruction", one["language"], one["answer"]) | {"checks": one["checks"]}
+    for row in read_jsonl(GENERAL / "instructions.jsonl", fields):
+        yield _record(row, "instruction", row["language"], row["answer"]) | {"checks": row["checks"]}
 
 
-def _record(one: Mapping[str, Any], kind: str, language: str, answer: str) -> dict[str, Any]:
+def _record(row: Mapping[str, Any], kind: str, language: str, answer: str) -> dict[str, Any]:
     return {
-        "question_id": one["id"],
+        "question_id": row["id"],
         "split": "test",
-        "paper_id": one["id"],
+        "paper_id": row["id"],
         "kind": kind,
-        "question": one["question"],
+        "question": row["question"],
         "answer": answer,
         "kept": True,
         "filter": {"by": "none", "verdict": None, "reason": "about no document"},
         "language": language,
-        "category": one["category"],
+        "category": row["category"],
     }
 
 
@@ -95,9 +95,9 @@ def write_own(key: str, language: str, given: Mapping[str, Any], out: Path, redo
         if now.done:
             LOG.info("questions: %s is finished", out)
             return
-        found = (retention_questions if key == "retention" else general_questions)(language)
-        write_jsonl(out / "questions.jsonl", found)
+        records = (retention_questions if key == "retention" else general_questions)(language)
+        write_jsonl(out / "questions.jsonl", records)
         now.add(out / "questions.jsonl")
-        now.counts = {"train": 0, "test": len(found)}
-        asked = sum(one["kind"] == "instruction" for one in found)
-        LOG.info("questions: %d general questions%s", len(found) - asked, f", {asked} instructions" if asked else "")
+        now.counts = {"train": 0, "test": len(records)}
+        asked = sum(record["kind"] == "instruction" for record in records)
+        LOG.info("questions: %d general questions%s", len(records) - asked, f", {asked} instructions" if asked else "")

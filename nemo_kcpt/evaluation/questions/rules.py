@@ -220,13 +220,13 @@ def _english(text: str) -> Verdict:
 
 def _names(text: str) -> list[re.Match[str]]:
     """Names in an English question: capitals that are not due to its first word, mixed case, digits in a word."""
-    found = []
+    names = []
     for match in _NAME_EN.finditer(text):
         first = match.start() == len(text) - len(text.lstrip("\"'“ "))
         plain = match[0][1:].islower()
         if match[0].upper() not in _ACRONYMS and not (first and plain):
-            found.append(match)
-    return found
+            names.append(match)
+    return names
 
 
 def _open(before: str, names: list[re.Match[str]]) -> bool:

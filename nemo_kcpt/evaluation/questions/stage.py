@@ -134,18 +134,20 @@ def _make(config: Config, current: Stage) -> None:
     current.counts = {
         **{name: _kept(questions, split=name) for name in sources.SPLITS},
         "kinds": {
-            name: {kind: _kept(questions, split=name, kind=kind) for kind in sorted({one["kind"] for one in unique})}
+            name: {
+                kind: _kept(questions, split=name, kind=kind) for kind in sorted({record["kind"] for record in unique})
+            }
             for name in sources.SPLITS
         },
         "examined": len(questions),
-        "context_dependent": sum(one["filter"].get("verdict") == 0 for one in questions),
-        "duplicates": sum(one["fate"] == "duplicate" for one in dropped),
-        "near_duplicates": sum(one["fate"] == "near duplicate" for one in dropped),
+        "context_dependent": sum(question["filter"].get("verdict") == 0 for question in questions),
+        "duplicates": sum(record["fate"] == "duplicate" for record in dropped),
+        "near_duplicates": sum(record["fate"] == "near duplicate" for record in dropped),
         **counts,
     }
     if isinstance(judge, judges.LlmFilter):
         current.counts |= {"asked": judge.asked, "invalid": judge.invalid, "llm": judge.counts}
-    if not any(one["kept"] for one in questions):
+    if not any(question["kept"] for question in questions):
         raise BadInput(
             f"the filter '{judge.name}' kept none of {len(questions)} questions; make questions that name their "
             "subject, or keep all with filter=none"
@@ -157,15 +159,15 @@ def _make(config: Config, current: Stage) -> None:
 def _read(config: Config, papers: Papers, counts: Counter[str]) -> list[dict[str, Any]]:
     if config.facts is not None:
         return list(sources.from_facts(config.facts, papers, config.seed))
-    found: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     if config.synthetic is not None:
         without_human = config.human or config.squad is not None
-        found += sources.from_pairs(SYNTHETIC.path(config.synthetic), papers, without_human)
+        records += sources.from_pairs(SYNTHETIC.path(config.synthetic), papers, without_human)
     if config.squad is not None:
-        found += from_squad(config.squad, papers, counts)
+        records += from_squad(config.squad, papers, counts)
     if config.human:
-        found += from_corpus(papers)
-    return found
+        records += from_corpus(papers)
+    return records
 
 
 def _judge(config: Config, name: str, titles: Mapping[str, str]) -> NoFilter | Rules | LlmFilter:
@@ -175,7 +177,9 @@ def _judge(config: Config, name: str, titles: Mapping[str, str]) -> NoFilter | R
 
 
 def _kept(questions: Sequence[Mapping[str, Any]], **fields: str) -> int:
-    return sum(one["kept"] and all(one[name] == value for name, value in fields.items()) for one in questions)
+    return sum(
+        question["kept"] and all(question[name] == value for name, value in fields.items()) for question in questions
+    )
 
 
 def _write(

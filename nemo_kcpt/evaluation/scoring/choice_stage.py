@@ -70,13 +70,13 @@ def _folders(given: Any) -> list[Path]:
 
 def _values(folders: Sequence[Path], field: str) -> dict[str, dict[str, float]]:
     """By model and question the value of a field of scores.jsonl, where there is one."""
-    found: dict[str, dict[str, float]] = {}
+    by_model: dict[str, dict[str, float]] = {}
     for folder in folders:
         for _, (question_id, model), record in SCORES.keyed(folder):
             value = record.get(field)
             if isinstance(value, int | float):
-                found.setdefault(model, {})[question_id] = float(value)
-    return found
+                by_model.setdefault(model, {})[question_id] = float(value)
+    return by_model
 
 
 def choose(rows: Sequence[Mapping[str, Any]], floor: float) -> Mapping[str, Any]:
@@ -112,7 +112,7 @@ def _rows(config: Config, questions: Mapping[str, Mapping[str, Any]]) -> list[di
     if general and config.base not in general:
         raise BadInput(f"general_scores: no scores of the base '{config.base}' (found: {', '.join(general)})")
     rows = []
-    for name, alpha in sorted(config.candidates.items(), key=lambda one: one[1]):
+    for name, alpha in sorted(config.candidates.items(), key=lambda candidate: candidate[1]):
         missing = [key for key in questions if key not in knowledge.get(name, {})]
         if missing:
             raise BadInput(
@@ -156,7 +156,10 @@ def run(config: Config, redo: bool = False) -> None:
         write_json(
             config.out / CHOICE,
             {"rule": rule, "metric": config.metric, "least_retention": config.retention if known else None}
-            | {"questions": len(questions), "papers": len({one.get("paper_id") for one in questions.values()})}
+            | {
+                "questions": len(questions),
+                "papers": len({question.get("paper_id") for question in questions.values()}),
+            }
             | {"chosen": taken["model"], "alpha": taken["alpha"], "met": met, "base": config.base, "rows": rows},
         )
         current.add(config.out / CHOICE)
@@ -185,7 +188,7 @@ def read_choice(path: Path) -> dict[str, Any]:
     Raises:
         BadInput: it is no choice.
     """
-    found = read_json(file_in(path, CHOICE))
-    if not isinstance(found, dict) or not isinstance(found.get("alpha"), int | float) or "rows" not in found:
+    choice = read_json(file_in(path, CHOICE))
+    if not isinstance(choice, dict) or not isinstance(choice.get("alpha"), int | float) or "rows" not in choice:
         raise BadInput(f"{path}: not a choice.json of kcpt choose")
-    return found
+    return choice

@@ -52,9 +52,9 @@ _NEGATION = re.compile(
 
 def terms(text: str) -> set[str]:
     """Words, numbers and the 2- and 3-grams of Japanese characters."""
-    from nemo_kcpt.packing.passages import terms as found
+    from nemo_kcpt.packing.passages import terms as passage_terms
 
-    return {term for term in found(plain(text)[0]) if len(term) > 1 or term.isdigit()}
+    return {term for term in passage_terms(plain(text)[0]) if len(term) > 1 or term.isdigit()}
 
 
 @lru_cache(maxsize=2048)
@@ -191,11 +191,11 @@ def fold_scores(
     scores = [0.0] * len(rows)
     for fitted, left_out in GroupKFold(folds).split(rows, labels, groups):
         try:
-            model = fit([rows[place] for place in fitted], [labels[place] for place in fitted], "a fold")
+            model = fit([rows[index] for index in fitted], [labels[index] for index in fitted], "a fold")
         except BadInput:
             return None
-        for place in left_out:
-            scores[place] = model.score(rows[place])
+        for index in left_out:
+            scores[index] = model.score(rows[index])
     return scores
 
 

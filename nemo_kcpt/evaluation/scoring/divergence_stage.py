@@ -89,9 +89,9 @@ class Answer:
 
 def draw(question_ids: Sequence[str], n: int, seed: int) -> list[str]:
     """`n` of the questions (all for 0) in their order; the same ones whatever else is asked."""
-    ranked = sorted(question_ids, key=lambda one: sha256_text(f"{seed}:{one}"))
+    ranked = sorted(question_ids, key=lambda question_id: sha256_text(f"{seed}:{question_id}"))
     chosen = set(ranked[: n or None])
-    return [one for one in question_ids if one in chosen]
+    return [question_id for question_id in question_ids if question_id in chosen]
 
 
 def _answers(config: Config, folder: Path) -> list[Answer]:
@@ -109,21 +109,21 @@ def _answers(config: Config, folder: Path) -> list[Answer]:
     tokenizer, _ = prompt_tokenizer(folder, given_template(config.chat_template), config.template_date)
     ends = stop_ids(folder)
     positions = int(read_json(folder / "config.json").get("max_position_embeddings") or 1 << 30)
-    found = []
+    answers = []
     for question_id in draw(known, config.n, config.seed):
         answer = given[question_id, config.base]
         asked = with_system([{"role": "user", "content": questions[question_id]["question"]}], config.system)
         chat = tokenizer.chat_ids([*asked, {"role": "assistant", "content": answer["answer"]}])
         ids, reply = chat.ids.tolist(), chat.reply.tolist()
         start = reply.index(True) if True in reply else len(ids)
-        stop = next((place for place in range(start, len(ids)) if ids[place] in ends), len(ids))
+        stop = next((index for index in range(start, len(ids)) if ids[index] in ends), len(ids))
         stop += answer.get("finish_reason") != "length"  # the token that ends it is part of what the base wrote
         ids = ids[: min(stop, positions)]
         if 0 < start < len(ids):
-            found.append(Answer(question_id=question_id, ids=ids, start=start))
-    if not found:
+            answers.append(Answer(question_id=question_id, ids=ids, start=start))
+    if not answers:
         raise BadInput(f"{config.answers}: all answers of '{config.base}' are empty; nothing can be compared")
-    return found
+    return answers
 
 
 def check_tokenizers(base: Path, models: Mapping[str, Path]) -> None:
@@ -142,7 +142,7 @@ def check_tokenizers(base: Path, models: Mapping[str, Path]) -> None:
         other = vocabulary(folder)
         if other != own:
             token = min(token for token in own.keys() | other.keys() if own.get(token) != other.get(token))
-            ids = " and ".join("absent" if one.get(token) is None else str(one[token]) for one in (own, other))
+            ids = " and ".join("absent" if vocab.get(token) is None else str(vocab[token]) for vocab in (own, other))
             raise BadInput(
                 f"{folder}: the tokenizer of '{name}' is not that of the base in {base} (token {token!r}: {ids}); "
                 "their distributions cannot be compared. Compare models that were trained from this base"
@@ -163,7 +163,7 @@ def divergence(base: Any, model: Any) -> tuple[float, int]:
         raise ValueError(f"logits of {tuple(base.shape)} and {tuple(model.shape)}")
     total, same = 0.0, 0
     for first in range(0, len(base), ROWS):
-        p, q = (one[first : first + ROWS].float().log_softmax(-1) for one in (base, model))
+        p, q = (logits[first : first + ROWS].float().log_softmax(-1) for logits in (base, model))
         total += float((p.exp() * (p - q)).sum(-1).double().sum())
         same += int((p.argmax(-1) == q.argmax(-1)).sum())
     return total, same
@@ -202,12 +202,12 @@ def measure(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for record in records:
         by_model.setdefault(record["model"], []).append(record)
     rows = []
-    for name, found in by_model.items():
-        tokens, nats, same = ([record[field] for record in found] for field in ("tokens", "nats", "same_top"))
+    for name, model_records in by_model.items():
+        tokens, nats, same = ([record[field] for record in model_records] for field in ("tokens", "nats", "same_top"))
         rows.append(
             {
                 "model": name,
-                "answers": len(found),
+                "answers": len(model_records),
                 "tokens": sum(tokens),
                 "kl": sum(nats) / sum(tokens),
                 "kl_ci95": [*ratio_interval(nats, tokens)],
@@ -244,8 +244,8 @@ def run(config: Config, redo: bool = False) -> None:
         journal = Journal(config.out, now.fingerprint)
         if redo:
             journal.remove()
-        found = _read_all(config, start, others, answers, journal)
-        records = [found[answer.question_id, name] for name in others for answer in answers]
+        compared = _read_all(config, start, others, answers, journal)
+        records = [compared[answer.question_id, name] for name in others for answer in answers]
         write_jsonl(config.out / "divergence.jsonl", records)
         rows = measure(records)
         write_json(config.out / "divergence.json", {"base": config.base, "models": rows})
@@ -266,11 +266,11 @@ def _read_all(
     config: Config, start: Path, others: Mapping[str, Path], answers: Sequence[Answer], journal: Journal
 ) -> dict[Key, dict[str, Any]]:
     """Every answer compared for every model; what the journal holds already is not computed again."""
-    found: dict[Key, dict[str, Any]] = journal.read()
+    compared: dict[Key, dict[str, Any]] = journal.read()
     base: _Reader | None = None
     with progress() as bar, journal.path.open("a", encoding="utf-8") as stream:
         for name, folder in others.items():
-            left = [answer for answer in answers if (answer.question_id, name) not in found]
+            left = [answer for answer in answers if (answer.question_id, name) not in compared]
             task = bar.add_task(f"divergence of {name}", total=len(answers), completed=len(answers) - len(left))
             if not left:
                 continue
@@ -282,6 +282,6 @@ def _read_all(
                 stream.write(json.dumps(record) + "\n")
                 stream.flush()
                 os.fsync(stream.fileno())
-                found[answer.question_id, name] = record
+                compared[answer.question_id, name] = record
                 bar.advance(task)
-    return found
+    return compared

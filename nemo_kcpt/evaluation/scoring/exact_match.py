@@ -64,12 +64,12 @@ def _numbers(value: str) -> tuple[Quantity, ...]:
     """The numbers of a value that is nothing else (a date has three); none if it is a text."""
     if _NAME_OF_DIGITS.match(value):
         return ()
-    found, place = cached_quantities(value), 0
-    for number in found:
-        if not _AROUND.fullmatch(value, place, number.start):
+    numbers, start = cached_quantities(value), 0
+    for number in numbers:
+        if not _AROUND.fullmatch(value, start, number.start):
             return ()
-        place = number.end
-    return found if _AROUND.fullmatch(value, place) else ()
+        start = number.end
+    return numbers if _AROUND.fullmatch(value, start) else ()
 
 
 def _token(number: Quantity, before: str = "") -> str:
@@ -89,15 +89,15 @@ def _with_numbers(text: str) -> tuple[str, list[int]]:
     """`normalise`'s form with one notation for each number, and the places as there with one for the end."""
     pieces: list[str] = []
     places: list[int] = []
-    place = 0
+    start = 0
     for number in cached_quantities(text):
         end = number.end if number.figure != number.figure else number.figure_end
         token = _token(number, text[: number.start][-24:])
-        pieces += [text[place : number.start], token]
-        places += [*range(place, number.start), *[number.start] * (len(token) - 1), end - 1]
-        place = end
-    form, offsets = _normalised("".join([*pieces, text[place:]]))
-    places += range(place, len(text))
+        pieces += [text[start : number.start], token]
+        places += [*range(start, number.start), *[number.start] * (len(token) - 1), end - 1]
+        start = end
+    form, offsets = _normalised("".join([*pieces, text[start:]]))
+    places += range(start, len(text))
     return form, [*(places[offset] for offset in offsets[:-1]), len(text)]
 
 
@@ -128,9 +128,9 @@ def _values(accepted: tuple[str, ...], alternatives: tuple[str, ...]) -> _Values
     numbers: list[tuple[tuple[Quantity, ...], bool]] = []
     for side, texts in enumerate((accepted, alternatives)):
         for text in texts:
-            if found := _numbers(text):
-                if side == 0 or not any(_same(found, right) for right, _ in numbers):
-                    numbers.append((found, side == 0))
+            if quantities := _numbers(text):
+                if side == 0 or not any(_same(quantities, right) for right, _ in numbers):
+                    numbers.append((quantities, side == 0))
             elif cached_quantities(text) and not _NAME_OF_DIGITS.match(text):
                 phrases[side].add(_with_numbers(text)[0])
             else:
@@ -146,7 +146,7 @@ def _same(first: Sequence[Quantity], second: Sequence[Quantity]) -> bool:
     """Whether two runs of numbers are the same, in any order (March 5, 2021)."""
     left = list(second)
     for number in first:
-        match = next((place for place, other in enumerate(left) if equal(number, other)), None)
+        match = next((index for index, other in enumerate(left) if equal(number, other)), None)
         if match is None:
             return False
         del left[match]
@@ -191,7 +191,9 @@ def find_values(answer: str, accepted: Sequence[str], alternatives: Sequence[str
     values = _values(tuple(accepted), tuple(alternatives))
     mentions: list[Mention] = []
     # Of two that overlap the first counts, of two that begin together the longer one, of equals the right one.
-    for mention in sorted(_mentions(answer, values), key=lambda one: (one.start, -one.end, not one.right)):
+    for mention in sorted(
+        _mentions(answer, values), key=lambda mention: (mention.start, -mention.end, not mention.right)
+    ):
         if not mentions or mention.start >= mentions[-1].end:
             mentions.append(mention)
     return mentions

@@ -96,7 +96,7 @@ class Corpus:
             papers: records with a `text` and perhaps a `title`, by paper_id.
         """
         self._sources = {name: Source(f"{paper.get('title') or ''}\n{paper['text']}") for name, paper in papers.items()}
-        self._found: dict[Any, str] = {}
+        self._first_papers: dict[Any, str] = {}
 
     def source(self, paper_id: str) -> Source:
         """One paper."""
@@ -104,16 +104,20 @@ class Corpus:
 
     def name(self, key: str) -> str:
         """The first paper that has the name; empty if none."""
-        if key not in self._found:
-            self._found[key] = next((one for one, source in self._sources.items() if source.names.holds(key)), "")
-        return self._found[key]
+        if key not in self._first_papers:
+            self._first_papers[key] = next(
+                (paper_id for paper_id, source in self._sources.items() if source.names.holds(key)), ""
+            )
+        return self._first_papers[key]
 
     def number(self, stated: Quantity) -> str:
         """The first paper that has the number; empty if none."""
         key = stated.key
-        if key not in self._found:
-            self._found[key] = next((one for one, source in self._sources.items() if source.number(stated)), "")
-        return self._found[key]
+        if key not in self._first_papers:
+            self._first_papers[key] = next(
+                (paper_id for paper_id, source in self._sources.items() if source.number(stated)), ""
+            )
+        return self._first_papers[key]
 
 
 def check(
@@ -190,7 +194,7 @@ def _wanted(
     # An accepted form that is stated in full states all that it says in other words.
     whole = any(form.text and _states(form, said) for form in others)
     wanted = [
-        (reference[number.start : number.end], "number", whole or any(agree(one, number) for one in said.numbers))
+        (reference[number.start : number.end], "number", whole or any(agree(stated, number) for stated in said.numbers))
         for number in numbers
     ]
     keys = {name.key: reference[name.start : name.end] for name in names}
@@ -206,7 +210,7 @@ def _wanted(
 
 
 def _shared_beginning(first: str, second: str) -> int:
-    return next((place for place, (a, b) in enumerate(zip(first, second)) if a != b), min(len(first), len(second)))
+    return next((index for index, (a, b) in enumerate(zip(first, second)) if a != b), min(len(first), len(second)))
 
 
 def _bare(reference: str) -> str:
@@ -223,7 +227,9 @@ def _states(form: Source, said: Source) -> bool:
     key = name_key(form.text.strip())
     if key and not key.isdigit() and said.names.holds(key):
         return True
-    return bool(form.numbers) and len(form.numbers) == 1 and any(agree(one, form.numbers[0]) for one in said.numbers)
+    return (
+        bool(form.numbers) and len(form.numbers) == 1 and any(agree(stated, form.numbers[0]) for stated in said.numbers)
+    )
 
 
 def _status(

@@ -71,14 +71,14 @@ def sentences(text: str, *, least: int = 0, most: int | None = None) -> bool:
 @check
 def paragraphs(text: str, *, least: int = 0, most: int | None = None) -> bool:
     """So many paragraphs with empty lines between them."""
-    return _within(len([one for one in re.split(r"\n\s*\n", text) if one.strip()]), least, most)
+    return _within(len([paragraph for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip()]), least, most)
 
 
 @check
 def lines(text: str, *, n: int | None = None, least: int = 0) -> bool:
     """Exactly `n` lines that are not empty, or at least so many."""
-    found = len(_lines(text))
-    return found >= least and (n is None or found == n)
+    number = len(_lines(text))
+    return number >= least and (n is None or number == n)
 
 
 @check
@@ -91,8 +91,8 @@ def bullets(text: str, *, n: int, mark: str = "") -> bool:
 @check
 def numbered(text: str, *, n: int) -> bool:
     """Exactly `n` numbered lines, 1 to n in order."""
-    found = [int(match[1]) for line in _lines(text) if (match := _NUMBERED.match(line))]
-    return found == [*range(1, n + 1)]
+    numbers = [int(match[1]) for line in _lines(text) if (match := _NUMBERED.match(line))]
+    return numbers == [*range(1, n + 1)]
 
 
 @check
@@ -107,12 +107,12 @@ def json_value(text: str, *, keys: Sequence[str] | None = None, items: int | Non
     """A JSON object with exactly these keys, or an array of so many items, and nothing beside it but a code fence."""
     fenced = _FENCE.fullmatch(text.strip())
     try:
-        found = json.loads(fenced[1] if fenced else text)
+        value = json.loads(fenced[1] if fenced else text)
     except (ValueError, RecursionError):
         return False
     if keys is not None:
-        return isinstance(found, dict) and set(found) == set(keys)
-    return isinstance(found, list) and len(found) == items
+        return isinstance(value, dict) and set(value) == set(keys)
+    return isinstance(value, list) and len(value) == items
 
 
 CHECKS["json"] = CHECKS.pop("json_value")
@@ -152,8 +152,8 @@ def wrapped(text: str, *, left: str, right: str) -> bool:
 @check
 def date(text: str) -> bool:
     """A date as 2020-01-31 and nothing else."""
-    found = re.fullmatch(r"\d{4}-(\d{2})-(\d{2})", text.strip())
-    return found is not None and 1 <= int(found[1]) <= 12 and 1 <= int(found[2]) <= 31
+    match = re.fullmatch(r"\d{4}-(\d{2})-(\d{2})", text.strip())
+    return match is not None and 1 <= int(match[1]) <= 12 and 1 <= int(match[2]) <= 31
 
 
 @check
@@ -171,19 +171,19 @@ def lower(text: str) -> bool:
 @check
 def contains(text: str, *, texts: Sequence[str]) -> bool:
     """Each of these, in any case."""
-    return all(one.casefold() in text.casefold() for one in texts)
+    return all(phrase.casefold() in text.casefold() for phrase in texts)
 
 
 @check
 def excludes(text: str, *, texts: Sequence[str]) -> bool:
     """None of these, in any case; a word of Latin letters counts with its endings."""
-    return not any(one.casefold() in text.casefold() for one in texts)
+    return not any(phrase.casefold() in text.casefold() for phrase in texts)
 
 
 @check
 def counts(text: str, *, texts: Sequence[str], least: int = 0, most: int | None = None) -> bool:
     """These together so many times, in any case."""
-    return _within(sum(text.casefold().count(one.casefold()) for one in texts), least, most)
+    return _within(sum(text.casefold().count(phrase.casefold()) for phrase in texts), least, most)
 
 
 @check
@@ -201,8 +201,8 @@ def finishes(text: str, *, texts: Sequence[str]) -> bool:
 @check
 def last_line(text: str, *, texts: Sequence[str]) -> bool:
     """The last line, which is not the only one, begins with one of these."""
-    found = _lines(text)
-    return len(found) > 1 and found[-1].startswith(tuple(texts))
+    nonempty = _lines(text)
+    return len(nonempty) > 1 and nonempty[-1].startswith(tuple(texts))
 
 
 @check
@@ -217,7 +217,7 @@ def sentence_ends(text: str, *, ending: str) -> bool:
 def exactly(text: str, *, texts: Sequence[str]) -> bool:
     """One of these and nothing else; case, and a full stop at the end, do not matter."""
     said = text.strip().rstrip(_FINAL).replace("’", "'").casefold()
-    return said in {one.rstrip(_FINAL).casefold() for one in texts}
+    return said in {phrase.rstrip(_FINAL).casefold() for phrase in texts}
 
 
 @check
@@ -261,7 +261,8 @@ def follows(answer: str, checks: Sequence[Mapping[str, Any]]) -> bool:
         checks: of the question, read by `read_checks`.
     """
     return bool(answer.strip()) and all(
-        CHECKS[one["check"]](answer, **{key: value for key, value in one.items() if key != "check"}) for one in checks
+        CHECKS[entry["check"]](answer, **{key: value for key, value in entry.items() if key != "check"})
+        for entry in checks
     )
 
 
@@ -275,14 +276,14 @@ def read_checks(question: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     if checks is None:
         return None
     where = f"question '{question['question_id']}': checks"
-    if not isinstance(checks, list) or not checks or not all(isinstance(one, dict) for one in checks):
+    if not isinstance(checks, list) or not checks or not all(isinstance(entry, dict) for entry in checks):
         raise BadInput(f'{where}: expected a list of objects as {{"check": "words", "most": 10}}')
-    for one in checks:
-        name = one.get("check")
+    for entry in checks:
+        name = entry.get("check")
         if name not in CHECKS:
             raise BadInput(f"{where}: no check {name!r}; {nearest(str(name), sorted(CHECKS))}")
         try:
-            CHECKS[name]("probe", **{key: value for key, value in one.items() if key != "check"})
+            CHECKS[name]("probe", **{key: value for key, value in entry.items() if key != "check"})
         except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
             raise BadInput(f"{where}: {name}: {error}; see nemo_kcpt/evaluation/scoring/instructions.py") from None
     return checks

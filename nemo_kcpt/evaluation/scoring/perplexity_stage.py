@@ -94,12 +94,12 @@ def windows(tokens: int, window: int) -> list[tuple[int, int, int]]:
         For each window (start, end, first): tokens start to end are read, and those from `first` on are scored. Every
         token but the first of the text is scored once, and with at least half a window before it or the whole text.
     """
-    found = [(0, min(tokens, window), 1)]
-    while found[-1][1] < tokens:
-        scored = found[-1][1]
+    spans = [(0, min(tokens, window), 1)]
+    while spans[-1][1] < tokens:
+        scored = spans[-1][1]
         end = min(tokens, scored + max(1, window // 2))
-        found.append((max(0, end - window), end, scored))
-    return found
+        spans.append((max(0, end - window), end, scored))
+    return spans
 
 
 class _Model:
@@ -138,13 +138,13 @@ def measure(records: Sequence[Mapping[str, Any]], base: str) -> list[dict[str, A
     for record in records:
         by_model.setdefault(record["model"], {})[record["question_id"]] = record
     rows = []
-    for name, found in by_model.items():
-        nats = [record["nats"] for record in found.values()]
-        tokens, size = ([record[field] for record in found.values()] for field in ("tokens", "bytes"))
+    for name, by_text in by_model.items():
+        nats = [record["nats"] for record in by_text.values()]
+        tokens, size = ([record[field] for record in by_text.values()] for field in ("tokens", "bytes"))
         bits = [value / math.log(2) for value in nats]
         row: dict[str, Any] = {
             "model": name,
-            "texts": len(found),
+            "texts": len(by_text),
             "tokens": sum(tokens),
             "perplexity": math.exp(sum(nats) / sum(tokens)),
             "perplexity_ci95": [math.exp(end) for end in ratio_interval(nats, tokens)],
@@ -154,7 +154,7 @@ def measure(records: Sequence[Mapping[str, Any]], base: str) -> list[dict[str, A
             "difference_ci95": None,
         }
         if name != base and base in by_model:
-            apart = [(record["nats"] - by_model[base][text]["nats"]) / math.log(2) for text, record in found.items()]
+            apart = [(record["nats"] - by_model[base][text]["nats"]) / math.log(2) for text, record in by_text.items()]
             row["difference"] = sum(apart) / sum(size)
             row["difference_ci95"] = [*ratio_interval(apart, size)]
         rows.append(row)
@@ -175,10 +175,10 @@ def run(config: Config, redo: bool = False) -> None:
         journal = Journal(config.out, current.fingerprint)
         if redo:
             journal.remove()
-        found: dict[Key, dict[str, Any]] = journal.read()
+        scored: dict[Key, dict[str, Any]] = journal.read()
         with progress() as bar, journal.path.open("a", encoding="utf-8") as stream:
             for name, folder in models.items():
-                left = {text: body for text, body in texts.items() if (text, name) not in found}
+                left = {text: body for text, body in texts.items() if (text, name) not in scored}
                 task = bar.add_task(f"perplexity of {name}", total=len(texts), completed=len(texts) - len(left))
                 model = _Model(folder, config.window, config.dtype) if left else None
                 for text, body in left.items():
@@ -193,9 +193,9 @@ def run(config: Config, redo: bool = False) -> None:
                     stream.write(json.dumps(record) + "\n")
                     stream.flush()
                     os.fsync(stream.fileno())
-                    found[text, name] = record
+                    scored[text, name] = record
                     bar.advance(task)
-        records = [found[text, name] for name in models for text in texts]
+        records = [scored[text, name] for name in models for text in texts]
         write_jsonl(config.out / "perplexity.jsonl", records)
         rows = measure(records, config.base)
         write_json(config.out / "perplexity.json", {"base": config.base, "models": rows})

@@ -26,13 +26,13 @@ KINDS = ("general", "instruction")
 
 def values(questions: Iterable[str], scores: Scores, members: Sequence[str], field: str) -> dict[str, float]:
     """Per question the mean of a field over members; of the questions that all of them have a value for."""
-    found: dict[str, float] = {}
+    means: dict[str, float] = {}
     for question_id in questions:
         each = [(scores.get((question_id, member)) or {}).get(field) for member in members]
-        known = [float(one) for one in each if one is not None]
+        known = [float(value) for value in each if value is not None]
         if known and len(known) == len(members):
-            found[question_id] = sum(known) / len(known)
-    return found
+            means[question_id] = sum(known) / len(known)
+    return means
 
 
 def _part(
@@ -46,8 +46,8 @@ def _part(
     row["share_right"] = row["right"] / row["asked"]
     if len(members) == 1:
         row["wilson95"] = [*wilson_interval(round(row["right"]), row["asked"])]
-    found = retained(before, after).to_dict()
-    return row | {"retention": found.pop("share"), **found}
+    retention = retained(before, after).to_dict()
+    return row | {"retention": retention.pop("share"), **retention}
 
 
 def retention_row(
@@ -65,11 +65,11 @@ def retention_row(
     row: dict[str, Any] = {"name": name, "models": list(members)}
     for part, field in FIELDS.items():
         row[part] = _part(questions, scores, members, base, field)
-    languages = sorted({str(one["language"]) for one in questions.values() if one.get("language")})
+    languages = sorted({str(question["language"]) for question in questions.values() if question.get("language")})
     if row["knowledge"] and len(languages) > 1:
         row["knowledge"]["languages"] = {
             code: _part(
-                [key for key, one in questions.items() if one.get("language") == code],
+                [key for key, question in questions.items() if question.get("language") == code],
                 scores,
                 members,
                 base,
@@ -88,7 +88,7 @@ def write_retention(
     Returns:
         The file, or nothing.
     """
-    own = {name: one for name, one in questions.items() if one["kind"] in KINDS}
+    own = {name: question for name, question in questions.items() if question["kind"] in KINDS}
     scores = {(str(record["question_id"]), str(record["model"])): record for record in records}
     names = list(dict.fromkeys(model for _, model in scores))
     if not own or base not in names or len(names) < 2:

@@ -38,16 +38,18 @@ def load(plugin: Plugin) -> Scorer:
     Raises:
         KcptError: it cannot be imported, is none, or its function has another name.
     """
-    found: Scorer = plugin.load(lambda one: isinstance(one, Scorer), "a function under @scorer(label)")
-    if found.metric.name != plugin.name:
-        raise plugin.fault(f"its function is called {found.metric.name}; the entry point needs the same name")
-    return found
+    scorer: Scorer = plugin.load(lambda value: isinstance(value, Scorer), "a function under @scorer(label)")
+    if scorer.metric.name != plugin.name:
+        raise plugin.fault(f"its function is called {scorer.metric.name}; the entry point needs the same name")
+    return scorer
 
 
 def described(used: Sequence[Plugin]) -> dict[str, dict[str, Any]]:
     """The content of scorers.json."""
     metrics = [(load(plugin).metric, plugin.origin) for plugin in used]
-    return {one.name: {"label": one.label, "share": one.share, "package": origin} for one, origin in metrics}
+    return {
+        metric.name: {"label": metric.label, "share": metric.share, "package": origin} for metric, origin in metrics
+    }
 
 
 def scored(
@@ -64,18 +66,18 @@ def scored(
     """
     rows: list[dict[str, float | None]] = [{} for _ in answers]
     for plugin in used:
-        one = load(plugin)
+        scorer = load(plugin)
         for row, ((question_id, model), answer) in zip(rows, answers.items()):
             question = questions[question_id]
             paper = papers.get(question["paper_id"]) if papers is not None else None
             where = f"question '{question_id}' by {model}"
             try:
-                value = one(question, answer, paper)
+                value = scorer(question, answer, paper)
             except Exception as error:  # whatever a function of others raises
                 raise plugin.fault(f"{where}: {type(error).__name__}: {error}") from error
             if value is not None and (not isinstance(value, int | float) or not math.isfinite(value)):
                 raise plugin.fault(f"{where}: gave {value!r}; a finite number or None was expected")
-            if value is not None and one.metric.share and not 0 <= value <= 1:
+            if value is not None and scorer.metric.share and not 0 <= value <= 1:
                 raise plugin.fault(f"{where}: gave {value!r}; a share is from 0 to 1")
             row[plugin.name] = None if value is None else float(value)
     return rows

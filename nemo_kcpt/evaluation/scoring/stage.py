@@ -73,16 +73,16 @@ def _fact_rows(
             question, text = questions[question_id], answer["answer"]
             paper = corpus.source(question["paper_id"]) if corpus is not None else None
             accepted = tuple(question.get("accepted") or ())
-            found = check(question["question"], text, question["answer"], paper, corpus, accepted)
+            checked = check(question["question"], text, question["answer"], paper, corpus, accepted)
             rows.append(
                 {
-                    "fact_precision": found.precision,
-                    "fact_recall": found.recall,
-                    "facts": [asdict(fact) for fact in found.facts],
-                    "facts_wanted": [list(fact) for fact in found.wanted],
+                    "fact_precision": checked.precision,
+                    "fact_recall": checked.recall,
+                    "facts": [asdict(fact) for fact in checked.facts],
+                    "facts_wanted": [list(fact) for fact in checked.wanted],
                 }
             )
-            values.append(dict(features(question["question"], text, question["answer"], found, paper)))
+            values.append(dict(features(question["question"], text, question["answer"], checked, paper)))
     return rows, values
 
 
@@ -95,15 +95,15 @@ def _combine(
         scores = [model.score(row) for row in rows]
     else:
         ratings = read_ratings(config.calibrate, dict.fromkeys(keys))
-        rated = [place for place, key in enumerate(keys) if key in ratings and ratings[key] != 0.5]
-        known, labels = [rows[place] for place in rated], [int(ratings[keys[place]] > 0.5) for place in rated]
+        rated = [index for index, key in enumerate(keys) if key in ratings and ratings[key] != 0.5]
+        known, labels = [rows[index] for index in rated], [int(ratings[keys[index]] > 0.5) for index in rated]
         model = combined.fit(known, labels, f"the ratings in {Path(config.calibrate).name}")
         scores = [model.score(row) for row in rows]
-        apart = combined.fold_scores(known, labels, [questions[keys[place][0]]["paper_id"] for place in rated])
+        apart = combined.fold_scores(known, labels, [questions[keys[index][0]]["paper_id"] for index in rated])
         if apart is None:
             LOG.warning("score: too few papers are rated to score rated answers by models that do not know them")
-        for place, score in zip(rated, apart or []):
-            scores[place] = score
+        for index, score in zip(rated, apart or []):
+            scores[index] = score
     for line in model.table():
         LOG.info("%s", line)
     # An empty answer is wrong, whatever a model makes of its features.
@@ -118,15 +118,15 @@ def _verdicts(path: Path | None, answers: Mapping[Key, Any]) -> dict[Key, dict[s
     """
     if path is None:
         return {}
-    found = {}
+    verdicts = {}
     for where, key, record in VERDICTS.keyed(path):
         if record["judge"] not in (0, 1, None) or isinstance(record["judge"], bool):
             raise BadInput(f"{where}: judge is {record['judge']!r}; expected 0, 1 or null")
-        found[key] = record
-    lacking = [key for key in answers if key not in found]
+        verdicts[key] = record
+    lacking = [key for key in answers if key not in verdicts]
     if lacking:
         LOG.warning("score: %d answers have no verdict, the first is '%s' by %s", len(lacking), *lacking[0])
-    return found
+    return verdicts
 
 
 def _inputs(config: Config) -> dict[str, Path]:
@@ -158,9 +158,9 @@ def _agree(config: Config) -> None:
     else:
         ratings = agreement.read_ratings(Path(config.agreement), scores)
     papers = {question_id: str(record["paper_id"]) for question_id, record in questions.items()}
-    found = agreement.agreement(scores, ratings, papers, config.seed, config.scorers)
-    lines = agreement.table(found)
-    write_json(config.out / "agreement.json", found)
+    summary = agreement.agreement(scores, ratings, papers, config.seed, config.scorers)
+    lines = agreement.table(summary)
+    write_json(config.out / "agreement.json", summary)
     with atomic_write(config.out / "agreement.md") as stream:
         stream.write("\n".join([lines[0], "", *lines[1:], ""]))
     for line in lines:
@@ -209,8 +209,8 @@ def _score(config: Config, current: Stage, others: Sequence[Plugin]) -> None:
         records.append({**head, **exact, **judge, "fact_precision": None, "fact_recall": None, **row, **more})
     if config.fact_checks:
         facts, features = _fact_rows(questions, answers, papers)
-        for record, found, feature in zip(records, facts, features):
-            record |= found
+        for record, fact_row, feature in zip(records, facts, features):
+            record |= fact_row
             feature |= {name: record[name] for name in ("bertscore_sent", "bertscore_doc", "judge")}
         texts = [answer["answer"] for answer in answers.values()]
         scores, model = _combine(config, list(answers), texts, features, questions)

@@ -58,16 +58,16 @@ def read_chain(path: Path, common: Resources, folder: Path, container: str | Non
         where = f"{path}: job {name}"
         kind = _check(where, entry)
         after = entry.get("after", [*last][-1:])
-        for one in after:
-            if one not in last:
-                known = f"{nearest(one, [*last])}" if last else "no job precedes it"
-                raise BadInput(f"{where}: after: no job '{one}' above this one; {known}")
-        before = tuple(path for one in after for path in made[one])
+        for dependency in after:
+            if dependency not in last:
+                known = f"{nearest(dependency, [*last])}" if last else "no job precedes it"
+                raise BadInput(f"{where}: after: no job '{dependency}' above this one; {known}")
+        before = tuple(path for dependency in after for path in made[dependency])
         try:
             new = _jobs(name, kind, entry, common, folder, before, container)
         except BadInput as error:
             raise BadInput(f"{where}: {kind}: {error}") from None
-        new[0] = dataclasses.replace(new[0], after=tuple(last[one] for one in after))
+        new[0] = dataclasses.replace(new[0], after=tuple(last[dependency] for dependency in after))
         taken = {job.name for job in jobs} & {job.name for job in new}
         if taken:
             raise BadInput(f"{where}: the name {taken.pop()} is taken by an array's merge; rename this job")

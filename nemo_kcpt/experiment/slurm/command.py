@@ -59,11 +59,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="another option of sbatch, as qos=high or exclusive; can be repeated",
     )
     group = parser.add_argument_group("the environment")
-    place = group.add_mutually_exclusive_group()
-    place.add_argument(
+    exclusive = group.add_mutually_exclusive_group()
+    exclusive.add_argument(
         "--venv", type=Path, default=Path(sys.prefix), help="virtual environment with kcpt (%(default)s)"
     )
-    place.add_argument("--container", metavar="IMAGE", help="image for pyxis, with kcpt in it")
+    exclusive.add_argument("--container", metavar="IMAGE", help="image for pyxis, with kcpt in it")
     group.add_argument(
         "--mounts",
         action="append",

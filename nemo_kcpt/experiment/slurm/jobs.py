@@ -72,7 +72,7 @@ def task_script(folder: Path, words: Iterable[str], shards: int = 0) -> str:
 
 def made_before(path: Path, made: Iterable[Path]) -> bool:
     """Whether `path` is one of `made`, is in one or holds one."""
-    return any(path == one or one in path.parents or path in one.parents for one in made)
+    return any(path == folder or folder in path.parents or path in folder.parents for folder in made)
 
 
 def command_job(
@@ -156,7 +156,7 @@ def stage_jobs(
     words = [_with_full_path(word, fields, folder) for word in words]
     names = [word.partition("=")[0] for word in words]
     if shards and "shard" not in fields:
-        able = [one for one in STAGES if "shard" in _fields(one)]
+        able = [candidate for candidate in STAGES if "shard" in _fields(candidate)]
         raise BadInput(f"kcpt {stage} does not take shards; {' and '.join(able)} do")
     for key in ("shard", "merge"):
         if key in names and key in fields:

@@ -91,13 +91,13 @@ def in_order(jobs: Sequence[Job]) -> list[Job]:
             raise BadInput(f"job '{job.name}': its scripts are called so; take letters, digits, - . and _ only")
         if names.count(job.name) > 1:
             raise BadInput(f"job {job.name}: appears twice; rename one")
-        for one in job.after:
-            if one not in names:
-                raise BadInput(f"job {job.name}: after: no job '{one}'; leave out those that are finished")
+        for name in job.after:
+            if name not in names:
+                raise BadInput(f"job {job.name}: after: no job '{name}'; leave out those that are finished")
     ordered: dict[str, Job] = {}
     left = list(jobs)
     while left:
-        ready = next((job for job in left if all(one in ordered for one in job.after)), None)
+        ready = next((job for job in left if all(name in ordered for name in job.after)), None)
         if ready is None:
             raise BadInput(f"jobs {', '.join(job.name for job in left)}: each waits for another of them")
         ordered[ready.name] = ready
@@ -116,7 +116,7 @@ def check_mounted(jobs: Sequence[Job], site: Site) -> None:
     seen = [Path(parts[0]) for mount in site.mounts if (parts := mount.split(":")) and parts[0] == parts[1]]
     for job in jobs:
         for path in (*job.reads, *job.makes):
-            if not any(path == place or place in path.parents for place in seen):
+            if not any(path == folder or folder in path.parents for folder in seen):
                 raise BadInput(f"{job.name}: the container would not see {path}; add --mounts {path.parent}")
 
 
@@ -201,7 +201,7 @@ def _job_folder(submitted: Any) -> str:
 def _show_scripts(experiment: Any, jobs: Sequence[Job]) -> None:
     for number, (job, planned) in enumerate(zip(jobs, experiment.jobs), start=1):
         written = Path(planned.executor.experiment_dir)
-        ids = ":".join(f"${_variable(one)}" for one in job.after)
+        ids = ":".join(f"${_variable(name)}" for name in job.after)
         dependency = f"--dependency=afterok:{ids} " if ids else ""
         tasks = f", {job.shards} tasks" if job.shards else ""
         print(f"# ======== {number} of {len(jobs)}: {job.name}{tasks}")

@@ -32,20 +32,22 @@ def recipes_folder() -> Path:
     Raises:
         BadInput: nemo_kcpt's recipes are not installed beside this Python.
     """
-    found = importlib.util.find_spec("nemo_kcpt_recipes")
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec("nemo_kcpt_recipes")
+    if spec is None or not spec.submodule_search_locations:
         raise BadInput("nemo_kcpt is not installed in this environment; call it with .venv/bin/python")
-    return Path(found.submodule_search_locations[0])
+    return Path(spec.submodule_search_locations[0])
 
 
 def recipes() -> dict[str, Recipe]:
     """The catalogue's recipes by name."""
-    found = {}
+    by_name = {}
     for entry in RECIPES.values():
         given = signature(entry).parameters
-        defaults = {name: one.default for name, one in given.items() if one.default is not one.empty}
-        found[entry.name] = Recipe(task=entry.task, arguments=tuple(given), defaults=defaults)
-    return found
+        defaults = {
+            name: parameter.default for name, parameter in given.items() if parameter.default is not parameter.empty
+        }
+        by_name[entry.name] = Recipe(task=entry.task, arguments=tuple(given), defaults=defaults)
+    return by_name
 
 
 def parse_call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
@@ -56,8 +58,8 @@ def parse_call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
     Raises:
         BadInput: not a call; names what cannot be read.
     """
-    found = _CALL.fullmatch(text.strip())
-    parts = [part.strip() for part in (found[2] or "").split(",") if part.strip()] if found else []
+    call = _CALL.fullmatch(text.strip())
+    parts = [part.strip() for part in (call[2] or "").split(",") if part.strip()] if call else []
     values: list[Any] = []
     named: dict[str, Any] = {}
     for part in parts:
@@ -70,12 +72,12 @@ def parse_call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
         try:
             read = value[1:-1] if value[0] in "'\"" else ast.literal_eval(value)
         except (SyntaxError, ValueError):
-            found = None
+            call = None
             break
         if key:
             named[key] = read
         else:
             values.append(read)
-    if found is None:
+    if call is None:
         raise BadInput(f"{text}: not a recipe's call; expected name(argument='text', other=1) with quoted texts")
-    return found[1], values, named
+    return call[1], values, named

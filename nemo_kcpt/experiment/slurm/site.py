@@ -86,17 +86,17 @@ def make_site(
             raise BadInput(f"{dashes}env takes the name of a variable alone; its value is inherited from your shell")
         if name not in os.environ:
             raise BadInput(f"{dashes}env {name}: not set in this shell; export {name} first")
-    place = (folder / (venv or sys.prefix)).absolute()
-    if not container and not (place / "bin" / "kcpt").is_file():
+    prefix = (folder / (venv or sys.prefix)).absolute()
+    if not container and not (prefix / "bin" / "kcpt").is_file():
         raise BadInput(
-            f"{dashes}venv {place}: no bin/kcpt in it; make one with make setup GPU=1, or give {dashes}container IMAGE"
+            f"{dashes}venv {prefix}: no bin/kcpt in it; make one with make setup GPU=1, or give {dashes}container IMAGE"
         )
     seen = [mount if ":" in mount else f"{(folder / mount).resolve()}:{(folder / mount).resolve()}" for mount in mounts]
     return Site(
         account=account,
         container=container,
         mounts=(f"{folder}:{folder}", *seen),
-        venv=place,
+        venv=prefix,
         env=tuple(env),
         jobs=where,
         retries=retries,
@@ -168,7 +168,9 @@ def _check(where: str, key: str, value: Any) -> None:
         good = isinstance(value, list) and all(isinstance(word, str) for word in value)
         expected = "a list of texts, as [a, b]"
     elif key == "sbatch":
-        good = isinstance(value, Mapping) or (isinstance(value, list) and all(isinstance(one, str) for one in value))
+        good = isinstance(value, Mapping) or (
+            isinstance(value, list) and all(isinstance(option, str) for option in value)
+        )
         expected = "a mapping, as {qos: high, exclusive: true}"
     else:
         good, expected = isinstance(value, str) and bool(value), "a text; put it in quotes"
@@ -179,10 +181,10 @@ def _check(where: str, key: str, value: Any) -> None:
 def _sbatch(where: str, given: Any) -> dict[str, str | bool]:
     if isinstance(given, list):
         return dict(map(sbatch_option, given))
-    found: dict[str, str | bool] = {}
+    options: dict[str, str | bool] = {}
     for name, value in given.items():
         if not isinstance(value, str | int) or not isinstance(name, str):
             raise BadInput(f"{where}: sbatch: {name}: {value!r} is not a text, a number or true")
         if value is not False:  # an option without a value that is not wanted
-            found[sbatch_option(name)[0]] = True if value is True else str(value)
-    return found
+            options[sbatch_option(name)[0]] = True if value is True else str(value)
+    return options

@@ -48,10 +48,10 @@ def added() -> dict[str, Plugin]:
 
 
 def _load(plugin: Plugin) -> Family:
-    found: Family = plugin.load(lambda one: isinstance(one, Family), "a nemo_kcpt.hf.families.Family")
-    if found.name != plugin.name:
-        raise plugin.fault(f"its family is called {found.name}; the entry point needs the same name")
-    return found
+    family: Family = plugin.load(lambda value: isinstance(value, Family), "a nemo_kcpt.hf.families.Family")
+    if family.name != plugin.name:
+        raise plugin.fault(f"its family is called {family.name}; the entry point needs the same name")
+    return family
 
 
 def added_of(shape: ModelShape) -> list[Plugin]:

@@ -115,8 +115,8 @@ def _beside(text: str, piece: str, name: str, last: str) -> tuple[str, str]:
         return text, f"({piece})"
     if last == "mfrac" and piece[:1].isalnum() and re.search(r"\d \d+/\d+$", text):
         return text, f" {piece}"
-    if last == "mfrac" and piece[:1].isalnum() and (found := re.search(r"[\w.]+/[\w.]+$", text)):
-        return f"{text[: found.start()]}({found[0]})", piece
+    if last == "mfrac" and piece[:1].isalnum() and (match := re.search(r"[\w.]+/[\w.]+$", text)):
+        return f"{text[: match.start()]}({match[0]})", piece
     return text, piece
 
 

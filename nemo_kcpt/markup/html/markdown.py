@@ -79,7 +79,7 @@ def _blocks(node: Any) -> Iterator[str]:
 
 
 def _holds_blocks(node: Any) -> bool:
-    return len(node) > 0 and any(one.tag in _BLOCKS for one in node.iterdescendants())
+    return len(node) > 0 and any(descendant.tag in _BLOCKS for descendant in node.iterdescendants())
 
 
 def _line(pieces: list[str]) -> str:
@@ -165,10 +165,10 @@ def _rows(holder: Any) -> Iterator[list[str]]:
         if next(row.iterancestors("table")) is not holder:
             continue
         cells: list[str] = []
-        for cell in (one for one in row if one.tag in ("td", "th")):
+        for cell in (child for child in row if child.tag in ("td", "th")):
             _skip(cells, taken)
             width, height = _span(cell, "colspan"), _span(cell, "rowspan")
-            taken.update((place, height - 1) for place in range(len(cells), len(cells) + width))
+            taken.update((column, height - 1) for column in range(len(cells), len(cells) + width))
             cells += [" ".join(block for block in _blocks(cell) if block), *[""] * (width - 1)]
         _skip(cells, taken)
         if cells:
@@ -183,5 +183,5 @@ def _skip(cells: list[str], taken: dict[int, int]) -> None:
 
 
 def _span(cell: Any, name: str) -> int:
-    found = re.match(r"\s*(\d{1,3})", cell.get(name, ""))
-    return min(max(int(found[1]), 1), 200) if found else 1
+    match = re.match(r"\s*(\d{1,3})", cell.get(name, ""))
+    return min(max(int(match[1]), 1), 200) if match else 1

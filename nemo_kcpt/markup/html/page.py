@@ -48,11 +48,11 @@ def main_text(page: str) -> tuple[str, dict[str, str], int]:
         return "", {}, 0
     write_what_is_shown(tree)
     count = write_formulas(tree) + write_raised_text(tree)
-    found = trafilatura.extract_metadata(_without_marks(tree), extensive=False)
+    metadata = trafilatura.extract_metadata(_without_marks(tree), extensive=False)
     fields = {
         name: str(value)
         for name in ("title", "author", "date", "license", "sitename")
-        if (value := getattr(found, name, None))
+        if (value := getattr(metadata, name, None))
     }
     fields.setdefault("license", _license(tree))
     fields.setdefault("title", "")
@@ -80,7 +80,7 @@ def _extracted(tree: Any, page_characters: int) -> str:
     from trafilatura.settings import use_config
 
     def extract(**more: Any) -> str:
-        found = trafilatura.extract(
+        extracted = trafilatura.extract(
             deepcopy(tree),
             output_format="markdown",
             include_comments=False,
@@ -89,7 +89,7 @@ def _extracted(tree: Any, page_characters: int) -> str:
             favor_recall=True,
             **more,
         )
-        return found or ""
+        return extracted or ""
 
     text = extract()
     if page_characters > SHORT_PAGE:

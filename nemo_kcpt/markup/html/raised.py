@@ -53,22 +53,22 @@ def _rules(sheet: str) -> Iterator[tuple[str, str]]:
     for selectors, style in _RULE.findall(" ".join(_CSS_COMMENT.sub("", sheet).split())):
         is_small = _SMALLER.search(style) and not _AT_TOP.search(style)
         if tag := _of_style(style) or (_shifted(style) if is_small else ""):
-            yield from ((match[1], tag) for one in selectors.split(",") if (match := _LAST_CLASS.search(one)))
+            yield from ((match[1], tag) for selector in selectors.split(",") if (match := _LAST_CLASS.search(selector)))
 
 
 def _of_style(style: str) -> str:
-    found = _STYLE.search(style)
-    return "" if found is None else "sup" if found[1].lower() == "super" else "sub"
+    match = _STYLE.search(style)
+    return "" if match is None else "sup" if match[1].lower() == "super" else "sub"
 
 
 def _shifted(style: str) -> str:
     """sup or sub, if a style shifts text; else an empty text."""
-    found = _SHIFTED.search(style)
-    if found is None:
+    match = _SHIFTED.search(style)
+    if match is None:
         return ""
-    if found["up"] or found["text"]:
-        return "sub" if found["down"] else "sup"
-    return "sup" if bool(found["top"]) == bool(found["minus"]) else "sub"
+    if match["up"] or match["text"]:
+        return "sub" if match["down"] else "sup"
+    return "sup" if bool(match["top"]) == bool(match["minus"]) else "sub"
 
 
 def _position(node: Any, rules: Mapping[str, str]) -> str:
@@ -78,8 +78,8 @@ def _position(node: Any, rules: Mapping[str, str]) -> str:
         return tag
     if len(node.text_content()) > SHORT or node.xpath(".//sup | .//sub"):
         return ""
-    if found := _CLASS.search(classes):
-        return "sup" if found["up"] else "sub"
+    if match := _CLASS.search(classes):
+        return "sup" if match["up"] else "sub"
     if tag := next((rules[name] for name in classes.split() if name in rules), ""):
         return tag
     return _shifted(style) if node.tag in ("small", "font") or _SMALLER.search(style) else ""
@@ -107,7 +107,7 @@ def _written(node: Any, noted: Collection[str]) -> int:
         return 0
     before, after = _before(node), _after(node)
     if node.tag == "sup":
-        marked = any(is_marked(one.attrib, content) for one in _holders(node, content))
+        marked = any(is_marked(holder.attrib, content) for holder in _holders(node, content))
         text = write_raised(content, before, after, marked, noted)
     elif node.tag == "sub":
         text = write_lowered(content)
@@ -151,7 +151,7 @@ def _before(node: Any) -> str:
     text = ""
     while len(text) < NEAR:
         for sibling in node.itersiblings(preceding=True):
-            text = _shown(sibling) + (sibling.tail or "") + text
+            text = _inline_text(sibling) + (sibling.tail or "") + text
             if len(text) >= NEAR:
                 return text[-NEAR:]
         node = node.getparent()
@@ -169,7 +169,7 @@ def _after(node: Any) -> str:
     while node is not None and len(text) < NEAR:
         text += node.tail or ""
         for sibling in node.itersiblings():
-            text += _shown(sibling) + (sibling.tail or "")
+            text += _inline_text(sibling) + (sibling.tail or "")
             if len(text) >= NEAR:
                 break
         node = node.getparent()
@@ -183,7 +183,7 @@ def _begins(node: Any) -> bool:
     return not _before(node).rsplit("\n", 1)[-1].strip()
 
 
-def _shown(node: Any) -> str:
+def _inline_text(node: Any) -> str:
     """What an element shows within a line; another block or a line's end parts the text like a space."""
     if not isinstance(node.tag, str):
         return ""

@@ -241,8 +241,8 @@ def _number_lists(tree: Any) -> None:
             continue
         items.tag = "ul"
         for item, number in numbered:
-            place = _first_text(item)
-            place.text = f"{_shown(number, kind)}. {(place.text or '').lstrip()}"
+            target = _first_text(item)
+            target.text = f"{_numeral(number, kind)}. {(target.text or '').lstrip()}"
 
 
 def _numbers(items: Any) -> Iterator[tuple[Any, int]]:
@@ -257,8 +257,8 @@ def _numbers(items: Any) -> Iterator[tuple[Any, int]]:
 
 
 def _whole(text: str | None, otherwise: int) -> int:
-    found = re.fullmatch(r"\s*([-+]?\d{1,9})\s*", text or "")
-    return int(found[1]) if found else otherwise
+    match = re.fullmatch(r"\s*([-+]?\d{1,9})\s*", text or "")
+    return int(match[1]) if match else otherwise
 
 
 def _kind(items: Any) -> str:
@@ -267,7 +267,7 @@ def _kind(items: Any) -> str:
     return kind if kind in ("a", "A", "i", "I") else "1"
 
 
-def _shown(number: int, kind: str) -> str:
+def _numeral(number: int, kind: str) -> str:
     """A number as the list writes it: 3, c, C, iii, III."""
     if number < 1 or kind == "1":
         return str(number)

@@ -78,9 +78,15 @@ def expanded(node: Any, title: str) -> Expanded:
     """What a template of mwparserfromhell shows, as far as that can be known."""
     whole = str(node.name).strip()
     name = " ".join(whole.replace("_", " ").split()).casefold()
-    positional = [one for one in node.params if not one.showkey or str(one.name).strip().isdigit()]
-    values = [str(one.value).strip() for one in positional]
-    named = {str(one.name).strip().casefold(): str(one.value).strip() for one in node.params if one.showkey}
+    positional = [
+        parameter for parameter in node.params if not parameter.showkey or str(parameter.name).strip().isdigit()
+    ]
+    values = [str(parameter.value).strip() for parameter in positional]
+    named = {
+        str(parameter.name).strip().casefold(): str(parameter.value).strip()
+        for parameter in node.params
+        if parameter.showkey
+    }
     if name in _SPACED and not values:
         return Expanded(_SPACED[name])
     if (write := _KNOWN.get(name)) is not None:
@@ -131,11 +137,11 @@ def _box(node: Any) -> Expanded:
     import mwparserfromhell
 
     lines = []
-    for one in node.params:
-        key, value = str(one.name).strip(), " ".join(str(one.value).split())
+    for parameter in node.params:
+        key, value = str(parameter.name).strip(), " ".join(str(parameter.value).split())
         if (
             value
-            and one.showkey
+            and parameter.showkey
             and not re.search(
                 r"image|画像|サイズ|size|width|幅|map|地図|color|色|style|alt$|logo|ロゴ|signature|caption", key, re.I
             )
@@ -184,20 +190,20 @@ def _value(values: list[str], named: dict[str, str]) -> str | None:
         number = f"({number})×10{raised(power)}" if doubt else f"{number}×10{raised(power)}"
     unit = named.get("u") or named.get("ul") or ""
     over = named.get("up") or named.get("upl") or ""
-    unit = re.sub(r"(?<=[A-Za-zΩµ])(-?\d+)", lambda found: raised(found[1]), f"{unit}/{over}" if over else unit)
+    unit = re.sub(r"(?<=[A-Za-zΩµ])(-?\d+)", lambda match: raised(match[1]), f"{unit}/{over}" if over else unit)
     return f"{named.get('p', '')}{number}{named.get('s', '')}{f' {unit}' if unit else ''}"
 
 
 def _convert(values: list[str], named: dict[str, str]) -> str | None:
     """{{convert|5|to|10|km|mi}}: 5 to 10 km; what it converts to is not computed."""
     taken: list[str] = []
-    for place, value in enumerate(values):
+    for index, value in enumerate(values):
         if _NUMBER.fullmatch(value.replace("\u00a0", " ")) or (value in _JOINING and taken):
             taken.append(value)
             continue
         unit = value.replace("sqkm", "km²").replace("sqmi", "mi²")
-        unit = re.sub(r"(?<=[A-Za-z])([23])$", lambda found: raised(found[1]), unit)
-        rest = values[place + 1 : place + 3]
+        unit = re.sub(r"(?<=[A-Za-z])([23])$", lambda match: raised(match[1]), unit)
+        rest = values[index + 1 : index + 3]
         more = (
             f" {rest[0]} {rest[1]}"
             if len(rest) == 2 and _NUMBER.fullmatch(rest[0]) and unit in ("ft", "st", "lb", "mi")
@@ -240,18 +246,18 @@ def _fraction(values: list[str], named: dict[str, str]) -> str | None:
     return f"{values[0]}/{values[1]}" if len(values) == 2 else f"1/{values[0]}" if values else None
 
 
-def _place(values: list[str], named: dict[str, str]) -> str | None:
+def _coordinates(values: list[str], named: dict[str, str]) -> str | None:
     """{{coord|35|41|N|139|45|E}}: 35°41′N 139°45′E."""
-    parts, shown, signs = [], "", iter("°′″")
+    parts, angle, signs = [], "", iter("°′″")
     for value in values:
         if re.fullmatch(r"[NSEW東西南北]", value, re.I):
-            parts.append(f"{shown}{value}")
-            shown, signs = "", iter("°′″")
+            parts.append(f"{angle}{value}")
+            angle, signs = "", iter("°′″")
         elif re.fullmatch(r"-?[\d.]+", value):
-            shown += f"{value}{next(signs, '')}"
+            angle += f"{value}{next(signs, '')}"
         else:
             break
-    return " ".join(parts) or (", ".join(f"{value}°" for value in values[:2]) if len(values) >= 2 and shown else None)
+    return " ".join(parts) or (", ".join(f"{value}°" for value in values[:2]) if len(values) >= 2 and angle else None)
 
 
 def _reading(values: list[str], named: dict[str, str]) -> str | None:
@@ -281,7 +287,8 @@ _KNOWN: dict[str, _Write] = {
                      "dts", "date", "release date"), _date),
     **dict.fromkeys(("生年月日と年齢", "生年月日", "没年月日", "死亡年月日と没年齢", "開始年月日"), _japanese_date),
     "chem": _chemistry, "chem2": lambda values, named: formula_of(values[0]) if values else None,
-    **dict.fromkeys(("frac", "sfrac", "fraction", "分数"), _fraction), "coord": _place, "ウィキ座標": _place,
+    **dict.fromkeys(("frac", "sfrac", "fraction", "分数"), _fraction),
+    "coord": _coordinates, "ウィキ座標": _coordinates,
     **dict.fromkeys(("読み仮名", "読み仮名 ruby不使用", "読み"), _reading),
     **dict.fromkeys(("nihongo", "nihongo3", "japanese"),
     _nihongo),

@@ -77,8 +77,8 @@ def wiki_markdown(text: str, title: str, site: Site) -> tuple[str, dict[str, int
         for mark in list(builder.notes)[written:]:
             builder.write_note(mark)
             written += 1
-    found, raised = document_markdown(builder.root)
-    return found, {**builder.counts, "raised": raised}, builder.categories
+    markdown, raised = document_markdown(builder.root)
+    return markdown, {**builder.counts, "raised": raised}, builder.categories
 
 
 class _Builder:
@@ -183,9 +183,9 @@ class _Builder:
         inner = _Builder(self.title, self.site, self.notes, self.counts, self.depth + 1)
         inner.named = self.named
         inner.add(self.notes[mark])
-        for one in inner.root.iter("p"):
-            append_text(made, one.text)
-            for piece in list(one):
+        for paragraph in inner.root.iter("p"):
+            append_text(made, paragraph.text)
+            for piece in list(paragraph):
                 made.append(piece)
 
     # nodes of mwparserfromhell
@@ -259,15 +259,15 @@ class _Builder:
             self.add(node.default.nodes)
 
     def _template(self, node: Any) -> None:
-        found = expanded(node, self.title)
-        for name, number in found.counts.items():
+        expansion = expanded(node, self.title)
+        for name, number in expansion.counts.items():
             self.counts[name] += number
-        if found.nodes is not None:
-            if found.block:
+        if expansion.nodes is not None:
+            if expansion.block:
                 self.end()
-            self.add(found.nodes)
-        elif found.text:
-            self.text(found.text) if not found.block else self.block(element("p", text=found.text))
+            self.add(expansion.nodes)
+        elif expansion.text:
+            self.text(expansion.text) if not expansion.block else self.block(element("p", text=expansion.text))
 
     def _tag(self, node: Any) -> None:
         name = str(node.tag).strip().lower()
@@ -303,7 +303,14 @@ class _Builder:
             self.inline(made)
 
     def _reference(self, node: Any) -> None:
-        name = next((str(one.value).strip("\"' ") for one in node.attributes if str(one.name).strip() == "name"), "")
+        name = next(
+            (
+                str(attribute.value).strip("\"' ")
+                for attribute in node.attributes
+                if str(attribute.name).strip() == "name"
+            ),
+            "",
+        )
         mark = self.named.get(name, "") if name else ""
         if not mark:
             if not name and not str(node.contents or "").strip():
@@ -330,23 +337,23 @@ class _Builder:
         """A table as elements; cells before the first row mark are a row."""
         table = element("table")
         row = None
-        for one in node.contents.nodes if node.contents is not None else ():
-            name = str(one.tag).strip().lower() if type(one).__name__ == "Tag" else ""
+        for child in node.contents.nodes if node.contents is not None else ():
+            name = str(child.tag).strip().lower() if type(child).__name__ == "Tag" else ""
             if name == "tr":
                 row = element("tr", table)
-                for cell in one.contents.nodes if one.contents is not None else ():
+                for cell in child.contents.nodes if child.contents is not None else ():
                     if type(cell).__name__ == "Tag" and str(cell.tag).strip().lower() in ("td", "th"):
                         self._cell(cell, row)
-            elif name == "td" and str(one.wiki_markup) == "|" and str(one).lstrip().startswith("|+"):
+            elif name == "td" and str(child.wiki_markup) == "|" and str(child).lstrip().startswith("|+"):
                 caption = element("caption", table)
-                self._into(caption, one.contents.nodes)
+                self._into(caption, child.contents.nodes)
                 text = caption.text or ""
                 caption.text = text.lstrip().removeprefix("+").strip() if text.lstrip().startswith("+") else text
             elif name in ("td", "th"):
                 row = element("tr", table) if row is None else row
-                self._cell(one, row)
+                self._cell(child, row)
             elif name == "caption":
-                self._into(element("caption", table), one.contents.nodes)
+                self._into(element("caption", table), child.contents.nodes)
         return table
 
     def _cell(self, node: Any, row: Any) -> None:
@@ -361,12 +368,12 @@ class _Builder:
 def _split(text: str) -> list[str]:
     """Parts between bars, outside of links and templates."""
     parts, depth, start = [], 0, 0
-    for found in re.finditer(r"\[\[|\]\]|\{\{|\}\}|\|", text):
-        if found[0] in ("[[", "{{"):
+    for match in re.finditer(r"\[\[|\]\]|\{\{|\}\}|\|", text):
+        if match[0] in ("[[", "{{"):
             depth += 1
-        elif found[0] in ("]]", "}}"):
+        elif match[0] in ("]]", "}}"):
             depth -= 1
         elif depth <= 0:
-            parts.append(text[start : found.start()])
-            start = found.end()
+            parts.append(text[start : match.start()])
+            start = match.end()
     return [*parts, text[start:]]

@@ -44,8 +44,8 @@ class _Storage(Converter):
 
 
 def _parameter(node: Any, name: str) -> str:
-    found = (one for one in children(node, "parameter") if name in (one.get("{ac}name"), ""))
-    return next((plain(one) for one in found), "")
+    parameters = (parameter for parameter in children(node, "parameter") if name in (parameter.get("{ac}name"), ""))
+    return next((plain(parameter) for parameter in parameters), "")
 
 
 def _macro(converter: Converter, node: Any, parent: Any) -> None:
@@ -57,10 +57,10 @@ def _macro(converter: Converter, node: Any, parent: Any) -> None:
         tex = " ".join(
             ("".join(text.itertext()) if text is not None else _parameter(node, "body") or plain(body)).split()
         )
-        shown = "block" in name
+        displayed = "block" in name
         append_text(
-            element("p" if shown else "span", parent),
-            f"{'$$' if shown else '$'}{tex}{'$$' if shown else '$'}" if tex else "",
+            element("p" if displayed else "span", parent),
+            f"{'$$' if displayed else '$'}{tex}{'$$' if displayed else '$'}" if tex else "",
         )
     elif name in _SHOWN:
         append_text(parent, _parameter(node, _SHOWN[name]))
@@ -80,7 +80,7 @@ def _link(converter: Converter, node: Any, parent: Any) -> None:
     if body is not None:
         converter.fill(body, element("span", parent))
         return
-    target = next((one for one in node if local(one)), None)
+    target = next((part for part in node if local(part)), None)
     if target is not None:
         append_text(
             parent, target.get("{ri}content-title") or target.get("{ri}filename") or target.get("{ri}value") or ""

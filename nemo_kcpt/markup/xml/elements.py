@@ -134,7 +134,7 @@ def plain(node: Any) -> str:
 
 
 def _plain(node: Any) -> str:
-    text = (node.text or "") + "".join((_plain(one) if local(one) else "") + (one.tail or "") for one in node)
+    text = (node.text or "") + "".join((_plain(part) if local(part) else "") + (part.tail or "") for part in node)
     way = local(node) if local(node) in ("sup", "sub") else node.get("rend", "")
     return raised(text) if way in ("sup", "superscript") else lowered(text) if way in ("sub", "subscript") else text
 

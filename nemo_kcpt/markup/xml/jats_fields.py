@@ -18,8 +18,8 @@ _EARLIER = ("epub", "pub", "ppub", "epub-ppub", "collection")
 def title_of(meta: Any) -> Any:
     """The element with an article's title, or None."""
     group = child(meta, "title-group")
-    found = child(group if group is not None else meta, "article-title")
-    return found if found is not None and plain(found) else None
+    title = child(group if group is not None else meta, "article-title")
+    return title if title is not None and plain(title) else None
 
 
 def fields_of_article(article: Any, front: Any, meta: Any) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def fields_of_article(article: Any, front: Any, meta: Any) -> dict[str, Any]:
     if meta is None:
         return {}
     journal = child(front, "journal-meta")
-    title = next((plain(one) for one in below(journal, "journal-title")), "")
+    title = next((plain(node) for node in below(journal, "journal-title")), "")
     language = article.get(_LANG, "")
     fields: dict[str, Any] = {
         "author": "; ".join(_authors(meta)),
@@ -36,9 +36,15 @@ def fields_of_article(article: Any, front: Any, meta: Any) -> dict[str, Any]:
         "journal": title,
         **{name: plain(child(meta, name)) for name in ("volume", "issue")},
         "pages": "–".join(filter(None, (plain(child(meta, name)) for name in ("fpage", "lpage")))),
-        **{_id_name(one): plain(one) for one in children(meta, "article-id") if _id_name(one)},
+        **{
+            _id_name(identifier): plain(identifier)
+            for identifier in children(meta, "article-id")
+            if _id_name(identifier)
+        },
         "license": license_of(meta),
-        "keywords": [plain(one) for group in children(meta, "kwd-group") for one in below(group, "kwd") if plain(one)],
+        "keywords": [
+            plain(keyword) for group in children(meta, "kwd-group") for keyword in below(group, "kwd") if plain(keyword)
+        ],
     }
     return {name: value for name, value in fields.items() if value}
 
@@ -52,8 +58,8 @@ def _authors(meta: Any) -> Iterator[str]:
     for person in below(meta, "contrib"):
         if person.get("contrib-type", "author") != "author":
             continue
-        names = [one for one in person.iterchildren() if isinstance(one.tag, str)]
-        alternatives = [inner for one in names if one.tag.endswith("name-alternatives") for inner in one]
+        names = [node for node in person.iterchildren() if isinstance(node.tag, str)]
+        alternatives = [inner for node in names if node.tag.endswith("name-alternatives") for inner in node]
         for name in [*alternatives, *names]:
             if written := name_of(name):
                 yield written
@@ -91,8 +97,8 @@ def _date(meta: Any) -> str:
 
 def license_of(node: Any) -> str:
     """The licence that a front names: Creative Commons by its short name, else its address or its words."""
-    for one in below(node, "license", "license_ref", "licence", "ext-link"):
-        address = one.get(_HREF) or one.get("target") or plain(one)
-        if found := _CREATIVE_COMMONS.search(address):
-            return f"CC {found[1].upper()} {found[2]}" if found[1] else f"CC0 {found[3]}"
-    return next((one.get(_HREF) or plain(one) for one in below(node, "license", "licence")), "")[:300]
+    for candidate in below(node, "license", "license_ref", "licence", "ext-link"):
+        address = candidate.get(_HREF) or candidate.get("target") or plain(candidate)
+        if match := _CREATIVE_COMMONS.search(address):
+            return f"CC {match[1].upper()} {match[2]}" if match[1] else f"CC0 {match[3]}"
+    return next((candidate.get(_HREF) or plain(candidate) for candidate in below(node, "license", "licence")), "")[:300]

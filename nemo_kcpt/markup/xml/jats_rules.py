@@ -70,9 +70,9 @@ def section(converter: Converter, node: Any, parent: Any) -> None:
         converter.put_notes(made)
     elif label is not None and plain(label):
         converter.fill(label, element("p", made))
-    for one in node:
-        if local(one) and one is not title and one is not label:
-            converter.add(one, made)
+    for part in node:
+        if local(part) and part is not title and part is not label:
+            converter.add(part, made)
             converter.put_notes(made)
 
 
@@ -83,19 +83,19 @@ def captioned(converter: Converter, node: Any, parent: Any) -> None:
     line = element("p", made)
     if label is not None:
         converter.fill(label, line)
-    inner = [one for one in caption if local(one)] if caption is not None else []
-    for number, one in enumerate(inner):
-        target = line if number == 0 or local(one) == "title" else element("p", made)
+    inner = [part for part in caption if local(part)] if caption is not None else []
+    for number, part in enumerate(inner):
+        target = line if number == 0 or local(part) == "title" else element("p", made)
         if target is line and (line.text or len(line)):
             append_text(line, " ")
-        converter.fill(one, target)
+        converter.fill(part, target)
     if caption is not None and not inner:
         append_text(line, f" {plain(caption)}")
     if local(node) == "table-wrap" and next(below(node, "table", "array", "preformat", "list"), None) is None:
         converter.pictures["tables"] += 1
-    for one in node:
-        if local(one) and one is not label and one is not caption:
-            converter.add(one, made)
+    for part in node:
+        if local(part) and part is not label and part is not caption:
+            converter.add(part, made)
     converter.put_notes(made)
 
 
@@ -108,7 +108,7 @@ def paragraph(converter: Converter, node: Any, parent: Any) -> None:
 
 
 def _has_blocks(node: Any) -> bool:
-    return any(one is not node for one in below(node, *_BLOCKS))
+    return any(block is not node for block in below(node, *_BLOCKS))
 
 
 def note(converter: Converter, node: Any, parent: Any) -> None:
@@ -124,9 +124,9 @@ def note(converter: Converter, node: Any, parent: Any) -> None:
     else:
         parent.append(made)
     append_text(made, f"[^{mark}]: " if mark else "")
-    for number, one in enumerate(one for one in node if local(one) and one is not label):
+    for number, part in enumerate(part for part in node if local(part) and part is not label):
         append_text(made, " " if number else "")
-        converter.fill(one, made)
+        converter.fill(part, made)
 
 
 def xref(converter: Converter, node: Any, parent: Any) -> None:
@@ -139,12 +139,12 @@ def xref(converter: Converter, node: Any, parent: Any) -> None:
 
 def formula(converter: Converter, node: Any, parent: Any) -> None:
     """A formula: TeX if there is any, else MathML, else what text it has; displayed ones are blocks."""
-    shown = local(node) == "disp-formula"
-    made = element("p" if shown else "span", parent)
+    displayed = local(node) == "disp-formula"
+    made = element("p" if displayed else "span", parent)
     label = plain(child(node, "label"))
-    tex = next((clean_tex("".join(one.itertext())) for one in below(node, "tex-math")), "")
+    tex = next((clean_tex("".join(source.itertext())) for source in below(node, "tex-math")), "")
     math = next(below(node, "math"), None)
-    sign = "$$" if shown else "$"
+    sign = "$$" if displayed else "$"
     number = f" {label if label.startswith('(') else f'({label})'}" if label else ""
     if tex:
         append_text(made, f"{sign}{tex}{sign}{number}")
@@ -152,11 +152,11 @@ def formula(converter: Converter, node: Any, parent: Any) -> None:
         converter.copy(math, made)
         append_text(made, number)
     else:
-        rest = [one for one in node if local(one) not in ("label", "graphic", "inline-graphic", "alternatives")]
+        rest = [part for part in node if local(part) not in ("label", "graphic", "inline-graphic", "alternatives")]
         append_text(made, node.text)
-        for one in rest:
-            converter.add(one, made)
-            append_text(made, one.tail)
+        for part in rest:
+            converter.add(part, made)
+            append_text(made, part.tail)
         pictured = not "".join(made.itertext()).strip()
         converter.pictures["formulas"] += pictured
         append_text(made, number.strip() if pictured else number)
@@ -164,8 +164,8 @@ def formula(converter: Converter, node: Any, parent: Any) -> None:
 
 def clean_tex(text: str) -> str:
     """The formula of a piece of TeX, which publishers wrap into a whole document."""
-    found = _TEX_DOCUMENT.search(text)
-    text = (found[1] if found else text).strip()
+    match = _TEX_DOCUMENT.search(text)
+    text = (match[1] if match else text).strip()
     for left, right in (("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)"), ("$", "$")):
         if text.startswith(left) and text.endswith(right) and len(text) > len(left) + len(right):
             return " ".join(text[len(left) : -len(right)].split())
@@ -175,9 +175,9 @@ def clean_tex(text: str) -> str:
 def alternatives(converter: Converter, node: Any, parent: Any) -> None:
     """Several forms of one thing: the one that holds most."""
     order = ("tex-math", "math", "table", "tgroup", "oasis:table", "textual-form", "preformat", "code")
-    found = sorted((one for one in node if local(one) in order), key=lambda one: order.index(local(one)))
-    for one in found[:1]:
-        converter.add(one, parent)
+    forms = sorted((form for form in node if local(form) in order), key=lambda form: order.index(local(form)))
+    for form in forms[:1]:
+        converter.add(form, parent)
 
 
 def tex(converter: Converter, node: Any, parent: Any) -> None:
@@ -187,23 +187,23 @@ def tex(converter: Converter, node: Any, parent: Any) -> None:
 
 def listing(converter: Converter, node: Any, parent: Any) -> None:
     """A list; items with labels of their own keep them."""
-    labels = any(child(one, "label") is not None for one in children(node, "list-item"))
+    labels = any(child(entry, "label") is not None for entry in children(node, "list-item"))
     kind = node.get("list-type", "")
     made = element("ul" if labels or kind in ("bullet", "simple", "") else "ol", parent)
     types = {"alpha-lower": "a", "alpha-upper": "A", "roman-lower": "i", "roman-upper": "I"}
     if made.tag == "ol" and kind in types:
         made.set("type", types[kind])
-    for one in node:
-        if local(one) == "title":
+    for entry in node:
+        if local(entry) == "title":
             made.addprevious(title := element("p"))
-            converter.fill(one, title)
-        elif local(one):
+            converter.fill(entry, title)
+        elif local(entry):
             item = element("li", made)
-            label = child(one, "label")
+            label = child(entry, "label")
             if label is not None:
                 append_text(item, f"{plain(label)} ")
-                one.remove(label)
-            inner = [paragraph for paragraph in one if local(paragraph)]
+                entry.remove(label)
+            inner = [paragraph for paragraph in entry if local(paragraph)]
             if label is not None and inner and local(inner[0]) == "p" and not _has_blocks(inner[0]):
                 converter.fill(inner[0], item)
                 inner = inner[1:]
@@ -218,45 +218,47 @@ def reference(converter: Converter, node: Any, parent: Any) -> None:
     if label:
         append_text(made, f"{label if label.startswith('[') else '[' + label.rstrip('.') + ']'} ")
     cited = children(node, *_CITATIONS)
-    for number, one in enumerate(cited):
+    for number, citation in enumerate(cited):
         append_text(made, " " if number else "")
-        if local(one) == "citation-alternatives":
-            one = next((inner for inner in one if local(inner) == "mixed-citation"), one[0])
-        if local(one) in ("element-citation", "nlm-citation") or not _has_words_between(one):
-            append_text(made, structured(one))
+        if local(citation) == "citation-alternatives":
+            citation = next((inner for inner in citation if local(inner) == "mixed-citation"), citation[0])
+        if local(citation) in ("element-citation", "nlm-citation") or not _has_words_between(citation):
+            append_text(made, structured(citation))
         else:
-            converter.fill(one, made)
+            converter.fill(citation, made)
 
 
 def _has_words_between(node: Any) -> bool:
-    return not len(node) or bool(re.search(r"\S", (node.text or "") + "".join(one.tail or "" for one in node)))
+    return not len(node) or bool(re.search(r"\S", (node.text or "") + "".join(part.tail or "" for part in node)))
 
 
 def structured(node: Any) -> str:
     """A reference that is given in parts only, written as most journals write it."""
 
     def part(*names: str) -> str:
-        return next((text for name in names for one in below(node, name) if (text := plain(one))), "")
+        return next((text for name in names for inner in below(node, name) if (text := plain(inner))), "")
 
-    people = [name_of(one) for one in below(node, "name", "string-name", "collab")]
+    people = [name_of(person) for person in below(node, "name", "string-name", "collab")]
     volume = part("volume") + (f"({part('issue')})" if part("issue") else "")
     pages = "–".join(filter(None, (part("fpage"), part("lpage")))) or part("page-range", "elocation-id")
-    place = ":".join(filter(None, (volume, pages)))
-    rest = [plain(one) for one in node if local(one) and local(one) not in _PARTS and plain(one)]
-    ids = [f"{one.get('pub-id-type', '')}:{plain(one)}".lstrip(":") for one in below(node, "pub-id")]
+    numbers = ":".join(filter(None, (volume, pages)))
+    rest = [plain(inner) for inner in node if local(inner) and local(inner) not in _PARTS and plain(inner)]
+    ids = [
+        f"{identifier.get('pub-id-type', '')}:{plain(identifier)}".lstrip(":") for identifier in below(node, "pub-id")
+    ]
     publisher = ": ".join(filter(None, (part("publisher-loc"), part("publisher-name"))))
     year = f"({part('year')})" if part("year") else ""
     pieces = [", ".join(filter(None, people)), part("article-title", "chapter-title"), part("source"), publisher]
-    return ". ".join(filter(None, [*pieces, " ".join(filter(None, (place, year))), *rest, *ids])).replace("..", ".")
+    return ". ".join(filter(None, [*pieces, " ".join(filter(None, (numbers, year))), *rest, *ids])).replace("..", ".")
 
 
 def cals(converter: Converter, node: Any, parent: Any) -> None:
     """A table of the CALS model: spans by the names and places of columns."""
     made = element("table", parent)
     columns: dict[str, int] = {}
-    for number, one in enumerate(below(node, "colspec"), 1):
-        columns.setdefault(one.get("colname", ""), int(one.get("colnum") or number))
-    spans = {one.get("spanname", ""): one for one in below(node, "spanspec")}
+    for number, column in enumerate(below(node, "colspec"), 1):
+        columns.setdefault(column.get("colname", ""), int(column.get("colnum") or number))
+    spans = {span.get("spanname", ""): span for span in below(node, "spanspec")}
     for row in below(node, "row"):
         line = element("tr", made)
         for entry in children(row, "entry"):
@@ -282,9 +284,9 @@ def definitions(converter: Converter, node: Any, parent: Any) -> None:
     """A list of terms and what they mean."""
     made = element("dl", parent)
     for item in below(node, "def-item"):
-        for one in item:
-            if local(one) in ("term", "def"):
-                converter.fill(one, element("dt" if local(one) == "term" else "dd", made))
+        for part in item:
+            if local(part) in ("term", "def"):
+                converter.fill(part, element("dt" if local(part) == "term" else "dd", made))
 
 
 def _each(names: str, rule: str | Rule) -> dict[str, str | Rule]:

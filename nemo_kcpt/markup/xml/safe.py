@@ -61,11 +61,11 @@ def decoded(data: bytes, encoding: str = "auto") -> str:
     except BrokenUtf8 as error:
         raise BadXml(str(error)) from None
     except UnknownEncoding as error:
-        found = _DECLARED.search(data[:1024]) if encoding == "auto" else None
-        if found is None:
+        match = _DECLARED.search(data[:1024]) if encoding == "auto" else None
+        if match is None:
             raise BadXml(str(error)) from None
         try:
-            text = decode(data, check_name(found[1].decode())).text
+            text = decode(data, check_name(match[1].decode())).text
         except (BadInput, UnknownEncoding):
             raise BadXml(str(error)) from None
     return _DECLARATION.sub("", text, count=1)
@@ -97,30 +97,30 @@ def _head_text(head: bytes) -> str:
 
 def root_in(text: str) -> Root:
     """How a document begins; declarations are looked at and never used."""
-    found: dict[str, Any] = {"name": "", "doctype": "", "entities": []}
+    fields: dict[str, Any] = {"name": "", "doctype": "", "entities": []}
     parser = expat.ParserCreate(namespace_separator="\n")
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
 
     def doctype(name: str, system: str | None, public: str | None, internal: bool) -> None:
-        found["doctype"] = f"{public or ''} {system or ''}".strip()
+        fields["doctype"] = f"{public or ''} {system or ''}".strip()
 
     def entity(name: str, parameter: bool, value: str | None, base: Any, system: Any, public: Any, kind: Any) -> None:
         if kind is None:  # with one it is a picture's name, which no text refers to
-            found["entities"].append(name)
+            fields["entities"].append(name)
 
     def start(name: str, attributes: dict[str, str]) -> None:
         namespace, _, local = name.rpartition("\n")
-        if found["name"]:
-            found["first"] = local
+        if fields["name"]:
+            fields["first"] = local
             raise _Enough
-        found.update(name=local, namespace=namespace, attributes=frozenset(attributes))
+        fields.update(name=local, namespace=namespace, attributes=frozenset(attributes))
 
     parser.StartDoctypeDeclHandler = doctype
     parser.EntityDeclHandler = entity
     parser.StartElementHandler = start
     with suppress(_Enough, expat.ExpatError):
         parser.Parse(text.encode("utf-8", "replace"), False)
-    return Root(**{**found, "entities": tuple(found["entities"])})
+    return Root(**{**fields, "entities": tuple(fields["entities"])})
 
 
 def parse(text: str) -> Any:

@@ -29,9 +29,9 @@ def division(converter: Converter, node: Any, parent: Any) -> None:
         converter.fill(head, heading)
     elif next(below(node, "listBibl"), None) is not None and node.get("type") in ("references", "bibliography"):
         element("h2", made, text="References")
-    for one in node:
-        if local(one) and one is not head:
-            converter.add(one, made)
+    for part in node:
+        if local(part) and part is not head:
+            converter.add(part, made)
 
 
 def _is_headed(node: Any) -> bool:
@@ -68,13 +68,13 @@ def note(converter: Converter, node: Any, parent: Any) -> None:
     else:
         parent.append(made)
     append_text(made, f"[^{mark}]: " if mark else "")
-    for one in [node.text, *node]:
-        if isinstance(one, str):
-            append_text(made, one)
-        elif one is not None:
-            if local(one):
-                converter.fill(one, made) if local(one) == "p" else converter.add(one, made)
-            append_text(made, one.tail)
+    for part in [node.text, *node]:
+        if isinstance(part, str):
+            append_text(made, part)
+        elif part is not None:
+            if local(part):
+                converter.fill(part, made) if local(part) == "p" else converter.add(part, made)
+            append_text(made, part.tail)
 
 
 def reference(converter: Converter, node: Any, parent: Any) -> None:
@@ -103,9 +103,9 @@ def highlighted(converter: Converter, node: Any, parent: Any) -> None:
 
 def choice(converter: Converter, node: Any, parent: Any) -> None:
     """Two readings of one place: the corrected, regularised or expanded one."""
-    taken = next((one for name in ("corr", "reg", "expan", "lem", "ex") for one in children(node, name)), None)
+    taken = next((reading for name in ("corr", "reg", "expan", "lem", "ex") for reading in children(node, name)), None)
     if taken is None:
-        taken = next((one for one in node if local(one)), None)
+        taken = next((reading for reading in node if local(reading)), None)
     if taken is not None:
         converter.fill(taken, parent)
 
@@ -124,9 +124,9 @@ def figure(converter: Converter, node: Any, parent: Any) -> None:
             append_text(line, " ")
     if node.get("type") == "table" and written and next(below(node, "row"), None) is None:
         converter.pictures["tables"] += 1
-    for one in node:
-        if local(one) and one not in (head, label, description):
-            converter.add(one, made)
+    for inner in node:
+        if local(inner) and inner not in (head, label, description):
+            converter.add(inner, made)
 
 
 def table(converter: Converter, node: Any, parent: Any) -> None:
@@ -138,23 +138,23 @@ def table(converter: Converter, node: Any, parent: Any) -> None:
         line = element("tr", made)
         for cell in children(row, "cell"):
             label = "label" in (row.get("role"), cell.get("role"))
-            one = element("th" if label else "td", line)
+            html_cell = element("th" if label else "td", line)
             for ours, theirs in (("colspan", "cols"), ("rowspan", "rows")):
                 if cell.get(theirs, "1") != "1":
-                    one.set(ours, cell.get(theirs))
-            converter.fill(cell, one)
+                    html_cell.set(ours, cell.get(theirs))
+            converter.fill(cell, html_cell)
 
 
 def formula(converter: Converter, node: Any, parent: Any) -> None:
     """A formula: TeX where the notation says so, MathML, else its text as it is."""
-    shown = (
+    displayed = (
         local(node.getparent()) not in ("p", "head", "cell", "item", "hi", "seg", "s") or node.get("rend") == "display"
     )
-    made = element("p" if shown else "span", parent)
+    made = element("p" if displayed else "span", parent)
     label = plain(child(node, "label"))
     math = next(below(node, "math"), None)
-    text = (node.text or "") + "".join(one.tail or "" for one in node) if math is None else ""
-    sign = "$$" if shown else "$"
+    text = (node.text or "") + "".join(part.tail or "" for part in node) if math is None else ""
+    sign = "$$" if displayed else "$"
     if math is not None:
         converter.copy(math, made)
     elif node.get("notation", "").lower() in ("tex", "latex") or "\\" in text:
@@ -163,9 +163,9 @@ def formula(converter: Converter, node: Any, parent: Any) -> None:
         converter.pictures["formulas"] += 1
     else:
         append_text(made, text)
-        for one in node:
-            if local(one) not in ("label", "graphic", ""):
-                converter.add(one, made)
+        for part in node:
+            if local(part) not in ("label", "graphic", ""):
+                converter.add(part, made)
     append_text(made, f" {label if label.startswith('(') else f'({label})'}" if label else "")
 
 
@@ -177,16 +177,16 @@ def listing(converter: Converter, node: Any, parent: Any) -> None:
     ordered = "ordered" in f"{node.get('rend', '')} {node.get('type', '')}"
     made = element("ol" if ordered and not labels else "ul", parent)
     before = ""
-    for one in node:
-        if local(one) == "label":
-            before = f"{plain(one)} "
-        elif local(one) == "item":
-            number = one.get("n")
+    for part in node:
+        if local(part) == "label":
+            before = f"{plain(part)} "
+        elif local(part) == "item":
+            number = part.get("n")
             item = element("li", made)
             append_text(item, before or (f"{number} " if number and not ordered else ""))
             if number and ordered and number.isdigit():
                 item.set("value", number)
-            converter.fill(one, item)
+            converter.fill(part, item)
             before = ""
 
 
@@ -206,13 +206,13 @@ def person(node: Any) -> str:
 def entry(converter: Converter, node: Any, parent: Any) -> None:
     """An entry of the list of references, by its parts (biblStruct) or as it is written (bibl)."""
     made = element("p", parent)
-    siblings = [one for one in node.getparent() if local(one) == local(node)]
+    siblings = [sibling for sibling in node.getparent() if local(sibling) == local(node)]
     number = node.get("n") or ""
-    found = re.fullmatch(r"b(\d+)", node.get(f"{_XML}id", ""))
-    if not number and found and int(found[1]) == siblings.index(node):
-        number = str(int(found[1]) + 1)  # GROBID numbers from b0, in the order of the page
+    match = re.fullmatch(r"b(\d+)", node.get(f"{_XML}id", ""))
+    if not number and match and int(match[1]) == siblings.index(node):
+        number = str(int(match[1]) + 1)  # GROBID numbers from b0, in the order of the page
     append_text(made, f"[{number}] " if number else "")
-    raw = next((one for one in below(node, "note") if one.get("type") == "raw_reference"), None)
+    raw = next((candidate for candidate in below(node, "note") if candidate.get("type") == "raw_reference"), None)
     if raw is not None:
         made.text = re.sub(r"^\[\d+\] (?=\[)", "", f"{made.text or ''}{plain(raw)}")
     elif local(node) == "bibl":
@@ -223,19 +223,21 @@ def entry(converter: Converter, node: Any, parent: Any) -> None:
 
 def _written(node: Any) -> str:
     def part(unit: str) -> str:
-        one = next((one for one in below(node, "biblScope") if one.get("unit") == unit), None)
-        if one is None:
+        scope = next((scope for scope in below(node, "biblScope") if scope.get("unit") == unit), None)
+        if scope is None:
             return ""
-        return "–".join(filter(None, (one.get("from"), one.get("to")))) or plain(one)
+        return "–".join(filter(None, (scope.get("from"), scope.get("to")))) or plain(scope)
 
     people = ", ".join(filter(None, map(person, below(node, "author"))))
-    titles = [plain(one) for one in below(node, "title") if plain(one)]
+    titles = [plain(title) for title in below(node, "title") if plain(title)]
     volume = part("volume") + (f"({part('issue')})" if part("issue") else "")
-    place = ":".join(filter(None, (volume, part("page"))))
-    year = next((one.get("when", "")[:4] or plain(one) for one in below(node, "date")), "")
-    rest = [plain(one) for one in below(node, "publisher")]
-    rest += [f"{one.get('type', '').lower()}:{plain(one)}".lstrip(":") for one in below(node, "idno")]
-    pieces = [people, *dict.fromkeys(titles), " ".join(filter(None, (place, f"({year})" if year else ""))), *rest]
+    numbers = ":".join(filter(None, (volume, part("page"))))
+    year = next((date.get("when", "")[:4] or plain(date) for date in below(node, "date")), "")
+    rest = [plain(publisher) for publisher in below(node, "publisher")]
+    rest += [
+        f"{identifier.get('type', '').lower()}:{plain(identifier)}".lstrip(":") for identifier in below(node, "idno")
+    ]
+    pieces = [people, *dict.fromkeys(titles), " ".join(filter(None, (numbers, f"({year})" if year else ""))), *rest]
     return ". ".join(filter(None, pieces))
 
 

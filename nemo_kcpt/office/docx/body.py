@@ -11,7 +11,7 @@ from nemo_kcpt.office.docx.lines import Lines, Notes
 from nemo_kcpt.office.docx.numbers import Label, Numbers
 from nemo_kcpt.office.docx.styles import Styles
 from nemo_kcpt.office.drawings import drawing_lines
-from nemo_kcpt.office.package import LEFT_OUT, Contents, Package, alternative, attribute, child, local, shown
+from nemo_kcpt.office.package import LEFT_OUT, Contents, Package, alternative, attribute, child, descendants, local
 from nemo_kcpt.office.pieces import Piece as Stretch
 from nemo_kcpt.office.pieces import on_one_line, written
 from nemo_kcpt.text.markdown_tables import table
@@ -58,26 +58,26 @@ class Body:
 
     def blocks(self, node: Any) -> Iterator[Block]:
         """The blocks that an element holds."""
-        for one in node:
-            name = local(one)
+        for element in node:
+            name = local(element)
             if name == "p":
-                yield from self._paragraph(one)
+                yield from self._paragraph(element)
             elif name == "tbl":
-                yield from self._table(one)
+                yield from self._table(element)
             elif name == "sdt":
-                if not _is_contents(one) and child(one, "sdtPr", "showingPlcHdr") is None:
-                    content = child(one, "sdtContent")
+                if not _is_contents(element) and child(element, "sdtPr", "showingPlcHdr") is None:
+                    content = child(element, "sdtContent")
                     yield from self.blocks(content if content is not None else ())
             elif name in _WRAPPERS:
-                yield from self.blocks(one)
+                yield from self.blocks(element)
             elif name == "AlternateContent":
-                chosen = alternative(one)
+                chosen = alternative(element)
                 yield from self.blocks(chosen if chosen is not None else ())
             elif name == "oMathPara":
-                yield from self._loose(one)
+                yield from self._loose(element)
             elif name in ("altChunk", "subDoc"):
                 detail = "a document in it is not read; open it in Word and save it, or give it as a file of its own"
-                self.contents.flaw(LEFT_OUT, f"part {attribute(one, 'id') or name}", detail)
+                self.contents.flaw(LEFT_OUT, f"part {attribute(element, 'id') or name}", detail)
 
     def _loose(self, node: Any) -> Iterator[Block]:
         """A formula between paragraphs."""
@@ -127,28 +127,28 @@ class Body:
     def _label(self, properties: Any, *, is_hidden: bool) -> Label | None:
         """The number before a paragraph, its own or its style's."""
         own = child(properties, "numPr") if properties is not None else None
-        place = (
+        numbering = (
             own if own is not None and child(own, "numId") is not None else self.styles.property(properties, "numPr")
         )
-        number = attribute(child(place, "numId")) if place is not None else None
+        number = attribute(child(numbering, "numId")) if numbering is not None else None
         if not number or number == "0" or is_hidden:
             return None
         level = attribute(child(own, "ilvl"))
         if level is None:
             styles = (attribute(style, "styleId") or "" for style in self.styles.of_paragraph(properties))
             tied = (self.numbers.level_of_style(number, style) for style in styles)
-            found = next((one for one in tied if one is not None), None)
-            level = str(found) if found is not None else attribute(child(place, "ilvl"))
+            tied_level = next((candidate for candidate in tied if candidate is not None), None)
+            level = str(tied_level) if tied_level is not None else attribute(child(numbering, "ilvl"))
         return self.numbers.label(number, max(0, min(int(level or 0), 8)))
 
     def _anchored(self, node: Any) -> Iterator[Block]:
         """The text boxes, charts and diagrams of a drawing."""
-        for one in [node, *shown(node, ("txbxContent",))]:
-            if local(one) == "txbxContent":
+        for element in [node, *descendants(node, ("txbxContent",))]:
+            if local(element) == "txbxContent":
                 waiting, self._waiting = self._waiting, []
-                yield from self.blocks(one)
+                yield from self.blocks(element)
                 self._waiting = waiting
-            elif local(one) == "textpath" and (text := " ".join((attribute(one, "string") or "").split())):
+            elif local(element) == "textpath" and (text := " ".join((attribute(element, "string") or "").split())):
                 yield Block(text)
         lines = drawing_lines(node, self.package, self.part, self.contents)
         if lines:
@@ -254,11 +254,11 @@ def _tidy(text: str) -> str:
 
 def _below(node: Any, name: str) -> Iterator[Any]:
     """The rows of a table, or the cells of a row, also those in content controls and the like."""
-    for one in node:
-        if local(one) == name:
-            yield one
-        elif local(one) in _WRAPPERS:
-            yield from _below(one, name)
+    for element in node:
+        if local(element) == name:
+            yield element
+        elif local(element) in _WRAPPERS:
+            yield from _below(element, name)
 
 
 def _count(properties: Any, name: str) -> int:
@@ -286,4 +286,4 @@ def _own_marks(root: Any) -> Iterator[str]:
     for paragraph in root.iter("{*}p"):
         run = child(paragraph, "r")
         if run is not None and attribute(child(run, "rPr", "vertAlign")) == "superscript":
-            yield "".join(one.text or "" for one in run if local(one) == "t").strip()
+            yield "".join(element.text or "" for element in run if local(element) == "t").strip()

@@ -12,7 +12,7 @@ from typing import Any
 
 from nemo_kcpt.office.docx.styles import Look, Styles
 from nemo_kcpt.office.formulas import tex
-from nemo_kcpt.office.package import LEFT_OUT, Contents, alternative, attribute, child, local, shown
+from nemo_kcpt.office.package import LEFT_OUT, Contents, alternative, attribute, child, descendants, local
 from nemo_kcpt.office.pieces import Piece
 from nemo_kcpt.office.symbol_fonts import in_font, is_symbol_font, sign
 from nemo_kcpt.text.counting import counted
@@ -78,62 +78,62 @@ class Lines:
 
     def pieces(self, paragraph: Any) -> list[Piece]:
         """The pieces of a paragraph."""
-        found: list[Piece] = []
+        pieces: list[Piece] = []
         properties = child(paragraph, "pPr")
         size = self.styles.look(None, properties).size
-        self._walk(paragraph, properties, found, size, linked=False)
-        return found
+        self._walk(paragraph, properties, pieces, size, linked=False)
+        return pieces
 
-    def _walk(self, node: Any, paragraph: Any, found: list[Piece], size: float, *, linked: bool) -> None:
-        for one in node:
-            name = local(one)
+    def _walk(self, node: Any, paragraph: Any, pieces: list[Piece], size: float, *, linked: bool) -> None:
+        for element in node:
+            name = local(element)
             if name == "r":
-                self._run(one, paragraph, found, size, linked)
+                self._run(element, paragraph, pieces, size, linked)
             elif name in _GONE or not name:
                 continue
             elif name == "sdt":
-                self._control(one, paragraph, found, size, linked)
+                self._control(element, paragraph, pieces, size, linked)
             elif name == "fldSimple":
-                if not _LISTS.match(attribute(one, "instr") or ""):
-                    self._walk(one, paragraph, found, size, linked=linked)
+                if not _LISTS.match(attribute(element, "instr") or ""):
+                    self._walk(element, paragraph, pieces, size, linked=linked)
             elif name in ("oMath", "oMathPara"):
-                self.formula(one, found)
+                self.formula(element, pieces)
             elif name == "AlternateContent":
-                chosen = alternative(one)
+                chosen = alternative(element)
                 if chosen is not None:
-                    self._walk(chosen, paragraph, found, size, linked=linked)
+                    self._walk(chosen, paragraph, pieces, size, linked=linked)
             elif name in _CONTAINERS:
-                anchored = name == "hyperlink" and bool(attribute(one, "anchor"))
-                self._walk(one, paragraph, found, size, linked=linked or anchored)
+                anchored = name == "hyperlink" and bool(attribute(element, "anchor"))
+                self._walk(element, paragraph, pieces, size, linked=linked or anchored)
 
-    def _control(self, node: Any, paragraph: Any, found: list[Piece], size: float, linked: bool) -> None:
+    def _control(self, node: Any, paragraph: Any, pieces: list[Piece], size: float, linked: bool) -> None:
         """A content control: not the text that only says what to write there."""
         content = child(node, "sdtContent")
         if content is not None and child(node, "sdtPr", "showingPlcHdr") is None:
-            self._walk(content, paragraph, found, size, linked=linked)
+            self._walk(content, paragraph, pieces, size, linked=linked)
 
-    def formula(self, node: Any, found: list[Piece]) -> None:
+    def formula(self, node: Any, pieces: list[Piece]) -> None:
         """Add a formula (m:oMath, m:oMathPara) as TeX between dollar signs."""
         if self.silent:
             return
-        formulas = [one for one in node if local(one) == "oMath"] if local(node) == "oMathPara" else [node]
+        formulas = [element for element in node if local(element) == "oMath"] if local(node) == "oMathPara" else [node]
         mark = "$$" if local(node) == "oMathPara" else "$"
         for formula in formulas:
             if all(any(map(_is_hidden, run.iterchildren("{*}rPr"))) for run in formula.iter("{*}r")):
                 self._hide(formula, "oMath")
             elif text := tex(formula):
-                last = found[-1].text if found and found[-1].way == "done" else ""
+                last = pieces[-1].text if pieces and pieces[-1].way == "done" else ""
                 if mark == "$" and last.endswith("$") and not last.endswith("$$"):
-                    found[-1] = Piece(f"{last[:-1]} {text}$", "done")
+                    pieces[-1] = Piece(f"{last[:-1]} {text}$", "done")
                 else:
-                    found.append(Piece(f"{mark}{text}{mark}", "done"))
+                    pieces.append(Piece(f"{mark}{text}{mark}", "done"))
 
-    def _run(self, run: Any, paragraph: Any, found: list[Piece], size: float, linked: bool) -> None:
+    def _run(self, run: Any, paragraph: Any, pieces: list[Piece], size: float, linked: bool) -> None:
         look = self.styles.look(child(run, "rPr"), paragraph)
         for node in run:
             name = local(node)
             if name == "fldChar":
-                self._field(node, found)
+                self._field(node, pieces)
             elif name == "instrText":
                 if self._fields and not self._fields[-1].in_result:
                     self._fields[-1].code += node.text or ""
@@ -142,20 +142,20 @@ class Lines:
             elif look.hidden:
                 self._hide(node, name)
             elif name == "t":
-                found.append(_piece(node.text or "", look, size, linked))
+                pieces.append(_piece(node.text or "", look, size, linked))
             elif name in ("tab", "ptab"):
-                found.append(Piece("\t"))
+                pieces.append(Piece("\t"))
             elif name in ("br", "cr"):
-                found.append(Piece("\n"))
+                pieces.append(Piece("\n"))
             elif name == "noBreakHyphen":
-                found.append(_piece("-", look, size, linked))
+                pieces.append(_piece("-", look, size, linked))
             elif name == "sym":
-                found.append(_piece(self._sign(node), look, size, linked))
+                pieces.append(_piece(self._sign(node), look, size, linked))
             elif name in ("footnoteReference", "endnoteReference"):
-                self._note(node, name, found)
+                self._note(node, name, pieces)
             elif name == "ruby":
                 base = child(node, "rubyBase")
-                self._walk(base if base is not None else (), paragraph, found, size, linked=linked)
+                self._walk(base if base is not None else (), paragraph, pieces, size, linked=linked)
             elif name == "AlternateContent":
                 chosen = alternative(node)
                 self._drawn(chosen if chosen is not None else ())
@@ -171,14 +171,14 @@ class Lines:
         elif name == "ruby":
             self._hide(child(node, "rubyBase"), "oMath")
         elif name in ("t", "sym", "oMath"):
-            text = "".join(one.text or "" for one in node.iter("{*}t"))
+            text = "".join(element.text or "" for element in node.iter("{*}t"))
             self.hidden["character"] += len("".join(text.split())) + (name == "sym")
 
-    def _note(self, node: Any, name: str, found: list[Piece]) -> None:
+    def _note(self, node: Any, name: str, pieces: list[Piece]) -> None:
         own = attribute(node, "customMarkFollows") in ("1", "true", "on")
         mark = self.note(name.removesuffix("Reference"), attribute(node, "id") or "", own)
         if mark:
-            found.append(Piece(mark, "note"))
+            pieces.append(Piece(mark, "note"))
 
     def _sign(self, node: Any) -> str:
         font, code = attribute(node, "font") or "", attribute(node, "char") or "0"
@@ -189,30 +189,30 @@ class Lines:
             self.contents.flaw(SIGNS, f"font {font}", f"sign {code} is written as U+FFFD")
         return known or "\ufffd"
 
-    def _field(self, node: Any, found: list[Piece]) -> None:
+    def _field(self, node: Any, pieces: list[Piece]) -> None:
         kind = attribute(node, "fldCharType")
         if kind == "begin":
             self._fields.append(_Field())
             if not self.silent or not any(field.silent for field in self._fields[:-1]):
-                found += _of_form(node)
+                pieces += _of_form(node)
         elif kind == "separate" and self._fields:
             self._fields[-1].in_result = True
         elif kind == "end" and self._fields:
             field = self._fields.pop()
             if not field.in_result and not self.silent:
-                self._drawn_field(field.code, found)
+                self._drawn_field(field.code, pieces)
 
-    def _drawn_field(self, code: str, found: list[Piece]) -> None:
+    def _drawn_field(self, code: str, pieces: list[Piece]) -> None:
         """A field without a result, which Word draws: enclosed characters, fractions and ruby of old files."""
         if symbol := _SYMBOL.match(code):
-            found.append(Piece(self._symbol(symbol)))
+            pieces.append(Piece(self._symbol(symbol)))
             return
         if _EQ_START.match(code) is None and not _COUNTED.match(code):
             return
         if (match := _RUBY.search(code)) or (match := _CIRCLE.search(code)):
-            found.append(Piece(match[match.lastindex or 1]))
+            pieces.append(Piece(match[match.lastindex or 1]))
         elif match := _OVER.search(code):
-            found.append(Piece(f"{match[1]}/{match[2]}"))
+            pieces.append(Piece(f"{match[1]}/{match[2]}"))
         else:
             what = "Word draws it from its code and stores no result; write it as text or as a formula"
             self.contents.flaw(FIELDS, f"field {' '.join(code.split())[:60]}", what)
@@ -232,19 +232,21 @@ class Lines:
     def _drawn(self, nodes: Any) -> None:
         """What is drawn in a line: read behind its paragraph, or counted."""
         for node in nodes:
-            everything = [node, *shown(node, ("txbxContent",))]
-            if any(local(one) == "docPr" and attribute(one, "hidden") in ("1", "true") for one in everything):
+            everything = [node, *descendants(node, ("txbxContent",))]
+            if any(
+                local(element) == "docPr" and attribute(element, "hidden") in ("1", "true") for element in everything
+            ):
                 self.hidden["drawing"] += 1
                 continue
-            names = [local(one) for one in everything]
+            names = [local(element) for element in everything]
             if "txbxContent" in names or "textpath" in names or "chart" in names or "relIds" in names:
                 self.anchored.append(node)
-            objects = [one for one in everything if local(one) == "OLEObject"]
-            for one in objects:
-                what = attribute(one, "ProgID") or "object"
+            objects = [element for element in everything if local(element) == "OLEObject"]
+            for embedded in objects:
+                what = attribute(embedded, "ProgID") or "object"
                 if _EQUATION.search(what):
                     self.contents.flaw(
-                        FORMULA_PICTURES, f"object {attribute(one, 'ObjectID') or what}", "convert it in Word"
+                        FORMULA_PICTURES, f"object {attribute(embedded, 'ObjectID') or what}", "convert it in Word"
                     )
                 else:
                     detail = "what is embedded is not read; save it as a file of its own"
@@ -275,7 +277,7 @@ def _of_form(node: Any) -> list[Piece]:
         on = state is not None and attribute(state) not in ("0", "false", "off")
         return [Piece("☒" if on else "☐")]
     if choice is not None:
-        entries = [attribute(one) or "" for one in choice if local(one) == "listEntry"]
+        entries = [attribute(entry) or "" for entry in choice if local(entry) == "listEntry"]
         result = child(choice, "result")
         number = int(attribute(result if result is not None else child(choice, "default")) or 0)
         return [Piece(entries[number])] if 0 <= number < len(entries) else []

@@ -56,8 +56,8 @@ class Numbers:
             number: the id of the list (numId).
             level: 0 to 8.
         """
-        found = self._level(number, level)
-        if found is None:
+        definition = self._level(number, level)
+        if definition is None:
             return None
         counts = self._counts.setdefault(self._list(number), [None] * LEVELS)
         for upper in range(level):
@@ -68,39 +68,39 @@ class Numbers:
         if override is not None and (number, level) not in self._begun:
             counts[level] = override
         else:
-            counts[level] = found.start if (last := counts[level]) is None else last + 1
+            counts[level] = definition.start if (last := counts[level]) is None else last + 1
         self._begun.add((number, level))
         for lower in range(level + 1, LEVELS):
             below = self._level(number, lower)
             if below is None or below.restart is None or (below.restart and level < below.restart):
                 counts[lower] = None
-        if found.form == "bullet":
+        if definition.form == "bullet":
             return Label("", level)
-        return self._written(number, level, found, counts)
+        return self._written(number, level, definition, counts)
 
     def level_of_style(self, number: str, style: str) -> int | None:
         """The level of a list that is tied to a paragraph style; None if none is."""
         for level in range(LEVELS):
-            found = self._level(number, level)
-            if found and style and found.style == style:
+            definition = self._level(number, level)
+            if definition and style and definition.style == style:
                 return level
         return None
 
-    def _written(self, number: str, level: int, found: _Level, counts: list[int | None]) -> Label:
+    def _written(self, number: str, level: int, definition: _Level, counts: list[int | None]) -> Label:
         unknown = ""
 
         def write(match: re.Match[str]) -> str:
             nonlocal unknown
-            place = int(match[1]) - 1
-            other = self._level(number, place)
-            form = "decimal" if found.plain or other is None else other.form
-            if place > level or form == "bullet":
+            index = int(match[1]) - 1
+            other = self._level(number, index)
+            form = "decimal" if definition.plain or other is None else other.form
+            if index > level or form == "bullet":
                 return ""
-            text = counted(counts[place] or 0, form)
+            text = counted(counts[index] or 0, form)
             unknown = unknown if text is not None else form
-            return str(counts[place] or 0) if text is None else text
+            return str(counts[index] or 0) if text is None else text
 
-        return Label(" ".join(_PLACE.sub(write, found.text).split()), level, unknown)
+        return Label(" ".join(_PLACE.sub(write, definition.text).split()), level, unknown)
 
     def _list(self, number: str) -> str:
         """The list that a number counts: several numbers may share one."""
@@ -112,7 +112,7 @@ class Numbers:
         link = attribute(child(node, "numStyleLink")) if node is not None else None
         if not link:
             return node
-        defined = (one for one in self._abstract.values() if attribute(child(one, "styleLink")) == link)
+        defined = (abstract for abstract in self._abstract.values() if attribute(child(abstract, "styleLink")) == link)
         return next(defined, node)
 
     def _override(self, number: str, level: int) -> int | None:
@@ -123,8 +123,8 @@ class Numbers:
 
     def _overridden(self, number: str, level: int) -> Any:
         nodes = self._numbers.get(number)
-        found = (node for node in (nodes if nodes is not None else ()) if local(node) == "lvlOverride")
-        return next((node for node in found if attribute(node, "ilvl") == str(level)), None)
+        overrides = (node for node in (nodes if nodes is not None else ()) if local(node) == "lvlOverride")
+        return next((node for node in overrides if attribute(node, "ilvl") == str(level)), None)
 
     def _level(self, number: str, level: int) -> _Level | None:
         key = (number, level)
@@ -137,11 +137,11 @@ class Numbers:
         node = child(overridden, "lvl") if overridden is not None else None
         if node is None:
             base = self._node(number)
-            found = (one for one in (base if base is not None else ()) if local(one) == "lvl")
-            node = next((one for one in found if attribute(one, "ilvl") == str(level)), None)
+            levels = (element for element in (base if base is not None else ()) if local(element) == "lvl")
+            node = next((element for element in levels if attribute(element, "ilvl") == str(level)), None)
         if node is None:
             return None
-        form = next((one for one in node.iter() if local(one) == "numFmt"), None)
+        form = next((element for element in node.iter() if local(element) == "numFmt"), None)
         restart, plain = attribute(child(node, "lvlRestart")), child(node, "isLgl")
         return _Level(
             start=_int(attribute(child(node, "start")), 0),

@@ -58,12 +58,12 @@ class Styles:
     def _chain(self, name: str) -> tuple[Any, ...]:
         """A style and those that it is based on."""
         if name not in self._chains:
-            found: list[Any] = []
+            chain: list[Any] = []
             base = name
-            while (node := self._styles.get(base)) is not None and node not in found:
-                found.append(node)
+            while (node := self._styles.get(base)) is not None and node not in chain:
+                chain.append(node)
                 base = attribute(child(node, "basedOn")) or ""
-            self._chains[name] = tuple(found)
+            self._chains[name] = tuple(chain)
         return self._chains[name]
 
     def of_paragraph(self, properties: Any) -> tuple[Any, ...]:
@@ -79,9 +79,9 @@ class Styles:
 
     def property(self, properties: Any, *names: str) -> Any:
         """A paragraph's property, its own or that of its nearest style that has it; None if there is none."""
-        found = child(properties, *names) if properties is not None else None
-        if found is not None:
-            return found
+        own = child(properties, *names) if properties is not None else None
+        if own is not None:
+            return own
         of_styles = (child(node, "pPr", *names) for node in self.of_paragraph(properties))
         return next((node for node in of_styles if node is not None), None)
 

@@ -95,22 +95,22 @@ def write_date(tokens: Sequence[Token], number: Decimal, locale: str, numerals: 
     at = moment(number, places, since_1904)
     half = any(token.kind == "half" for token in tokens)
     era = locale.startswith(_JAPANESE) or any(token.text[0] == "g" for token in tokens if token.kind == "date")
-    shown = ""
-    for place, token in enumerate(tokens):
+    text = ""
+    for index, token in enumerate(tokens):
         if token.kind == "date":
-            piece = _dated(tokens, place, at, half, era, locale)
-            shown += _counted(piece, token.text, numerals) if piece.isdecimal() else piece
+            piece = _dated(tokens, index, at, half, era, locale)
+            text += _counted(piece, token.text, numerals) if piece.isdecimal() else piece
         elif token.kind == "elapsed":
             unit = {"h": 3600, "m": 60, "s": 1}[token.text[0]]
-            shown += str(int(at.total // unit)).zfill(len(token.text))
+            text += str(int(at.total // unit)).zfill(len(token.text))
         elif token.kind == "fraction":
-            shown += f"{at.fraction:.{places}f}"[1:]
+            text += f"{at.fraction:.{places}f}"[1:]
         elif token.kind == "half":
             first, second = token.text.replace("am/pm", "AM/PM").split("/")
-            shown += first if at.seconds < 43_200 else second
+            text += first if at.seconds < 43_200 else second
         elif token.kind in ("literal", "slash", "point", "comma", "digit", "percent"):
-            shown += token.text
-    return shown
+            text += token.text
+    return text
 
 
 def _refuse_repeated_units(tokens: Sequence[Token]) -> None:
@@ -118,8 +118,8 @@ def _refuse_repeated_units(tokens: Sequence[Token]) -> None:
     elapsed = [token.text[0] for token in tokens if token.kind == "elapsed"]
     dated = [
         token.text[0]
-        for place, token in enumerate(tokens)
-        if token.kind == "date" and (token.text[0] != "m" or _is_minute(tokens, place))
+        for index, token in enumerate(tokens)
+        if token.kind == "date" and (token.text[0] != "m" or _is_minute(tokens, index))
     ]
     for unit in elapsed:
         if (dated + elapsed).count(unit) > 1:
@@ -133,13 +133,13 @@ def _counted(text: str, letters: str, numerals: int) -> str:
     return in_numerals(text, numerals)
 
 
-def _dated(tokens: Sequence[Token], place: int, at: Moment, half: bool, era: bool, locale: str) -> str:
-    letters = tokens[place].text
+def _dated(tokens: Sequence[Token], index: int, at: Moment, half: bool, era: bool, locale: str) -> str:
+    letters = tokens[index].text
     kind, count = letters[0], len(letters)
     if kind == "y":
         return f"{at.year % 100:02d}" if count <= 2 else f"{at.year:04d}"
     if kind == "m":
-        return _minutes(at, count) if _is_minute(tokens, place) else _month(at, count, locale)
+        return _minutes(at, count) if _is_minute(tokens, index) else _month(at, count, locale)
     if kind == "d":
         return str(at.day).zfill(count) if count <= 2 else _day(at, count, locale)
     if kind == "h":
@@ -158,12 +158,12 @@ def _minutes(at: Moment, count: int) -> str:
     return str(at.seconds // 60 % 60).zfill(min(count, 2))
 
 
-def _is_minute(tokens: Sequence[Token], place: int) -> bool:
+def _is_minute(tokens: Sequence[Token], index: int) -> bool:
     """Whether an m is a minute: the nearest date letter before it is an hour, or the one after it a second."""
-    if len(tokens[place].text) > 2:
+    if len(tokens[index].text) > 2:
         return False
-    before = next((token for token in reversed(tokens[:place]) if token.kind in ("date", "elapsed")), None)
-    after = next((token for token in tokens[place + 1 :] if token.kind in ("date", "elapsed")), None)
+    before = next((token for token in reversed(tokens[:index]) if token.kind in ("date", "elapsed")), None)
+    after = next((token for token in tokens[index + 1 :] if token.kind in ("date", "elapsed")), None)
     return (before is not None and before.text[0] in "hs") or (after is not None and after.text[0] == "s")
 
 

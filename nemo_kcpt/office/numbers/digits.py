@@ -36,15 +36,15 @@ def write_number(tokens: Sequence[Token], number: Decimal, numerals: int = 0) ->
     if any(token.kind == "exponent" for token in tokens):
         return _scientific(tokens, number)
     tokens, number = _scaled(tokens, number)
-    slash = next((place for place, token in enumerate(tokens) if token.kind == "slash"), None)
+    slash = next((index for index, token in enumerate(tokens) if token.kind == "slash"), None)
     if slash is not None and any(token.kind == "digit" for token in tokens[:slash]) and _follows(tokens, slash):
         if not _FRACTION.fullmatch("".join(map(_letter, tokens))):
             raise ValueError("a fraction in a form that is not known")
         return _fraction(tokens, number, slash)
     if numerals in (1, 2) and not any(token.kind == "point" for token in tokens):
         whole = in_numerals(str(int(number.quantize(Decimal(1), ROUND_HALF_UP))), numerals)
-        first = next(place for place, token in enumerate(tokens) if token.kind == "digit")
-        return "".join(whole if place == first else _other(token) for place, token in enumerate(tokens))
+        first = next(index for index, token in enumerate(tokens) if token.kind == "digit")
+        return "".join(whole if index == first else _other(token) for index, token in enumerate(tokens))
     return in_numerals(_plain(tokens, number), 3) if numerals == 3 else _plain(tokens, number)
 
 
@@ -70,27 +70,27 @@ def _follows(tokens: Sequence[Token], slash: int) -> bool:
 
 def _scaled(tokens: Sequence[Token], number: Decimal) -> tuple[list[Token], Decimal]:
     """The tokens without commas that divide, and the number as they and percent signs scale it."""
-    digits = [place for place, token in enumerate(tokens) if token.kind == "digit"]
-    point = next((place for place, token in enumerate(tokens) if token.kind == "point"), len(tokens))
-    last = max((place for place in digits if place < point), default=-1)
+    digits = [index for index, token in enumerate(tokens) if token.kind == "digit"]
+    point = next((index for index, token in enumerate(tokens) if token.kind == "point"), len(tokens))
+    last = max((index for index in digits if index < point), default=-1)
     kept: list[Token] = []
-    for place, token in enumerate(tokens):
-        if token.kind == "comma" and (place > last if last >= 0 else True):
-            if place <= point and all(other.kind == "comma" for other in tokens[last + 1 : place]):
+    for index, token in enumerate(tokens):
+        if token.kind == "comma" and (index > last if last >= 0 else True):
+            if index <= point and all(other.kind == "comma" for other in tokens[last + 1 : index]):
                 number /= 1000
                 continue
-            if digits and place > digits[-1] and all(other.kind == "comma" for other in tokens[digits[-1] + 1 : place]):
+            if digits and index > digits[-1] and all(other.kind == "comma" for other in tokens[digits[-1] + 1 : index]):
                 number /= 1000
                 continue
             token = token._replace(kind="literal")
-        elif token.kind == "comma" and digits and place < digits[0]:
+        elif token.kind == "comma" and digits and index < digits[0]:
             token = token._replace(kind="literal")
         kept.append(token)
     return kept, number * 100 ** sum(token.kind == "percent" for token in tokens)
 
 
 def _plain(tokens: Sequence[Token], number: Decimal) -> str:
-    point = next((place for place, token in enumerate(tokens) if token.kind == "point"), len(tokens))
+    point = next((index for index, token in enumerate(tokens) if token.kind == "point"), len(tokens))
     places = sum(token.kind == "digit" for token in tokens[point:])
     whole, _, rest = f"{number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):f}".partition(".")
     return _whole(tokens[:point], whole) + _decimals(tokens[point:], rest)
@@ -99,58 +99,58 @@ def _plain(tokens: Sequence[Token], number: Decimal) -> str:
 def _whole(tokens: Sequence[Token], digits: str) -> str:
     """Digits before the point, from the right; the first placeholder takes what is left over."""
     digits = digits.lstrip("0")
-    places = [place for place, token in enumerate(tokens) if token.kind == "digit"]
+    places = [index for index, token in enumerate(tokens) if token.kind == "digit"]
     grouped = any(token.kind == "comma" for token in tokens[: places[-1] if places else 0])
-    shown: list[str] = []
+    pieces: list[str] = []
     count = 0
 
     def put(digit: str) -> None:
         nonlocal count
         if grouped and count and count % 3 == 0:
-            shown.append(",")
-        shown.append(digit)
+            pieces.append(",")
+        pieces.append(digit)
         count += 1
 
-    for place in range(len(tokens) - 1, -1, -1):
-        token = tokens[place]
+    for index in range(len(tokens) - 1, -1, -1):
+        token = tokens[index]
         if token.kind != "digit":
-            shown.append(_other(token)[::-1])
+            pieces.append(_other(token)[::-1])
             continue
         if digits:
             put(digits[-1])
             digits = digits[:-1]
         elif token.text == "0":
             put("0")
-        if place == places[0]:
+        if index == places[0]:
             while digits:
                 put(digits[-1])
                 digits = digits[:-1]
-    return "".join(shown)[::-1]
+    return "".join(pieces)[::-1]
 
 
 def _decimals(tokens: Sequence[Token], digits: str) -> str:
     """The point and the digits after it; # and ? leave zeros at the end out."""
     needed = len(digits.rstrip("0"))
-    shown, place = "", 0
+    text, index = "", 0
     for token in tokens:
         if token.kind == "point":
-            shown += "." if place == 0 and "." not in shown else ""
+            text += "." if index == 0 and "." not in text else ""
         elif token.kind == "digit":
-            if place < needed or token.text == "0":
-                shown += digits[place] if place < len(digits) else "0"
-            place += 1
+            if index < needed or token.text == "0":
+                text += digits[index] if index < len(digits) else "0"
+            index += 1
         else:
-            shown += _other(token)
-    return shown
+            text += _other(token)
+    return text
 
 
 def _scientific(tokens: Sequence[Token], number: Decimal) -> str:
-    at = next(place for place, token in enumerate(tokens) if token.kind == "exponent")
+    at = next(index for index, token in enumerate(tokens) if token.kind == "exponent")
     mantissa, rest = tokens[:at], tokens[at + 1 :]
     kinds = {token.kind for token in tokens}
     if kinds & {"percent", "comma"} or not rest or rest[0].kind != "digit":
         raise ValueError("an exponent in a form that is not known")
-    point = next((place for place, token in enumerate(mantissa) if token.kind == "point"), at)
+    point = next((index for index, token in enumerate(mantissa) if token.kind == "point"), at)
     step = max(1, sum(token.kind == "digit" for token in mantissa[:point]))
     places = sum(token.kind == "digit" for token in mantissa[point:])
     exponent = number.adjusted() if number else 0

@@ -52,14 +52,14 @@ def show(value: float, code: str, *, since_1904: bool = False) -> str:
     """
     try:
         with localcontext(_EXACT):
-            return _shown(Decimal(f"{value:.15g}"), code, since_1904)
+            return _formatted(Decimal(f"{value:.15g}"), code, since_1904)
     except UnknownFormat:
         raise
     except ValueError as error:
         raise UnknownFormat(str(error)) from None
 
 
-def _shown(number: Decimal, code: str, since_1904: bool) -> str:
+def _formatted(number: Decimal, code: str, since_1904: bool) -> str:
     sections = parse(code)
     section, sign = _chosen(sections, number)
     if section.places >= 0:
@@ -76,8 +76,8 @@ def _shown(number: Decimal, code: str, since_1904: bool) -> str:
             for token in section.tokens
         )
     if not section.kinds & {"digit", "text"}:
-        shown = "".join(map(_literal, section.tokens))
-        return shown if len(sections) > 1 or shown else general(number)
+        text = "".join(map(_literal, section.tokens))
+        return text if len(sections) > 1 or text else general(number)
     if "text" in section.kinds:
         return "".join(
             sign + general(magnitude) if token.kind == "text" else _literal(token) for token in section.tokens
@@ -141,9 +141,9 @@ def _chosen(sections: tuple[Section, ...], number: Decimal) -> tuple[Section, st
 
 def _by_condition(sections: tuple[Section, ...], number: Decimal, minus: str) -> tuple[Section, str]:
     """The first section whose condition is met; one without is for the rest, unless its place says which."""
-    for place, section in enumerate(sections):
+    for index, section in enumerate(sections):
         if section.condition is None:
-            if place == len(sections) - 1 or (number > 0 if place == 0 else number < 0):
+            if index == len(sections) - 1 or (number > 0 if index == 0 else number < 0):
                 return section, minus
         elif _meets(number, *section.condition):
             sign, limit = section.condition

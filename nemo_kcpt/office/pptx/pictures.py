@@ -68,9 +68,9 @@ def slide_image(path: Path, number: int, dpi: int) -> bytes:
         drawn = PIL.Image.new("L", (max(1, round(wide * scale)), max(1, round(high * scale))), 255)
         name = parts[number - 1]
         count = 0
-        for shown in _pictures(Slide(package, Contents(), name, package.xml(name))):
+        for picture in _pictures(Slide(package, Contents(), name, package.xml(name))):
             try:
-                _paste(drawn, container.read(shown.part), shown, scale)
+                _paste(drawn, container.read(picture.part), picture, scale)
                 count += 1
             except (OSError, ValueError, PIL.Image.DecompressionBombError):
                 continue  # a drawing, or damaged: what else is there may be read
@@ -81,20 +81,20 @@ def slide_image(path: Path, number: int, dpi: int) -> bytes:
     return out.getvalue()
 
 
-def _paste(drawn: Any, data: bytes, shown: Shown, scale: float) -> None:
+def _paste(drawn: Any, data: bytes, picture: Shown, scale: float) -> None:
     """Put a picture onto a slide."""
     import PIL.Image
 
-    box = shown.box or Box(0, 0, drawn.width / scale, drawn.height / scale)
+    box = picture.box or Box(0, 0, drawn.width / scale, drawn.height / scale)
     left, top, right, bottom = (round(edge * scale) for edge in box)
     with PIL.Image.open(io.BytesIO(data)) as opened:
         image = opened.convert("RGBA")
-    cuts = shown.crop
+    cuts = picture.crop
     edges = (cuts[0] * image.width, cuts[1] * image.height, (1 - cuts[2]) * image.width, (1 - cuts[3]) * image.height)
     image = image.crop(tuple(round(edge) for edge in edges))
     image = image.resize((max(1, min(right - left, LONGEST)), max(1, min(bottom - top, LONGEST))))
-    if shown.quarters:
-        image = image.rotate(-90 * shown.quarters, expand=True)  # about its middle, as PowerPoint does
+    if picture.quarters:
+        image = image.rotate(-90 * picture.quarters, expand=True)  # about its middle, as PowerPoint does
         left += (right - left - image.width) // 2
         top += (bottom - top - image.height) // 2
     drawn.paste(image.convert("L"), (left, top), image.getchannel("A"))
@@ -103,7 +103,7 @@ def _paste(drawn: Any, data: bytes, shown: Shown, scale: float) -> None:
 def _pictures(slide: Slide) -> Iterator[Shown]:
     """The pictures of a slide, those below first."""
     background = child(slide.root, "cSld", "bg", "bgPr", "blipFill")
-    yield from _shown(slide, background, None, None)
+    yield from _picture_of(slide, background, None, None)
     yield from _below(slide, child(slide.root, "cSld", "spTree"), (1.0, 1.0, 0.0, 0.0))
 
 
@@ -119,7 +119,7 @@ def _below(slide: Slide, tree: Any, at: tuple[float, float, float, float]) -> It
                 box.left * at[0] + at[2], box.top * at[1] + at[3], box.right * at[0] + at[2], box.bottom * at[1] + at[3]
             )
         fill_of = child(shape, "blipFill") if local(shape) == "pic" else child(shape, "spPr", "blipFill")
-        yield from _shown(slide, fill_of, box, child(shape, "spPr", "xfrm"))
+        yield from _picture_of(slide, fill_of, box, child(shape, "spPr", "xfrm"))
 
 
 def _inside(frame: Any, at: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
@@ -139,7 +139,7 @@ def _inside(frame: Any, at: tuple[float, float, float, float]) -> tuple[float, f
     )
 
 
-def _shown(slide: Slide, fill_of: Any, box: Box | None, frame: Any) -> Iterator[Shown]:
+def _picture_of(slide: Slide, fill_of: Any, box: Box | None, frame: Any) -> Iterator[Shown]:
     part = slide.package.target(slide.part, attribute(child(fill_of, "blip"), "embed"))
     if part:
         cut = child(fill_of, "srcRect")

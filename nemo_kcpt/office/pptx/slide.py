@@ -13,7 +13,7 @@ from nemo_kcpt.documents.base import Place
 from nemo_kcpt.documents.ocr_texts import texts_of
 from nemo_kcpt.logs import LOG
 from nemo_kcpt.office.drawings import drawing_lines
-from nemo_kcpt.office.package import LEFT_OUT, Contents, Package, alternative, attribute, child, local, shown
+from nemo_kcpt.office.package import LEFT_OUT, Contents, Package, alternative, attribute, child, descendants, local
 from nemo_kcpt.office.pieces import on_one_line
 from nemo_kcpt.office.pptx.order import Box, reading_order
 from nemo_kcpt.office.pptx.text import Bullets, joined, lines_of, table_text
@@ -63,8 +63,8 @@ def fill(package: Package, contents: Contents, place: Place) -> None:
     if read:
         contents.fields |= {"ocr_slides": read, "ocr_model": ocr.model}
         contents.changes["ocr"] += len(read)
-        source, told = place.relative(package.container.path), ", ".join(map(str, read))
-        LOG.warning("corpus: %s: the text of slide %s is what an OCR engine read, and not stored text", source, told)
+        source, slides = place.relative(package.container.path), ", ".join(map(str, read))
+        LOG.warning("corpus: %s: the text of slide %s is what an OCR engine read, and not stored text", source, slides)
 
 
 _ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -88,7 +88,7 @@ class Slide:
         """Names of shapes with text that are hidden."""
         layout = package.related(part, "slideLayout")
         master = package.related(layout, "slideMaster") if layout else ""
-        self._above = [package.shared_xml(one) for one in (layout, master) if one]
+        self._above = [package.shared_xml(name) for name in (layout, master) if name]
         self._placeholders: dict[int, list[tuple[Any, str, str]]] = {}
         self._followed: dict[Any, list[Any]] = {}
         self._vertical = 0
@@ -128,7 +128,7 @@ class Slide:
         if kind in _FURNITURE:
             return ""
         if (about := _about(shape)) is not None and attribute(about, "hidden") in ("1", "true"):
-            if name == "graphicFrame" or any((one.text or "").strip() for one in shape.iter("{*}t")):
+            if name == "graphicFrame" or any((element.text or "").strip() for element in shape.iter("{*}t")):
                 self.hidden.append(attribute(about, "name") or "without a name")
             return ""
         if name == "grpSp":
@@ -150,13 +150,13 @@ class Slide:
 
     def _frame(self, frame: Any) -> str:
         """A table, chart, diagram or embedded object."""
-        for one in shown(frame):
-            if local(one) == "tbl":
-                return table_text(one, self.contents)
-            if local(one) == "oleObj":
+        for element in descendants(frame):
+            if local(element) == "tbl":
+                return table_text(element, self.contents)
+            if local(element) == "oleObj":
                 self.pictures += 1
                 detail = "what is embedded is not read; save it as a file of its own"
-                self.contents.flaw(LEFT_OUT, f"object {attribute(one, 'progId') or 'embedded'}", detail)
+                self.contents.flaw(LEFT_OUT, f"object {attribute(element, 'progId') or 'embedded'}", detail)
                 return ""
         return "\n".join(drawing_lines(frame, self.package, self.part, self.contents))
 
@@ -166,7 +166,7 @@ class Slide:
         kind, _ = _placeholder(shape)
         if not kind:
             return Bullets(styles)
-        styles += [child(one, "txBody", "lstStyle") for one in self._inherited(shape)]
+        styles += [child(placeholder, "txBody", "lstStyle") for placeholder in self._inherited(shape)]
         name = "titleStyle" if kind in _TITLES else "bodyStyle" if kind in ("body", "obj", "subTitle") else "otherStyle"
         return Bullets([*styles, *(child(root, "txStyles", name) for root in self._above[1:])])
 
@@ -175,27 +175,27 @@ class Slide:
         if shape in self._followed:
             return self._followed[shape]
         kind, number = _placeholder(shape)
-        found = self._followed[shape] = []
-        for place in range(len(self._above)):
-            for one, other, other_number in self._placeholders_above(place):
-                if other and (number == other_number if place == 0 else _same_kind(kind, other)):
-                    found.append(one)
+        followed = self._followed[shape] = []
+        for index in range(len(self._above)):
+            for placeholder, other, other_number in self._placeholders_above(index):
+                if other and (number == other_number if index == 0 else _same_kind(kind, other)):
+                    followed.append(placeholder)
                     kind = other if kind == "obj" else kind
                     break
-        return found
+        return followed
 
-    def _placeholders_above(self, place: int) -> list[tuple[Any, str, str]]:
+    def _placeholders_above(self, index: int) -> list[tuple[Any, str, str]]:
         """The shapes of the layout (0) or the master (1), each with its kind and number as a placeholder."""
-        if place not in self._placeholders:
-            shapes = shapes_of(child(self._above[place], "cSld", "spTree"))
-            self._placeholders[place] = [(shape, *_placeholder(shape)) for shape in shapes]
-        return self._placeholders[place]
+        if index not in self._placeholders:
+            shapes = shapes_of(child(self._above[index], "cSld", "spTree"))
+            self._placeholders[index] = [(shape, *_placeholder(shape)) for shape in shapes]
+        return self._placeholders[index]
 
     def box(self, shape: Any) -> Box | None:
         """Where a shape is, by itself or by the placeholder that it follows."""
-        for one in [shape, *(self._inherited(shape) if _placeholder(shape)[0] else [])]:
-            at = child(one, "grpSpPr", "xfrm") if local(one) == "grpSp" else child(one, "spPr", "xfrm")
-            at = child(one, "xfrm") if local(one) == "graphicFrame" else at
+        for source in [shape, *(self._inherited(shape) if _placeholder(shape)[0] else [])]:
+            at = child(source, "grpSpPr", "xfrm") if local(source) == "grpSp" else child(source, "spPr", "xfrm")
+            at = child(source, "xfrm") if local(source) == "graphicFrame" else at
             offset, extent = child(at, "off"), child(at, "ext")
             if offset is not None and extent is not None:
                 left, top = (float(attribute(offset, name) or 0) for name in "xy")
@@ -206,21 +206,19 @@ class Slide:
 
 def shapes_of(tree: Any) -> Iterator[Any]:
     """The shapes of a tree or a group, in the order of the file."""
-    for one in tree if tree is not None else ():
-        if local(one) == "AlternateContent":
-            yield from shapes_of(alternative(one))
-        elif local(one) in _SHAPES:
-            yield one
+    for shape in tree if tree is not None else ():
+        if local(shape) == "AlternateContent":
+            yield from shapes_of(alternative(shape))
+        elif local(shape) in _SHAPES:
+            yield shape
 
 
 def _placeholder(shape: Any) -> tuple[str, str]:
     """The kind and number of a placeholder; empty texts if a shape is none."""
-    for one in shape:
-        if local(one).startswith("nv"):
-            found = child(one, "nvPr", "ph")
-            return (
-                (attribute(found, "type") or "obj", attribute(found, "idx") or "0") if found is not None else ("", "")
-            )
+    for element in shape:
+        if local(element).startswith("nv"):
+            ph = child(element, "nvPr", "ph")
+            return (attribute(ph, "type") or "obj", attribute(ph, "idx") or "0") if ph is not None else ("", "")
     return "", ""
 
 
@@ -233,4 +231,4 @@ def _same_kind(kind: str, other: str) -> bool:
 
 def _about(shape: Any) -> Any:
     """The element with a shape's name, or None."""
-    return next((child(one, "cNvPr") for one in shape if local(one).startswith("nv")), None)
+    return next((child(element, "cNvPr") for element in shape if local(element).startswith("nv")), None)

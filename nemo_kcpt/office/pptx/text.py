@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nemo_kcpt.office.formulas import tex
-from nemo_kcpt.office.package import Contents, attribute, attributes, child, first_of_each, local, shown
+from nemo_kcpt.office.package import Contents, attribute, attributes, child, descendants, first_of_each, local
 from nemo_kcpt.office.pieces import Piece, on_one_line, written
 from nemo_kcpt.office.symbol_fonts import in_font
 from nemo_kcpt.text.counting import counted
@@ -52,10 +52,12 @@ class Bullets:
             properties: the paragraph's a:pPr, or None.
             level: of the paragraph, from 0.
         """
-        for style in [properties, *(child(one, f"lvl{level + 1}pPr") for one in self._styles)]:
-            found = next((one for one in (style if style is not None else ()) if local(one) in _BULLETS), None)
-            if found is not None:
-                return found
+        for style in [properties, *(child(list_style, f"lvl{level + 1}pPr") for list_style in self._styles)]:
+            bullet = next(
+                (element for element in (style if style is not None else ()) if local(element) in _BULLETS), None
+            )
+            if bullet is not None:
+                return bullet
         return None
 
 
@@ -72,7 +74,7 @@ class Line(NamedTuple):
 
 def lines_of(body: Any, bullets: Bullets, contents: Contents) -> list[Line]:
     """The paragraphs of a text body that are not empty."""
-    found: list[Line] = []
+    lines: list[Line] = []
     counts: dict[int, tuple[str, int]] = {}
     for paragraph in body if body is not None else ():
         if local(paragraph) != "p":
@@ -83,22 +85,22 @@ def lines_of(body: Any, bullets: Bullets, contents: Contents) -> list[Line]:
         if not text:
             continue
         begin = bullets.of(properties, level)
-        for deeper in [one for one in counts if one > level]:
+        for deeper in [other for other in counts if other > level]:
             del counts[deeper]
         if local(begin) != "buAutoNum":
             counts.pop(level, None)
         if begin is None or local(begin) == "buNone":
-            found.append(Line(text, False, level))
+            lines.append(Line(text, False, level))
         elif local(begin) == "buAutoNum":
             scheme, start = attribute(begin, "type") or "arabicPeriod", int(attribute(begin, "startAt") or 1)
             last = counts.get(level)
             number = last[1] + 1 if last is not None and last[0] == scheme else start
             counts[level] = (scheme, number)
             label = _label(scheme, number, contents)
-            found.append(Line(f"{label} {text}" if re.fullmatch(r"\d+\.", label) else f"- {label} {text}", True, level))
+            lines.append(Line(f"{label} {text}" if re.fullmatch(r"\d+\.", label) else f"- {label} {text}", True, level))
         else:
-            found.append(Line(f"- {text}", True, level))
-    return found
+            lines.append(Line(f"- {text}", True, level))
+    return lines
 
 
 def _label(scheme: str, number: int, contents: Contents) -> str:
@@ -143,19 +145,19 @@ def _walk(node: Any, pieces: list[Piece], *, moving: bool) -> bool:
     """Add the pieces of a paragraph, those of fields that are page furniture elsewhere only if `moving`; returns
     whether any were left out."""
     left_out = False
-    for one in shown(node, ("r", "fld", "oMath", "oMathPara", "pPr", "endParaRPr")):
-        name = local(one)
-        if name == "r" or (name == "fld" and (moving or not _MOVING.match(attribute(one, "type") or ""))):
-            pieces.append(_run(one))
+    for element in descendants(node, ("r", "fld", "oMath", "oMathPara", "pPr", "endParaRPr")):
+        name = local(element)
+        if name == "r" or (name == "fld" and (moving or not _MOVING.match(attribute(element, "type") or ""))):
+            pieces.append(_run(element))
         elif name == "fld":
             left_out = True
         elif name == "br":
             pieces.append(Piece("\n"))
-        elif name == "oMath" and (text := tex(one)):
+        elif name == "oMath" and (text := tex(element)):
             pieces.append(Piece(f"${text}$", "done"))
         elif name == "oMathPara":
-            found = [text for formula in one if local(formula) == "oMath" and (text := tex(formula))]
-            pieces += [Piece(f"$${text}$$", "done") for text in found]
+            formulas = [text for formula in element if local(formula) == "oMath" and (text := tex(formula))]
+            pieces += [Piece(f"$${text}$$", "done") for text in formulas]
     return left_out
 
 

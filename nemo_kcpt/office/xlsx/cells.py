@@ -54,17 +54,21 @@ class Formats:
         """Numbers of the formats of conditions that have a number format."""
         for node in root if root is not None else ():
             if local(node) == "numFmts":
-                codes |= {attribute(one, "numFmtId") or "": attribute(one, "formatCode") or "" for one in node}
+                codes |= {
+                    attribute(element, "numFmtId") or "": attribute(element, "formatCode") or "" for element in node
+                }
             elif local(node) == "fonts":
-                fonts = [_font(one, "name") for one in node]
+                fonts = [_font(element, "name") for element in node]
             elif local(node) == "dxfs":
-                self.conditional = {number for number, one in enumerate(node) if child(one, "numFmt") is not None}
+                self.conditional = {
+                    number for number, element in enumerate(node) if child(element, "numFmt") is not None
+                }
             elif local(node) == "cellXfs":
-                for one in node:
-                    number = attribute(one, "numFmtId") or "0"
+                for element in node:
+                    number = attribute(element, "numFmtId") or "0"
                     if number not in codes and int(number) in LOCAL_CURRENCY:
                         self._local.add(len(self._codes))
-                    font = int(attribute(one, "fontId") or 0)
+                    font = int(attribute(element, "fontId") or 0)
                     self._codes.append(codes.get(number) or BUILT_IN.get(int(number), "unknown"))
                     self._fonts.append(fonts[font] if font < len(fonts) else PLAIN)
 
@@ -124,13 +128,13 @@ class Cells:
         Raises:
             BadContainer: the cells so far hold more text than a document may; many may refer to one long text.
         """
-        text = self._shown(cell, name)
+        text = self._display_text(cell, name)
         self._left -= len(text)
         if self._left < 0:
             raise BadContainer(too_large(self._place.max_bytes - self._left, self._place))
         return text
 
-    def _shown(self, cell: Any, name: str) -> str:
+    def _display_text(self, cell: Any, name: str) -> str:
         kind, style = cell.get("t") or "n", cell.get("s")
         value = child(cell, "v")
         inline = child(cell, "is") if value is None else None
@@ -158,10 +162,10 @@ class Cells:
 
     def _number(self, value: float, code: str, name: str) -> str:
         try:
-            shown = show(value, code, since_1904=self.since_1904)
-            if value and not shown:
+            text = show(value, code, since_1904=self.since_1904)
+            if value and not text:
                 self.shows_nothing.append(name)
-            return shown
+            return text
         except UnknownFormat:
             self.without_format.append(name)
             return general(Decimal(f"{value:.15g}"))
@@ -169,10 +173,10 @@ class Cells:
     def _written(self, pieces: list[Piece], style: str | None, name: str) -> str:
         code = self.formats.code(style)
         if code != "General" and len(pieces) == 1:
-            shown = show_text(pieces[0].text, code)
-            if not shown and pieces[0].text.strip():
+            text = show_text(pieces[0].text, code)
+            if not text and pieces[0].text.strip():
                 self.shows_nothing.append(name)
-            pieces = [pieces[0]._replace(text=shown)]
+            pieces = [pieces[0]._replace(text=text)]
         return self._marked(pieces, style)
 
     def _marked(self, pieces: list[Piece], style: str | None) -> str:
@@ -206,15 +210,15 @@ class Cells:
 
 def text_pieces(node: Any) -> list[Piece]:
     """The runs of a text, without readings of kanji (rPh)."""
-    found: list[Piece] = []
-    for one in node:
-        if local(one) == "t":
-            found.append(Piece(_unescaped(one.text or "")))
-        elif local(one) == "r":
-            text = child(one, "t")
-            shown = _unescaped(text.text or "") if text is not None else ""
-            found.append(_set_in(Piece(shown), _font(child(one, "rPr"), "rFont")))
-    return found
+    pieces: list[Piece] = []
+    for element in node:
+        if local(element) == "t":
+            pieces.append(Piece(_unescaped(element.text or "")))
+        elif local(element) == "r":
+            text = child(element, "t")
+            content = _unescaped(text.text or "") if text is not None else ""
+            pieces.append(_set_in(Piece(content), _font(child(element, "rPr"), "rFont")))
+    return pieces
 
 
 def place_of(name: str | None) -> tuple[int, int] | None:

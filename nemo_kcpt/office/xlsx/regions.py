@@ -52,7 +52,7 @@ class Regions:
     def _written(self, *, goes_on: bool) -> Iterator[Block]:
         rows, self._rows = self._rows, []
         columns, self._columns = self._columns, None
-        if columns is not None and rows and all(_shown(row).keys() <= set(columns) for row in rows):
+        if columns is not None and rows and all(_filled(row).keys() <= set(columns) for row in rows):
             lines = (line([cell_text(row.get(column, "")) for column in columns]) for row in rows)
             yield Block("\n".join(lines), continues=True)
             self._columns = columns if goes_on else None
@@ -64,7 +64,7 @@ class Regions:
             self._columns = [column for column in groups[0] if any(row.get(column) for row in rows)]
 
 
-def _shown(row: Row) -> Row:
+def _filled(row: Row) -> Row:
     return {column: text for column, text in row.items() if text}
 
 
@@ -81,7 +81,7 @@ def _groups(rows: list[Row]) -> list[list[int]]:
 
 def _blocks(rows: list[Row], columns: list[int]) -> Iterator[Block]:
     """A table, with the lines above it that are no rows of it."""
-    rows = [row for row in map(_shown, rows) if row]
+    rows = [row for row in map(_filled, rows) if row]
     while len(columns) > 1 and rows and len(rows[0]) == 1:
         yield Block(next(iter(rows.pop(0).values())))
     if not rows:

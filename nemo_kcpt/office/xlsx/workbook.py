@@ -35,12 +35,12 @@ def fill(package: Package, contents: Contents, place: Place) -> None:
     cells = Cells(package, contents, place, part, since_1904)
     sheets = child(root, "sheets")
     nodes = [node for node in (sheets if sheets is not None else ()) if local(node) == "sheet"]
-    shown = [node for node in nodes if (attribute(node, "state") or "visible") == "visible"]
+    visible = [node for node in nodes if (attribute(node, "state") or "visible") == "visible"]
     texts: list[str] = []
     size = 0
-    for node in shown:
+    for node in visible:
         name = attribute(node, "name") or ""
-        generic = len(shown) == 1 and _PLAIN_NAME.fullmatch(name)
+        generic = len(visible) == 1 and _PLAIN_NAME.fullmatch(name)
         pieces = [] if generic else [f"# {' '.join(name.split())}"]
         for block in _sheet(package, package.target(part, attribute(node, "id")), name, cells, contents):
             pieces += ["\n" if block.continues else "\n\n", block.text]
@@ -51,10 +51,10 @@ def fill(package: Package, contents: Contents, place: Place) -> None:
         if len(pieces) > 1:
             texts.append("".join(pieces).strip("\n"))
     for node in nodes:
-        if node not in shown:
+        if node not in visible:
             contents.flaw(HIDDEN, f"sheet {attribute(node, 'name')}", "unhide it in Excel to have it read")
     contents.text = "\n\n".join(texts)
-    contents.fields["sheets"] = len(shown)
+    contents.fields["sheets"] = len(visible)
     contents.is_named_by_file = True
 
 
@@ -140,8 +140,8 @@ def _row(node: Any, number: int, cells: Cells, covered: Covered) -> dict[int, st
     column = 0
     over = covered.of_row(number)
     for cell in node.iterchildren("{*}c"):
-        place = place_of(cell.get("r"))
-        column = place[1] if place else column + 1
+        position = place_of(cell.get("r"))
+        column = position[1] if position else column + 1
         if over and any(left <= column <= right and (number, column) != (top, left) for top, left, _, right in over):
             continue  # under a merged cell, where nothing is seen
         if text := on_one_line(cells.text(cell, f"{column_name(column)}{number}")):
@@ -155,7 +155,7 @@ def _row(node: Any, number: int, cells: Cells, covered: Covered) -> dict[int, st
 def _about(package: Package, part: str) -> tuple[list[tuple[int, int, int, int]], set[int]]:
     """The merged ranges of a sheet (top, left, bottom, right) and the numbers of its conditions' formats: what its file
     has behind the cells."""
-    found: list[tuple[int, int, int, int]] = []
+    merged: list[tuple[int, int, int, int]] = []
     rules: set[int] = set()
     rest = b""
     for block in package.container.blocks(part):
@@ -163,10 +163,10 @@ def _about(package: Package, part: str) -> tuple[list[tuple[int, int, int, int]]
         rules |= {int(match[1]) for match in _RULE.finditer(data)}
         for match in _MERGE.finditer(data):
             first, last = place_of(match[1].decode()), place_of(match[2].decode())
-            if first and last and len(found) < MERGES:
-                found.append((*first, *last))
+            if first and last and len(merged) < MERGES:
+                merged.append((*first, *last))
         rest = data[max(data.rfind(b"<"), len(data) - 400) :]
-    return sorted(set(found)), rules
+    return sorted(set(merged)), rules
 
 
 def _drawn(package: Package, part: str, sheet: str, contents: Contents) -> Iterator[Block]:
@@ -182,7 +182,7 @@ def _drawn(package: Package, part: str, sheet: str, contents: Contents) -> Itera
     for node in root.iter():
         name = local(node)
         if name == "txBody":
-            paragraphs = ("".join(one.text or "" for one in p.iter("{*}t")) for p in node.iter("{*}p"))
+            paragraphs = ("".join(element.text or "" for element in p.iter("{*}t")) for p in node.iter("{*}p"))
             if text := "\n".join(filter(None, (" ".join(line.split()) for line in paragraphs))):
                 yield Block(text)
         elif name == "pic":

@@ -37,13 +37,13 @@ def plots(report: Mapping[str, Any], page: str = "study") -> dict[str, str]:
 
     few = {**report, **{key: [] for key in ("packs", "stages", "losses", "trainings", "by_fact", "by_wording")}}
     drawn = draw(few, formats.Metrics(report).run(report))
-    found = {}
-    for name in (name for shown in PLOTS[page] for name in drawn if name.split()[0] == shown):
+    files = {}
+    for name in (name for prefix in PLOTS[page] for name in drawn if name.split()[0] == prefix):
         parts = [f"{part}</svg>" for part in str(drawn[name]).split("</svg>") if "<svg" in part]
         for number, part in enumerate(parts, start=1):
             stem = "-".join(re.findall(r"[\w.@~]+", name))
-            found[f"{stem}-{number}.svg" if len(parts) > 1 else f"{stem}.svg"] = alone(part)
-    return found
+            files[f"{stem}-{number}.svg" if len(parts) > 1 else f"{stem}.svg"] = alone(part)
+    return files
 
 
 def holds(training: Mapping[str, Any]) -> Code:
@@ -66,7 +66,7 @@ def holds(training: Mapping[str, Any]) -> Code:
 def alone(svg: str) -> str:
     """An SVG of a page as a file of its own: with size and font, and on white, since readers' pages may be dark."""
     svg = svg.replace("var(--font)", "'DejaVu Sans', Verdana, sans-serif").strip()
-    width, height = (float(one) * 4 / 3 for one in re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)[0])
+    width, height = (float(number) * 4 / 3 for number in re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)[0])
     svg = re.sub(r' style="width:100%[^"]*"', f' width="{width:.0f}" height="{height:.0f}"', svg, count=1)
     end = svg.index(">") + 1
     return f'{svg[:end]}\n <rect width="100%" height="100%" fill="#ffffff"/>{svg[end:]}\n'
@@ -74,11 +74,11 @@ def alone(svg: str) -> str:
 
 def reading(row: Mapping[str, Any]) -> str:
     """What a comparison shows, in words: only what both its interval and its corrected p bear."""
-    shown = formats.clear(row)
-    if shown == "no":
+    clear = formats.clear(row)
+    if clear == "no":
         return "no difference could be shown"
-    told = "higher" if row["mean"] > 0 else "lower"
-    return told if shown == "yes" else f"{told} by the interval; too few papers for p to tell"
+    direction = "higher" if row["mean"] > 0 else "lower"
+    return direction if clear == "yes" else f"{direction} by the interval; too few papers for p to tell"
 
 
 def planned(report: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -145,7 +145,7 @@ def page(
     """
     jinja, metrics = environment(Path(__file__).parent, markdown=True), formats.Metrics(report)
     jinja.finalize = lambda value: value if isinstance(value, Code) else escape_markdown(value)
-    for one in (
+    for function in (
         metrics.number,
         metrics.interval,
         metrics.signed,
@@ -160,7 +160,7 @@ def page(
         planned,
         formats.clear,
     ):
-        jinja.filters[one.__name__] = one
+        jinja.filters[function.__name__] = function
     jinja.filters |= {
         "code_span": code_span,
         "md": Code,

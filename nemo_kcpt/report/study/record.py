@@ -41,20 +41,20 @@ _PATH = re.compile(r"(?<![\w./:~-])/(?:home|root|tmp|work|Users|mnt|opt|usr|var|
 Report = dict[str, Any]
 
 
-def without_paths(report: Mapping[str, Any], run: Path, shown: str, root: Path) -> Report:
+def without_paths(report: Mapping[str, Any], run: Path, label: str, root: Path) -> Report:
     """The report with paths as in a fresh clone.
 
     Args:
         report: contents of report.json.
         run: the experiment's folder.
-        shown: what to call that folder.
+        label: what to call that folder.
         root: the working copy; paths in it become relative to it.
 
     Raises:
         KcptError: another path of this machine is left.
     """
     text = json.dumps(report, ensure_ascii=False)
-    for path, word in ((str(run.resolve()), shown), (str(run), shown), (str(root), "")):
+    for path, word in ((str(run.resolve()), label), (str(run), label), (str(root), "")):
         slash = f"{word}/" if word else ""
         text = text.replace(f"{path}/", slash)
         text = re.sub(re.escape(path) + r"(?![\w.-])", word or ".", text)
@@ -137,7 +137,7 @@ def published(
     experiment: Mapping[str, Any],
     commits: Sequence[str],
     run: Path,
-    shown: str,
+    label: str,
     root: Path,
     second: str = "",
     tried: bool = False,
@@ -149,7 +149,7 @@ def published(
         experiment: contents of its experiment.yaml; empty where that is gone.
         commits: those that made it, in order.
         run: the experiment's folder.
-        shown: what to call that folder.
+        label: what to call that folder.
         root: the working copy.
         second: what became of the experiment on real documents: run, absent or waiting.
         tried: whether tried.md beside it says what was tried where a goal was missed.
@@ -162,7 +162,7 @@ def published(
     kept = {"least_retention": own.get("least_retention", 0.9), "most_perplexity": own.get("most_perplexity", 1.5)}
     study = {
         "commits": list(commits),
-        "run": shown,
+        "run": label,
         "experiment": {key: experiment[key] for key in KEYS if experiment.get(key) not in (None, "", [], {})},
         "validation": {"world_seed": own.get("validation_seed")},
         "limits": limits | kept,
@@ -177,4 +177,4 @@ def published(
     encoder = Path((experiment.get("score") or {}).get("encoder") or "")
     if encoder.name == report["encoder"] == "model":  # a folder's name that says nothing
         whole["encoder"] = "/".join(encoder.parts[-2:])
-    return without_paths(whole, run, shown, root)
+    return without_paths(whole, run, label, root)

@@ -83,8 +83,8 @@ def refusal(candidate: Candidate, source: Source) -> bool:
     """The teacher excuses itself instead of answering."""
     if len(candidate.output) >= LONG_ANSWER:
         return False
-    found = _REFUSAL.search(candidate.plain[:REFUSAL_WITHIN])
-    return found is not None and found[0] not in source.text
+    match = _REFUSAL.search(candidate.plain[:REFUSAL_WITHIN])
+    return match is not None and match[0] not in source.text
 
 
 def wrong_language(candidate: Candidate, source: Source) -> bool:

@@ -55,7 +55,7 @@ class Gap:
     text: str
 
 
-def cloze(found: Sequence[Sentence], paper: Mapping[str, Any], language: str) -> dict[str, list[tuple[str, str]]]:
+def cloze(sentences: Sequence[Sentence], paper: Mapping[str, Any], language: str) -> dict[str, list[tuple[str, str]]]:
     """Kind -> (sentence with a blank, what stood there), in the order of the text.
 
     A sentence is used once, by the kind that has least so far among those for which it has something; which of several
@@ -63,12 +63,12 @@ def cloze(found: Sequence[Sentence], paper: Mapping[str, Any], language: str) ->
     """
     made: dict[str, list[tuple[str, str]]] = {kind: [] for kind in KINDS}
     title = str(paper.get("title") or "")
-    for sentence in found:
+    for sentence in sentences:
         if sentence.back or len(sentence.text) > LONGEST[language]:
             continue
         gaps = {kind: _usable(_FINDERS[kind](sentence.text, language), sentence.text, title) for kind in KINDS}
         if kinds := [kind for kind in KINDS if gaps[kind]]:
-            kind = min(kinds, key=lambda one: len(made[one]))
+            kind = min(kinds, key=lambda candidate: len(made[candidate]))
             gap = gaps[kind][digest(paper["paper_id"], sentence.text) % len(gaps[kind])]
             blank = sentence.text[: gap.start] + BLANK[language] + sentence.text[gap.end :]
             made[kind].append((blank, gap.text))
@@ -93,8 +93,8 @@ def numbers(sentence: str, language: str) -> list[Gap]:
 
 def names(sentence: str, language: str) -> list[Gap]:
     """Proper names and quoted titles."""
-    found = (Gap(name.start, name.end, sentence[name.start : name.end]) for name in cached_names(sentence))
-    return [gap for gap in found if not _NO_NAME.match(gap.text) and not _NUMBER[language].fullmatch(gap.text)]
+    gaps = (Gap(name.start, name.end, sentence[name.start : name.end]) for name in cached_names(sentence))
+    return [gap for gap in gaps if not _NO_NAME.match(gap.text) and not _NUMBER[language].fullmatch(gap.text)]
 
 
 def terms(sentence: str, language: str) -> list[Gap]:

@@ -37,22 +37,22 @@ def human_pairs(squad: Path, corpus: Path) -> Pairs:
         BadInput: not SQuAD-style, not the file from which the corpus was made, or without a question.
     """
     passed: Counter[str] = Counter()
-    found = _by_paper(from_squad(squad, read_papers(corpus), passed))
-    if not found:
+    pairs = _by_paper(from_squad(squad, read_papers(corpus), passed))
+    if not pairs:
         raise BadInput(
             f"squad={squad}: no answered question about a document of {corpus}; give the SQuAD-style file from which "
             "that corpus was made, or omit squad="
         )
-    LOG.debug("synthesize: %s: %d documents with questions, %s", squad, len(found), dict(passed))
-    return found
+    LOG.debug("synthesize: %s: %d documents with questions, %s", squad, len(pairs), dict(passed))
+    return pairs
 
 
 def _by_paper(records: Iterable[Mapping[str, Any]]) -> Pairs:
-    found: Pairs = {}
+    pairs: Pairs = {}
     for record in records:
         pair = {"instruction": record["question"], "output": record["answer"]}
-        found.setdefault(record["paper_id"], []).append(pair)
-    return found
+        pairs.setdefault(record["paper_id"], []).append(pair)
+    return pairs
 
 
 def squad_sha256(squad: Path) -> str:

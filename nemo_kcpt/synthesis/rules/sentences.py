@@ -61,26 +61,26 @@ class Sentence:
 
 def sentences(text: str, language: str) -> list[Sentence]:
     """The whole sentences of a text in its order, without headings, list items and what stops without a full stop."""
-    found = []
+    kept = []
     for number, paragraph in enumerate(re.split(r"\n\s*\n", text)):
         for line in paragraph.split("\n"):
             if _NO_PROSE.match(line):
                 continue
             parts = _japanese(line) if language == "ja" else _english(line)
             whole = [part for part in map(str.strip, parts) if _is_whole(part, language)]
-            found += [Sentence(part, number, _BACK[language].match(part) is not None) for part in whole]
-    return found
+            kept += [Sentence(part, number, _BACK[language].match(part) is not None) for part in whole]
+    return kept
 
 
-def pieces(found: list[Sentence], room: int) -> list[list[Sentence]]:
+def pieces(all_sentences: list[Sentence], room: int) -> list[list[Sentence]]:
     """Neighbouring sentences of one paragraph, `room` characters together; one that points back stays with its like.
 
     A piece is longer where one sentence is, or where sentences that point back follow.
     """
     groups: list[list[Sentence]] = []
-    for sentence in found:
+    for sentence in all_sentences:
         last = groups[-1] if groups and groups[-1][-1].paragraph == sentence.paragraph else None
-        size = sum(len(one.text) for one in last or ())
+        size = sum(len(previous.text) for previous in last or ())
         if last is not None and size + len(sentence.text) <= (2 * room if sentence.back else room):
             last.append(sentence)
         else:
@@ -104,11 +104,11 @@ def _japanese(line: str) -> list[str]:
     """Divided after full stops that are in no brackets; where brackets do not match, in brackets too."""
     matched = all(line.count(left) == line.count(right) for left, right in zip(_OPENING, _CLOSING))
     parts, depth, start = [], 0, 0
-    for place, sign in enumerate(line):
+    for index, sign in enumerate(line):
         depth += (sign in _OPENING) - (sign in _CLOSING)
-        if sign in _ENDS_JA and (depth <= 0 or not matched) and line[place + 1 : place + 2] not in tuple(_ENDS_JA):
-            parts.append(line[start : place + 1])
-            start = place + 1
+        if sign in _ENDS_JA and (depth <= 0 or not matched) and line[index + 1 : index + 2] not in tuple(_ENDS_JA):
+            parts.append(line[start : index + 1])
+            start = index + 1
     return [*parts, line[start:]]
 
 

@@ -75,17 +75,17 @@ class Document:
 
     def parts(self) -> list[tuple[str, list[Sentence]]]:
         """The parts of the text in its order, each with a name or term that is in it and names no earlier one."""
-        found: list[tuple[str, list[Sentence]]] = []
+        parts: list[tuple[str, list[Sentence]]] = []
         used: set[str] = set()
         for piece in pieces(self.sentences, PART[self.language]):
-            gaps = [gap for look in (names, terms) for one in piece for gap in look(one.text, self.language)]
+            gaps = [gap for look in (names, terms) for sentence in piece for gap in look(sentence.text, self.language)]
             own = [
                 gap.text for gap in gaps if gap.text not in used and gap.text.casefold() not in self.title.casefold()
             ]
             term = own[0] if own else f"{piece[0].text[:BEGINNING]}…"
             used.add(term)
-            found.append((term, piece))
-        return found
+            parts.append((term, piece))
+        return parts
 
     def key_terms(self, most: int) -> list[tuple[str, Sentence]]:
         """The most frequent names and terms, each with a sentence of its own that speaks of it, in the text's order."""
@@ -97,11 +97,13 @@ class Document:
         for term, _ in sorted(counts.items(), key=lambda item: (-item[1], -len(item[0]), item[0])):
             if len(used) == most:
                 break
-            places = [place for place, one in enumerate(self.alone) if place not in used and term in one.text]
-            about = [place for place in places if _speaks_of(self.alone[place].text, term, self.language)]
+            places = [
+                index for index, candidate in enumerate(self.alone) if index not in used and term in candidate.text
+            ]
+            about = [index for index in places if _speaks_of(self.alone[index].text, term, self.language)]
             if places and not any(term in other or other in term for other in used.values()):
                 used[(about or places)[0]] = term
-        return [(used[place], self.alone[place]) for place in sorted(used)]
+        return [(used[index], self.alone[index]) for index in sorted(used)]
 
 
 def filled(wording: str, **values: str) -> str:
@@ -129,12 +131,12 @@ def _pair(instruction: str, output: str) -> dict[str, str]:
 
 def _spread(items: Sequence[Any], most: int) -> list[Any]:
     """At most so many, evenly from the whole."""
-    return [items[place * len(items) // most] for place in range(most)] if len(items) > most else list(items)
+    return [items[index * len(items) // most] for index in range(most)] if len(items) > most else list(items)
 
 
 def _speaks_of(sentence: str, term: str, language: str) -> bool:
-    place = sentence.find(term)
-    return place >= 0 and _ABOUT[language].match(sentence, place + len(term)) is not None
+    start = sentence.find(term)
+    return start >= 0 and _ABOUT[language].match(sentence, start + len(term)) is not None
 
 
 def _paraphrase(document: Document) -> list[dict[str, str]]:
@@ -152,7 +154,7 @@ def _summary(document: Document) -> list[dict[str, str]]:
     leads: list[Sentence] = []
     for sentence in document.sentences:
         first = not leads or (sentence.paragraph != leads[-1].paragraph and not sentence.back)
-        fits = not leads or sum(len(one.text) for one in [*leads, sentence]) <= room
+        fits = not leads or sum(len(lead.text) for lead in [*leads, sentence]) <= room
         if first and fits and len(leads) < MOST_LEADS:
             leads.append(sentence)
     return [_pair(document.instruction("summary"), document.join([sentence.text for sentence in leads]))]
@@ -180,8 +182,8 @@ def _triple(document: Document, sentence: Sentence) -> str:
 
 def _cloze(kind: str) -> Callable[[Document], list[dict[str, str]]]:
     def write(document: Document) -> list[dict[str, str]]:
-        found = cloze(document.sentences, document.paper, document.language)[kind]
-        chosen = _spread(found, MOST_PAIRS)
+        questions = cloze(document.sentences, document.paper, document.language)[kind]
+        chosen = _spread(questions, MOST_PAIRS)
         return [_pair(document.instruction(kind, text, text=text), answer) for text, answer in chosen]
 
     return write
@@ -199,14 +201,14 @@ def _discussion(document: Document) -> list[dict[str, str]]:
     first, *others = ASKING[document.language]
     # Not the terms of keywords: these are kept out of training for held-out documents, and conversations are not.
     own = document.key_terms(2 * MOST_TERMS)[1::2]
-    found = shuffled(own, document.paper["paper_id"], "discussion")
+    topics = shuffled(own, document.paper["paper_id"], "discussion")
     pairs = []
-    for start in range(0, len(found), TURNS):
+    for start in range(0, len(topics), TURNS):
         lines = []
-        for turn, (term, sentence) in enumerate(found[start : start + TURNS]):
+        for turn, (term, sentence) in enumerate(topics[start : start + TURNS]):
             asked = filled(pick(others, term) if turn else first, name=document.name, term=term)
             lines += [f"{asking}: {asked}", f"{answering}: {document.said(sentence)}"]
-        term = found[start][0]
+        term = topics[start][0]
         pairs.append(_pair(document.instruction("discussion", term, term=term), "\n".join(lines)))
     return pairs
 

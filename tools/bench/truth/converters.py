@@ -29,10 +29,10 @@ def reader() -> Convert:
         kind = (path.parent, path.suffix)
         if kind not in chosen:
             (chosen[kind],) = choose_readers(Place(name=str(path)))
-        (found,) = chosen[kind].documents_of(place, Piece(chosen[kind].name, (str(path),)))
-        if found.problem:
-            raise ValueError(found.problem)
-        title, text = str(found.record.get("title") or ""), str(found.record["text"])
+        (document,) = chosen[kind].documents_of(place, Piece(chosen[kind].name, (str(path),)))
+        if document.problem:
+            raise ValueError(document.problem)
+        title, text = str(document.record.get("title") or ""), str(document.record["text"])
         return text if title in text[:300] else f"{title}\n{text}"
 
     return convert

@@ -32,7 +32,7 @@ class Kept:
     """Kendall's tau of the blocks found."""
     cells: float | None
     """Cells of tables that are on one line with those of their row, in the columns' order."""
-    found: float
+    blocks: float
     """Blocks that were found."""
 
 
@@ -60,27 +60,27 @@ def numbers(text: str) -> Counter[str]:
     return Counter(match[0].rstrip(",") for match in _NUMBER.finditer(text))
 
 
-def common(one: str, two: str) -> int:
+def common(first: str, second: str) -> int:
     """Length of the longest common subsequence, bit-parallel (Hyyrö 2004)."""
     places: dict[str, int] = {}
-    for position, letter in enumerate(one):
+    for position, letter in enumerate(first):
         places[letter] = places.get(letter, 0) | 1 << position
-    row = everything = (1 << len(one)) - 1
-    for letter in two:
+    row = everything = (1 << len(first)) - 1
+    for letter in second:
         here = row & places.get(letter, 0)
         row = (row + here | row - here) & everything
-    return len(one) - row.bit_count()
+    return len(first) - row.bit_count()
 
 
-def measure(document: Document, text: str, shown: Sequence[Block] | None = None) -> Kept:
+def measure(document: Document, text: str, visible: Sequence[Block] | None = None) -> Kept:
     """What a text has kept of a document.
 
     Args:
         document: the truth.
         text: what a reader gave.
-        shown: the blocks that the format holds, in its order; all of them by default.
+        visible: the blocks that the format holds, in its order; all of them by default.
     """
-    blocks = document.blocks if shown is None else shown
+    blocks = document.blocks if visible is None else visible
     notes = document.notes() if any(piece.style == "note" for block in blocks for piece in block.pieces) else []
     flat = normal(text)
     parts = [normal(plain(block)) for block in blocks]
@@ -96,7 +96,7 @@ def measure(document: Document, text: str, shown: Sequence[Block] | None = None)
         wanted += numbers(note)
     there = numbers(text)
     places = [flat.find(anchor) for part in parts if (anchor := _anchor(part, body))]
-    known = [place for place in places if place >= 0]
+    known = [position for position in places if position >= 0]
     cells = [_cells(block, text) for block in blocks if block.rows]
     count = sum(len(row) for block in blocks for row in block.rows)
     return Kept(
@@ -104,7 +104,7 @@ def measure(document: Document, text: str, shown: Sequence[Block] | None = None)
         numbers=sum((wanted & there).values()) / max(1, sum(wanted.values())),
         order=tau(known),
         cells=sum(cells) / count if count else None,
-        found=len(known) / len(places),
+        blocks=len(known) / len(places),
     )
 
 
@@ -119,7 +119,7 @@ def tau(places: Sequence[int]) -> float | None:
     pairs = list(combinations(places, 2))
     if not pairs:
         return None
-    return sum((one < two) - (one > two) for one, two in pairs) / len(pairs)
+    return sum((first < second) - (first > second) for first, second in pairs) / len(pairs)
 
 
 def _longest(needle: str, text: str) -> int:
@@ -144,10 +144,10 @@ def _line(line: str) -> str:
 
 def _row(row: Sequence[str], line: str) -> int:
     """Cells of a row that are on a line, in order, each by itself."""
-    found, start = 0, 0
+    count, start = 0, 0
     for cell in row:
         cell = unicodedata.normalize("NFKC", cell)
         match = re.compile(rf"(?<![\w.,-]){re.escape(cell)}(?![\w.,])").search(line, start)
         if match:
-            found, start = found + 1, match.end()
-    return found
+            count, start = count + 1, match.end()
+    return count

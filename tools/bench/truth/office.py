@@ -188,12 +188,12 @@ def _word_formula(tex: str) -> str:
 
 def slides(document: Document) -> list[list[Block]]:
     """The blocks slide by slide: each heading begins one, and so does every table."""
-    found: list[list[Block]] = []
+    groups: list[list[Block]] = []
     for block in document.blocks:
-        if block.kind in ("title", "heading") or not found:
-            found.append([])
-        found[-1].append(block)
-    return found
+        if block.kind in ("title", "heading") or not groups:
+            groups.append([])
+        groups[-1].append(block)
+    return groups
 
 
 def pptx(document: Document, path: Path) -> None:
@@ -251,11 +251,11 @@ def pptx(document: Document, path: Path) -> None:
 
 def _slide(document: Document, blocks: Sequence[Block], number: int) -> str:
     shapes, top = [_shape(2, "Title", "title", 0, _paragraph(blocks[0].pieces))], 900_000
-    for place, block in enumerate(blocks[1:], 3):
+    for index, block in enumerate(blocks[1:], 3):
         if block.rows:
-            shapes.append(_slide_table(place, block, top))
+            shapes.append(_slide_table(index, block, top))
         else:
-            shapes.append(_shape(place, f"Text {place}", "", top, _paragraph(block.pieces)))
+            shapes.append(_shape(index, f"Text {index}", "", top, _paragraph(block.pieces)))
         top += 500_000
     shapes.append(_shape(90, "Footer", "ftr", 6_300_000, _paragraph([Piece(document.footer)])))
     page = (
@@ -270,10 +270,10 @@ def _slide(document: Document, blocks: Sequence[Block], number: int) -> str:
 
 
 def _shape(number: int, name: str, kind: str, top: int, paragraphs: str) -> str:
-    place = f'<p:nvPr><p:ph type="{kind}"/></p:nvPr>' if kind else "<p:nvPr/>"
+    placeholder = f'<p:nvPr><p:ph type="{kind}"/></p:nvPr>' if kind else "<p:nvPr/>"
     at = f'<a:xfrm><a:off x="600000" y="{top}"/><a:ext cx="11000000" cy="400000"/></a:xfrm>'
     return (
-        f'<p:sp><p:nvSpPr><p:cNvPr id="{number}" name="{name}"/><p:cNvSpPr/>{place}</p:nvSpPr><p:spPr>{at}'
+        f'<p:sp><p:nvSpPr><p:cNvPr id="{number}" name="{name}"/><p:cNvSpPr/>{placeholder}</p:nvSpPr><p:spPr>{at}'
         '<a:prstGeom prst="rect"><a:avLst/></a:prstGeom></p:spPr>'
         f"<p:txBody><a:bodyPr/><a:lstStyle/>{paragraphs}</p:txBody></p:sp>"
     )
@@ -327,9 +327,9 @@ def xlsx(document: Document, path: Path) -> None:
         sheet = book.create_sheet(f"表{number}" if document.language == "ja" else f"Table {number}")
         for row, cells in enumerate(block.rows, 1):
             for column, text in enumerate(cells, 1):
-                value, shown = _stored(text)
+                value, number_format = _stored(text)
                 cell = sheet.cell(row, column, value)
-                cell.number_format = shown
+                cell.number_format = number_format
     stream = io.BytesIO()
     book.save(stream)
     path.write_bytes(stream.getvalue())

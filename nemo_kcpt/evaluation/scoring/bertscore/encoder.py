@@ -56,7 +56,7 @@ class Encoder:
             BadInput: an id that the network has no embedding for.
         """
         rows = _rows(self.model)
-        found = []
+        tokenised = []
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             for ids in _ids(self.tokenizer, texts[start : start + _TEXTS_AT_ONCE], special=False):
                 if max(ids, default=0) >= rows:
@@ -64,8 +64,8 @@ class Encoder:
                         f"{self.source.folder}: its tokenizer gives token {max(ids)}, its network knows {rows:,} "
                         "tokens; the two are of different encoders: download it again"
                     )
-                found.append(np.asarray(ids, dtype=np.int32))
-        return found
+                tokenised.append(np.asarray(ids, dtype=np.int32))
+        return tokenised
 
     def embed(self, sequences: Sequence[np.ndarray]) -> Any:
         """Unit vectors of a batch of windows, each with prefix and suffix: torch float32, (batch, longest, hidden).

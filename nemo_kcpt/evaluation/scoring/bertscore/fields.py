@@ -56,9 +56,9 @@ def bertscores(
     for side, wanted in references.items():
         said = [as_in(other, text) for text, other in zip(texts, wanted)] if config.one_notation else texts
         rewritten += sum(first != second for first, second in zip(said, texts))
-        for row, found in zip(rows, scorer.score(said, wanted, f"BERTScore {side}")):
-            row[f"bertscore_{side}"] = found.f1
-            row[f"bertscore_{side}_precision"], row[f"bertscore_{side}_recall"] = found.precision, found.recall
+        for row, score in zip(rows, scorer.score(said, wanted, f"BERTScore {side}")):
+            row[f"bertscore_{side}"] = score.f1
+            row[f"bertscore_{side}_precision"], row[f"bertscore_{side}_recall"] = score.precision, score.recall
             row["encoder"] = name
     if scorer.windowed:
         LOG.info("score: %d texts are longer than the encoder's limit and were read in windows", scorer.windowed)

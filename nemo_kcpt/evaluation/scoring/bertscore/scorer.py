@@ -112,7 +112,7 @@ class BertScore:
 
     def f1(self, candidates: Sequence[str], references: Sequence[str]) -> list[float]:
         """F alone; see `score`."""
-        return [found.f1 for found in self.score(candidates, references)]
+        return [result.f1 for result in self.score(candidates, references)]
 
     def score(self, candidates: Sequence[str], references: Sequence[str], title: str = "") -> list[Prf]:
         """BERTScore of each candidate against its reference, all 0 where either has no text.
@@ -171,8 +171,8 @@ class BertScore:
         self._note(texts, ids)
         with torch.inference_mode():
             full = [pair for pair in pairs if all(self._cache[text].counted for text in pair)]
-            found = [match(self._cache[candidate], self._cache[reference]) for candidate, reference in full]
-            numbers = torch.stack(found).tolist() if found else []
+            matches = [match(self._cache[candidate], self._cache[reference]) for candidate, reference in full]
+            numbers = torch.stack(matches).tolist() if matches else []
         for text in texts:
             self._cache.move_to_end(text)
         self._evict(keep=pairs[-1][1])  # the next chunk may go on with this reference
@@ -225,13 +225,13 @@ class BertScore:
                 first = 0 if window.first == 0 else before + window.first
                 last = before + window.last + (behind if window.last == total else 0)
                 vectors[number][first:last] = row[first - window.start : last - window.start]
-        found = []
+        embedded = []
         for ids, rows in zip(texts, vectors):
             whole = np.concatenate((around[0], ids, around[1]))
             counting = ~np.isin(whole, list(encoder.silent))
             weights = torch.from_numpy(counting / max(int(counting.sum()), 1)).to(rows)
-            found.append(Embedded(rows, weights, int(counting.sum())))
-        return found
+            embedded.append(Embedded(rows, weights, int(counting.sum())))
+        return embedded
 
 
 def _clean(text: str) -> str:

@@ -52,10 +52,10 @@ def locate(encoder: str | Path, allow_code: str = "") -> Source:
     if Path(encoder).is_dir():
         folder = Path(encoder)
         return Source(folder, folder.resolve().name, custom_code=_allowed(folder, str(encoder), allow_code, ""))
-    found = _REPOSITORY.fullmatch(str(encoder)) if isinstance(encoder, str) else None
-    if found is None:
+    match = _REPOSITORY.fullmatch(str(encoder)) if isinstance(encoder, str) else None
+    if match is None:
         raise BadInput(f"encoder={encoder}: no such folder; give a Hugging Face encoder folder with a config.json")
-    repository, revision = found["name"], found["revision"]
+    repository, revision = match["name"], match["revision"]
     allowed_name, _, allowed_commit = allow_code.partition("@")
     if revision is None and allowed_name == repository and _COMMIT.fullmatch(allowed_commit):
         revision = allowed_commit  # the branch may have moved on since it was read
@@ -106,11 +106,11 @@ def _custom_code(folder: Path) -> list[str]:
             raise BadInput(f"{folder / file}: not a JSON object; the settings of a Hugging Face encoder were expected")
         classes = settings.get("auto_map") or {}
         for value in classes.values() if isinstance(classes, dict) else [classes]:
-            named += [str(one) for one in (value if isinstance(value, list) else [value]) if one is not None]
+            named += [str(name) for name in (value if isinstance(value, list) else [value]) if name is not None]
     return sorted(set(named))
 
 
-def _allowed(folder: Path, shown: str, allow_code: str, commit: str) -> bool:
+def _allowed(folder: Path, label: str, allow_code: str, commit: str) -> bool:
     """Whether the encoder has code of its own; `commit` is REPOSITORY@COMMIT, "" for a user's folder.
 
     Raises:
@@ -122,7 +122,7 @@ def _allowed(folder: Path, shown: str, allow_code: str, commit: str) -> bool:
     elsewhere = [name for name in named if "--" in name]
     if elsewhere:
         raise BadInput(
-            f"encoder={shown}: it wants code of another repository ({', '.join(elsewhere)}), whose version nothing "
+            f"encoder={label}: it wants code of another repository ({', '.join(elsewhere)}), whose version nothing "
             "fixes; download the encoder and those files to one folder, and name them without `REPOSITORY--` in the "
             "auto_map of its config.json and tokenizer_config.json"
         )
@@ -131,7 +131,7 @@ def _allowed(folder: Path, shown: str, allow_code: str, commit: str) -> bool:
         where = f"https://huggingface.co/{commit.replace('@', '/tree/')}" if commit else f"the .py files in {folder}"
         other = f" ({allow_code} allows something else)" if allow_code else ""
         raise BadInput(
-            f"encoder={shown}: it brings code of its own ({', '.join(named)}), which would run with your rights. Read "
+            f"encoder={label}: it brings code of its own ({', '.join(named)}), which would run with your rights. Read "
             f"{where}, and if you trust it, allow exactly this version with allow_code={wanted}{other}"
         )
     return True
