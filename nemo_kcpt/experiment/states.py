@@ -18,7 +18,7 @@ from nemo_kcpt.experiment.graph import Graph
 from nemo_kcpt.experiment.nodes import REPORT, Node
 from nemo_kcpt.experiment.process import fraction_done, relative
 from nemo_kcpt.files import canonical_json, read_json, sha256_file, sha256_text, write_json
-from nemo_kcpt.hf.chat_template import template_inputs
+from nemo_kcpt.hf.chat_template import text_inputs
 from nemo_kcpt.runs import MANIFEST, Stage, hash_files, read_manifest
 
 DONE, RUNNING, FAILED, WAITING, STALE, BLOCKED = "done", "running", "failed", "waiting", "stale", "blocked"
@@ -59,9 +59,7 @@ def _tokenizer(path: Path) -> str:
     if not is_model(path) and path.name != "tokenizer.json":
         return ""
     folder = path if path.is_dir() else path.parent
-    files = {name: folder / name for name in ("generation_config.json", "tokenizer.json", "tokenizer_config.json")}
-    files |= template_inputs(folder)
-    return sha256_text(canonical_json({name: sha256_file(file) for name, file in files.items() if file.is_file()}))
+    return sha256_text(canonical_json({name: sha256_file(file) for name, file in text_inputs(folder).items()}))
 
 
 class States:

@@ -89,6 +89,12 @@ def template_inputs(folder: Path) -> dict[str, Path]:
     return {name: folder / name for name in names if (folder / name).is_file()}
 
 
+def text_inputs(folder: Path) -> dict[str, Path]:
+    """The files of a model's folder that shape its prompts and how it answers, by name, weights and shape apart."""
+    names = ("generation_config.json", "tokenizer.json", "tokenizer_config.json")
+    return {name: folder / name for name in names if (folder / name).is_file()} | template_inputs(folder)
+
+
 def given_template(choice: str) -> str:
     """The template that a key `chat_template` names: a file, or `plain`; empty for an empty choice.
 

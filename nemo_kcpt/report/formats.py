@@ -104,6 +104,15 @@ def estimate(entry: Mapping[str, float | None]) -> str:
     return numbers.estimate(entry).replace("-0.00", "0.00").replace("-", "−")
 
 
+def instructions_kept(arm: Mapping[str, Any]) -> str:
+    """The share of the base's instructions that an arm still follows; the counts where they are too few for a share."""
+    if arm["instructions"] is not None:
+        return numbers.percent(arm["instructions"])
+    return (
+        f"{numbers.count(arm['instructions_kept'])} of {arm['instructions_of']}" if arm.get("instructions_of") else "–"
+    )
+
+
 def clear(row: Mapping[str, Any]) -> str:
     """Whether a comparison shows a difference: yes, no, or interval only, where its test could not show any."""
     if not row["excludes_zero"]:

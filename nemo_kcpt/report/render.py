@@ -25,6 +25,7 @@ from nemo_kcpt.report.formats import (
     Metrics,
     clear,
     estimate,
+    instructions_kept,
     pieces,
 )
 from nemo_kcpt.report.part import sections
@@ -39,7 +40,13 @@ def _environment(report: Mapping[str, Any], markdown: bool) -> Any:
     metrics = Metrics(report)
     environment.filters |= {"number": metrics.number, "interval": metrics.interval, "signed": metrics.signed}
     environment.filters |= {"reached": metrics.reached, "wanted": metrics.wanted, "clear": clear, "count": count}
-    environment.filters |= {"probability": probability, "estimate": estimate, "compact": compact, "hours": hours}
+    environment.filters |= {
+        "probability": probability,
+        "estimate": estimate,
+        "instructions_kept": instructions_kept,
+        "compact": compact,
+        "hours": hours,
+    }
     environment.filters |= {"duration": duration, "shell": views.shell_line}
     environment.globals |= {
         "pieces": pieces,

@@ -120,8 +120,8 @@ def frontier(report: Report, grouped: Groups, metric: str | None) -> dict[str, A
     Returns:
         `metric`, `base`, and for each arm `name`, `models`, `gain` and `gain_ci95` (held-out, paired over the base),
         `retention`, `retention_ci95`, `kept`, `of`, `enough` (None each where it was not measured),
-        `instructions` (retention of those, where enough), `perplexity_ratio`, `kl`, and `best`, whether no other arm is
-        better in one of gain and retention and at least as good in the other.
+        `instructions` (retention of those, where enough), `instructions_kept` of `instructions_of`, `perplexity_ratio`,
+        `kl`, and `best`, whether no other arm is better in one of gain and retention and at least as good in the other.
     """
     if metric is None:
         return None
@@ -144,6 +144,7 @@ def frontier(report: Report, grouped: Groups, metric: str | None) -> dict[str, A
         arm |= {"retention": part.get("retention"), "retention_ci95": part.get("ci95")}
         arm |= {key: part.get(key) for key in ("kept", "of", "enough")}
         arm["instructions"] = other.get("retention") if other.get("enough") else None
+        arm |= {"instructions_kept": other.get("kept"), "instructions_of": other.get("of")}
         arm["perplexity_ratio"] = _perplexity_ratio(report, members, base)
         known = [moved[member] for member in members if member in moved]
         arm["kl"] = _mean(known) if len(known) == len(members) else None

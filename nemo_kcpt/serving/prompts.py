@@ -15,7 +15,7 @@ from typing import Any
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import atomic_write, read_json
 from nemo_kcpt.hf import limits as model_limits
-from nemo_kcpt.hf.chat_template import DATE, template_inputs
+from nemo_kcpt.hf.chat_template import DATE, text_inputs
 from nemo_kcpt.hf.thinking import NO_THOUGHTS, Form, Thinking
 from nemo_kcpt.hf.tokenizer import Messages, PackTokenizer, with_system
 from nemo_kcpt.serving.sampling import Sampling
@@ -89,9 +89,7 @@ def model_files(folder: Path) -> dict[str, Path]:
         raise BadInput(
             f"{folder}: no *.safetensors in it; save the model with save_pretrained(safe_serialization=True)"
         )
-    names = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
-    files = {path.name: path for path in [*(folder / name for name in names), *weights] if path.is_file()}
-    return files | template_inputs(folder)
+    return {path.name: path for path in [folder / "config.json", *weights]} | text_inputs(folder)
 
 
 def prompt_tokenizer(

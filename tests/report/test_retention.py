@@ -16,6 +16,7 @@ from nemo_kcpt.evaluation.questions import stage as questions
 from nemo_kcpt.evaluation.scoring import divergence_stage as divergence
 from nemo_kcpt.evaluation.scoring import stage as score
 from nemo_kcpt.files import read_json, read_jsonl, write_json, write_jsonl
+from nemo_kcpt.report.formats import instructions_kept
 from nemo_kcpt.report.render import render, render_markdown, summary_table
 from nemo_kcpt.report.retention import LATER_FIELDS, beside, headline_arm, join_divergence
 from nemo_kcpt.report.stage import Config, build_report, run
@@ -52,6 +53,13 @@ def _right(keys: dict[str, Any], name: str, field: str = "exact_match") -> dict[
     return {one["question_id"]: one[field] for one in read_jsonl(folder) if one[field] is not None}
 
 
+def test_too_few_instructions_are_counted() -> None:
+    few = {"instructions": None, "instructions_kept": 7, "instructions_of": 21}
+    assert instructions_kept(few) == "7 of 21"
+    assert instructions_kept({**few, "instructions": 0.5}) == "50.0 %"
+    assert instructions_kept({"instructions": None, "instructions_kept": None, "instructions_of": None}) == "–"
+
+
 def _terminal(report: dict[str, Any]) -> str:
     console = Console(width=200, record=True)
     console.print(summary_table(report))
@@ -68,6 +76,7 @@ def test_an_arms_retention_is_counted_on_what_the_base_has_right(keys: dict[str,
     followed = [key for key, right in _right(keys, "base", "instruction").items() if right]
     now = _right(keys, "raw", "instruction")
     assert arm["instructions"] == sum(now[key] for key in followed) / len(followed)
+    assert (arm["instructions_kept"], arm["instructions_of"]) == (sum(now[key] for key in followed), len(followed))
     seeds = [_right(keys, f"anchored-256@{seed}") for seed in (1, 2, 3)]
     mean = sum(one[key] for one in seeds for key in known) / 3 / len(known)
     assert _arm(report, "anchored-256")["retention"] == pytest.approx(mean)

@@ -159,6 +159,7 @@ def page(
         reading,
         planned,
         formats.clear,
+        formats.instructions_kept,
     ):
         jinja.filters[function.__name__] = function
     jinja.filters |= {
