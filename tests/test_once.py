@@ -69,6 +69,13 @@ def counts_in_roman(node: ast.AST) -> bool:
     return isinstance(node, ast.Tuple) and [getattr(part, "value", None) for part in node.elts][:1] == [900]
 
 
+def names_nothing(node: ast.AST) -> bool:
+    """A name that says nothing of the thing."""
+    bound = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id
+    bound = bound or (isinstance(node, ast.arg) and node.arg) or getattr(node, "name", None)
+    return str(bound).strip("_") in ("found", "one", "told", "shown")
+
+
 @dataclass(frozen=True)
 class Concept:
     """What is written once."""
@@ -104,6 +111,16 @@ CONCEPTS = (
     ),
     Concept(opens_a_database, ("llm/journal.py", "llm/journal_damage.py")),
     Concept(counts_in_roman, ("text/counting.py",)),
+    Concept(
+        names_nothing,
+        (),
+        {
+            "doctor.py": "a field of `kcpt doctor --json`",
+            "planning/recipes_stage.py": "the plan for one node, beside that for two",
+            "readers/pdf.py": "the words for one page, beside those for many",
+            "text/counting.py": "the numeral 1",
+        },
+    ),
 )
 
 
