@@ -21,7 +21,7 @@ OVERRIDES: tuple[Override, ...] = (
         target="megatron.core.transformer.moe.router:router_gating_linear",
         upstream="megatron/core/transformer/moe/moe_utils.py",
         says="if te_general_gemm is not None and router_dtype != torch.float64:",
-        reason="the name is defined where Transformer Engine is installed alone: a mixture of experts fails without it",
+        reason="the name is defined only where Transformer Engine is installed: a mixture of experts fails without it",
         replace=router.gating_linear,
     ),
     Override(
