@@ -28,6 +28,8 @@ from nemo_kcpt.text.raised import nfkc
 
 FIELDS = "fields left out"
 """Kind of a flaw."""
+TITLES = "titles with characters that cannot be read"
+"""Another."""
 GENERIC = "generic:"
 """Begins the key of a title that documents may share without being one paper."""
 ID_FIELDS = ("paper_id", "id", "doc_id")
@@ -120,7 +122,14 @@ def check_fields(first: Sequence[Found], settings: Settings) -> None:
 
 
 def readable(document: Found, settings: Settings) -> Found:
-    """A document without the fields that cannot be read, each a flaw; a problem if it needs one of them."""
+    """A document without the fields that cannot be read, each a flaw; a problem if it needs one of them.
+
+    A title with U+FFFD, which stands for bytes that nobody could read, is kept and a flaw.
+    """
+    title = document.record.get(settings.title_field or "title")
+    if isinstance(title, str) and "\ufffd" in title:
+        detail = f"the title is {title[:80]!r}: its encoding is not known; correct it, or take another by title_field="
+        document = document._replace(flaws=[*document.flaws, Flaw(TITLES, document.where, detail)])
     bad = {str(name): value.reason for name, value in document.record.items() if isinstance(value, Unreadable)}
     if not bad:
         return document

@@ -46,7 +46,7 @@ __doc__ += "\nCleaning steps, in the order in which they run; switch off by name
     f"    {name:20s} {(step.__doc__ or '').strip().splitlines()[0]}\n" for name, step in STEPS.items()
 )
 
-READING = 3
+READING = 4
 """Raised when the same bytes give other papers, so that what an earlier version left half done is read anew."""
 PARTS = "parts"
 """Folder, below `out`, of what has been read and cleaned so far; it goes when the corpus is done."""

@@ -18,12 +18,13 @@ from nemo_kcpt.documents.base import Found, Piece, Place, one_file
 from nemo_kcpt.markup.html.markdown import page_markdown
 from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.mail_outlook import OLE, BadMessage, outlook_message
-from nemo_kcpt.readers.mail_text import Body, decoded, header, own_text, unwrapped
+from nemo_kcpt.readers.mail_text import Body, decode_headers, decoded, header, own_text, unwrapped
 
 _FORWARD = re.compile(r"\s*(?:fwd?|fw|転送|wg|tr)\s*[:：]", re.I)
 _ADDRESSES = ("to", "cc")
 DEEPEST = 50
 """Parts within parts."""
+_NO_CHARSET = (None, "us-ascii", "ascii", "unknown-8bit")
 
 
 def read(place: Place, piece: Piece) -> Iterator[Found]:
@@ -47,8 +48,10 @@ def document(message: Message, where: str, source: str) -> Found:
     """The document of a message; a problem if it has no text."""
     if not message.keys():
         return Found(where, source, {}, "is no mail: it has no headers")
+    charset = next((name for part in _parts(message) if (name := part.get_content_charset()) not in _NO_CHARSET), None)
+    decode_headers(message, charset)
     subject = header(message["Subject"])
-    text, count, names = _text(message)
+    text, count, names = _text(message, charset)
     body = own_text(text, bool(_FORWARD.match(subject)))
     if not body.text.strip():
         what = f"; it has only attachments ({', '.join(names)})" if names else ""
@@ -89,12 +92,13 @@ def _date(message: Message) -> str:
         return header(message["Date"]) if message["Date"] else ""
 
 
-def _text(message: Message) -> tuple[str, int, list[str]]:
+def _text(message: Message, charset: str | None) -> tuple[str, int, list[str]]:
     """The text of a message's parts, how many pieces of it were raised, and the names of its attachments."""
     plain: list[str] = []
     pages: list[str] = []
     names: list[str] = []
     for part in _parts(message):
+        decode_headers(part, charset)
         kind = part.get_content_type()
         name = header(part.get_filename()) if part.get_filename() else ""
         attached = part.get_content_disposition() == "attachment" or (
@@ -102,7 +106,7 @@ def _text(message: Message) -> tuple[str, int, list[str]]:
         )
         if attached or kind not in ("text/plain", "text/html"):
             if kind == "message/rfc822":
-                name = name or _attached_subject(part)
+                name = name or _attached_subject(part, charset)
             if name or part.get_content_disposition() == "attachment":
                 names.append(name or kind)
             continue
@@ -124,11 +128,14 @@ def _text(message: Message) -> tuple[str, int, list[str]]:
     return html_text, sum(count for _, count in converted), names
 
 
-def _attached_subject(part: Message) -> str:
+def _attached_subject(part: Message, charset: str | None) -> str:
     """What a message that is attached is about."""
     payload = part.get_payload()
     inner = payload[0] if isinstance(payload, list) and payload else None
-    return header(inner["Subject"]) if isinstance(inner, Message) else ""
+    if not isinstance(inner, Message):
+        return ""
+    decode_headers(inner, inner.get_content_charset() or charset)
+    return header(inner["Subject"])
 
 
 def _parts(message: Message, depth: int = 0) -> Iterator[Message]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import email.header
 import re
 from collections.abc import Callable, Sequence
+from email.message import Message
 from typing import NamedTuple
 
 from nemo_kcpt.text.encodings import UnknownEncoding, decode
 
 _JIS = re.compile(rb"\x1b(\$[@B]|\$\([DOPQ]|\([BJIH])")
+_RAW = re.compile("[\udc80-\udcff]|\x1b")
 _QUOTED = re.compile(r"\s{0,3}[>＞]")
 _ATTRIBUTION = re.compile(
     r"\s*(?:On\b.{4,160}\bwrote:|.{0,120}(?:wrote|writes|schrieb|a écrit|escribió)\s?:"
@@ -123,12 +125,40 @@ def _two_bytes(piece: bytes) -> str:
     return made.decode("cp932", "replace")
 
 
+def decode_headers(message: Message, charset: str | None) -> None:
+    """Turn headers that were written as they are, without the encoding of RFC 2047, into text, in place.
+
+    RFC 6532 allows UTF-8; older mailers wrote the charset of their text. Python's own access makes U+FFFD of each byte.
+
+    Args:
+        message: a message or a part of one.
+        charset: of the message's text, if it says one; asked where the bytes are no UTF-8.
+    """
+    raw = list(message.raw_items())
+    decoded_items = [(name, _unescaped(value, charset)) for name, value in raw]
+    if decoded_items != raw:
+        for name in set(message.keys()):
+            del message[name]
+        for name, value in decoded_items:
+            message.set_raw(name, value)
+
+
+def _unescaped(value: str, charset: str | None) -> str:
+    """A header as text; in `value` bytes are surrogates, as Python's parser leaves them."""
+    if not _RAW.search(value):
+        return value
+    data = value.encode("utf-8", "surrogateescape")
+    if data.isascii():  # with escapes
+        return decoded(data, None)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return decoded(data, None if (charset or "").lower().startswith("iso-2022") else charset)
+
+
 def header(value: object) -> str:
     """A header's text, whatever its words are encoded in."""
     raw = str(value or "")
-    data = raw.encode("utf-8", "surrogateescape")
-    if re.search("[\udc80-\udcff]|\x1b", raw):
-        raw = decoded(data, None)
     try:
         parts = email.header.decode_header(raw)
     except (ValueError, email.errors.HeaderParseError):

@@ -137,6 +137,16 @@ def test_what_is_wrong_in_a_paper_that_is_kept(tmp_path: Path, caplog: pytest.Lo
     assert not (tmp_path / "out" / "flaws.jsonl").exists()
 
 
+def test_a_title_that_nobody_could_read(tmp_path: Path, write_lines: Write) -> None:
+    documents = write_lines(
+        tmp_path / "d.jsonl", [{"id": "a", "title": "霞\ufffd\ufffd5", "text": "Kasumi has 12 parts."}]
+    )
+    (paper,), _ = corpus(documents)
+    (flaw,) = read_jsonl(tmp_path / "out" / "flaws.jsonl")
+    assert paper["title"] == "霞\ufffd\ufffd5" and flaw["paper_id"] == "a"
+    assert flaw["kind"] == "titles with characters that cannot be read" and "title_field=" in flaw["detail"]
+
+
 @pytest.mark.parametrize("key", ["text_field", "id_field", "title_field"])
 def test_only_the_first_documents_may_lack_a_field(tmp_path: Path, write_lines: Write, key: str) -> None:
     rows = [{"a": "x"}, {"a": "y"}, *({"a": f"本文{number}", "body": f"話{number}"} for number in range(3))]

@@ -62,6 +62,29 @@ def test_charsets_as_mailers_write_them(tmp_path: Path, charset: str) -> None:
     assert (record["text"], record["title"], record["author"]) == (text, "霞の件", "山田太郎 <taro@example.jp>")
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "cp932", "euc_jp", "iso2022_jp", "utf-8 in a mail of cp932"])
+def test_headers_that_are_not_encoded(tmp_path: Path, charset: str) -> None:
+    """Bytes as they are (RFC 6532 allows UTF-8; old mailers wrote their own charset): subject, people, attachments."""
+    codec, _, body = charset.partition(" in a mail of ")
+    body = body or codec
+    name = {"cp932": "Shift_JIS", "iso2022_jp": "ISO-2022-JP", "euc_jp": "EUC-JP"}.get(body, body)
+    head = 'From: "山田, 表" <taro@example.jp>\r\nTo: 佐藤花子 <b@example.jp>, c@example.jp\r\n'
+    head += "Subject: Re: 霞の件 12,400 ソ能\r\nMIME-Version: 1.0\r\n"
+    head += 'Content-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\n'
+    text = f"Content-Type: text/plain; charset={name}\r\nContent-Transfer-Encoding: 8bit\r\n\r\n".encode()
+    file = '\r\n--x\r\nContent-Type: application/pdf; name="報告書 表5.pdf"\r\n'
+    file += 'Content-Disposition: attachment; filename="報告書 表5.pdf"\r\n\r\nA\r\n--x--\r\n'
+    record = read(tmp_path, head.encode(codec) + text + TEXT[:17].encode(body) + file.encode(codec))
+    assert record["title"] == "Re: 霞の件 12,400 ソ能"
+    assert record["author"] == "山田, 表 <taro@example.jp>"
+    assert record["to"] == "佐藤花子 <b@example.jp>; c@example.jp"
+    assert record["attachments"] == ["報告書 表5.pdf"]
+    assert record["text"] == TEXT[:17]
+    (tmp_path / "a.mbox").write_bytes(b"From a Fri Mar  1 10:00:00 2024\n" + (tmp_path / "a.eml").read_bytes() + b"\n")
+    (tmp_path / "a.eml").unlink()
+    assert records(tmp_path)[0]["title"] == record["title"]
+
+
 def test_iso_2022_jp_with_the_signs_that_it_has_not() -> None:
     assert decoded(TEXT[:17].encode("iso2022_jp"), "iso-2022-jp") == TEXT[:17]
     assert decoded(b'\x1b$B-!-j\x1b(B 5\n\x1b$B$"\x1b(B', "ISO-2022-JP") == "①㈱ 5\nあ"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import random
 import subprocess
@@ -265,6 +266,12 @@ def made(way: str, words: list[str], out: Path, pieces: int, kills: int) -> Run:
     return whole
 
 
+def unreadable(papers: Path) -> list[str]:
+    """The sources of papers with characters that could not be read."""
+    with papers.open(encoding="utf-8") as lines:
+        return [json.loads(line)["source"] for line in lines if "\ufffd" in line]
+
+
 def write_rows(folder: Path, count: int) -> None:
     """The parts of so many documents, as the first pass leaves them; `PER_PART` a part."""
     import numpy as np
@@ -362,6 +369,8 @@ def main() -> None:
             speed = given.documents / run.seconds
             cells = f"{run.kills} | {run.seconds:.0f} | {speed:.0f} | {run.command >> 20} | {run.reader >> 20}"
             print(f"| {way} | {cells} |", flush=True)
+            if lost := unreadable(out / "papers.jsonl"):
+                sys.exit(f"{len(lost):,} papers with U+FFFD, which no document has; the first: {lost[0]}")
             hashes[way] = {
                 name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in RESULTS if (out / name).exists()
             }
