@@ -68,7 +68,8 @@ MUTATIONS = [
     ),
     (
         "a batch is noted after it was submitted", "nemo_kcpt/llm/batch.py",
-        "        notes.note(name, note)\n        uploaded =", "        uploaded =", f"{SYNTHESIS} -k batches",
+        '        note["file"] = uploaded.id\n        notes.note(name, note)\n',
+        '        note["file"] = uploaded.id\n        notes.forget(name)\n', f"{SYNTHESIS} -k batches",
     ),
     (
         "a batch is forgotten before its answers are on disk", "nemo_kcpt/synthesis/batches.py",
