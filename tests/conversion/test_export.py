@@ -17,10 +17,12 @@ from nemo_kcpt.checkpoints import exporting, safetensors_file
 from nemo_kcpt.checkpoints.checkpoint import CheckpointReader
 from nemo_kcpt.checkpoints.hf_folder import HfFolder
 from nemo_kcpt.checkpoints.origin import Origin, Training, read_origin, write_origin
+from nemo_kcpt.checkpoints.target import BEGUN
 from nemo_kcpt.cli import main
 from nemo_kcpt.conversion.stage import Config, run
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.files import read_json, write_json
+from nemo_kcpt.runs import read_manifest
 from tests.conversion.checkpoints import imported, model_yaml
 from tests.conversion.hf_models import KINDS, SIZES, save_model
 from tests.conversion.hf_tokenizers import save_tokenizer
@@ -157,10 +159,14 @@ def test_an_export_goes_on_with_the_shard_it_was_at(base: Path, tmp_path: Path, 
     }
 
 
-def test_what_another_export_left_is_not_taken(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_another_export_left_is_not_taken(begun: bool, base: Path, tmp_path: Path) -> None:
     checkpoint = imported(base, tmp_path / "checkpoint")
-    shutil.copytree(export(checkpoint, tmp_path / "wrong", dtype="float32"), tmp_path / ".out.partial")
-    (tmp_path / ".out.partial/manifest.json").unlink()
+    wrong, partial = export(checkpoint, tmp_path / "wrong", dtype="float32"), tmp_path / ".out.partial"
+    shutil.copytree(wrong, partial)
+    (partial / "manifest.json").unlink()
+    if begun:  # killed in the middle; else at its end
+        write_json(partial / BEGUN, read_manifest(wrong)["fingerprint"])
     out = export(checkpoint, tmp_path / "out")
     assert {tensor.dtype for tensor in load_file(out / "model.safetensors").values()} == {torch.bfloat16}
 
