@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from nemo_kcpt.experiment.experiment import Training
 from nemo_kcpt.recipe_calls import call
 
 REPORT = "report"
+SERVING = ("import", "distill")
+"""Kinds of steps whose results trainings alone read."""
 """The node that comes last, whatever failed before."""
 
 
@@ -134,6 +136,13 @@ def report_node(run: Path, after: Sequence[str]) -> Node:
         after=after,
         expected=15,
     )
+
+
+def idle_steps(nodes: Mapping[str, Node], names: Collection[str], done: Collection[str]) -> set[str]:
+    """Of `names` those that serve trainings alone, where all of these are done, if on another machine."""
+    serving = (name for name in names if nodes[name].kind in SERVING)
+    heirs = {name: [heir for heir in names if name in nodes[heir].after] for name in serving}
+    return {name for name, own in heirs.items() if own and all(heir in done for heir in own)}
 
 
 def needed(nodes: Mapping[str, Node], names: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from nemo_kcpt.config import load_config
 from nemo_kcpt.errors import KcptError
 from nemo_kcpt.experiment.experiment import BASE
 from nemo_kcpt.experiment.graph import Graph
-from nemo_kcpt.experiment.nodes import Cell
+from nemo_kcpt.experiment.nodes import Cell, idle_steps
 from nemo_kcpt.experiment.sections import words_of
 from nemo_kcpt.experiment.states import BLOCKED, DONE, FAILED, State, States
 from nemo_kcpt.experiment.testing import own_sets
@@ -38,7 +38,8 @@ def cell_record(graph: Graph, cell: Cell, states: Mapping[str, State], folder: P
     """A cell as `kcpt report` reads it; paths are relative to `folder`."""
     cell_states = {name: states[name] for name in cell.nodes}
     bad = next((name for word in (FAILED, BLOCKED) for name, state in cell_states.items() if state.word == word), None)
-    done = all(state.word == DONE for state in cell_states.values())
+    finished = {name for name, state in cell_states.items() if state.word == DONE}
+    done = finished | idle_steps(graph.nodes, cell.nodes, finished) >= cell_states.keys()
     training = cell.training
     reason = (
         None if done else f"{bad}: {_main_line(cell_states[bad].reason or '', graph.run)}" if bad else "not finished"

@@ -13,14 +13,12 @@ from nemo_kcpt import forks
 from nemo_kcpt.environments import has_nvidia_driver
 from nemo_kcpt.errors import BadInput, KcptError
 from nemo_kcpt.experiment.backends import BRIDGE, needed_bridge_python
-from nemo_kcpt.experiment.nodes import REPORT, Node
+from nemo_kcpt.experiment.nodes import REPORT, Node, idle_steps
 from nemo_kcpt.experiment.process import StepProcess
 from nemo_kcpt.experiment.states import BEGUN, BLOCKED, DONE, FAILED, RUNNING, STALE, States
 from nemo_kcpt.runs import MANIFEST, stage
 
 POLL_SECONDS = 0.1
-SERVING = ("import", "distill")
-"""Kinds of steps whose results trainings alone read."""
 NEMO_MODULES = ("nemo.collections.llm", "nemo_kcpt_recipes")
 
 Say = Callable[[str, str], None]
@@ -149,11 +147,8 @@ def _renew_disposed(states: States, names: Sequence[str]) -> None:
 
 def without_idle(states: States, names: Sequence[str]) -> list[str]:
     """Without the steps that serve trainings alone where all of these are done, if on another machine."""
-    nodes = states.graph.nodes
-    heirs = {
-        name: [heir for heir in names if name in nodes[heir].after] for name in names if nodes[name].kind in SERVING
-    }
-    idle = {name for name, own in heirs.items() if own and all(states.of(heir).word == DONE for heir in own)}
+    done = {name for name in names if states.of(name).word == DONE}
+    idle = idle_steps(states.graph.nodes, names, done)
     return [name for name in names if name not in idle]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from nemo_kcpt.errors import BadInput
 from nemo_kcpt.experiment import archive
 from nemo_kcpt.experiment.experiment import Training
-from nemo_kcpt.experiment.nodes import Cell, Node
+from nemo_kcpt.experiment.nodes import Cell, Node, idle_steps
 from nemo_kcpt.experiment.runner import run_graph, without_idle
 from nemo_kcpt.experiment.states import States
 from nemo_kcpt.runs import read_manifest
@@ -91,6 +92,17 @@ def test_the_start_is_not_imported_where_all_trainings_are_done(tmp_path: Path) 
     second = experiment(tmp_path / "second", "x")
     archive.restore(second, tmp_path / "arms")
     assert made(second) == ["pack"]
+
+
+def test_an_arm_is_done_without_the_steps_that_served_its_training(tmp_path: Path) -> None:
+    nodes = {
+        name: node(tmp_path, name, after)
+        for name, after in (("distill", ()), ("train", ("distill",)), ("score", ("train",)))
+    }
+    nodes["distill"] = replace(nodes["distill"], kind="distill")
+    assert idle_steps(nodes, [*nodes], {"train", "score"}) == {"distill"}
+    assert idle_steps(nodes, [*nodes], {"score"}) == set()
+    assert idle_steps(nodes, ["distill"], set()) == set()
 
 
 def test_archives_are_the_same_whenever_they_are_written_and_kept(tmp_path: Path) -> None:
