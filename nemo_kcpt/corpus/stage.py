@@ -103,7 +103,8 @@ def run(config: Config, redo: bool = False) -> None:
         launch = on_ray if config.launcher == "ray" else None
         make_parts(place, pieces, settings, parts, workers=config.workers, launch=launch)
         current.counts = merge(place.name, parts, config.out, _rules(config, earlier))
-        current.counts["unread"] = count_unread(place, chosen)
+        with files_stay():
+            current.counts["unread"] = count_unread(place, chosen)
         current.add(*(path for name in OUTPUTS if (path := config.out / name).is_file()))
         current.add(
             *write_datasheet(

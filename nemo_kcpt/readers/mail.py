@@ -18,13 +18,12 @@ from nemo_kcpt.documents.base import Found, Piece, Place, one_file
 from nemo_kcpt.markup.html.markdown import page_markdown
 from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.mail_outlook import OLE, BadMessage, outlook_message
-from nemo_kcpt.readers.mail_text import Body, decode_headers, decoded, header, own_text, unwrapped
+from nemo_kcpt.readers.mail_text import NO_CHARSET, Body, decode_headers, decoded, header, own_text, unwrapped
 
 _FORWARD = re.compile(r"\s*(?:fwd?|fw|転送|wg|tr)\s*[:：]", re.I)
 _ADDRESSES = ("to", "cc")
 DEEPEST = 50
 """Parts within parts."""
-_NO_CHARSET = (None, "us-ascii", "ascii", "unknown-8bit")
 
 
 def read(place: Place, piece: Piece) -> Iterator[Found]:
@@ -48,7 +47,8 @@ def document(message: Message, where: str, source: str) -> Found:
     """The document of a message; a problem if it has no text."""
     if not message.keys():
         return Found(where, source, {}, "is no mail: it has no headers")
-    charset = next((name for part in _parts(message) if (name := part.get_content_charset()) not in _NO_CHARSET), None)
+    charsets = (part.get_content_charset() for part in _parts(message))
+    charset = next((name for name in charsets if name and name not in NO_CHARSET), None)
     decode_headers(message, charset)
     subject = header(message["Subject"])
     text, count, names = _text(message, charset)

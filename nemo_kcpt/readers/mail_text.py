@@ -16,6 +16,8 @@ from typing import NamedTuple
 from nemo_kcpt.text.encodings import UnknownEncoding, decode
 
 _JIS = re.compile(rb"\x1b(\$[@B]|\$\([DOPQ]|\([BJIH])")
+NO_CHARSET = ("us-ascii", "ascii", "unknown-8bit", "binary", "default")
+"""Names that say nothing of bytes beyond ASCII."""
 _RAW = re.compile("[\udc80-\udcff]|\x1b")
 _QUOTED = re.compile(r"\s{0,3}[>＞]")
 _ATTRIBUTION = re.compile(
@@ -76,7 +78,7 @@ def decoded(data: bytes, charset: str | None) -> str:
         "x-euc-jp": "euc_jp",
         "iso-8859-1": "cp1252",
     }.get(name, name)
-    if name and name not in ("us-ascii", "ascii", "unknown-8bit", "binary", "default"):
+    if name and name not in NO_CHARSET:
         try:
             return data.decode(name)
         except (LookupError, ValueError):  # a name of no encoding; bytes that do not fit
