@@ -18,7 +18,16 @@ from nemo_kcpt.documents.base import Found, Piece, Place, one_file
 from nemo_kcpt.markup.html.markdown import page_markdown
 from nemo_kcpt.readers.base import Reader
 from nemo_kcpt.readers.mail_outlook import OLE, BadMessage, outlook_message
-from nemo_kcpt.readers.mail_text import NO_CHARSET, Body, decode_headers, decoded, header, own_text, unwrapped
+from nemo_kcpt.readers.mail_text import (
+    NO_CHARSET,
+    Body,
+    decode_headers,
+    decoded,
+    header,
+    own_text,
+    raw_charset,
+    unwrapped,
+)
 
 _FORWARD = re.compile(r"\s*(?:fwd?|fw|転送|wg|tr)\s*[:：]", re.I)
 _ADDRESSES = ("to", "cc")
@@ -48,7 +57,7 @@ def document(message: Message, where: str, source: str) -> Found:
     if not message.keys():
         return Found(where, source, {}, "is no mail: it has no headers")
     charsets = (part.get_content_charset() for part in _parts(message))
-    charset = next((name for name in charsets if name and name not in NO_CHARSET), None)
+    charset = next((name for name in charsets if name and name not in NO_CHARSET), None) or raw_charset(message)
     decode_headers(message, charset)
     subject = header(message["Subject"])
     text, count, names = _text(message, charset)

@@ -145,6 +145,17 @@ def decode_headers(message: Message, charset: str | None) -> None:
             message.set_raw(name, value)
 
 
+def raw_charset(message: Message) -> str | None:
+    """What the bytes of a message that says no charset are in, by its headers and text together; None if not sure."""
+    payload = message.get_payload(decode=True)
+    values = [value for _, value in message.raw_items() if _RAW.search(value)]
+    data = b"\n".join(value.encode("utf-8", "surrogateescape") for value in values)
+    try:
+        return decode(data + b"\n" + payload if isinstance(payload, bytes) else data).encoding if values else None
+    except UnknownEncoding:
+        return None
+
+
 def _unescaped(value: str, charset: str | None) -> str:
     """A header as text; in `value` bytes are surrogates, as Python's parser leaves them."""
     if not _RAW.search(value):
@@ -165,6 +176,11 @@ def header(value: object) -> str:
         parts = email.header.decode_header(raw)
     except (ValueError, email.errors.HeaderParseError):
         return " ".join(raw.split())
+    if not raw.isascii():  # what is no encoded word comes in this form from decode_header
+        parts = [
+            (part.decode("raw-unicode-escape") if isinstance(part, bytes) and name is None else part, name)
+            for part, name in parts
+        ]
     text = "".join(part if isinstance(part, str) else decoded(part, charset) for part, charset in parts)
     return " ".join(text.split())
 

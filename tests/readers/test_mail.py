@@ -85,6 +85,17 @@ def test_headers_that_are_not_encoded(tmp_path: Path, charset: str) -> None:
     assert records(tmp_path)[0]["title"] == record["title"]
 
 
+def test_headers_that_are_not_encoded_and_no_charset(tmp_path: Path) -> None:
+    head = "From: 田中 <t@x.jp>\nSubject: 第三回の会議の件について\n\n会議は12,400円の予算で行う。\n"
+    record = read(tmp_path, head.encode("cp932"))
+    assert (record["author"], record["title"]) == ("田中 <t@x.jp>", "第三回の会議の件について")
+
+
+def test_encoded_words_beside_what_is_not_encoded(tmp_path: Path) -> None:
+    head = "From: a@x.jp\nSubject: =?utf-8?B?6Zye?= 生の件\nContent-Type: text/plain; charset=utf-8\n\n本文5。\n"
+    assert read(tmp_path, head.encode())["title"] == "霞 生の件"
+
+
 def test_iso_2022_jp_with_the_signs_that_it_has_not() -> None:
     assert decoded(TEXT[:17].encode("iso2022_jp"), "iso-2022-jp") == TEXT[:17]
     assert decoded(b'\x1b$B-!-j\x1b(B 5\n\x1b$B$"\x1b(B', "ISO-2022-JP") == "①㈱ 5\nあ"
